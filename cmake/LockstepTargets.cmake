@@ -1,0 +1,43 @@
+# lockstep_library, lockstep_catalogue, lockstep_tests: the only ways a target is made here.
+
+# lockstep_library(NAME SOURCES ... HEADERS ... LINKS ... [PRIVATE_LINKS ...] [PRECOMPILE ...])
+# A static library lockstep_NAME with the alias lockstep::NAME. Includes start at the root of the tree. PRECOMPILE: the
+# headers that most of its sources include; every source still includes what it needs.
+function(lockstep_library NAME)
+  cmake_parse_arguments(ARG "" "" "SOURCES;HEADERS;LINKS;PRIVATE_LINKS;PRECOMPILE" ${ARGN})
+  string(REPLACE "/" "_" target "lockstep_${NAME}")
+  if(ARG_SOURCES)
+    add_library(${target} STATIC ${ARG_SOURCES} ${ARG_HEADERS})
+    target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}" "${PROJECT_BINARY_DIR}/generated")
+    target_link_libraries(${target} PUBLIC ${ARG_LINKS} PRIVATE ${ARG_PRIVATE_LINKS})
+    target_precompile_headers(${target} PRIVATE ${ARG_PRECOMPILE})
+  else()
+    add_library(${target} INTERFACE)
+    target_include_directories(${target} INTERFACE "${PROJECT_SOURCE_DIR}" "${PROJECT_BINARY_DIR}/generated")
+    target_link_libraries(${target} INTERFACE ${ARG_LINKS})
+  endif()
+  string(REPLACE "/" "::" alias "lockstep::${NAME}")
+  add_library(${alias} ALIAS ${target})
+endfunction()
+
+# lockstep_catalogue(OUT FILE.cc TEMPLATE FILE.cc.in NAMES ... DECLARATION "..." ENTRY "...")
+# Writes a source file that lists functions by name. In DECLARATION and ENTRY, @NAME@ stands for the name as people type
+# it, @FUNCTION@ for the C++ identifier and @FILE@ for the source file. Made at configure time from file names, so that a new file is in the
+# catalogue and no registration object can be dropped by the linker.
+function(lockstep_catalogue)
+  cmake_parse_arguments(PARSE_ARGV 0 ARG "" "OUT;TEMPLATE;DECLARATION;ENTRY" "NAMES")  # keeps semicolons
+  set(declarations "")
+  set(entries "")
+  foreach(NAME IN LISTS ARG_NAMES)
+    string(MAKE_C_IDENTIFIER "${NAME}" FUNCTION)
+    string(REGEX REPLACE "^_+" "" FUNCTION "${FUNCTION}")
+    string(REPLACE "-" "_" FILE "${NAME}.cc")
+    string(CONFIGURE "${ARG_DECLARATION}" line @ONLY)
+    string(APPEND declarations "${line}\n")
+    string(CONFIGURE "${ARG_ENTRY}" line @ONLY)
+    string(APPEND entries "    ${line}\n")
+  endforeach()
+  set(LOCKSTEP_DECLARATIONS "${declarations}")
+  set(LOCKSTEP_ENTRIES "${entries}")
+  configure_file("${ARG_TEMPLATE}" "${ARG_OUT}" @ONLY)
+endfunction()
