@@ -1,0 +1,142 @@
+// lock_table.h: who holds and who waits for each key.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+
+#include "kv/base/mutex.h"
+#include "kv/locks.h"
+
+namespace lockstep::kv {
+
+class LockTable;
+
+/// What a protocol does with a request that cannot be granted at once.
+class ConflictPolicy {
+ public:
+  virtual ~ConflictPolicy() = default;
+  /// False: nobody ever waits; the request is answered with Fault::no_wait_conflict.
+  virtual bool may_wait() const noexcept { return true; }
+  /// `owner` has just been queued, and no mutex is held. Answers an error when it must not wait: it has then been taken
+  /// out of the queue with LockTable::withdraw(), which has not woken it.
+  virtual std::optional<Error> queued(LockTable& table, LockOwner& owner) = 0;
+};
+
+/// How many requests of each strength there are: a conflict is found without walking a list.
+class SpecCounts {
+ public:
+  void add(LockSpec spec, int by) noexcept {
+    row_[index(spec.row)] += by;
+    gap_[index(spec.gap)] += by;
+  }
+  bool conflicts_with(LockSpec spec) const noexcept { return conflicts(row_, spec.row) || conflicts(gap_, spec.gap); }
+  int with_row(Strength strength) const noexcept { return row_[index(strength)]; }
+
+ private:
+  using Counts = std::array<int, kStrengths>;
+  static std::size_t index(Strength s) noexcept { return static_cast<std::size_t>(s); }
+  static bool conflicts(const Counts& counts, Strength wanted) noexcept {
+    for (std::size_t i = 1; i < kStrengths; ++i)
+      if (counts[i] > 0 && kv::conflicts(static_cast<Strength>(i), wanted)) return true;
+    return false;
+  }
+  Counts row_{};
+  Counts gap_{};
+};
+
+/// One key that somebody holds or waits for. Guarded by the mutex of its shard; `key` and `hash` do not change while it
+/// is linked.
+struct LockHead {
+  std::string key;
+  std::size_t hash = 0;
+  LockHead* next = nullptr;
+  LockRequest* first_holder = nullptr;  // in the order of the grants
+  LockRequest* last_holder = nullptr;
+  LockRequest* first_waiter = nullptr;  // conversions, then the others; each first come, first served
+  LockRequest* last_waiter = nullptr;
+  SpecCounts held;
+  SpecCounts waiting;
+};
+
+/// A part of the table. Its mutex is a leaf.
+struct alignas(64) LockShard {
+  mutable Mutex mutex;
+  std::vector<LockHead*> buckets LOCKSTEP_GUARDED_BY(mutex);
+  std::size_t linked LOCKSTEP_GUARDED_BY(mutex) = 0;
+  std::vector<std::unique_ptr<LockHead>> heads LOCKSTEP_GUARDED_BY(mutex);
+  std::vector<LockHead*> idle LOCKSTEP_GUARDED_BY(mutex);
+};
+
+/// Who holds and who waits for each key, first come, first served: a request waits when it conflicts with a holder or
+/// with whoever waits in front of it, so a reader queues behind a waiting writer and writers cannot starve. A request
+/// to strengthen a lock goes in front of the queue and waits for the holders only.
+///
+/// Numbered rules:
+///  1. A request is in the list of holders if and only if `held` is not empty, and in the list of waiters if and only
+///  if
+///     its owner's `waiting` is this request.
+///  2. Holders do not conflict with each other.
+///  3. Who waits conflicts with a holder, or (unless it is a conversion) with somebody in front of it.
+///  4. Whoever takes a request out of the list of waiters wakes its waiter under the mutex of the shard, or is the
+///     owner's own thread: so a waiter is woken exactly once, and never after cancel() or withdraw().
+///
+/// Thread-safe. Lock order: only the detector holds more than one shard's mutex, and takes them in the order of the
+/// table.
+class LockTable final : public LockManager {
+ public:
+  struct Config {
+    std::unique_ptr<ConflictPolicy> policy = nullptr;  ///< nullptr = everybody waits
+    Nanos lock_timeout = kNever;
+    const Clock* clock = nullptr;  ///< outlives the table
+  };
+  explicit LockTable(Config config);
+  ~LockTable() override;
+
+  Attempt<void> lock(LockOwner& owner, KeyView key, LockSpec wanted, Waiter& waiter) override;
+  LockRequest* find(LockOwner& owner, KeyView key) override;
+  void weaken(LockRequest& request, LockSpec kept) noexcept override;
+  void release_all(LockOwner& owner) noexcept override;
+  bool cancel(LockOwner& owner, Fault why) noexcept override;
+
+  /// Takes `owner` out of the queue without waking it. False when it does not wait any more: it has been woken then.
+  bool withdraw(LockOwner& owner) noexcept;
+
+  /// Calls `look` while nothing in the table changes. Takes every shard's mutex: for the rare look at everything at
+  /// once.
+  void frozen(const std::function<void()>& look) const;
+  /// Ends the wait of another owner with `why` and wakes it, if it is still the wait with that number.
+  bool kill(LockOwner& victim, LockShard& where, std::uint64_t wait_number, Error why) noexcept;
+
+  /// Only inside frozen(): calls `visit` for each request that `request` waits for, in the order of the queue.
+  static void for_each_blocker(const LockRequest& request, const std::function<void(const LockRequest&)>& visit);
+  /// The edge from a waiting request to one that it waits for.
+  static WaitEdge edge(const LockRequest& waiter, const LockRequest& blocker);
+
+  std::vector<LockInfo> locks() const override;
+  std::vector<WaitEdge> waits() const override;
+  std::vector<WaitEdge> waits_of(const LockOwner& owner) const override;
+
+ private:
+  // Fewer than the 64 mutexes of one thread that ThreadSanitizer can follow: frozen() takes all of them.
+  static constexpr std::size_t kShards = 32;
+
+  LockShard& shard_of(std::size_t hash) { return shards_[(hash >> 16) % kShards]; }
+
+  static LockHead& find_or_link(LockShard& shard, KeyView key, std::size_t hash) LOCKSTEP_REQUIRES(shard.mutex);
+  static void unlink_if_idle(LockShard& shard, LockHead& head) LOCKSTEP_REQUIRES(shard.mutex);
+  static void grow(LockShard& shard) LOCKSTEP_REQUIRES(shard.mutex);
+  static bool is_free(const LockHead& head, LockSpec wanted, const LockRequest* mine) noexcept;
+  static void grant(LockHead& head, LockRequest& request) noexcept;
+  static void drop_holder(LockHead& head, LockRequest& request) noexcept;
+  static void grant_waiters(LockHead& head) noexcept;
+  /// Takes the waiting request of `owner` out of its queue and grants to those behind it.
+  static void dequeue(LockShard& shard, LockOwner& owner) noexcept LOCKSTEP_REQUIRES(shard.mutex);
+  void enqueue(LockShard& shard, LockHead& head, LockRequest& request, LockSpec wanted, Waiter& waiter)
+      LOCKSTEP_REQUIRES(shard.mutex);
+
+  const Config config_;
+  std::array<LockShard, kShards> shards_;
+};
+
+}  // namespace lockstep::kv

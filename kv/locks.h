@@ -1,0 +1,152 @@
+// locks.h: what a lock is: how strong, on what, whose, and what a lock manager promises.
+//
+// A lock is on a key and has two parts: the row of the key, and the gap between the key and its predecessor in the
+// index (next-key locking; Mohan 1990, Gray and Reuter 1993, 7.8). A scan locks the gaps that it saw, an insert needs
+// the gap that it splits. The empty key stands for the end of the key space: its gap lies after the last key.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kv/key_set.h"
+#include "kv/recycled.h"
+#include "kv/store.h"
+
+namespace lockstep::kv {
+
+inline constexpr KeyView kEndOfKeys = {};
+
+/// How strong one part of a lock is; a stronger one includes the weaker ones.
+enum class Strength : std::uint8_t {
+  none,
+  shared,     ///< others may share
+  update,     ///< means to write: others may still read, no one else may mean to write
+  exclusive,  ///< nobody else
+};
+inline constexpr std::size_t kStrengths = 4;
+
+/// True when two transactions may not hold both at once.
+constexpr bool conflicts(Strength a, Strength b) noexcept {
+  if (a == Strength::none || b == Strength::none) return false;
+  return static_cast<int>(a) + static_cast<int>(b) >
+         static_cast<int>(Strength::shared) + static_cast<int>(Strength::update);
+}
+
+/// One lock's two parts.
+struct LockSpec {
+  Strength row = Strength::none;
+  Strength gap = Strength::none;
+
+  bool any() const noexcept { return row != Strength::none || gap != Strength::none; }
+  bool covers(LockSpec other) const noexcept { return row >= other.row && gap >= other.gap; }
+  bool conflicts_with(LockSpec other) const noexcept { return conflicts(row, other.row) || conflicts(gap, other.gap); }
+  LockSpec joined(LockSpec other) const noexcept { return {std::max(row, other.row), std::max(gap, other.gap)}; }
+  friend bool operator==(LockSpec, LockSpec) = default;
+};
+
+inline constexpr LockSpec row_lock(Strength strength) noexcept { return {strength, Strength::none}; }
+inline constexpr LockSpec gap_lock(Strength strength) noexcept { return {Strength::none, strength}; }
+
+/// The public name of a strength that is not none.
+LockMode mode_of(Strength strength) noexcept;
+
+struct LockOwner;
+struct LockHead;
+struct LockShard;
+
+/// What one transaction holds or wants on one key. Lives in its owner; linked into the queues of a LockHead.
+/// Every field is guarded by the mutex of the key's shard, but while its owner does not wait nobody else writes one, so
+/// the owner may then read them without.
+struct LockRequest {
+  LockOwner* owner = nullptr;
+  LockHead* head = nullptr;  // nullptr: neither holds nor waits
+  LockSpec held;
+  LockSpec wanted;        // covers `held`; differs from it while waiting
+  bool observed = false;  // the transaction has learnt something about the row: see TwoPhase::undo_to
+  Waiter* waiter = nullptr;
+  LockRequest* previous_holder = nullptr;
+  LockRequest* next_holder = nullptr;
+  LockRequest* previous_waiter = nullptr;
+  LockRequest* next_waiter = nullptr;
+
+  /// A request to strengthen what is held already.
+  bool is_conversion() const noexcept { return held.any(); }
+};
+
+/// One transaction as a lock manager sees it. `id`, `age` and `label` are constant during the transaction.
+struct LockOwner {
+  TxnId id = 0;
+  TxnId age = 0;
+  std::string label;
+  std::vector<std::string> claims;  ///< keys that it may lock; only the banker looks
+  bool claims_all = false;
+
+  /// In the order of acquisition. Used by the owner's thread only.
+  Recycled<LockRequest> requests;
+  KeySet by_key;
+
+  /// The shard in which it waits, nullptr when it does not. Written with the mutex of that shard held. A release store
+  /// by whoever ends the wait, an acquire load by the owner: it then sees what the wait gave.
+  std::atomic<LockShard*> waits_in{nullptr};
+  /// Where its latest wait was queued, also when that has ended. Used by the owner's thread only.
+  LockShard* queued_in = nullptr;
+  bool queued_empty_handed = false;  // it held nothing then, so nobody was waiting for it
+  /// Guarded by the mutex of the shard that `waits_in` names; the owner's own once it does not wait.
+  LockRequest* waiting = nullptr;
+  std::optional<Error> verdict;  // why the wait ended, unless by a grant
+  Nanos waits_since{0};
+  Nanos deadline = kNever;
+  std::uint64_t wait_number = 0;  // counts the waits, so that an old wait is not taken for a new one
+
+  void start(TxnId new_id, TxnId new_age, std::string_view new_label) {
+    id = new_id;
+    age = new_age;
+    queued_in = nullptr;
+    verdict.reset();
+    if (new_label.empty())
+      label = "txn " + std::to_string(new_id);
+    else
+      label.assign(new_label);
+  }
+
+  bool is_waiting() const noexcept { return waits_in.load(std::memory_order_acquire) != nullptr; }
+};
+
+/// Hands out locks. Thread-safe; an owner is used by one thread at a time. Nothing here blocks.
+class LockManager {
+ public:
+  virtual ~LockManager() = default;
+
+  /// Grants the lock at once; or answers why the transaction must give up (a fault whose retry is safe) or is refused;
+  /// or queues `waiter` and answers pending. The waiter is then woken exactly once: with the lock held, or with
+  /// `owner.verdict` set.
+  virtual Attempt<void> lock(LockOwner& owner, KeyView key, LockSpec wanted, Waiter& waiter) = 0;
+  /// What `owner` has on `key`; nullptr when it has nothing.
+  virtual LockRequest* find(LockOwner& owner, KeyView key) = 0;
+  /// Weakens a lock that is held to `kept`, which it covers, and grants to whoever can now have it.
+  virtual void weaken(LockRequest& request, LockSpec kept) noexcept = 0;
+  /// Gives back every lock in the order of acquisition and grants to whoever can now have it. Not while waiting.
+  virtual void release_all(LockOwner& owner) noexcept = 0;
+  /// Ends the wait of `owner` with the verdict `why`; its waiter will not be woken. False when it does not wait any
+  /// more.
+  virtual bool cancel(LockOwner& owner, Fault why) noexcept = 0;
+
+  virtual std::vector<LockInfo> locks() const = 0;
+  virtual std::vector<WaitEdge> waits() const = 0;
+  /// `owner` must not end meanwhile.
+  virtual std::vector<WaitEdge> waits_of(const LockOwner& owner) const = 0;
+};
+
+/// "account/3", "the gap before account/3" or "the gap after the last key": for messages.
+std::string describe(KeyView key, LockSpec wanted);
+
+/// The sentence for a wait that was ended by its caller, such as "T2 waited 50 ms for account/3 (held by T1)".
+std::string describe_cancelled(const LockOwner& owner, Fault why, Nanos waited, KeyView key, LockSpec wanted,
+                               const std::string& holders);
+
+}  // namespace lockstep::kv

@@ -1,0 +1,74 @@
+// protocol.cc: the list of transactions that every protocol keeps.
+#include "kv/protocol.h"
+
+#include <algorithm>
+
+namespace lockstep::kv {
+
+Protocol::~Protocol() {
+  for (Shard& shard : shards_) {
+    MutexLock lock(shard.mutex);
+    LOCKSTEP_CHECK(shard.active.empty(), "{} transactions outlive their store", shard.active.size());
+  }
+}
+
+TransactionState& Protocol::begin(const TxnOptions& options) {
+  // Relaxed: the order of ids is all that is needed.
+  const TxnId id = last_id_.fetch_add(1, std::memory_order_relaxed) + 1;
+  Shard& shard = shard_of(id);
+  TransactionState* state = nullptr;
+  {
+    MutexLock lock(shard.mutex);
+    if (shard.idle.empty()) {
+      shard.states.push_back(make_state());
+      shard.idle.reserve(shard.states.capacity());  // end() must not allocate
+      shard.idle.push_back(shard.states.back().get());
+    }
+    state = shard.idle.back();
+    shard.idle.pop_back();
+    state->id = id;
+    state->age = options.first_attempt == 0 ? id : options.first_attempt;
+    state->tag = options.tag;
+    state->label.assign(options.label);
+    state->position_ = shard.active.size();
+    shard.active.push_back(state);
+  }
+  state->protocol_ = this;
+  state->pending = false;
+  state->given_up.reset();
+  state->savepoints.clear();
+  state->start(options);
+  return *state;
+}
+
+void Protocol::end(TransactionState& state) noexcept {
+  Shard& shard = shard_of(state.id);
+  MutexLock lock(shard.mutex);
+  shard.active.back()->position_ = state.position_;
+  shard.active[state.position_] = shard.active.back();
+  shard.active.pop_back();
+  shard.idle.push_back(&state);
+}
+
+std::uint64_t Protocol::tag_of(TxnId txn) const {
+  std::uint64_t tag = 0;
+  with_active(txn, [&tag](const TransactionState& state) { tag = state.tag; });
+  return tag;
+}
+
+void Protocol::for_each_active(const std::function<void(const TransactionState&)>& visit) const {
+  for (const Shard& shard : shards_) {
+    MutexLock lock(shard.mutex);
+    for (const TransactionState* state : shard.active) visit(*state);
+  }
+}
+
+void Protocol::with_active(TxnId txn, const std::function<void(const TransactionState&)>& visit) const {
+  const Shard& shard = shard_of(txn);
+  MutexLock lock(shard.mutex);
+  const auto found = std::find_if(shard.active.begin(), shard.active.end(),
+                                  [txn](const TransactionState* state) { return state->id == txn; });
+  if (found != shard.active.end()) visit(**found);
+}
+
+}  // namespace lockstep::kv

@@ -1,0 +1,148 @@
+// protocol.h: what a locking protocol must do. One file under protocols/ a protocol; the catalogue is made from their
+// names at configure time.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kv/base/mutex.h"
+#include "kv/recycled.h"
+#include "kv/store.h"
+
+namespace lockstep::kv {
+
+/// Inside an operation: goes on when `attempt` succeeded, otherwise answers with its fault or with pending. After a
+/// wait the caller makes the same call again, and what the earlier attempts got is still held.
+#define LOCKSTEP_TRY(attempt)                                    \
+  do {                                                           \
+    const auto lockstep_tried = (attempt);                       \
+    if (!lockstep_tried) return std::nullopt;                    \
+    if (!lockstep_tried->ok()) return {lockstep_tried->error()}; \
+  } while (false)
+
+/// A transaction inside the store: what every protocol needs, and the operations that differ. Used by one thread at a
+/// time; used again for another transaction after it has ended, with all the memory that it holds.
+///
+/// store.cc has checked before it calls an operation: the sizes, that the transaction is active, that none is pending.
+class TransactionState {
+ public:
+  virtual ~TransactionState() = default;
+
+  enum class Access : std::uint8_t { plain, for_update };
+
+  virtual Attempt<bool> read(KeyView key, std::string& value, Access access, Waiter& waiter) = 0;
+  virtual Attempt<void> write(KeyView key, std::string_view value, Waiter& waiter) = 0;
+  virtual Attempt<void> insert(KeyView key, std::string_view value, Waiter& waiter) = 0;
+  virtual Attempt<bool> write_if(KeyView key, std::string_view expected, std::string_view value, Waiter& waiter) = 0;
+  virtual Attempt<bool> erase(KeyView key, Waiter& waiter) = 0;
+  /// `rows` is empty; `limit` is not 0.
+  virtual Attempt<void> scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Access access,
+                             Waiter& waiter) = 0;
+  /// Makes every write durable and visible and gives back every lock, or answers why not.
+  virtual Attempt<void> commit(Waiter& waiter) = 0;
+  /// Undoes every write and gives back every lock; takes the pending operation, if any, out of its queue.
+  virtual void roll_back() noexcept = 0;
+
+  /// How much the transaction has done: savepoints are made of these.
+  struct Mark {
+    std::size_t writes = 0;
+    std::size_t locks = 0;
+  };
+  virtual Mark mark() const noexcept = 0;
+  virtual void undo_to(Mark mark) = 0;
+
+  // Waiting; a protocol that never waits leaves these as they are.
+  virtual bool is_waiting() const noexcept { return false; }
+  /// Why the wait ended other than by a grant; empty otherwise. Taken by the first attempt after the wait.
+  virtual std::optional<Error> take_verdict() { return std::nullopt; }
+  virtual Nanos wait_deadline() const noexcept { return kNever; }
+  virtual void cancel_wait(Fault) noexcept {}
+
+  /// Constant during a transaction; other threads may read them while it is listed.
+  TxnId id = 0;
+  TxnId age = 0;  ///< the id of its first attempt: smaller is older
+  std::uint64_t tag = 0;
+  std::string label;
+
+  /// The latest attempt answered pending.
+  bool pending = false;
+  /// Set when the store has given the transaction up; it has been rolled back then.
+  std::optional<Error> given_up;
+
+  struct Savepoint {
+    std::string name;
+    Mark mark;
+  };
+  Recycled<Savepoint> savepoints;
+
+  Protocol& protocol() const noexcept { return *protocol_; }
+
+ protected:
+  friend class Protocol;
+  /// Takes over the options; `id`, `age`, `tag` and `label` are set already.
+  virtual void start(const TxnOptions&) {}
+
+ private:
+  Protocol* protocol_ = nullptr;
+  std::size_t position_ = 0;  // in the list of active transactions of its shard
+};
+
+/// One store's data under one protocol. Thread-safe. Lends transactions and takes them back.
+class Protocol {
+ public:
+  virtual ~Protocol();
+
+  TransactionState& begin(const TxnOptions& options);
+  /// `state` has committed or rolled back; nobody uses it any more.
+  void end(TransactionState& state) noexcept;
+
+  std::uint64_t tag_of(TxnId txn) const;
+
+  virtual std::vector<LockInfo> locks() const { return {}; }
+  virtual std::vector<WaitEdge> waits() const { return {}; }
+  virtual std::vector<WaitEdge> waits_of(TxnId) const { return {}; }
+
+  std::string_view name;  // constant after construction
+
+ protected:
+  virtual std::unique_ptr<TransactionState> make_state() = 0;
+
+  /// Calls `visit` for every active transaction. It holds a mutex of the list: a leaf lock below it is allowed.
+  void for_each_active(const std::function<void(const TransactionState&)>& visit) const;
+  /// Calls `visit` when `txn` is active.
+  void with_active(TxnId txn, const std::function<void(const TransactionState&)>& visit) const;
+
+ private:
+  // Sharded by id, so that transactions which begin at the same time do not meet. A shard keeps the states that it made
+  // for the life of the store: a deadlock detector may look at one that has just ended.
+  static constexpr std::size_t kShards = 16;
+  struct alignas(64) Shard {
+    mutable Mutex mutex;
+    std::vector<std::unique_ptr<TransactionState>> states LOCKSTEP_GUARDED_BY(mutex);
+    std::vector<TransactionState*> active LOCKSTEP_GUARDED_BY(mutex);
+    std::vector<TransactionState*> idle LOCKSTEP_GUARDED_BY(mutex);
+  };
+
+  Shard& shard_of(TxnId id) { return shards_[id % kShards]; }
+  const Shard& shard_of(TxnId id) const { return shards_[id % kShards]; }
+
+  std::atomic<TxnId> last_id_{0};
+  std::array<Shard, kShards> shards_;
+};
+
+/// One line of the catalogue: what a file under protocols/ gives.
+struct ProtocolEntry {
+  ProtocolInfo info;
+  std::unique_ptr<Protocol> (*open)(const Options& options, const Clock& clock) = nullptr;
+};
+
+/// Every protocol of this build, sorted by name. Made from the file names.
+std::span<const ProtocolEntry> protocol_entries() noexcept;
+
+}  // namespace lockstep::kv

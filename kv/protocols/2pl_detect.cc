@@ -1,0 +1,29 @@
+// 2pl_detect.cc: strict two-phase locking that waits, and looks for a deadlock each time that somebody has to.
+//
+// Paper: Eswaran, Gray, Lorie, Traiger, "The notions of consistency and predicate locks", 1976; waits-for graph and
+// victims: Gray and Reuter, "Transaction Processing", 1993, 7.11. Next-key locks: Mohan, "ARIES/KVL", 1990.
+//
+// Guarantee: serializable, without phantoms. A deadlock is found the moment that it forms; the youngest of the cycle
+// gives up.
+//
+// Price: readers and writers of a row wait for each other, and each wait of somebody who holds locks stops the whole
+// lock table for the look.
+#include "kv/deadlock.h"
+#include "kv/two_phase.h"
+
+namespace lockstep::kv {
+
+ProtocolEntry protocol_2pl_detect() {
+  return {.info = {.name = {},
+                   .summary = "waits; finds a deadlock when it forms and gives up the youngest of the cycle",
+                   .serializable = true},
+          .open = [](const Options& options, const Clock& clock) -> std::unique_ptr<Protocol> {
+            return std::make_unique<TwoPhase>(
+                TwoPhase::Config{.locks = std::make_unique<LockTable>(
+                                     LockTable::Config{.policy = std::make_unique<DeadlockDetector>(options.observer),
+                                                       .lock_timeout = options.lock_timeout,
+                                                       .clock = &clock})});
+          }};
+}
+
+}  // namespace lockstep::kv

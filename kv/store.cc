@@ -1,0 +1,259 @@
+// store.cc: the public face: checks what callers pass and which state a transaction is in, and hands over to its
+// protocol.
+#include "kv/store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "kv/protocol.h"
+
+namespace lockstep::kv {
+namespace {
+
+const RealClock kRealClock;
+
+std::string label_of(const TransactionState& state) {
+  return state.label.empty() ? fmt::format("txn {}", state.id) : state.label;
+}
+
+Error invalid(std::string message) { return Error{Fault::invalid, {}, std::move(message)}; }
+
+std::optional<Error> wrong_key(KeyView key) {
+  if (key.empty()) return invalid("a key must not be empty");
+  if (key.size() > kMaxKeyBytes)
+    return invalid(fmt::format("a key of {} bytes; the limit is {} bytes", key.size(), kMaxKeyBytes));
+  return std::nullopt;
+}
+
+std::optional<Error> wrong_value(std::string_view value) {
+  if (value.size() > kMaxValueBytes)
+    return invalid(fmt::format("a value of {} bytes; the limit is {} bytes", value.size(), kMaxValueBytes));
+  return std::nullopt;
+}
+
+std::optional<Error> wrong_row(KeyView key, std::string_view value) {
+  std::optional<Error> wrong = wrong_key(key);
+  return wrong ? std::move(wrong) : wrong_value(value);
+}
+
+/// A bound of a scan may be empty.
+std::optional<Error> wrong_bounds(KeyView from, KeyView to) {
+  for (const KeyView bound : {from, to})
+    if (!bound.empty())
+      if (std::optional<Error> wrong = wrong_key(bound)) return wrong;
+  return std::nullopt;
+}
+
+/// True when the store does not go on with the transaction after this answer; otherwise it was a refusal.
+bool gives_up(Fault fault) noexcept { return is_retry_safe(fault) && fault != Fault::version_changed; }
+
+Error over(TxnId id) {
+  if (id == 0) return invalid("no transaction: begin one first");
+  return invalid(fmt::format("transaction {} is over: it has committed or aborted; begin a new one", id));
+}
+
+const Error& give_up(TransactionState& state, Error why) {
+  state.roll_back();
+  state.savepoints.clear();
+  state.given_up = std::move(why);
+  return *state.given_up;
+}
+
+/// Why no operation can start now; empty when one can.
+std::optional<Error> not_ready(TransactionState& state) {
+  if (state.given_up) return *state.given_up;
+  if (!state.pending) return std::nullopt;
+  if (state.is_waiting()) return invalid(fmt::format("an operation of {} is still pending", label_of(state)));
+  state.pending = false;
+  if (std::optional<Error> verdict = state.take_verdict()) return give_up(state, *std::move(verdict));
+  return std::nullopt;
+}
+
+/// The latest savepoint with that name, or its size when there is none.
+std::size_t position_of(const TransactionState& state, std::string_view name) {
+  for (std::size_t i = state.savepoints.size(); i > 0; --i)
+    if (state.savepoints[i - 1].name == name) return i - 1;
+  return state.savepoints.size();
+}
+
+Error no_savepoint(const TransactionState& state, std::string_view name) {
+  return invalid(fmt::format("no savepoint \"{}\" in {}", name, label_of(state)));
+}
+
+}  // namespace
+
+Transaction::Transaction() noexcept = default;
+
+Transaction::Transaction(TransactionState& state) noexcept : state_(&state), id_(state.id) {}
+
+Transaction::Transaction(Transaction&& other) noexcept
+    : state_(std::exchange(other.state_, nullptr)), id_(std::exchange(other.id_, 0)) {}
+
+Transaction& Transaction::operator=(Transaction&& other) noexcept {
+  if (this != &other) {
+    abort();
+    state_ = std::exchange(other.state_, nullptr);
+    id_ = std::exchange(other.id_, 0);
+  }
+  return *this;
+}
+
+Transaction::~Transaction() { abort(); }
+
+template <class T, class Operation>
+Attempt<T> Transaction::attempt(Operation operation) {
+  if (!state_) return Result<T>(over(id_));
+  if (state_->pending || state_->given_up)
+    if (std::optional<Error> error = not_ready(*state_)) return Result<T>(*std::move(error));
+  Attempt<T> answer = operation(*state_);
+  if (!answer)
+    state_->pending = true;
+  else if (!answer->ok() && gives_up(answer->fault()))
+    give_up(*state_, answer->error());
+  return answer;
+}
+
+Attempt<bool> Transaction::read(KeyView key, std::string& value, Waiter& waiter) {
+  if (std::optional<Error> wrong = wrong_key(key)) return Result<bool>(*std::move(wrong));
+  return attempt<bool>(
+      [&](TransactionState& s) { return s.read(key, value, TransactionState::Access::plain, waiter); });
+}
+
+Attempt<bool> Transaction::read_for_update(KeyView key, std::string& value, Waiter& waiter) {
+  if (std::optional<Error> wrong = wrong_key(key)) return Result<bool>(*std::move(wrong));
+  return attempt<bool>(
+      [&](TransactionState& s) { return s.read(key, value, TransactionState::Access::for_update, waiter); });
+}
+
+Attempt<void> Transaction::write(KeyView key, std::string_view value, Waiter& waiter) {
+  if (std::optional<Error> wrong = wrong_row(key, value)) return Result<void>(*std::move(wrong));
+  return attempt<void>([&](TransactionState& s) { return s.write(key, value, waiter); });
+}
+
+Attempt<void> Transaction::insert(KeyView key, std::string_view value, Waiter& waiter) {
+  if (std::optional<Error> wrong = wrong_row(key, value)) return Result<void>(*std::move(wrong));
+  return attempt<void>([&](TransactionState& s) { return s.insert(key, value, waiter); });
+}
+
+Attempt<bool> Transaction::write_if(KeyView key, std::string_view expected, std::string_view value, Waiter& waiter) {
+  if (std::optional<Error> wrong = wrong_row(key, value)) return Result<bool>(*std::move(wrong));
+  return attempt<bool>([&](TransactionState& s) { return s.write_if(key, expected, value, waiter); });
+}
+
+Attempt<bool> Transaction::erase(KeyView key, Waiter& waiter) {
+  if (std::optional<Error> wrong = wrong_key(key)) return Result<bool>(*std::move(wrong));
+  return attempt<bool>([&](TransactionState& s) { return s.erase(key, waiter); });
+}
+
+Attempt<void> Transaction::scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Waiter& waiter) {
+  return scan_as(false, from, to, limit, rows, waiter);
+}
+
+Attempt<void> Transaction::scan_for_update(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
+                                           Waiter& waiter) {
+  return scan_as(true, from, to, limit, rows, waiter);
+}
+
+Attempt<void> Transaction::scan_as(bool for_update, KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
+                                   Waiter& waiter) {
+  rows.clear();
+  if (std::optional<Error> wrong = wrong_bounds(from, to)) return Result<void>(*std::move(wrong));
+  const bool nothing = limit == 0 || (!to.empty() && to <= from);
+  const auto access = for_update ? TransactionState::Access::for_update : TransactionState::Access::plain;
+  return attempt<void>([&](TransactionState& s) {
+    return nothing ? Attempt<void>(Result<void>()) : s.scan(from, to, limit, rows, access, waiter);
+  });
+}
+
+Result<void> Transaction::savepoint(std::string_view name) {
+  return *attempt<void>([&](TransactionState& s) {
+    TransactionState::Savepoint& point = s.savepoints.take();
+    point.name.assign(name);
+    point.mark = s.mark();
+    return Attempt<void>(Result<void>());
+  });
+}
+
+Result<void> Transaction::rollback_to(std::string_view name) {
+  return *attempt<void>([&](TransactionState& s) {
+    const std::size_t position = position_of(s, name);
+    if (position == s.savepoints.size()) return Attempt<void>(Result<void>(no_savepoint(s, name)));
+    s.undo_to(s.savepoints[position].mark);
+    s.savepoints.shrink_to(position + 1);
+    return Attempt<void>(Result<void>());
+  });
+}
+
+Result<void> Transaction::release(std::string_view name) {
+  return *attempt<void>([&](TransactionState& s) {
+    const std::size_t position = position_of(s, name);
+    if (position == s.savepoints.size()) return Attempt<void>(Result<void>(no_savepoint(s, name)));
+    s.savepoints.shrink_to(position);
+    return Attempt<void>(Result<void>());
+  });
+}
+
+Attempt<void> Transaction::commit(Waiter& waiter) {
+  Attempt<void> answer = attempt<void>([&](TransactionState& s) { return s.commit(waiter); });
+  if (answer && answer->ok()) {
+    TransactionState& state = *std::exchange(state_, nullptr);
+    state.protocol().end(state);
+  }
+  return answer;
+}
+
+void Transaction::abort() noexcept {
+  if (!state_) return;
+  TransactionState& state = *std::exchange(state_, nullptr);
+  if (!state.given_up) state.roll_back();
+  state.protocol().end(state);
+}
+
+Nanos Transaction::wait_deadline() const noexcept {
+  return state_ && state_->pending ? state_->wait_deadline() : kNever;
+}
+
+void Transaction::cancel_wait(Fault why) noexcept {
+  if (state_ && state_->pending) state_->cancel_wait(why);
+}
+
+bool Transaction::active() const noexcept { return state_ != nullptr; }
+TxnId Transaction::id() const noexcept { return id_; }
+
+std::span<const ProtocolInfo> protocols() noexcept {
+  static const std::vector<ProtocolInfo> infos = [] {
+    std::vector<ProtocolInfo> list;
+    for (const ProtocolEntry& entry : protocol_entries()) list.push_back(entry.info);
+    return list;
+  }();
+  return infos;
+}
+
+Result<std::unique_ptr<Store>> Store::open(Options options) {
+  const auto entries = protocol_entries();
+  const auto entry = std::find_if(entries.begin(), entries.end(),
+                                  [&](const ProtocolEntry& e) { return e.info.name == options.protocol; });
+  if (entry == entries.end()) {
+    std::string known;
+    for (const ProtocolEntry& e : entries) known += fmt::format("{}{}", known.empty() ? "" : ", ", e.info.name);
+    return invalid(fmt::format("no protocol \"{}\" for kv; there are {}", options.protocol, known));
+  }
+  std::unique_ptr<Protocol> protocol = entry->open(options, options.clock ? *options.clock : kRealClock);
+  protocol->name = entry->info.name;
+  return std::unique_ptr<Store>(new Store(std::move(protocol)));
+}
+
+Store::Store(std::unique_ptr<Protocol> protocol) noexcept : protocol_(std::move(protocol)) {}
+Store::~Store() = default;
+
+Transaction Store::begin(TxnOptions options) { return Transaction(protocol_->begin(options)); }
+
+std::vector<LockInfo> Store::locks() const { return protocol_->locks(); }
+std::vector<WaitEdge> Store::waits() const { return protocol_->waits(); }
+std::vector<WaitEdge> Store::waits_of(TxnId txn) const { return protocol_->waits_of(txn); }
+std::uint64_t Store::tag_of(TxnId txn) const { return protocol_->tag_of(txn); }
+std::string_view Store::protocol() const noexcept { return protocol_->name; }
+
+}  // namespace lockstep::kv

@@ -1,0 +1,204 @@
+// store.h: the in-house transactional key-value store, as its users see it.
+//
+// A store holds ordered string keys under one locking protocol, chosen when it is opened. It never blocks a thread: an
+// operation that must wait queues its waiter and answers "pending"; whoever grants, kills or times the wait out wakes
+// the waiter, and the caller then makes the same call again. A thin facade that parks the caller is in
+// kv/sync_facade.h.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kv/base/clock.h"
+#include "kv/base/result.h"
+#include "kv/base/waiter.h"
+
+namespace lockstep::kv {
+
+using KeyView = std::string_view;
+using TxnId = std::uint64_t;
+
+/// One attempt at an operation: nullopt = pending (the waiter is queued and will be woken exactly once; then make the
+/// same call with the same arguments again), otherwise the answer.
+template <class T>
+using Attempt = std::optional<Result<T>>;
+
+enum class LockMode : std::uint8_t { shared, update, exclusive };
+
+/// "shared", "update", "exclusive".
+std::string_view name_of(LockMode mode) noexcept;
+
+/// One edge of the waits-for graph: `waiter` waits for `holder` because of `key`. Whoever waits in front of the waiter
+/// in the queue of the key counts as a holder too: it will be served first.
+struct WaitEdge {
+  TxnId waiter = 0;
+  TxnId holder = 0;
+  std::string key;  ///< empty: the end of the key space, after the last key
+  LockMode wanted = LockMode::exclusive;
+  LockMode held = LockMode::exclusive;  ///< what the holder holds, or wants when it waits in front
+  bool range = false;                   ///< the conflict is about the gap before the key, not about its row
+  bool avoidance = false;  ///< the key is free: the banker waits because the holder's claims make it unsafe
+};
+
+/// One lock that is held or waited for.
+struct LockInfo {
+  std::string key;        ///< empty: the end of the key space, after the last key
+  bool range = false;     ///< the lock also covers the gap before the key (up to its predecessor)
+  bool gap_only = false;  ///< the lock covers only that gap, not the row
+  TxnId txn = 0;
+  LockMode mode = LockMode::exclusive;
+  bool granted = false;
+};
+
+/// A deadlock that the store found and broke.
+struct DeadlockReport {
+  std::vector<WaitEdge> cycle;  ///< edge i ends at the waiter of edge i+1; the last ends at the first
+  TxnId victim = 0;
+  std::string why;  ///< the victim policy, such as "youngest"
+};
+
+/// Told what the store decides by itself. Called in the thread of the operation that caused it, with no lock of the
+/// store held that an introspection call would need. Must not call an operation on a transaction. Outlives the store.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  /// Before the cycle is broken: introspection still shows every edge of it.
+  virtual void on_deadlock(const DeadlockReport& report) = 0;
+};
+
+struct Options {
+  std::string protocol = "2pl-detect";  ///< a name from protocols()
+  Nanos lock_timeout = kNever;   ///< longest wait for one lock; kNever = no limit. `2pl-timeout` defaults to 50 ms
+  const Clock* clock = nullptr;  ///< outlives the store; nullptr = a real clock
+  Observer* observer = nullptr;  ///< outlives the store; nullptr = nobody
+};
+
+struct TxnOptions {
+  std::string_view label = {};               ///< names the transaction in messages, such as "T1"; copied
+  std::uint64_t tag = 0;                     ///< for the caller: comes back in introspection
+  std::span<const std::string> claims = {};  ///< keys that it may lock; `2pl-banker` refuses any other. Copied
+  bool claims_all = false;                   ///< claims every key, such as to load or to check a whole store
+  TxnId first_attempt = 0;                   ///< a retry names its first attempt and keeps that one's age; 0 = itself
+};
+
+struct Row {
+  std::string key;
+  std::string value;
+  friend bool operator==(const Row&, const Row&) = default;
+};
+
+struct ProtocolInfo {
+  std::string_view name;
+  std::string_view summary;  ///< one line: what it does on a conflict
+  bool serializable = false;
+};
+
+/// Every protocol of this build, in the order of the catalogue.
+std::span<const ProtocolInfo> protocols() noexcept;
+
+class Protocol;
+class TransactionState;
+
+/// A handle to one transaction. One thread at a time. Must not outlive its store. Dropping an unfinished one aborts it.
+///
+/// A transaction that the store gives up (deadlock, timeout, failed validation, cancel_wait ...) is rolled back and has
+/// given back its locks when the operation answers; every later operation answers with the same fault, until abort().
+/// A refusal (constraint, invalid, claim_exceeded) changes nothing and leaves the transaction active.
+/// After commit() or abort() every operation answers Fault::invalid.
+/// Only one operation at a time may be pending; another one answers Fault::invalid meanwhile.
+/// Keys must not be empty; limits are at the end of this file.
+class Transaction {
+ public:
+  Transaction() noexcept;
+  Transaction(Transaction&&) noexcept;
+  Transaction& operator=(Transaction&&) noexcept;
+  ~Transaction();
+
+  /// Copies the value into `value` (its capacity is reused) and answers whether the key exists.
+  Attempt<bool> read(KeyView key, std::string& value, Waiter& waiter);
+  /// The same, and nobody else may change the key until the end of this transaction (select … for update).
+  Attempt<bool> read_for_update(KeyView key, std::string& value, Waiter& waiter);
+  /// Inserts or overwrites.
+  Attempt<void> write(KeyView key, std::string_view value, Waiter& waiter);
+  /// Fault::constraint when the key exists.
+  Attempt<void> insert(KeyView key, std::string_view value, Waiter& waiter);
+  /// Overwrites only when the key exists with exactly the value `expected`; answers whether it did.
+  Attempt<bool> write_if(KeyView key, std::string_view expected, std::string_view value, Waiter& waiter);
+  /// Answers whether the key existed.
+  Attempt<bool> erase(KeyView key, Waiter& waiter);
+  /// The rows with `from <= key < to` in key order, at most `limit`; an empty `to` means no upper end. `rows` is
+  /// cleared first. No phantoms where the protocol is serializable.
+  Attempt<void> scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Waiter& waiter);
+  /// The same with the rows locked as by read_for_update.
+  Attempt<void> scan_for_update(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Waiter& waiter);
+
+  /// Marks a point to come back to. Names may repeat: the latest counts, as in SQL.
+  Result<void> savepoint(std::string_view name);
+  /// Undoes every write since the savepoint, which stays. Locks taken since then are given back where the protocol may.
+  Result<void> rollback_to(std::string_view name);
+  Result<void> release(std::string_view name);
+
+  Attempt<void> commit(Waiter& waiter);
+  /// Undoes everything and gives back every lock. Never waits; allowed in every state, also twice.
+  void abort() noexcept;
+
+  /// While an operation is pending: when its caller should call cancel_wait(Fault::lock_timeout). kNever = no limit.
+  Nanos wait_deadline() const noexcept;
+  /// Takes the pending operation's waiter out of its queue; the next attempt answers with `why` and the transaction is
+  /// given up. No effect when the waiter has been woken already. After it returns the waiter will not be woken any
+  /// more.
+  void cancel_wait(Fault why) noexcept;
+
+  /// True between begin and commit / abort, also when the store has given it up meanwhile.
+  bool active() const noexcept;
+  TxnId id() const noexcept;
+
+ private:
+  friend class Store;
+  explicit Transaction(TransactionState& state) noexcept;
+
+  template <class T, class Operation>
+  Attempt<T> attempt(Operation operation);
+  Attempt<void> scan_as(bool for_update, KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
+                        Waiter& waiter);
+
+  TransactionState* state_ = nullptr;  // lent by the protocol, which has it back at commit and abort
+  TxnId id_ = 0;
+};
+
+/// A store. Thread-safe; outlives its transactions.
+class Store {
+ public:
+  /// Fault::invalid for an unknown protocol.
+  static Result<std::unique_ptr<Store>> open(Options options);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  Transaction begin(TxnOptions options = {});
+
+  /// Introspection: a snapshot, consistent per lock.
+  std::vector<LockInfo> locks() const;
+  std::vector<WaitEdge> waits() const;
+  /// Whom `txn` waits for right now; empty when it does not wait.
+  std::vector<WaitEdge> waits_of(TxnId txn) const;
+  /// The tag given at begin; 0 when the transaction is over.
+  std::uint64_t tag_of(TxnId txn) const;
+
+  std::string_view protocol() const noexcept;
+
+ private:
+  explicit Store(std::unique_ptr<Protocol> protocol) noexcept;
+  std::unique_ptr<Protocol> protocol_;
+};
+
+/// Limits, in bytes. A longer key or value is Fault::invalid.
+inline constexpr std::size_t kMaxKeyBytes = 64 * 1024;
+inline constexpr std::size_t kMaxValueBytes = 1024ull * 1024 * 1024;
+
+}  // namespace lockstep::kv

@@ -1,0 +1,110 @@
+// sync_facade.h: the store for those who want plain calls that block: an operation that must wait parks its thread.
+//
+//   auto store = kv::Store::open({.protocol = "2pl-detect"});
+//   kv::SyncTransaction txn(store.value()->begin({.label = "T1"}));
+//   std::string balance;
+//   Result<bool> found = txn.read_for_update("account/1", balance);   // may park, until the lock is granted
+//   if (found.ok() && *found) {
+//     Result<void> written = txn.write("account/1", "90");
+//     Result<void> committed = txn.commit();                          // a fault says why not; retry if is_retry_safe()
+//   }                                                                 // dropping it without commit aborts it
+//
+// For stores with a real clock (Options.clock is nullptr or a RealClock).
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "kv/base/mutex.h"
+#include "kv/store.h"
+
+namespace lockstep::kv {
+
+/// A waiter that is a parked thread. For one wait.
+class Parker final : public Waiter {
+ public:
+  void wake() noexcept override {
+    MutexLock lock(mutex_);
+    woken_ = true;
+    condition_.notify_one();  // with the mutex held: the parker may be gone as soon as it is free
+  }
+
+  /// False when `deadline` (a moment of a RealClock) passed first.
+  bool park_until(Nanos deadline) {
+    MutexLock lock(mutex_);
+    while (!woken_) {
+      if (deadline == kNever) {
+        condition_.wait(mutex_);
+      } else if (!condition_.wait_until(mutex_, std::chrono::steady_clock::time_point(deadline))) {
+        return woken_;
+      }
+    }
+    return true;
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar condition_;
+  bool woken_ LOCKSTEP_GUARDED_BY(mutex_) = false;
+};
+
+/// A Transaction whose operations block. The same rules: one thread at a time; the answers are those of Transaction.
+class SyncTransaction {
+ public:
+  explicit SyncTransaction(Transaction transaction) noexcept : transaction_(std::move(transaction)) {}
+
+  Result<bool> read(KeyView key, std::string& value) {
+    return wait([&](Waiter& w) { return transaction_.read(key, value, w); });
+  }
+  Result<bool> read_for_update(KeyView key, std::string& value) {
+    return wait([&](Waiter& w) { return transaction_.read_for_update(key, value, w); });
+  }
+  Result<void> write(KeyView key, std::string_view value) {
+    return wait([&](Waiter& w) { return transaction_.write(key, value, w); });
+  }
+  Result<void> insert(KeyView key, std::string_view value) {
+    return wait([&](Waiter& w) { return transaction_.insert(key, value, w); });
+  }
+  Result<bool> write_if(KeyView key, std::string_view expected, std::string_view value) {
+    return wait([&](Waiter& w) { return transaction_.write_if(key, expected, value, w); });
+  }
+  Result<bool> erase(KeyView key) {
+    return wait([&](Waiter& w) { return transaction_.erase(key, w); });
+  }
+  Result<void> scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows) {
+    return wait([&](Waiter& w) { return transaction_.scan(from, to, limit, rows, w); });
+  }
+  Result<void> scan_for_update(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows) {
+    return wait([&](Waiter& w) { return transaction_.scan_for_update(from, to, limit, rows, w); });
+  }
+
+  Result<void> savepoint(std::string_view name) { return transaction_.savepoint(name); }
+  Result<void> rollback_to(std::string_view name) { return transaction_.rollback_to(name); }
+  Result<void> release(std::string_view name) { return transaction_.release(name); }
+
+  Result<void> commit() {
+    return wait([&](Waiter& w) { return transaction_.commit(w); });
+  }
+  void abort() noexcept { transaction_.abort(); }
+
+  bool active() const noexcept { return transaction_.active(); }
+  TxnId id() const noexcept { return transaction_.id(); }
+
+ private:
+  template <class Call>
+  auto wait(Call call) -> std::remove_cvref_t<decltype(*call(std::declval<Waiter&>()))> {
+    while (true) {
+      Parker parker;
+      if (auto answer = call(parker)) return *std::move(answer);
+      // After cancel_wait() the parker is in no queue, also when the wake-up came at the same moment.
+      if (!parker.park_until(transaction_.wait_deadline())) transaction_.cancel_wait(Fault::lock_timeout);
+    }
+  }
+
+  Transaction transaction_;
+};
+
+}  // namespace lockstep::kv
