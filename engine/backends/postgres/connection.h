@@ -1,0 +1,67 @@
+// connection.h: libpq as values: a parsed DSN, a connection, a result; connecting and asking with a limit in time.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/backend.h"
+#include "kv/base/clock.h"
+#include "kv/base/result.h"
+
+namespace lockstep::postgres {
+
+struct EndConnection {
+  void operator()(PGconn* connection) const noexcept { ::PQfinish(connection); }
+};
+using Connection = std::unique_ptr<PGconn, EndConnection>;
+
+struct ClearAnswer {
+  void operator()(PGresult* answer) const noexcept { ::PQclear(answer); }
+};
+using Answer = std::unique_ptr<PGresult, ClearAnswer>;
+
+/// A connection string, taken apart. Immutable, hence thread-safe.
+class Dsn {
+ public:
+  /// Takes "postgresql://..." and "key=value ..." (PostgreSQL manual 34.1.1). Fault::invalid without the text itself in
+  /// the message, since it may hold a password.
+  static Result<Dsn> parse(const std::string& text);
+
+  /// The settings as "key='value' ...", with the name that the server shows for the session and a limit for connecting
+  /// (rounded up to seconds, at least 2: libpq's own rule). For libraries that take a string; holds the password.
+  std::string text(const std::string& application, Nanos connect_max) const;
+
+  const std::vector<std::pair<std::string, std::string>>& settings() const noexcept { return settings_; }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> settings_;
+};
+
+/// "host "db1" port 5432 as user "bob" to database "shop"", as libpq understood it. Never the password.
+std::string describe(PGconn* connection);
+
+/// Connects; waits at most `connect_max` (looking up a host's name is the resolver's business and not limited by it).
+/// Notices of the server are dropped. Fault::unavailable, with what was tried, when there is no server, the password is
+/// wrong, or the time is over.
+Result<Connection> connect(const Dsn& dsn, const std::string& application, Nanos connect_max);
+
+/// Sends one statement with text parameters (nullopt = NULL), or, without any, several statements at once; waits for
+/// the last answer, at most `limit` of real time. A statement that fails gives the fault of its SQLSTATE. When the time
+/// is over or the connection is lost: Fault::unavailable, and the connection is of no further use.
+Result<Answer> ask(PGconn* connection, const std::string& sql, std::span<const std::optional<std::string>> parameters,
+                   Nanos limit);
+
+/// The rows as text.
+Table table_of(const PGresult* answer);
+
+/// `name` in double quotes, or `value` in single ones, for use in SQL.
+std::string quoted_name(std::string_view name);
+std::string quoted_value(std::string_view value);
+
+}  // namespace lockstep::postgres

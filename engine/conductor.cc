@@ -1,0 +1,244 @@
+// conductor.cc: the loop that runs a schedule.
+#include "engine/conductor.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+
+namespace lockstep {
+namespace {
+
+constexpr Nanos kVirtualStep = std::chrono::microseconds(10);  ///< one step takes 0.01 ms of virtual time
+constexpr int kPollFirst_ms = 1;                               ///< waiting for a server: looked at fast at first …
+constexpr int kPollMost_ms = 16;                               ///< … then slower
+constexpr std::uint32_t kStepsMax = 1'000'000;
+constexpr Nanos kDrainMax = std::chrono::seconds(5);  ///< for a server to answer the cancel of a stopped actor
+
+}  // namespace
+
+void Conductor::woken(Actor& actor) noexcept {
+  MutexLock lock(mutex_);
+  woken_.push_back(&actor);
+}
+
+Actor* Conductor::pop_woken() {
+  MutexLock lock(mutex_);
+  if (woken_.empty()) return nullptr;
+  Actor* const actor = woken_.front();
+  woken_.pop_front();
+  return actor;
+}
+
+bool Conductor::anybody_external() {
+  bool external = false;
+  for (const auto& actor : run_.actors) {
+    actor->while_waiting([&](Operation& operation) { external = external || operation.waiting().external; });
+  }
+  return external;
+}
+
+bool Conductor::over_limit() { return run_.elapsed() > run_.limit || real_.now() - real_start_ > run_.limit; }
+
+Result<void> Conductor::conduct(Executor& executor) {
+  real_start_ = real_.now();
+  for (const auto& actor : run_.actors) {
+    executor.go(*actor);
+    settle(executor);
+  }
+  for (;;) {
+    settle(executor);
+    if (run_.stop_requested()) {
+      run_.end_as(record::Ending::interrupted);
+      stop_and_drain(executor, Fault::cancelled);
+      return {};
+    }
+    std::vector<Candidate> candidates;
+    bool anybody = false, all_finished = true;
+    for (const auto& actor : run_.actors) {
+      Candidate candidate{.actor = actor->index, .name = actor->name};
+      candidate.enabled = actor->place == Actor::Place::at_gate;
+      candidate.finished = actor->place == Actor::Place::finished;
+      anybody = anybody || candidate.enabled;
+      all_finished = all_finished && candidate.finished;
+      candidates.push_back(std::move(candidate));
+    }
+    if (all_finished) return {};
+    if (over_limit() || taken_.size() > kStepsMax) {
+      run_.note(fmt::format("the run's limit of {} ms is over",
+                            std::chrono::duration_cast<std::chrono::milliseconds>(run_.limit).count()));
+      run_.end_as(record::Ending::stuck);
+      stop_and_drain(executor, Fault::hung);
+      return {};
+    }
+    if (!anybody) {
+      if (advance()) continue;
+      run_.end_as(record::Ending::stuck);
+      stop_and_drain(executor, Fault::hung);
+      return {};
+    }
+    const Result<int> next = schedule_.next(candidates);
+    if (!next) {
+      run_.end_as(record::Ending::stuck);
+      stop_and_drain(executor, Fault::cancelled);
+      return next.error();
+    }
+    taken_.push_back(*next);
+    if (run_.virtual_time) run_.virtual_clock().advance(kVirtualStep);
+    executor.go(*run_.actors[static_cast<std::size_t>(*next)]);
+  }
+}
+
+void Conductor::settle(Executor& executor) {
+  do {
+    while (Actor* const actor = pop_woken()) executor.go(*actor);
+    if (!anybody_external()) look_for_cycles(run_.wait_graph());
+  } while (settle_external());
+}
+
+/// Waits until every wait for a server is known to be blocked by another session. True when somebody was woken.
+bool Conductor::settle_external() {
+  int patience_ms = kPollFirst_ms;
+  for (;;) {
+    std::vector<pollfd> fds;
+    std::vector<Actor*> waiting;
+    for (const auto& actor : run_.actors) {
+      if (actor->place != Actor::Place::waiting) continue;
+      actor->while_waiting([&](Operation& operation) {
+        const Waiting& what = operation.waiting();
+        if (!what.external) return;
+        fds.push_back({what.fd, what.events, 0});
+        waiting.push_back(actor.get());
+      });
+    }
+    if (waiting.empty()) return false;
+    if (::poll(fds.data(), fds.size(), patience_ms) > 0) {
+      for (std::size_t i = 0; i < fds.size(); ++i) {
+        if (fds[i].revents != 0) waiting[i]->current()->wake();
+      }
+      return true;
+    }
+    patience_ms = std::min(patience_ms * 2, kPollMost_ms);
+
+    bool all_blocked = true;
+    for (Actor* const actor : waiting) {
+      const std::vector<Blocker> blockers = actor->current()->blockers();
+      all_blocked = all_blocked && !blockers.empty();
+      if (!blockers.empty()) actor->note_blockers(*actor->current(), blockers);
+    }
+    if (all_blocked) {
+      look_for_cycles(run_.wait_graph());
+      return false;
+    }
+    if (run_.stop_requested() || over_limit()) return false;
+  }
+}
+
+/// Nobody stands at a gate. Lets time pass until somebody is woken; false when nothing will ever happen.
+bool Conductor::advance() {
+  Nanos earliest = kNever;
+  bool external = false;
+  for (const auto& actor : run_.actors) {
+    actor->while_waiting([&](Operation& operation) {
+      earliest = std::min(earliest, operation.waiting().deadline);
+      external = external || operation.waiting().external;
+    });
+  }
+  if (external) {
+    const WaitGraph graph = run_.wait_graph();
+    const auto cycles = graph.cycles();
+    const bool nobody_breaks = !cycles.empty() && std::none_of(cycles.begin(), cycles.end(), [&](const auto& c) {
+      return graph.breaker_of(c) != WaitGraph::Breaker::nobody;
+    });
+    if (nobody_breaks && earliest == kNever) return false;
+    wait_for_server(earliest);
+  } else if (earliest == kNever) {
+    return false;
+  } else if (run_.virtual_time) {
+    if (earliest - run_.clock().now() > run_.limit - run_.elapsed()) return false;  // beyond the run's limit
+    run_.virtual_clock().advance_to(earliest);
+  } else {
+    wait_for_server(earliest);
+  }
+  return expire_deadlines() || external || !run_.virtual_time;
+}
+
+/// Real time: polls the servers' sockets until one is ready, `deadline` passes, or a short while is over.
+void Conductor::wait_for_server(Nanos deadline) {
+  std::vector<pollfd> fds;
+  std::vector<Actor*> waiting;
+  for (const auto& actor : run_.actors) {
+    actor->while_waiting([&](Operation& operation) {
+      if (!operation.waiting().external) return;
+      fds.push_back({operation.waiting().fd, operation.waiting().events, 0});
+      waiting.push_back(actor.get());
+    });
+  }
+  const Nanos left = deadline == kNever ? kNever : deadline - run_.clock().now();
+  const auto left_ms = left == kNever
+                           ? kPollMost_ms
+                           : static_cast<int>(std::clamp<std::int64_t>(left.count() / 1'000'000 + 1, 0, kPollMost_ms));
+  if (::poll(fds.data(), fds.size(), left_ms) <= 0) return;
+  for (std::size_t i = 0; i < fds.size(); ++i) {
+    if (fds[i].revents != 0) waiting[i]->current()->wake();
+  }
+}
+
+/// Ends every wait whose deadline has come, the earliest first. True when there was one.
+bool Conductor::expire_deadlines() {
+  std::vector<std::pair<Nanos, Actor*>> due;
+  for (const auto& actor : run_.actors) {
+    actor->while_waiting([&](Operation& operation) {
+      if (operation.waiting().deadline <= run_.clock().now())
+        due.emplace_back(operation.waiting().deadline, actor.get());
+    });
+  }
+  std::stable_sort(due.begin(), due.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [when, actor] : due) {
+    Operation& operation = *actor->current();
+    if (operation.expire(operation.waiting().deadline_fault)) actor->executor.ready(*actor);
+  }
+  return !due.empty();
+}
+
+void Conductor::look_for_cycles(const WaitGraph& graph) {
+  for (const std::vector<int>& cycle : graph.cycles()) {
+    run_.note_cycle(cycle, std::string(name_of(graph.breaker_of(cycle))));
+  }
+}
+
+void Conductor::stop_and_drain(Executor& executor, Fault why) {
+  run_.stop_all(why);
+  const Nanos until = real_.now() + kDrainMax;
+  bool pressed = false;
+  for (;;) {
+    bool moved = false;
+    while (Actor* const actor = pop_woken()) {
+      executor.go(*actor);
+      moved = true;
+    }
+    bool all_finished = true;
+    for (const auto& actor : run_.actors) {
+      if (actor->place == Actor::Place::at_gate) {
+        executor.go(*actor);
+        moved = true;
+      }
+      all_finished = all_finished && actor->place == Actor::Place::finished;
+    }
+    if (all_finished) return;
+    if (moved) continue;
+    wait_for_server(kNever);
+    if (real_.now() > until && !pressed) {
+      // The server does not answer the cancel either: a second one drops the connection.
+      pressed = true;
+      run_.stop_all(why);
+      for (const auto& actor : run_.actors) {
+        if (actor->place != Actor::Place::waiting) continue;
+        Operation& operation = *actor->current();
+        if (operation.expire(why)) actor->executor.ready(*actor);
+      }
+    }
+  }
+}
+
+}  // namespace lockstep

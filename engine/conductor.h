@@ -1,0 +1,56 @@
+// conductor.h: runs the actors one at a time in the order of a schedule. One thread; the executor lends the stacks.
+//
+// After each step the conductor lets everybody who was woken run to the next gate, in the order of the wake-ups, before
+// it asks the schedule who goes next. So a schedule gives the same run every time, on threads and on coroutines.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/executor.h"
+#include "engine/run_state.h"
+#include "engine/schedule/schedule.h"
+#include "kv/base/mutex.h"
+
+namespace lockstep {
+
+class Conductor {
+ public:
+  /// Both outlive the conductor.
+  Conductor(RunState& run, Schedule& schedule) : run_(run), schedule_(schedule) {}
+
+  /// Runs every actor to its end, or until nobody can go on (Ending::stuck), the run's limit, ^C, or a store that
+  /// fails. Fault::invalid when the schedule asks for what cannot be; the actors are then stopped.
+  Result<void> conduct(Executor& executor);
+
+  /// The actor's operation was woken. Any thread.
+  void woken(Actor& actor) noexcept;
+
+  /// The order in which actors were let go, as run: "T1 T2 T1 …".
+  const std::vector<int>& taken() const noexcept { return taken_; }
+
+ private:
+  void settle(Executor& executor);
+  bool settle_external();
+  bool advance();
+  void wait_for_server(Nanos deadline);
+  bool expire_deadlines();
+  Actor* pop_woken();
+  void stop_and_drain(Executor& executor, Fault why);
+  void look_for_cycles(const WaitGraph& graph);
+  bool anybody_external();
+  bool over_limit();
+
+  RunState& run_;
+  Schedule& schedule_;
+  std::vector<int> taken_;
+  RealClock real_;
+  Nanos real_start_{0};
+
+  Mutex mutex_;
+  std::deque<Actor*> woken_ LOCKSTEP_GUARDED_BY(mutex_);
+};
+
+}  // namespace lockstep

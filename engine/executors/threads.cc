@@ -1,0 +1,198 @@
+// threads.cc: one OS thread for each actor, named after it, so that `bt` in a debugger shows the actor's own frames
+// down to the lock that it waits for.
+//
+// Lock order: mutex_ is a leaf. Under a schedule the turn is a baton: `running_` is the one actor that may run; it
+// gives the baton back by clearing `running_`.
+#include <fmt/format.h>
+#include <poll.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <boost/thread/condition_variable.hpp>
+#include <boost/thread/mutex.hpp>
+#include <boost/thread/thread.hpp>
+
+#include "engine/actor.h"
+#include "engine/conductor.h"
+#include "engine/executor.h"
+#include "engine/executors/monitor.h"
+#include "engine/run_state.h"
+
+namespace lockstep {
+namespace {
+
+/// The longest time that a thread stays in one call of a real lock before it looks for a stop or a deadline.
+constexpr Nanos kSlice = std::chrono::milliseconds(25);
+
+class ThreadsExecutor final : public Executor {
+ public:
+  ThreadsExecutor(RunState& run, Conductor* conductor) : run_(run), conductor_(conductor) {}
+
+  ~ThreadsExecutor() override {
+    for (Seat& seat : seats_) {
+      if (seat.thread.joinable()) seat.thread.join();
+    }
+  }
+
+  std::string_view name() const noexcept override { return "threads"; }
+  bool parks_threads() const noexcept override { return true; }
+  bool controlled() const noexcept override { return conductor_ != nullptr; }
+
+  bool turn(Actor& actor) override {
+    give_back(actor, Actor::Place::at_gate);
+    await_turn(actor);
+    return true;
+  }
+
+  bool wait(Actor& actor, Operation& operation) override {
+    if (!operation.arm()) return true;
+    if (!controlled()) {
+      wait_free(actor, operation);
+      return true;
+    }
+    give_back(actor, Actor::Place::waiting);
+    while (!operation.is_woken()) operation.block(actor, kSlice);
+    await_turn(actor);
+    return true;
+  }
+
+  bool park(Actor& actor, Operation& operation, Nanos span) override {
+    Seat& seat = seat_of(actor);
+    const auto until = boost::chrono::steady_clock::now() + boost::chrono::nanoseconds(span.count());
+    try {
+      boost::unique_lock<boost::mutex> lock(mutex_);
+      while (!operation.is_woken()) {
+        if (seat.condition.wait_until(lock, until) == boost::cv_status::timeout) break;
+      }
+    } catch (const boost::thread_interrupted&) {
+      operation.expire(Fault::cancelled);  // this thread is the one that waits: nobody is to be told
+    }
+    return operation.is_woken();
+  }
+
+  void finished(Actor& actor) noexcept override {
+    boost::lock_guard<boost::mutex> lock(mutex_);
+    actor.place = Actor::Place::finished;
+    ++finished_;
+    running_ = nullptr;
+    changed_.notify_all();
+  }
+
+  void ready(Actor& actor) noexcept override {
+    if (controlled()) conductor_->woken(actor);
+    boost::lock_guard<boost::mutex> lock(mutex_);
+    seat_of(actor).condition.notify_all();
+  }
+
+  void interrupt(Actor& actor) noexcept override {
+    if (!controlled()) seat_of(actor).thread.interrupt();
+  }
+
+  void go(Actor& actor) override {
+    boost::this_thread::disable_interruption no_interruption;
+    boost::unique_lock<boost::mutex> lock(mutex_);
+    running_ = &actor;
+    if (actor.place == Actor::Place::not_started) {
+      seats();
+      start_thread(actor);
+    } else {
+      seat_of(actor).condition.notify_all();
+    }
+    while (running_ == &actor) changed_.wait(lock);
+  }
+
+  void run_free(std::span<const std::unique_ptr<Actor>> actors) override {
+    Monitor monitor(run_);
+    {
+      boost::unique_lock<boost::mutex> lock(mutex_);
+      seats();
+      for (const auto& actor : actors) start_thread(*actor);
+    }
+    for (;;) {
+      {
+        boost::unique_lock<boost::mutex> lock(mutex_);
+        if (finished_ < actors.size()) changed_.wait_for(lock, boost::chrono::nanoseconds(monitor.interval().count()));
+        if (finished_ == actors.size()) break;
+      }
+      monitor.look();
+    }
+  }
+
+ private:
+  struct Seat {
+    boost::thread thread;
+    boost::condition_variable condition;
+  };
+
+  Seat& seat_of(const Actor& actor) { return seats_[static_cast<std::size_t>(actor.index)]; }
+
+  void seats() {
+    if (seats_.empty()) seats_ = std::vector<Seat>(run_.actors.size());
+  }
+
+  void start_thread(Actor& actor) {
+    seat_of(actor).thread = boost::thread([this, &actor] {
+      pthread_setname_np(pthread_self(), actor.name.substr(0, 15).c_str());
+      if (controlled()) {
+        await_turn(actor);
+      } else {
+        // Nobody runs before every thread exists: a start in one breath.
+        boost::lock_guard<boost::mutex> lock(mutex_);
+      }
+      actor.start();
+      LOCKSTEP_CHECK(actor.has_finished(), "{}: its coroutine is suspended although its thread never suspends",
+                     actor.name);
+    });
+  }
+
+  /// The actor stops at `place`; the conductor goes on.
+  void give_back(Actor& actor, Actor::Place place) {
+    boost::lock_guard<boost::mutex> lock(mutex_);
+    actor.place = place;
+    running_ = nullptr;
+    changed_.notify_all();
+  }
+
+  void await_turn(Actor& actor) {
+    boost::this_thread::disable_interruption no_interruption;
+    boost::unique_lock<boost::mutex> lock(mutex_);
+    while (running_ != &actor) seat_of(actor).condition.wait(lock);
+    actor.place = Actor::Place::running;
+  }
+
+  void wait_free(Actor& actor, Operation& operation) {
+    while (!operation.is_woken()) {
+      const Waiting& what = operation.waiting();
+      const Nanos now = run_.clock().now();
+      if (now >= what.deadline) {
+        operation.expire(what.deadline_fault);
+        return;
+      }
+      if (now >= what.retry_at) return;
+      const Nanos until = std::min(what.deadline, what.retry_at);
+      const Nanos span = until == kNever ? kSlice : std::min(kSlice, until - now);
+      if (what.fd >= 0) {
+        pollfd fd{what.fd, what.events, 0};
+        if (::poll(&fd, 1, static_cast<int>(span.count() / 1'000'000 + 1)) != 0) return;
+      } else if (operation.block(actor, span)) {
+        return;
+      }
+    }
+  }
+
+  RunState& run_;
+  Conductor* const conductor_;
+  boost::mutex mutex_;
+  boost::condition_variable changed_;
+  std::vector<Seat> seats_;   // sized once, before the first thread starts
+  Actor* running_ = nullptr;  // guarded by mutex_
+  std::size_t finished_ = 0;  // guarded by mutex_
+};
+
+}  // namespace
+
+std::unique_ptr<Executor> make_threads_executor(RunState& run, Conductor* conductor) {
+  return std::make_unique<ThreadsExecutor>(run, conductor);
+}
+
+}  // namespace lockstep

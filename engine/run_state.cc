@@ -1,0 +1,114 @@
+// run_state.cc: events, the joint wait-for graph, counts and the stop of one run.
+#include "engine/run_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace lockstep {
+
+using record::Event;
+using record::EventKind;
+
+RunState::RunState(bool is_virtual, bool keeps_events, Nanos longest, const StopSource* stop)
+    : virtual_time(is_virtual), recording(keeps_events), limit(longest), stop_(stop), started_at_(clock().now()) {}
+
+void RunState::emit(Event event) {
+  if (!recording) return;
+  MutexLock lock(mutex_);
+  event.seq = events_.size() + 1;
+  event.at_ns = elapsed().count();
+  events_.push_back(std::move(event));
+}
+
+void RunState::note(std::string text) { emit({.kind = EventKind::note, .detail = std::move(text)}); }
+
+std::vector<Event> RunState::take_events() {
+  MutexLock lock(mutex_);
+  return std::move(events_);
+}
+
+void RunState::stop_all(Fault why) {
+  for (const auto& actor : actors) actor->stop(why);
+}
+
+void RunState::end_as(record::Ending ending) noexcept {
+  record::Ending complete = record::Ending::complete;
+  ending_.compare_exchange_strong(complete, ending, std::memory_order_relaxed);
+}
+
+WaitGraph RunState::wait_graph() {
+  WaitGraph graph;
+  for (const auto& actor : actors) {
+    actor->while_waiting([&](Operation& operation) {
+      const bool has_deadline = operation.waiting().deadline != kNever;
+      const bool store_breaks = operation.cycle_is_broken_by_store();
+      for (Blocker& blocker : operation.blockers()) {
+        graph.add({.from = actor->index,
+                   .to = blocker.actor,
+                   .object = std::move(blocker.object),
+                   .what = std::move(blocker.what),
+                   .has_deadline = has_deadline,
+                   .store_breaks = store_breaks,
+                   .any = blocker.any || blocker.avoidance});
+      }
+    });
+  }
+  return graph;
+}
+
+void RunState::note_cycle(const std::vector<int>& cycle, const std::string& how) {
+  const std::vector<int> shape = canonical(cycle);
+  {
+    MutexLock lock(mutex_);
+    if (std::find(standing_cycles_.begin(), standing_cycles_.end(), shape) != standing_cycles_.end()) return;
+    standing_cycles_.push_back(shape);
+    if (std::find(cycles_.begin(), cycles_.end(), shape) == cycles_.end()) cycles_.push_back(shape);
+  }
+  emit({.kind = EventKind::cycle, .detail = how, .others = cycle});
+}
+
+void RunState::forget_cycles_of(int actor) {
+  MutexLock lock(mutex_);
+  std::erase_if(standing_cycles_, [actor](const std::vector<int>& cycle) {
+    return std::find(cycle.begin(), cycle.end(), actor) != cycle.end();
+  });
+}
+
+void RunState::on_deadlock(const std::vector<int>& cycle, int victim, const std::string& why) {
+  // The request that closed the cycle is still inside its attempt: its wait comes before the cycle in the story.
+  for (std::size_t i = 0; i < cycle.size(); ++i) {
+    Actor& actor = *actors[static_cast<std::size_t>(cycle[i])];
+    if (Operation* const operation = actor.current(); operation != nullptr && !actor.has_noted_wait()) {
+      actor.note_blockers(*operation, {{.actor = cycle[(i + 1) % cycle.size()], .object = {}, .what = {}}});
+    }
+  }
+  note_cycle(cycle, fmt::format("victim {} ({})", actors[static_cast<std::size_t>(victim)]->name, why));
+}
+
+void RunState::count_fault(Fault fault) {
+  MutexLock lock(mutex_);
+  ++faults_[std::string(name_of(fault))];
+}
+
+std::map<std::string, std::uint64_t> RunState::faults() const {
+  MutexLock lock(mutex_);
+  return faults_;
+}
+
+std::vector<std::vector<int>> RunState::cycles() const {
+  MutexLock lock(mutex_);
+  return cycles_;
+}
+
+std::vector<int> RunState::victims() const {
+  MutexLock lock(mutex_);
+  return victims_;
+}
+
+void RunState::add_victim(int actor) {
+  MutexLock lock(mutex_);
+  if (std::find(victims_.begin(), victims_.end(), actor) == victims_.end()) victims_.push_back(actor);
+}
+
+}  // namespace lockstep

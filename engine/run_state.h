@@ -1,0 +1,97 @@
+// run_state.h: what all parts of one run share: its clock, its events, its actors, its joint wait-for graph, its stop.
+//
+// Thread-safe unless a member says otherwise. Lock order: an actor's wait_mutex_, then mutex_ here, then leaves.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/actor.h"
+#include "engine/backend.h"
+#include "engine/executor.h"
+#include "engine/record/run.h"
+#include "engine/wait_graph.h"
+#include "kv/base/clock.h"
+#include "kv/base/mutex.h"
+
+namespace lockstep {
+
+/// ^C and its kin: set from a signal handler, looked at by every loop that may last.
+class StopSource {
+ public:
+  void request() noexcept { requested_.store(true, std::memory_order_relaxed); }
+  bool requested() const noexcept { return requested_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<bool> requested_{false};
+};
+
+class RunState final : public StoreObserver {
+ public:
+  /// `virtual_time`: the clock moves only when told. `recording`: events are kept.
+  RunState(bool virtual_time, bool recording, Nanos limit, const StopSource* stop);
+
+  const bool virtual_time;
+  const bool recording;
+  const Nanos limit;  ///< longest duration of the run on its clock
+
+  std::vector<std::unique_ptr<Actor>> actors;  ///< fixed before the run starts
+
+  const Clock& clock() const noexcept { return virtual_time ? static_cast<const Clock&>(virtual_clock_) : real_clock_; }
+  VirtualClock& virtual_clock() noexcept { return virtual_clock_; }
+  /// The run starts now: opening the store is not part of it.
+  void start_clock() noexcept { started_at_ = clock().now(); }
+  Nanos elapsed() const noexcept { return clock().now() - started_at_; }
+  bool stop_requested() const noexcept { return stop_ != nullptr && stop_->requested(); }
+
+  /// The next number in the run's order of operations.
+  std::uint32_t next_step() noexcept { return steps_.fetch_add(1, std::memory_order_relaxed) + 1; }
+  void emit(record::Event event);
+  void note(std::string text);
+  /// The events in their order. After the run.
+  std::vector<record::Event> take_events();
+
+  /// Stops every actor that has not finished.
+  void stop_all(Fault why);
+  /// How the run ends; the first to say so wins.
+  void end_as(record::Ending ending) noexcept;
+  record::Ending ending() const noexcept { return ending_.load(std::memory_order_relaxed); }
+
+  /// The graph of who waits for whom right now, over stores and in-process locks alike. May ask a server.
+  WaitGraph wait_graph();
+  /// Writes a cycle event unless the same actors' cycle was written since one of them last moved. `how`: what will
+  /// break it, or that nobody will.
+  void note_cycle(const std::vector<int>& cycle, const std::string& how);
+  void forget_cycles_of(int actor);
+
+  void on_deadlock(const std::vector<int>& cycle, int victim, const std::string& why) override;
+
+  // Counted while running, read after it.
+  std::atomic<std::uint64_t> committed{0}, aborted{0}, retries{0}, avoidances{0}, timeouts{0};
+  void count_fault(Fault fault);
+  std::map<std::string, std::uint64_t> faults() const;
+  std::vector<std::vector<int>> cycles() const;
+  std::vector<int> victims() const;
+  /// An actor gave its transaction up as the victim of a cycle.
+  void add_victim(int actor);
+
+ private:
+  const StopSource* const stop_;
+  RealClock real_clock_;
+  VirtualClock virtual_clock_;
+  Nanos started_at_;  // set before the actors start
+  std::atomic<std::uint32_t> steps_{0};
+  std::atomic<record::Ending> ending_{record::Ending::complete};
+
+  mutable Mutex mutex_;
+  std::vector<record::Event> events_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::map<std::string, std::uint64_t> faults_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::vector<std::vector<int>> cycles_ LOCKSTEP_GUARDED_BY(mutex_);  ///< every distinct one, in order
+  std::vector<std::vector<int>> standing_cycles_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::vector<int> victims_ LOCKSTEP_GUARDED_BY(mutex_);
+};
+
+}  // namespace lockstep

@@ -1,0 +1,145 @@
+// verdict.cc: see verdict.h.
+#include "engine/verdict.h"
+
+#include <fmt/format.h>
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <array>
+#include <thread>
+
+namespace lockstep {
+namespace {
+
+using record::Verdict;
+
+bool any_fault(const record::Run& run, std::initializer_list<Fault> faults) {
+  return std::any_of(faults.begin(), faults.end(),
+                     [&](Fault f) { return run.outcomes.faults.contains(std::string(name_of(f))); });
+}
+
+Verdict verdict_of(const record::Run& run, bool avoided, bool timed_out) {
+  const bool broken = std::any_of(run.invariants.begin(), run.invariants.end(), [](const auto& i) { return !i.held; });
+  if (broken) return Verdict::anomaly;
+  if (run.ending == record::Ending::stuck) return run.cycles.empty() ? Verdict::hung : Verdict::deadlock;
+  timed_out = timed_out || any_fault(run, {Fault::lock_timeout, Fault::statement_timeout, Fault::idle_timeout});
+  // A cycle that no store broke but a time-out is a deadlock in disguise.
+  const bool broken_by_store = any_fault(run, {Fault::deadlock});
+  if (broken_by_store || (!run.cycles.empty() && !timed_out)) return Verdict::deadlock;
+  if (timed_out) return Verdict::timeout;
+  if (avoided || any_fault(run, {Fault::unsafe_claim, Fault::claim_exceeded})) return Verdict::avoided;
+  if (any_fault(run, {Fault::serialization_failure, Fault::validation_failure, Fault::wounded, Fault::died,
+                      Fault::no_wait_conflict, Fault::busy, Fault::busy_snapshot, Fault::version_changed,
+                      Fault::invalid, Fault::unsupported, Fault::internal})) {
+    return Verdict::abort;
+  }
+  return Verdict::clean;
+}
+
+std::string plural(std::uint64_t count, std::string_view one) {
+  return fmt::format("{} {}{}", count, one, count == 1 ? "" : one.ends_with('y') ? "" : "s");
+}
+
+std::string retries_of(const record::Run& run) {
+  return run.outcomes.retries == 1 ? "1 retry" : fmt::format("{} retries", run.outcomes.retries);
+}
+
+std::string summary_of(const record::Run& run) {
+  switch (run.verdict) {
+    case Verdict::clean:
+      return fmt::format("{} committed, {} aborted", run.outcomes.committed, run.outcomes.aborted);
+    case Verdict::deadlock:
+      if (run.ending == record::Ending::stuck) return "nobody breaks it: every actor of the cycle waits for ever";
+      return fmt::format("found and broken: {}, {}", plural(run.victims.size(), "victim"), retries_of(run));
+    case Verdict::abort:
+      return fmt::format("{} given up, {}", plural(run.outcomes.aborted, "transaction"), retries_of(run));
+    case Verdict::timeout:
+      return fmt::format("{}{}, {}", run.cycles.empty() ? "" : "a deadlock that only a time-out ended: ",
+                         plural(run.outcomes.aborted, "transaction") + " given up", retries_of(run));
+    case Verdict::anomaly: {
+      const auto broken =
+          std::find_if(run.invariants.begin(), run.invariants.end(), [](const auto& i) { return !i.held; });
+      return fmt::format("broken: {}{}", broken->text,
+                         broken->detail.empty() ? "" : fmt::format(" ({})", broken->detail));
+    }
+    case Verdict::avoided:
+      return "the state stayed safe: a request waited although what it asked for was free";
+    case Verdict::starved:
+      return "an actor never got what it waited for";
+    case Verdict::hung:
+      return "somebody waits for ever, and no cycle of locks explains it";
+  }
+  return {};
+}
+
+std::string values_of(const Final& end) {
+  std::string text;
+  for (const auto& [key, value] : end.state()) {
+    if (text.size() > 120) return text + " …";
+    text += fmt::format("{}{}={}", text.empty() ? "" : " ", key, value);
+  }
+  return text;
+}
+
+}  // namespace
+
+void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, RunState& state, record::Run& run) {
+  for (const auto& actor : state.actors) {
+    const std::optional<Error>& error = actor->ending();
+    if (error && is_environment(error->fault) && error->fault != Fault::internal)
+      state.end_as(record::Ending::unavailable);
+  }
+  run.ending = state.ending();
+  run.outcomes = {
+      .committed = state.committed, .aborted = state.aborted, .retries = state.retries, .faults = state.faults()};
+  const auto names = [&](const std::vector<int>& actors) {
+    std::vector<std::string> list;
+    for (const int actor : actors) list.push_back(run.actors[static_cast<std::size_t>(actor)]);
+    return list;
+  };
+  for (const auto& cycle : state.cycles()) run.cycles.push_back(names(cycle));
+  run.victims = names(state.victims());
+
+  if (run.ending == record::Ending::complete || run.ending == record::Ending::stuck) {
+    for (const InvariantSpec& spec : scenario.invariants()) {
+      record::Invariant invariant{.text = spec.text, .held = spec.holds(end), .detail = {}};
+      if (!invariant.held) invariant.detail = values_of(end);
+      state.emit({.kind = record::EventKind::invariant,
+                  .object = invariant.text,
+                  .detail = invariant.held ? "held" : "broken: " + invariant.detail});
+      run.invariants.push_back(std::move(invariant));
+    }
+  }
+  run.verdict = verdict_of(run, state.avoidances > 0, state.timeouts > 0);
+  if (!run.expected && (run.verdict == Verdict::anomaly || run.verdict == Verdict::hung)) {
+    run.expected = pattern.expected(run.store, run.protocol);
+  }
+  run.summary = summary_of(run);
+  if (run.verdict != Verdict::clean && run.verdict != Verdict::avoided) {
+    run.fix = pattern.fix;
+    if (!pattern.fix_pattern.empty()) {
+      run.fix_command =
+          fmt::format("lockstep run {}{} --pattern {}", run.scenario,
+                      run.store == "kv" || run.store == "none" ? "" : " --store " + run.store, pattern.fix_pattern);
+    }
+  }
+  run.events = state.take_events();
+}
+
+void describe_environment(record::Run& run) {
+  run.environment["compiler"] = fmt::format("{} {}", __VERSION__, __cplusplus);
+  run.environment["cores"] = std::to_string(std::thread::hardware_concurrency());
+  if (utsname system{}; ::uname(&system) == 0)
+    run.environment["kernel"] = fmt::format("{} {} {}", system.sysname, system.release, system.machine);
+}
+
+std::string schedule_text(const std::vector<int>& taken, const std::vector<std::string>& actors) {
+  std::string text;
+  for (const int actor : taken) {
+    if (!text.empty()) text += ' ';
+    text += actors[static_cast<std::size_t>(actor)];
+  }
+  return text;
+}
+
+}  // namespace lockstep
