@@ -1,0 +1,61 @@
+// SQLite's stale snapshot (SQLite manual, "Isolation In SQLite" and SQLITE_BUSY_SNAPSHOT): in WAL mode a reader keeps
+// its snapshot while others commit. When it then wants to write, its snapshot is no longer the newest, and no waiting
+// will make it so.
+#include <atomic>
+
+#include "scenarios/catalogue.h"
+
+namespace lockstep::scenarios {
+namespace {
+
+struct Acknowledged {
+  std::atomic<int> changes = 0;
+};
+
+Task<> read_then_write(Context& c) {
+  co_await c.db.begin();
+  const std::int64_t visits = co_await c.db.read("visits");
+  co_await c.db.write("visits", visits + 1);
+  co_await c.db.commit();
+  ++c.world<Acknowledged>().changes;
+}
+
+Task<> write_first(Context& c) {
+  co_await c.db.begin();
+  co_await c.db.add("visits", 1);
+  co_await c.db.commit();
+  ++c.world<Acknowledged>().changes;
+}
+
+}  // namespace
+
+Scenario timeout_sqlite_stale_snapshot() {
+  return scenario("SQLite refuses to write on an old snapshot")
+      .story("T1 reads. T2 begins, writes and commits. T1 then writes what it computed from the value before.")
+      .given({{"visits", 0}})
+      .with<Acknowledged>()
+
+      .pattern("plain", "T1 reads, T2 commits, T1 writes")
+      .actor("T1", read_then_write)
+      .actor("T2", write_first)
+      .schedule("T1 T1 T2 T2 T2 T1")
+      .tune("lock-timeout-ms", 2000)
+      .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
+      .why(
+          "T1's snapshot is from before T2's commit: with a WAL it gets BUSY_SNAPSHOT, with a rollback journal BUSY, "
+          "both at once.")
+      .fix("write first, or BEGIN IMMEDIATE", "write-first")
+
+      .pattern("write-first", "T1 reads and writes in one statement")
+      .actor("T1", write_first)
+      .actor("T2", write_first)
+      .schedule("T1 T1 T2 T2 T2 T1")
+      .tune("lock-timeout-ms", 2000)
+      .expect("sqlite", "*: clean")
+      .why("The write lock comes before the snapshot, so the snapshot is the newest.")
+
+      .holds("every acknowledged visit counts",
+             [](const Final& end) { return end.number("visits") == end.world<Acknowledged>().changes; });
+}
+
+}  // namespace lockstep::scenarios
