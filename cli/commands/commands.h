@@ -1,0 +1,18 @@
+// commands.h: the functions that tree.cc puts into the tree; one file beside this one defines each.
+#pragma once
+
+#include "cli/tree.h"
+
+namespace lockstep::cli {
+
+CommandSpec list_command();
+CommandSpec show_command();
+CommandSpec run_command();
+CommandSpec runs_command();
+CommandSpec check_command();
+CommandSpec man_command();
+CommandSpec completion_command();
+CommandSpec complete_command();
+CommandSpec help_command();
+
+}  // namespace lockstep::cli

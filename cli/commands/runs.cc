@@ -1,0 +1,118 @@
+// runs.cc: `lockstep runs`: the saved runs and where they lie; with an id, that run again as it was shown.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "cli/commands/commands.h"
+#include "cli/exit_code.h"
+#include "cli/hints.h"
+#include "cli/json.h"
+#include "cli/program.h"
+#include "cli/run_text.h"
+#include "cli/runs_folder.h"
+#include "cli/text.h"
+
+namespace lockstep::cli {
+namespace {
+
+using record::RunSummary;
+
+std::string where(const RunSummary& run) {
+  std::string text = run.store == "none" ? "in-process" : run.store + " " + run.protocol;
+  return text + " " + run.pattern + (run.executor == "threads" ? "" : " " + run.executor);
+}
+
+std::string runs_text(const std::string& folder, const std::vector<RunSummary>& runs,
+                      const std::vector<std::string>& unreadable, const Look& look) {
+  std::vector<Line> lines;
+  if (runs.empty() && unreadable.empty()) {
+    return Line(look.clean("no saved runs in " + folder + " (lockstep run NAME saves one)")).str(look);
+  }
+  std::size_t id_width = 4, scenario_width = 8;
+  std::vector<std::string> ids;
+  for (const RunSummary& run : runs) {
+    ids.push_back(short_id(run.id, folder));
+    id_width = std::max(id_width, ids.back().size());
+    scenario_width = std::max(scenario_width, columns(look.clean(run.scenario)));
+  }
+  const std::size_t when_at = id_width + 3, scenario_at = when_at + 18, verdict_at = scenario_at + scenario_width + 2;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const RunSummary& run = runs[i];
+    std::string when = run.started_at.substr(0, 16);
+    std::replace(when.begin(), when.end(), 'T', ' ');
+    Line line;
+    line.add(" ").add(Style::bold, ids[i]).to(when_at).add(Style::dim, look.clean(when));
+    line.to(scenario_at).add(look.clean(run.scenario)).to(verdict_at);
+    const std::string sign = run.as_expected ? look.glyphs().good : look.glyphs().fault;
+    line.add(run.as_expected ? Style::good : Style::fault, fmt::format("{} {}", sign, name_of(run.verdict)));
+    const std::string place = look.clean(where(run));
+    const std::size_t place_at = verdict_at + 12;
+    if (place_at + columns(place) <= look.width) {
+      line.to(place_at).add(Style::dim, place);
+      lines.push_back(std::move(line));
+    } else {
+      lines.push_back(std::move(line));
+      lines.push_back(Line().to(scenario_at).add(Style::dim, look.cut(place, look.width - scenario_at)));
+    }
+  }
+  for (const std::string& path : unreadable) {
+    lines.push_back(
+        Line().add(" ").add(Style::fault, look.clean(std::string(look.glyphs().fault) + " unreadable: " + path)));
+  }
+  lines.emplace_back();
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(folder, error);
+  lines.push_back(Line().add(" ").add(Style::dim, "in").add(" " + look.clean(error ? folder : absolute.string())));
+  if (!runs.empty()) {
+    lines.push_back(Line().add(" ").add(Style::dim, "again").add("  lockstep runs " + ids.back()));
+  }
+  return str(lines, look);
+}
+
+int show_one(Program& program, const std::string& folder, const std::string& id) {
+  const Result<std::string> path = record::find(folder, id);
+  if (!path) return fail_with(path.error());
+  const Result<record::Run> run = record::load(*path);
+  if (!run) return fail_with(run.error());
+  if (program.json) {
+    program.out.write(run_json(*run, *path));
+  } else {
+    RunTextOptions options{.lanes = {.full = program.arguments.has("full")}, .path = *path, .hints = {}};
+    options.hints = hints_for(short_id(run->id, folder));
+    if (!run->command.empty()) options.hints.insert(options.hints.begin(), {"again", run->command});
+    program.out.write(run_text(*run, program.look, options));
+  }
+  return kAsExpected;
+}
+
+int runs(Program& program) {
+  const std::string folder = runs_folder(program.arguments);
+  if (program.arguments.has("ID")) return show_one(program, folder, program.arguments.value("ID"));
+  std::vector<std::string> unreadable;
+  const Result<std::vector<RunSummary>> found = record::list(folder, &unreadable);
+  if (!found) return fail_with(found.error());
+  program.out.write(program.json ? runs_json(folder, *found, unreadable)
+                                 : runs_text(folder, *found, unreadable, program.look));
+  return kAsExpected;
+}
+
+}  // namespace
+
+CommandSpec runs_command() {
+  return {
+      .name = "runs",
+      .summary = "the saved runs and where they lie; one of them again",
+      .description =
+          "Every run is one SQLite file, FOLDER/ID/run.sqlite; its tables and views are described in it (.schema in "
+          "the "
+          "sqlite3 shell). Deleting a run is deleting its folder.",
+      .arguments = {{"ID", "show this run again; a unique beginning of its id is enough", false, Names::run}},
+      .options = {out_option(), {"full", "", "every row of a long run, every text whole"}, {"json", "", "as JSON"}},
+      .examples = {{"runs", "All saved runs, oldest first."},
+                   {"runs 7f3a", "That run as it was shown, with the command that gives it again."}},
+      .run = runs,
+  };
+}
+
+}  // namespace lockstep::cli

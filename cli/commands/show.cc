@@ -1,0 +1,153 @@
+// show.cc: `lockstep show`: the story of a scenario, what each actor does, and what is expected where.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "cli/commands/commands.h"
+#include "cli/exit_code.h"
+#include "cli/json.h"
+#include "cli/lane_rows.h"
+#include "cli/names.h"
+#include "cli/program.h"
+#include "cli/run_text.h"
+#include "cli/text.h"
+#include "engine/run.h"
+
+namespace lockstep::cli {
+namespace {
+
+constexpr Nanos kTryLimit = std::chrono::seconds(1);
+
+using Steps = std::map<std::string, std::string>;  ///< actor -> "begin, lock A, …"
+
+/// What each actor does, found by running the pattern once where that costs next to nothing: in this process, in
+/// virtual time. Of an actor that was retried, its last attempt. Empty where only a server would do.
+Steps steps_of(const Scenario& scenario, const Pattern& pattern) {
+  RunRequest request;
+  request.pattern = pattern.name;
+  request.executor = "coroutines";
+  request.limit = kTryLimit;
+  for (const std::string& store : pattern.stores()) {
+    if (store != "postgres" && request.store.empty()) request.store = store;
+  }
+  if (request.store.empty()) return {};
+  const Result<record::Run> tried = run(scenario, request);
+  if (!tried) return {};
+  std::vector<std::vector<std::string>> done(tried->actors.size());
+  for (const record::Event& event : tried->events) {
+    if (event.actor == record::kNobody) continue;
+    auto& steps = done[static_cast<std::size_t>(event.actor)];
+    if (event.kind == record::EventKind::retry) steps.clear();
+    if (event.kind == record::EventKind::request) steps.push_back(operation_text(event));
+  }
+  Steps all;
+  for (std::size_t i = 0; i < done.size(); ++i) all[tried->actors[i]] = fmt::format("{}", fmt::join(done[i], ", "));
+  return all;
+}
+
+/// "deadlock: 2pl-detect · abort: occ, snapshot".
+std::string expectations(const Pattern& pattern, const std::string& store, const Look& look) {
+  std::vector<std::pair<record::Verdict, std::vector<std::string>>> groups;
+  const auto add = [&](const std::string& protocol) {
+    const auto verdict = pattern.expected(store, protocol);
+    if (!verdict) return;
+    auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == *verdict; });
+    if (group == groups.end()) group = groups.insert(groups.end(), {*verdict, {}});
+    group->second.push_back(protocol);
+  };
+  const BackendKind* kind = backend_named(store);
+  if (kind == nullptr) {
+    const auto verdict = pattern.expected(store, "none");
+    return verdict ? std::string(record::name_of(*verdict)) : std::string();
+  }
+  for (const auto& [name, summary] : kind->protocols) add(name);
+  std::string text;
+  for (const auto& [verdict, protocols] : groups) {
+    if (!text.empty()) text += fmt::format(" {} ", look.glyphs().separator);
+    text += fmt::format("{}: {}", record::name_of(verdict), fmt::join(protocols, ", "));
+  }
+  return text;
+}
+
+std::string given_text(const Scenario& scenario) {
+  std::string text;
+  constexpr std::size_t kShownMost = 12;
+  std::size_t shown = 0;
+  for (const auto& [key, value] : scenario.rows()) {
+    if (shown++ == kShownMost) return text + fmt::format(" … {} rows", scenario.rows().size());
+    text += fmt::format("{}{} = {}", text.empty() ? "" : ", ", key, value);
+  }
+  return text;
+}
+
+void add_pattern(std::vector<Line>& lines, const Scenario& scenario, const Pattern& pattern, const Look& look) {
+  lines.emplace_back();
+  lines.push_back(Line()
+                      .add(" ")
+                      .add(Style::dim, "pattern")
+                      .to(11)
+                      .add(Style::heading, look.clean(pattern.name))
+                      .add(pattern.summary.empty() ? "" : look.clean(": " + pattern.summary)));
+  const Steps steps = steps_of(scenario, pattern);
+  for (const ActorSpec& actor : pattern.actors) {
+    const auto found = steps.find(actor.name);
+    add_paragraph(lines, look, Style::bold, actor.name, found == steps.end() ? "(see the source)" : found->second);
+  }
+  if (!pattern.schedule.empty()) add_paragraph(lines, look, Style::dim, "schedule", pattern.schedule);
+  for (const std::string& store : pattern.stores()) {
+    add_paragraph(lines, look, Style::dim, store_title(store), expectations(pattern, store, look));
+  }
+  add_paragraph(lines, look, Style::dim, "why", pattern.why);
+  std::string fix = pattern.fix;
+  if (!pattern.fix_pattern.empty()) fix += fmt::format(" (--pattern {})", pattern.fix_pattern);
+  add_paragraph(lines, look, Style::dim, "fix", fix);
+}
+
+std::string show_text(const Scenario& scenario, const Look& look) {
+  std::vector<Line> lines;
+  Line head;
+  head.add(Style::heading, scenario.name).add("   ");
+  const auto title = wrapped(look.clean(scenario.title()), look.width - std::min(look.width - 20, head.columns()));
+  for (const std::string& part : title) {
+    lines.push_back(std::move(head.add(part)));
+    head = Line().to(scenario.name.size() + 3);
+  }
+  lines.emplace_back();
+  add_paragraph(lines, look, Style::dim, "story", scenario.story());
+  add_paragraph(lines, look, Style::dim, "given", given_text(scenario));
+  for (const InvariantSpec& invariant : scenario.invariants()) {
+    add_paragraph(lines, look, Style::dim, "must hold", invariant.text);
+  }
+  add_paragraph(lines, look, Style::dim, "source", scenario.source);
+  for (const Pattern& pattern : scenario.patterns()) add_pattern(lines, scenario, pattern, look);
+  lines.emplace_back();
+  add_paragraph(lines, look, Style::dim, "run", "lockstep run " + scenario.name);
+  return str(lines, look);
+}
+
+int show(Program& program) {
+  std::string error;
+  const Scenario* scenario = scenario_named(program.arguments.value("NAME"), error);
+  if (scenario == nullptr) return usage_error(error);
+  program.out.write(program.json ? show_json(*scenario) : show_text(*scenario, program.look));
+  return kAsExpected;
+}
+
+}  // namespace
+
+CommandSpec show_command() {
+  return {
+      .name = "show",
+      .summary = "a scenario: the story, the actors' steps, the expected verdicts, the source",
+      .description =
+          "The steps are those of one try in this process, in virtual time; nothing is saved. Which steps an actor "
+          "takes may depend on what it reads.",
+      .arguments = {{"NAME", "the scenario", true, Names::scenario}},
+      .options = {{"json", "", "as JSON"}},
+      .examples = {{"show deadlock/two-lock", "Two transfers and two locks."}},
+      .run = show,
+  };
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,16 @@
+// exit_code.h: what the program says to scripts.
+#pragma once
+
+namespace lockstep::cli {
+
+enum ExitCode : int {
+  kAsExpected = 0,
+  kNotAsExpected = 1,     ///< a verdict that was not expected, or an invariant broken under a strategy said to be safe
+  kUsage = 2,             ///< a wrong name, option or schedule
+  kStoreUnavailable = 3,  ///< the store cannot be opened, or failed in mid-run
+  kInternal = 4,          ///< a fault of Lockstep, or of its output: stdout or the recording could not be written
+  kTimeBudgetHit = 5,     ///< the run was ended by --timeout, and nobody expected that
+  kInterrupted = 130,     ///< ^C, SIGTERM or SIGHUP
+};
+
+}  // namespace lockstep::cli

@@ -1,0 +1,169 @@
+// json.cc: the only file that knows the JSON library.
+#include "cli/json.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace lockstep::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+double rounded(double ms) { return std::isfinite(ms) ? std::round(ms * 1000) / 1000 : 0; }
+
+Json or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+Json outcomes_of(const record::Outcomes& outcomes) {
+  Json faults = Json::object();
+  for (const auto& [name, count] : outcomes.faults) faults[name] = count;
+  return {{"committed", outcomes.committed},
+          {"aborted", outcomes.aborted},
+          {"faults", faults},
+          {"retries", outcomes.retries}};
+}
+
+Json pattern_of(const Pattern& pattern) {
+  Json actors = Json::array();
+  for (const ActorSpec& actor : pattern.actors) actors.push_back(actor.name);
+  Json expected = Json::array();
+  for (const std::string& store : pattern.stores()) {
+    const BackendKind* kind = backend_named(store);
+    const auto add = [&](const std::string& protocol) {
+      if (const auto verdict = pattern.expected(store, protocol)) {
+        expected.push_back({{"store", store}, {"protocol", protocol}, {"verdict", record::name_of(*verdict)}});
+      }
+    };
+    if (kind == nullptr) {
+      add("none");
+    } else {
+      for (const auto& [name, summary] : kind->protocols) add(name);
+    }
+  }
+  return {{"name", pattern.name}, {"summary", pattern.summary},         {"stores", pattern.stores()},
+          {"actors", actors},     {"schedule", pattern.schedule},       {"why", pattern.why},
+          {"fix", pattern.fix},   {"fix_pattern", pattern.fix_pattern}, {"expected", expected}};
+}
+
+}  // namespace
+
+std::string run_json(const record::Run& run, const std::string& path) {
+  Json invariants = Json::array();
+  for (const record::Invariant& invariant : run.invariants) {
+    Json each = {{"text", invariant.text}, {"held", invariant.held}};
+    if (!invariant.held) each["detail"] = invariant.detail;
+    invariants.push_back(std::move(each));
+  }
+  const Json json = {{"schema", kJsonSchema},
+                     {"id", path.empty() ? Json(nullptr) : Json(run.id)},
+                     {"scenario", run.scenario},
+                     {"store", run.store},
+                     {"store_version", run.store_version},
+                     {"protocol", run.protocol},
+                     {"pattern", run.pattern},
+                     {"executor", run.executor},
+                     {"schedule", run.schedule},
+                     {"seed", run.seed},
+                     {"verdict", record::name_of(run.verdict)},
+                     {"as_expected", run.as_expected()},
+                     {"outcomes", outcomes_of(run.outcomes)},
+                     {"cycles", run.cycles},
+                     {"victims", run.victims},
+                     {"invariants", invariants},
+                     {"events", run.events.size()},
+                     {"wall_ms", rounded(run.wall_ms)},
+                     {"recording", or_null(path)}};
+  return line(json);
+}
+
+std::string list_json(const std::vector<const Scenario*>& scenarios) {
+  Json all = Json::array();
+  for (const Scenario* scenario : scenarios) {
+    Json patterns = Json::array();
+    for (const Pattern& pattern : scenario->patterns()) patterns.push_back(pattern.name);
+    all.push_back({{"name", scenario->name},
+                   {"title", scenario->title()},
+                   {"stores", scenario->stores()},
+                   {"patterns", patterns},
+                   {"source", scenario->source}});
+  }
+  return line({{"schema", kJsonSchema}, {"scenarios", all}});
+}
+
+std::string show_json(const Scenario& scenario) {
+  Json given = Json::array(), holds = Json::array(), patterns = Json::array();
+  for (const auto& [key, value] : scenario.rows()) given.push_back({{"key", key}, {"value", value}});
+  for (const InvariantSpec& invariant : scenario.invariants()) holds.push_back(invariant.text);
+  for (const Pattern& pattern : scenario.patterns()) patterns.push_back(pattern_of(pattern));
+  return line({{"schema", kJsonSchema},
+               {"name", scenario.name},
+               {"title", scenario.title()},
+               {"story", scenario.story()},
+               {"source", scenario.source},
+               {"stores", scenario.stores()},
+               {"given", given},
+               {"invariants", holds},
+               {"patterns", patterns}});
+}
+
+std::string stores_json(std::span<const BackendKind> kinds) {
+  Json all = Json::array();
+  for (const BackendKind& kind : kinds) {
+    Json protocols = Json::array();
+    for (const auto& [name, summary] : kind.protocols) protocols.push_back({{"name", name}, {"summary", summary}});
+    all.push_back({{"name", kind.name}, {"summary", kind.summary}, {"protocols", protocols}});
+  }
+  return line({{"schema", kJsonSchema}, {"stores", all}});
+}
+
+std::string runs_json(const std::string& folder, const std::vector<record::RunSummary>& runs,
+                      const std::vector<std::string>& unreadable) {
+  Json all = Json::array();
+  for (const record::RunSummary& run : runs) {
+    all.push_back({{"id", run.id},
+                   {"scenario", run.scenario},
+                   {"store", run.store},
+                   {"protocol", run.protocol},
+                   {"pattern", run.pattern},
+                   {"executor", run.executor},
+                   {"started_at", run.started_at},
+                   {"verdict", record::name_of(run.verdict)},
+                   {"as_expected", run.as_expected},
+                   {"events", run.events},
+                   {"recording", run.path}});
+  }
+  return line({{"schema", kJsonSchema}, {"folder", folder}, {"runs", all}, {"unreadable", unreadable}});
+}
+
+std::string check_json(const std::vector<Cell>& cells, std::uint64_t seed,
+                       const std::vector<std::pair<std::string, std::string>>& left_out, double wall_ms) {
+  Json all = Json::array(), out = Json::array();
+  std::size_t differing = 0, waiting = 0;
+  for (const Cell& cell : cells) {
+    differing += cell.differs() ? 1 : 0;
+    waiting += cell.state == Cell::State::waiting ? 1 : 0;
+    all.push_back({{"scenario", cell.scenario->name},
+                   {"store", cell.store},
+                   {"protocol", cell.protocol},
+                   {"pattern", cell.pattern},
+                   {"executor", cell.executor},
+                   {"expected", record::name_of(cell.expected)},
+                   {"verdict", cell.state == Cell::State::done ? Json(record::name_of(cell.verdict)) : Json(nullptr)},
+                   {"as_expected", cell.as_expected()},
+                   {"summary", cell.summary},
+                   {"wall_ms", rounded(cell.wall_ms)},
+                   {"command", cell.command}});
+  }
+  for (const auto& [store, why] : left_out) out.push_back({{"store", store}, {"why", why}});
+  return line({{"schema", kJsonSchema},
+               {"seed", seed},
+               {"checked", cells.size() - waiting},
+               {"not_as_expected", differing},
+               {"not_run", waiting},
+               {"left_out", out},
+               {"wall_ms", rounded(wall_ms)},
+               {"cells", all}});
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,29 @@
+// json.h: everything that --json prints, versioned by "schema". One line each, in a fixed order of fields.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cli/cells.h"
+#include "engine/backend.h"
+#include "engine/record/run.h"
+#include "engine/scenario.h"
+
+namespace lockstep::cli {
+
+/// The version of what is printed.
+inline constexpr int kJsonSchema = 1;
+
+/// `path`: of the recording; empty when it was not saved: "id" and "recording" are then null.
+std::string run_json(const record::Run& run, const std::string& path);
+std::string list_json(const std::vector<const Scenario*>& scenarios);
+std::string show_json(const Scenario& scenario);
+std::string stores_json(std::span<const BackendKind> kinds);
+std::string runs_json(const std::string& folder, const std::vector<record::RunSummary>& runs,
+                      const std::vector<std::string>& unreadable);
+/// `left_out`: the stores that were not checked, with the reason.
+std::string check_json(const std::vector<Cell>& cells, std::uint64_t seed,
+                       const std::vector<std::pair<std::string, std::string>>& left_out, double wall_ms);
+
+}  // namespace lockstep::cli

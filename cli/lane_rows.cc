@@ -1,0 +1,377 @@
+// lane_rows.cc: follows the events of a run, actor by actor: what each performs, holds and waits for.
+#include "cli/lane_rows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+namespace lockstep::cli {
+namespace {
+
+using record::Event;
+using record::EventKind;
+
+bool one_of(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+bool only_reads(const Event& event) { return one_of(event.verb, {"read", "scan", "savepoint", "rollback_to"}); }
+
+/// Waits that end without anything in hand.
+bool only_waits(const Event& event) { return one_of(event.verb, {"wait", "pause", "sleep"}); }
+
+/// True when the operation, granted, leaves its actor holding something until the end of its transaction or an unlock.
+bool takes_hold(const Event& event, std::string_view protocol) {
+  if (event.verb.starts_with("lock") || event.verb.starts_with("try_") ||
+      one_of(event.verb, {"upgrade", "acquire", "request", "read_for_update", "scan_for_update"})) {
+    return event.detail != "not obtained";
+  }
+  if (one_of(event.verb, {"write", "insert", "write_if", "add", "add_if", "erase"})) return protocol != "occ";
+  if (one_of(event.verb, {"read", "scan"})) return protocol.starts_with("2pl");
+  return false;
+}
+
+bool gives_back(const Event& event) { return one_of(event.verb, {"unlock", "release", "give_back"}); }
+
+bool ends_transaction(const Event& event) { return one_of(event.verb, {"commit", "abort"}); }
+
+std::string names_of(const std::vector<int>& actors, const record::Run& run) {
+  std::string names;
+  for (const int actor : actors) {
+    if (!names.empty()) names += ", ";
+    names += actor == record::kNobody ? "somebody else" : run.actors[static_cast<std::size_t>(actor)];
+  }
+  return names;
+}
+
+std::string words(std::string_view name) {
+  std::string text(name);
+  std::replace(text.begin(), text.end(), '_', ' ');
+  return text;
+}
+
+/// What one actor is doing.
+struct ActorStory {
+  std::optional<Event> asked;  ///< the request that has not been answered
+  std::int64_t wait_began_ns = -1;
+  bool shown = false;             ///< a row of the request has been written (it waits)
+  std::vector<std::string> held;  ///< in the order of taking; a statement's locks have no name: ""
+  bool finished = false;
+  std::optional<Event> retry;  ///< announced; the row comes with the first operation of the attempt
+  std::string last_fault;
+  bool stopped = false;   ///< told to end
+  bool given_up = false;  ///< the last answer was a fault that ended the transaction
+};
+
+class Teller {
+ public:
+  explicit Teller(const record::Run& run) : run_(run), actors_(run.actors.size()) {}
+
+  std::vector<LaneRow> tell() {
+    for (next_ = 0; next_ < run_.events.size();) follow(run_.events[next_++]);
+    for (std::size_t i = 0; i < actors_.size() && !ended_; ++i) tell_unanswered(static_cast<int>(i));
+    return std::move(rows_);
+  }
+
+ private:
+  ActorStory& story(const Event& event) { return actors_[static_cast<std::size_t>(event.actor)]; }
+
+  void follow(const Event& event) {
+    if (ended_ && event.kind != EventKind::note) return;
+    if (event.actor == record::kNobody || event.actor >= static_cast<int>(actors_.size())) {
+      follow_run(event);
+      return;
+    }
+    switch (event.kind) {
+      case EventKind::request:
+        follow_request(event);
+        break;
+      case EventKind::wait:
+        follow_wait(event);
+        break;
+      case EventKind::grant:
+        follow_grant(event);
+        break;
+      case EventKind::fault:
+        follow_fault(event);
+        break;
+      case EventKind::release:
+        follow_release(event);
+        break;
+      case EventKind::retry:
+        story(event).retry = event;
+        break;
+      case EventKind::finish:
+        follow_finish(event);
+        break;
+      case EventKind::note:
+        row(event, Mark::note, event.detail);
+        break;
+      default:
+        follow_run(event);
+    }
+  }
+
+  void follow_run(const Event& event) {
+    if (event.kind == EventKind::cycle) {
+      std::vector<int> cycle = event.others;
+      std::rotate(cycle.begin(), std::min_element(cycle.begin(), cycle.end()), cycle.end());
+      std::string text = "cycle ";
+      for (const int actor : cycle) text += names_of({actor}, run_) + "→";
+      if (!cycle.empty()) text += names_of({cycle.front()}, run_);
+      if (!event.detail.empty()) text += ", " + event.detail;
+      row(event, Mark::cycle, text);
+    } else if (event.kind == EventKind::time) {
+      row(event, Mark::time, event.detail);
+    } else if (event.kind == EventKind::note) {
+      row(event, Mark::note, event.detail);
+    }
+  }
+
+  void follow_request(const Event& event) {
+    ActorStory& actor = story(event);
+    if (actor.retry && tell_quiet_retry(event)) return;
+    actor.given_up = actor.given_up && event.verb == "abort";
+    actor.asked = event;
+    actor.wait_began_ns = -1;
+    actor.shown = false;
+  }
+
+  /// A retry that commits without a wait, a fault or anybody else in between is one row. True when it was told so.
+  bool tell_quiet_retry(const Event& first) {
+    for (std::size_t i = next_; i < run_.events.size(); ++i) {
+      const Event& event = run_.events[i];
+      if (event.actor != first.actor) {
+        if (one_of(record::name_of(event.kind), {"finish", "release", "invariant"})) continue;
+        return false;
+      }
+      if (event.kind == EventKind::grant && event.verb == "commit") {
+        ActorStory& actor = story(first);
+        row(first, Mark::retry,
+            fmt::format("retry {}: ✓ commit at {:.2f}", actor.retry->detail, static_cast<double>(event.at_ns) / 1e6));
+        actor.retry.reset();
+        next_ = i + 1;
+        return true;
+      }
+      if (!one_of(record::name_of(event.kind), {"request", "grant", "release"})) return false;
+    }
+    return false;
+  }
+
+  void follow_wait(const Event& event) {
+    ActorStory& actor = story(event);
+    const bool again = actor.shown;
+    if (!again) actor.wait_began_ns = event.at_ns;
+    actor.shown = true;
+    const std::string whom = names_of(event.others, run_);
+    LaneRow& told = row(event, Mark::wait, asked_text(actor, event));
+    if (whom.empty()) {
+      told.status = told.short_status = event.detail;
+    } else {
+      told.status = again ? "now for " + whom : "waits for " + whom;
+      told.short_status = again ? "now " + whom : "waits " + whom;
+    }
+  }
+
+  void follow_grant(const Event& event) {
+    ActorStory& actor = story(event);
+    const Event asked = actor.asked.value_or(event);
+    const bool waited = actor.wait_began_ns >= 0;
+    const std::int64_t wait_ns = waited ? event.at_ns - actor.wait_began_ns : 0;
+    std::string text = asked_text(actor, event);
+    Event granted = asked;
+    granted.detail = event.detail;
+
+    actor.asked.reset();
+    actor.wait_began_ns = -1;
+    actor.shown = false;
+    Mark mark = Mark::operation;
+    if (event.verb == "abort" && actor.given_up) return;  // the row of the fault says it
+    if (event.verb == "commit") {
+      actor.held.clear();
+      mark = Mark::good;
+    } else if (event.verb == "abort") {
+      actor.held.clear();
+    } else if (gives_back(asked)) {
+      release(actor, asked.object);
+    } else if (takes_hold(granted, run_.protocol) || (waited && !only_waits(asked))) {
+      const std::string name = asked.verb == "execute" ? "" : asked.object;
+      const bool held = std::find(actor.held.begin(), actor.held.end(), name) != actor.held.end();
+      if (!held) actor.held.push_back(name);
+      mark = waited || (!held && !only_reads(asked)) ? Mark::grant : Mark::operation;
+    }
+    if (!event.detail.empty()) text += answer_text(asked, event.detail);
+    LaneRow& told = row(event, mark, text);
+    if (waited) {
+      told.status = "after " + duration_text(wait_ns);
+      told.short_status = "+" + duration_text(wait_ns);
+    } else if (one_of(asked.verb, {"lock", "lock_shared", "acquire", "request", "read_for_update"})) {
+      told.status = "granted";
+    }
+  }
+
+  void follow_fault(const Event& event) {
+    if (event.fault && (*event.fault == Fault::hung || *event.fault == Fault::cancelled)) {
+      if (!ended_) tell_end(event);
+      return;
+    }
+    ActorStory& actor = story(event);
+    const bool shown = actor.shown;
+    std::string what = event.fault ? words(name_of(*event.fault)) : "failed";
+    if (!event.code.empty()) what += " " + event.code;
+    std::string text = shown || event.verb.empty() ? what : asked_text(actor, event) + ": " + what;
+    const bool given_up = event.fault && is_retry_safe(*event.fault) && *event.fault != Fault::busy &&
+                          *event.fault != Fault::version_changed;
+    if ((given_up || ends_transaction(event)) && run_.store != "none") {
+      text += given_back_text(actor.held);
+      actor.held.clear();
+      actor.given_up = true;
+    }
+    actor.last_fault = event.fault ? std::string(name_of(*event.fault)) : "";
+    actor.asked.reset();
+    actor.wait_began_ns = -1;
+    actor.shown = false;
+    row(event, Mark::fault, text);
+  }
+
+  /// The run was ended from outside: one row for all. What the actors still do then is clearing up, no part of the
+  /// story.
+  void tell_end(const Event& event) {
+    std::vector<int> waiting;
+    for (std::size_t i = 0; i < actors_.size(); ++i) {
+      if (actors_[i].wait_began_ns >= 0) waiting.push_back(static_cast<int>(i));
+    }
+    std::string text = *event.fault == Fault::hung ? "the run ends here" : "stopped here";
+    if (!waiting.empty())
+      text += fmt::format(": {} still wait{}", names_of(waiting, run_), waiting.size() == 1 ? "s" : "");
+    LaneRow& told = row(event, Mark::fault, text);
+    told.actor = record::kNobody;
+    told.step = 0;
+    ended_ = true;
+  }
+
+  void follow_release(const Event& event) {
+    ActorStory& actor = story(event);
+    const bool known = release(actor, event.object);
+    // Within an operation (unlock, commit, a wait on a condition) the operation's own row says it.
+    if (known && !actor.asked && !ended_) row(event, Mark::operation, words(event.verb) + " " + event.object).step = 0;
+  }
+
+  void follow_finish(const Event& event) {
+    ActorStory& actor = story(event);
+    if (actor.finished) return;
+    if (actor.retry) {
+      row(event, Mark::retry, "retry " + actor.retry->detail);
+      actor.retry.reset();
+    }
+    actor.finished = true;
+    actor.held.clear();
+    const std::string fault = event.fault ? std::string(name_of(*event.fault)) : "";
+    if (!event.fault) return;
+    const bool told_before = fault == actor.last_fault && !rows_.empty() && rows_.back().actor == event.actor;
+    if (told_before) {
+      rows_.back().lanes[static_cast<std::size_t>(event.actor)] = LaneState::gone;
+      return;
+    }
+    std::string text = "ends: " + words(fault);
+    if (!event.detail.empty()) text += ", " + event.detail;
+    row(event, Mark::fault, text);
+  }
+
+  /// The run ended while the actor's request was still open.
+  void tell_unanswered(int index) {
+    ActorStory& actor = actors_[static_cast<std::size_t>(index)];
+    if (!actor.asked || actor.finished || actor.shown) return;
+    Event event = *actor.asked;
+    row(event, Mark::operation, operation_text(event)).status = "no answer";
+  }
+
+  static bool release(ActorStory& actor, const std::string& object) {
+    const auto found = std::find(actor.held.begin(), actor.held.end(), object);
+    if (found == actor.held.end()) return false;
+    actor.held.erase(found);
+    return true;
+  }
+
+  static std::string asked_text(const ActorStory& actor, const Event& event) {
+    return operation_text(actor.asked ? *actor.asked : event);
+  }
+
+  static std::string answer_text(const Event& asked, const std::string& answer) {
+    const bool value = one_of(asked.verb, {"read", "read_for_update"});
+    return (value ? " = " : " → ") + answer;
+  }
+
+  static std::string given_back_text(const std::vector<std::string>& held) {
+    if (held.empty()) return {};
+    constexpr std::size_t kNamedMost = 3;
+    std::string text;
+    std::size_t named = 0;
+    for (const std::string& object : held) {
+      if (object.empty() || named == kNamedMost) continue;
+      text += (named++ == 0 ? ", gives back " : ", ") + object;
+    }
+    if (named == 0) return ", gives back its locks";
+    if (named < held.size()) text += fmt::format(" and {} more", held.size() - named);
+    return text;
+  }
+
+  LaneRow& row(const Event& event, Mark mark, std::string text) {
+    LaneRow told;
+    told.step = event.step;
+    told.at_ns = event.at_ns;
+    told.actor = event.actor;
+    told.mark = mark;
+    if (mark == Mark::cycle || mark == Mark::time || mark == Mark::note) told.actor = record::kNobody;
+    if (told.actor != record::kNobody && story(event).retry && mark != Mark::retry) {
+      // The first row of an attempt says so.
+      text = "retry " + std::exchange(story(event).retry, std::nullopt)->detail + ": " + text;
+      if (mark == Mark::operation || mark == Mark::grant) told.mark = Mark::retry;
+    }
+    told.text = std::move(text);
+    for (const ActorStory& actor : actors_) {
+      told.lanes.push_back(actor.finished             ? LaneState::gone
+                           : actor.wait_began_ns >= 0 ? LaneState::waits
+                           : actor.held.empty()       ? LaneState::alive
+                                                      : LaneState::holds);
+    }
+    rows_.push_back(std::move(told));
+    return rows_.back();
+  }
+
+  const record::Run& run_;
+  std::vector<ActorStory> actors_;
+  std::vector<LaneRow> rows_;
+  std::size_t next_ = 0;
+  bool ended_ = false;  ///< from outside
+};
+
+}  // namespace
+
+std::vector<LaneRow> lane_rows(const record::Run& run) { return Teller(run).tell(); }
+
+std::string operation_text(const Event& event) {
+  if (event.verb == "execute") return event.object;
+  const std::string verb = event.verb == "read_for_update"   ? "lock"
+                           : event.verb == "scan_for_update" ? "lock all in"
+                           : event.verb == "write_if"        ? "write"
+                           : event.verb == "add_if"          ? "add"
+                                                             : words(event.verb);
+  std::string text = verb;
+  if (!event.object.empty()) text += " " + event.object;
+  if (!event.detail.empty()) {
+    text += (one_of(event.verb, {"write", "insert", "write_if"}) ? " = " : " ") + event.detail;
+  }
+  return text;
+}
+
+std::string duration_text(std::int64_t ns) {
+  const double ms = static_cast<double>(ns) / 1e6;
+  return ms >= 1000 ? fmt::format("{:.2f} s", ms / 1000) : fmt::format("{:.2f} ms", ms);
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,39 @@
+// lane_rows.h: the story of a run as rows, one for each thing that happened to an actor: what a person reads in the
+// lanes. Knows nothing of terminals; lanes.h lays the rows out.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/record/run.h"
+
+namespace lockstep::cli {
+
+/// What a lane shows beside the rows of its own actor.
+enum class LaneState : std::uint8_t { gone, alive, holds, waits };
+
+enum class Mark : std::uint8_t { operation, grant, wait, fault, good, retry, cycle, time, note };
+
+struct LaneRow {
+  std::uint32_t step = 0;  ///< the operation's number; 0 = none
+  std::int64_t at_ns = 0;
+  int actor = record::kNobody;  ///< kNobody: the row concerns the run as a whole
+  Mark mark = Mark::note;
+  std::string text;              ///< "lock B"; not yet clean
+  std::string status;            ///< "waits for T2", "granted", "after 0.05 ms"
+  std::string short_status;      ///< the same where there is little room
+  std::vector<LaneState> lanes;  ///< of every actor, once the row has happened
+};
+
+/// The rows in the order of the events. An operation gives one row when it is answered at once and two when it waited.
+/// A retry that nobody disturbed is one row.
+std::vector<LaneRow> lane_rows(const record::Run& run);
+
+/// An operation as people say it: "lock B", "write A = 90", "commit".
+std::string operation_text(const record::Event& event);
+
+/// "0.05 ms", "1.20 s".
+std::string duration_text(std::int64_t ns);
+
+}  // namespace lockstep::cli

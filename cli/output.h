@@ -1,0 +1,43 @@
+// output.h: standard output and standard error, with the errors of writing seen.
+//
+// Not thread-safe; used from the main thread.
+#pragma once
+
+#include <string_view>
+
+namespace lockstep::cli {
+
+/// A file descriptor that is written to. The first failure is kept; what follows it is dropped.
+class Output {
+ public:
+  explicit Output(int fd) : fd_(fd) {}
+
+  void write(std::string_view text);
+  /// errno of the first failure; 0 when everything was written.
+  int error() const noexcept { return error_; }
+  /// The reader has gone (`| head -1`): nothing to complain about.
+  bool reader_gone() const noexcept;
+
+ private:
+  const int fd_;
+  int error_ = 0;
+};
+
+/// A line on stderr that is written over and erased, on a terminal only.
+class Progress {
+ public:
+  /// `wanted`: false for --quiet.
+  explicit Progress(bool wanted);
+  ~Progress() { erase(); }
+  void show(std::string_view text);
+  void erase();
+
+ private:
+  const bool live_;
+  bool shown_ = false;
+};
+
+/// "lockstep: TEXT" on stderr, harmless and on one line.
+void complain(std::string_view text);
+
+}  // namespace lockstep::cli

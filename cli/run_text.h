@@ -1,0 +1,35 @@
+// run_text.h: a run as a person reads it: its coordinates, the lanes, who waited for whom, the verdict, why, and what
+// to do next. A function of the recording and of what the terminal can show.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/lanes.h"
+#include "cli/look.h"
+#include "engine/record/run.h"
+
+namespace lockstep::cli {
+
+/// A command to go on with; shown when this build has it.
+struct Hint {
+  std::string label;
+  std::string command;
+};
+
+struct RunTextOptions {
+  LaneOptions lanes = {};
+  std::string path = {};         ///< of the recording; empty: not saved
+  std::vector<Hint> hints = {};  ///< in the order in which they are shown
+};
+
+std::string run_text(const record::Run& run, const Look& look, const RunTextOptions& options = {});
+
+/// The line of the verdict alone, for --quiet: "deadlock  found and broken: 1 victim, 1 retry  as expected".
+std::string verdict_line(const record::Run& run, const Look& look);
+
+/// `why` and the like: a label and text wrapped beside it.
+void add_paragraph(std::vector<Line>& lines, const Look& look, Style style, const std::string& label,
+                   const std::string& text);
+
+}  // namespace lockstep::cli

@@ -1,0 +1,40 @@
+// runs_folder.cc: looks at the names in the folder; opens no recording.
+#include "cli/runs_folder.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+namespace lockstep::cli {
+namespace {
+
+constexpr std::size_t kShortest = 4;
+
+std::size_t common_prefix(const std::string& a, const std::string& b) {
+  return static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+}
+
+}  // namespace
+
+std::string runs_folder(const Arguments& arguments) {
+  const char* variable = std::getenv("LOCKSTEP_RUNS");
+  const std::string otherwise = variable == nullptr || *variable == '\0' ? "lockstep-runs" : variable;
+  const std::string wished = arguments.value("out");
+  return wished.empty() ? otherwise : wished;
+}
+
+std::string short_id(const std::string& id, const std::string& folder) {
+  std::size_t length = kShortest;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string other = entry->path().filename().string();
+    if (other != id) length = std::max(length, common_prefix(id, other) + 1);
+  }
+  return id.substr(0, length);
+}
+
+OptionSpec out_option() {
+  return {"out", "DIR", "the folder of saved runs (LOCKSTEP_RUNS; default: lockstep-runs)", Names::folder};
+}
+
+}  // namespace lockstep::cli
