@@ -1,0 +1,56 @@
+// verdicts_test.cc: the whole catalogue at all its coordinates gives the verdicts that its files promise.
+#include <gtest/gtest.h>
+
+#include "tests/scenarios/coordinates.h"
+
+namespace lockstep {
+namespace {
+
+using namespace scenarios_testing;
+
+/// The parameters: a scenario and an executor.
+class Verdicts : public testing::TestWithParam<std::tuple<std::string, std::string>> {
+ protected:
+  static void expect_as_promised(const std::string& store, const std::string& dsn = {}) {
+    const auto& [name, executor] = GetParam();
+    const Scenario& scenario = *scenarios::find(name);
+    for (RunRequest& request : requests_on(scenario, store, executor)) {
+      SCOPED_TRACE(place_of(scenario, request));
+      request.dsn = dsn;
+      const Result<record::Run> result = run(scenario, request);
+      ASSERT_TRUE(result) << result.error().message;
+      EXPECT_EQ(name_of(result->verdict), name_of(*result->expected)) << result->summary << "\n" << story_of(*result);
+    }
+  }
+};
+
+class VerdictsInProcess : public Verdicts {};
+class VerdictsOnPostgres : public Verdicts {};
+
+std::string parameters(const testing::TestParamInfo<Verdicts::ParamType>& info) {
+  return test_name_of(std::get<0>(info.param) + "_" + std::get<1>(info.param));
+}
+
+INSTANTIATE_TEST_SUITE_P(Catalogue, VerdictsInProcess,
+                         testing::Combine(testing::ValuesIn(scenarios_on({"kv", "sqlite", "none"})),
+                                          testing::Values("threads", "coroutines")),
+                         parameters);
+INSTANTIATE_TEST_SUITE_P(Catalogue, VerdictsOnPostgres,
+                         testing::Combine(testing::ValuesIn(scenarios_on({"postgres"})),
+                                          testing::Values("threads", "coroutines")),
+                         parameters);
+
+TEST_P(VerdictsInProcess, AreAsPromised) {
+  expect_as_promised("none");
+  expect_as_promised("kv");
+  expect_as_promised("sqlite");
+}
+
+TEST_P(VerdictsOnPostgres, AreAsPromised) {
+  const std::optional<std::string> dsn = test_dsn();
+  if (!dsn) GTEST_SKIP() << "skipped: no PostgreSQL server is installed and LOCKSTEP_TEST_DSN is not set";
+  expect_as_promised("postgres", *dsn);
+}
+
+}  // namespace
+}  // namespace lockstep
