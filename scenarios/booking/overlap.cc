@@ -39,16 +39,16 @@ Task<> touch_parent(Context& c, std::string from, std::string to) {
 
 Task<> advisory_inside(Context& c, std::string from, std::string to) {
   co_await c.db.begin();
-  co_await c.db.execute("select pg_advisory_xact_lock(7)");
+  co_await c.db.execute("select pg_advisory_xact_lock('kv'::regclass::int, 7)");
   co_await book(c, from, to);
 }
 
 Task<> advisory_before(Context& c, std::string from, std::string to) {
-  co_await c.db.execute("select pg_advisory_lock(7)");
+  co_await c.db.execute("select pg_advisory_lock('kv'::regclass::int, 7)");
   co_await c.db.begin();
   const auto booked = co_await tried(book(c, from, to));
   if (!booked) co_await c.db.abort();
-  co_await c.db.execute("select pg_advisory_unlock(7)");
+  co_await c.db.execute("select pg_advisory_unlock('kv'::regclass::int, 7)");
   if (!booked) co_await fail(booked.fault(), booked.error().message);
 }
 

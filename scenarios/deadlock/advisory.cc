@@ -1,5 +1,6 @@
 // Advisory locks (PostgreSQL manual, 13.3.5): locks on numbers that mean what the application says. They deadlock as
-// rows do, and the server finds the cycle, since it keeps them in the same lock table.
+// rows do, and the server finds the cycle, since it keeps them in the same lock table. They belong to the whole database:
+// the first of two numbers, here that of the table, keeps other applications (and other runs) apart.
 #include <atomic>
 
 #include "scenarios/catalogue.h"
@@ -12,8 +13,8 @@ struct Acknowledged {
 };
 
 Task<> lock_both(Context& c, std::string first, std::string second) {
-  const std::string lock_first = "select pg_advisory_xact_lock(" + first + ")";
-  const std::string lock_second = "select pg_advisory_xact_lock(" + second + ")";
+  const std::string lock_first = "select pg_advisory_xact_lock('kv'::regclass::int, " + first + ")";
+  const std::string lock_second = "select pg_advisory_xact_lock('kv'::regclass::int, " + second + ")";
   co_await c.db.begin();
   co_await c.db.execute(lock_first);
   co_await c.db.execute(lock_second);

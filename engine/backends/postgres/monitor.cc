@@ -25,17 +25,20 @@ const char* const kBlockers =
 /// and waits for the transaction that changed the row.
 const char* const kLocks =
     "select granted, locktype, mode, transactionid::text, relation::regclass::text,"
-    " '(' || page || ',' || tuple || ')', classid::bigint, objid::bigint, objsubid"
+    " '(' || page || ',' || tuple || ')', classid::bigint, objid::bigint, objsubid,"
+    " case when classid = to_regclass('kv') then 'kv' end"
     " from pg_catalog.pg_locks where pid = $1::int and (not granted or locktype = 'tuple') order by granted limit 2";
 
 std::string text(const std::optional<std::string>& column) { return column.value_or(""); }
 
-/// The keys as they were given to pg_advisory_lock: one of 64 bits or two of 32.
+/// The keys as they were given to pg_advisory_lock: one of 64 bits or two of 32, of which the first may be the table `kv`
+/// of this run (scenarios use it, since advisory locks are the database's, not the schema's).
 std::string advisory_key(const std::vector<std::optional<std::string>>& row) {
   const auto high = std::strtoull(text(row[6]).c_str(), nullptr, 10);
   const auto low = std::strtoull(text(row[7]).c_str(), nullptr, 10);
   if (text(row[8]) == "2") {
-    return fmt::format("advisory ({}, {})", static_cast<std::int32_t>(high), static_cast<std::int32_t>(low));
+    const std::string first = row[9].value_or(std::to_string(static_cast<std::int32_t>(high)));
+    return fmt::format("advisory ({}, {})", first, static_cast<std::int32_t>(low));
   }
   return fmt::format("advisory {}", static_cast<std::int64_t>(high << 32U | low));
 }

@@ -1,7 +1,9 @@
 // postgres_session_test.cc: both kinds of sessions on a real server: every verb, what isolation does, real deadlocks,
 // serialization failures and timeouts, and who waits for whom.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -336,8 +338,14 @@ TEST_P(PostgresSession, NamesTheRowTheTableAndTheAdvisoryLockThatSqlWaitsFor) {
   };
   EXPECT_EQ(object("update kv set v = '0' where k = 'b'", "select * from kv where k = 'b' for update"), "b");
   EXPECT_EQ(object("lock table kv", "select * from kv"), "kv");
-  EXPECT_EQ(object("select pg_advisory_xact_lock(-5)", "select pg_advisory_xact_lock(-5)"), "advisory -5");
-  EXPECT_EQ(object("select pg_advisory_xact_lock(3, -4)", "select pg_advisory_xact_lock(3, -4)"), "advisory (3, -4)");
+  // Advisory locks belong to the database, which other test processes use too: keys of this process alone.
+  const auto advisory = [&](const std::string& keys) {
+    const std::string lock = fmt::format("select pg_advisory_xact_lock({})", keys);
+    return object(lock, lock);
+  };
+  EXPECT_EQ(advisory(fmt::format("-{}", ::getpid())), fmt::format("advisory -{}", ::getpid()));
+  EXPECT_EQ(advisory(fmt::format("{}, -4", ::getpid())), fmt::format("advisory ({}, -4)", ::getpid()));
+  EXPECT_EQ(advisory("'kv'::regclass::int, 7"), "advisory (kv, 7)");
   EXPECT_THAT(object("insert into kv values ('n', '')", "insert into kv values ('n', '')"), HasSubstr("transaction "));
 }
 
@@ -346,8 +354,9 @@ TEST_P(PostgresSession, SaysThatSomebodyOutsideTheRunIsWaitedFor) {
   auto dsn = postgres::Dsn::parse(dsn_);
   auto stranger = postgres::connect(*dsn, "stranger", 5s);
   ASSERT_TRUE(stranger) << stranger.error().message;
-  ASSERT_TRUE(postgres::ask(stranger->get(), "begin; select pg_advisory_xact_lock(77)", {}, 5s));
-  t1_->start({.verb = Verb::execute, .key = "select pg_advisory_xact_lock(77)"});
+  const std::string lock = fmt::format("select pg_advisory_xact_lock({})", ::getpid());
+  ASSERT_TRUE(postgres::ask(stranger->get(), "begin; " + lock, {}, 5s));
+  t1_->start({.verb = Verb::execute, .key = lock});
   const auto blockers = t1_->blocked();
   ASSERT_EQ(blockers.size(), 1U);
   EXPECT_EQ(blockers[0].actor, -1);
