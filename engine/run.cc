@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "engine/conductor.h"
+#include "engine/pause.h"
 #include "engine/schedule/schedule.h"
 #include "engine/suggest.h"
 #include "engine/verdict.h"
@@ -55,8 +56,23 @@ std::optional<std::string> tuned(const Pattern& pattern, std::string_view option
 /// Rolls back what a body left open.
 Task<> give_back(Context& context) { co_await context.db.abort(); }
 
+/// How long to wait before attempt + 1: anything up to a limit that doubles ("full jitter"; M. Brooker, "Exponential
+/// backoff and jitter", 2015), so that two actors which give up for each other do not meet again for ever.
+Nanos back_off(int attempt, std::mt19937_64& random) {
+  constexpr std::int64_t kFirst = 100'000;
+  constexpr std::int64_t kMost = 10'000'000;
+  const std::int64_t limit = std::min(kMost, kFirst << std::min(attempt, 16));
+  return Nanos(std::uniform_int_distribution<std::int64_t>(0, limit)(random));
+}
+
+/// How an actor runs its body again.
+struct Retries {
+  int most = 0;
+  bool backs_off = false;  ///< waits in between; a schedule says itself who goes next
+};
+
 /// The root of every actor: runs the body, gives back what it left open, and runs it again where that is safe.
-Task<> act(Context& context, const std::function<Task<>(Context&)>& body, Actor& actor, int retries) {
+Task<> act(Context& context, const std::function<Task<>(Context&)>& body, Actor& actor, Retries retries) {
   for (int attempt = 1;; ++attempt) {
     const std::uint64_t commits_before = actor.commits();
     const Result<void> ended = co_await tried(body(context));
@@ -69,11 +85,12 @@ Task<> act(Context& context, const std::function<Task<>(Context&)>& body, Actor&
     }
     if (ended.ok()) co_return;
     actor.note_refusal(ended.error());
-    const bool again =
-        is_retry_safe(ended.fault()) && attempt <= retries && actor.commits() == commits_before && !actor.stopping();
+    const bool again = is_retry_safe(ended.fault()) && attempt <= retries.most && actor.commits() == commits_before &&
+                       !actor.stopping();
     if (!again) co_await fail(ended.error());
     actor.run.retries.fetch_add(1, std::memory_order_relaxed);
     actor.emit({.kind = record::EventKind::retry, .detail = std::to_string(attempt)});
+    if (retries.backs_off) co_await pause(back_off(attempt, context.random));
   }
 }
 
@@ -211,7 +228,8 @@ Result<record::Run> run(const Scenario& scenario, const RunRequest& asked, const
   const std::unique_ptr<Executor> executor = threads
                                                  ? make_threads_executor(state, conductor.get())
                                                  : make_coroutines_executor(state, conductor.get(), request.workers);
-  const int retries = std::stoi(tuned(pattern, "retries").value_or(std::to_string(kRetriesDefault)));
+  const Retries retries{.most = std::stoi(tuned(pattern, "retries").value_or(std::to_string(kRetriesDefault))),
+                        .backs_off = free};
   for (std::size_t i = 0; i < pattern.actors.size(); ++i) {
     auto actor = std::make_unique<Actor>(static_cast<int>(i), pattern.actors[i].name, state, *executor);
     if (backend) {
