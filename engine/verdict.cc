@@ -8,6 +8,8 @@
 #include <array>
 #include <thread>
 
+#include "engine/backend.h"
+
 namespace lockstep {
 namespace {
 
@@ -72,6 +74,17 @@ std::string summary_of(const record::Run& run) {
   return {};
 }
 
+/// The command that shows the fix at the same store and protocol; empty when the pattern does not run there.
+std::string fix_command_of(const Scenario& scenario, const Pattern& pattern, const record::Run& run) {
+  const Pattern* const fixed = pattern.fix_pattern.empty() ? nullptr : scenario.pattern_named(pattern.fix_pattern);
+  if (fixed == nullptr || !fixed->expected(run.store, run.protocol)) return {};
+  std::string command = "lockstep run " + run.scenario;
+  if (run.store != "kv" && run.store != "none") command += " --store " + run.store;
+  const BackendKind* const kind = backend_named(run.store);
+  if (kind != nullptr && run.protocol != kind->protocols.front().first) command += " --protocol " + run.protocol;
+  return command + " --pattern " + fixed->name;
+}
+
 std::string values_of(const Final& end) {
   std::string text;
   for (const auto& [key, value] : end.state()) {
@@ -117,11 +130,7 @@ void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, R
   run.summary = summary_of(run);
   if (run.verdict != Verdict::clean && run.verdict != Verdict::avoided) {
     run.fix = pattern.fix;
-    if (!pattern.fix_pattern.empty()) {
-      run.fix_command =
-          fmt::format("lockstep run {}{} --pattern {}", run.scenario,
-                      run.store == "kv" || run.store == "none" ? "" : " --store " + run.store, pattern.fix_pattern);
-    }
+    run.fix_command = fix_command_of(scenario, pattern, run);
   }
   run.events = state.take_events();
 }

@@ -222,6 +222,22 @@ TEST(Run, GivesTheSameEventsOnThreadsAndCoroutines) {
   EXPECT_EQ(threads, coroutines);
 }
 
+TEST(Run, NamesTheFixForTheSameProtocolAndOnlyWhereItRuns) {
+  Scenario made = two_transfers()
+                      .fix("one order", "ordered")
+                      .pattern("ordered", "the same order")
+                      .actor("T1", transfer, "A", "B")
+                      .actor("T2", transfer, "A", "B")
+                      .schedule("T1 T2")
+                      .expect("kv", "2pl-timeout: clean");
+  made.name = "test/two-transfers";
+  const auto fix_on = [&made](const std::string& protocol) {
+    return must_run(made, {.protocol = protocol, .pattern = "plain"}).fix_command;
+  };
+  EXPECT_EQ(fix_on("2pl-timeout"), "lockstep run test/two-transfers --protocol 2pl-timeout --pattern ordered");
+  EXPECT_EQ(fix_on("2pl-detect"), "");
+}
+
 TEST(Run, RefusesUnknownCoordinatesWithTheNearestNameOrTheList) {
   const auto message = [](const RunRequest& request) {
     const auto refused = resolve(two_transfers(), request);
