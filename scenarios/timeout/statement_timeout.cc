@@ -24,20 +24,20 @@ Task<> short_statements(Context& c) {
 
 Scenario timeout_statement_timeout() {
   return scenario("A statement takes longer than it may")
-      .story("A report takes two seconds in one statement; the session allows 50 ms for each. Nobody else is there.")
+      .story("A report takes two seconds in one statement; the session allows 250 ms for each. Nobody else is there.")
       .given({{"report", 0}})
 
       .pattern("plain", "everything in one long statement")
       .actor("T1", slow_statement)
-      .tune("statement-timeout-ms", 50)
+      .tune("statement-timeout-ms", 250)
       .tune("retries", 0)
       .expect("postgres", "*: timeout")
-      .why("The server cancelled the statement after 50 ms, and with it the transaction: nothing of it is left.")
+      .why("The server cancelled the statement after 250 ms, and with it the transaction: nothing of it is left.")
       .fix("do the work in statements that fit the limit", "in-parts")
 
       .pattern("in-parts", "the same work in short statements")
       .actor("T1", short_statements)
-      .tune("statement-timeout-ms", 50)
+      .tune("statement-timeout-ms", 250)
       .tune("retries", 0)
       .expect("postgres", "*: clean")
       .why("The limit is on one statement, not on the transaction.")

@@ -57,9 +57,15 @@ class PostgresFailure : public testing::TestWithParam<bool> {
     ASSERT_FALSE(t1_->fault({.verb = Verb::begin}));
     ASSERT_FALSE(t1_->fault({.verb = Verb::write, .key = "a", .value = "10"}));
   }
+  /// Kills the server and waits for the processes of its sessions, which end by themselves when they notice.
   void kill_server() {
+    const auto sessions = backend_->query("select pid from pg_stat_activity where backend_type = 'client backend'");
+    ASSERT_TRUE(sessions) << sessions.error().message;
+    ASSERT_GE(sessions->size(), 3U);
     ::kill(cluster_->server_pid(), SIGKILL);
     ASSERT_TRUE(eventually([this] { return !cluster_->alive(); }));
+    for (const auto& row : *sessions)
+      ASSERT_TRUE(eventually([&] { return has_ended(std::stoi(row[0].value_or("0"))); }));
   }
   /// Commits while T1's server process is stopped, so that the request leaves and no answer comes; then kills the
   /// process.
