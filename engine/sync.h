@@ -10,8 +10,9 @@
 //     co_await right.unlock();                            // a step; at the end of its scope a guard unlocks by itself
 //   }
 //
-// Semantics are the same on every executor, first come, first served (sync/lock_core.h). On the threads executor
-// Boost's own locks are underneath, so debuggers and race detectors see what they would see in a user's program.
+// Semantics are the same on every executor (sync/lock_core.h): first come, first served, but for free threads, where
+// Boost's lock decides and a mutex may be barged. On the threads executor Boost's own locks are underneath, so
+// debuggers and race detectors see what they would see in a user's program.
 //
 // Mistakes. To lock again what one holds is a wait for oneself: a cycle of length one. What a guard does not hold
 // cannot be unlocked (Fault::invalid). A lock that is destroyed while somebody holds it or waits for it ends the
