@@ -33,7 +33,8 @@ int server_pid(Client& client) { return dynamic_cast<postgres::PostgresSession&>
 /// True when the process has closed its sockets: gone, or a zombie that nobody waits for.
 bool has_ended(int pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  std::string text;
+  std::getline(file, text);  // fails, and does not throw, when the process ends meanwhile
   return text.empty() || text.find(") Z ") != std::string::npos;
 }
 
@@ -56,16 +57,15 @@ class PostgresFailure : public testing::TestWithParam<bool> {
     t2_ = open_client(*backend_, 1);
     ASSERT_FALSE(t1_->fault({.verb = Verb::begin}));
     ASSERT_FALSE(t1_->fault({.verb = Verb::write, .key = "a", .value = "10"}));
+    const auto monitor = backend_->query("select pg_backend_pid()");
+    ASSERT_TRUE(monitor) << monitor.error().message;
+    sessions_ = {server_pid(*t1_), server_pid(*t2_), std::stoi((*monitor)[0][0].value_or("0"))};
   }
   /// Kills the server and waits for the processes of its sessions, which end by themselves when they notice.
   void kill_server() {
-    const auto sessions = backend_->query("select pid from pg_stat_activity where backend_type = 'client backend'");
-    ASSERT_TRUE(sessions) << sessions.error().message;
-    ASSERT_GE(sessions->size(), 3U);
     ::kill(cluster_->server_pid(), SIGKILL);
     ASSERT_TRUE(eventually([this] { return !cluster_->alive(); }));
-    for (const auto& row : *sessions)
-      ASSERT_TRUE(eventually([&] { return has_ended(std::stoi(row[0].value_or("0"))); }));
+    for (const int pid : sessions_) ASSERT_TRUE(eventually([pid] { return has_ended(pid); }));
   }
   /// Commits while T1's server process is stopped, so that the request leaves and no answer comes; then kills the
   /// process.
@@ -86,6 +86,8 @@ class PostgresFailure : public testing::TestWithParam<bool> {
   std::unique_ptr<Client> t1_, t2_;
 
  private:
+  std::vector<int> sessions_;  ///< the server's processes of both clients and of the monitor
+
   /// What this process has written to its sockets and nobody has read yet.
   static int unread_bytes() {
     int sum = 0;
@@ -136,7 +138,6 @@ TEST_P(PostgresFailure, ACommitOnAConnectionLostBeforeIsNotInDoubt) {
   const int pid = server_pid(*t1_);
   ::kill(pid, SIGKILL);
   kill_server();
-  ASSERT_TRUE(eventually([pid] { return has_ended(pid); }));
   EXPECT_EQ(t1_->fault({.verb = Verb::commit}), Fault::unavailable) << t1_->pending().error->message;
 }
 
@@ -274,11 +275,15 @@ TEST_P(PostgresConnect, DropsTheSchemasOfDeadRunsAndOnlyThose) {
   options.blocking = GetParam();
   const auto living = open_backend(options);
   ASSERT_NE(living, nullptr);
-  const auto made = living->query("create schema lockstep_1_0badcafe; create table lockstep_1_0badcafe.kv (k text);");
+  // Of this process alone: others use the same server.
+  const std::string stale = fmt::format("lockstep_1_{:08x}", ::getpid());
+  const auto made = living->query(fmt::format("create schema {0}; create table {0}.kv (k text);", stale));
   ASSERT_TRUE(made) << made.error().message;
   const auto next = open_backend(options);
   ASSERT_NE(next, nullptr);
-  EXPECT_EQ(next->query("select 1 from pg_namespace where nspname = 'lockstep_1_0badcafe'")->size(), 0U);
+  // Another process that opens its store at this moment may be the one that drops it.
+  EXPECT_TRUE(eventually(
+      [&] { return next->query(fmt::format("select 1 from pg_namespace where nspname = '{}'", stale))->empty(); }));
   EXPECT_TRUE(living->final_state());
 }
 
