@@ -92,3 +92,5 @@ BENCHMARK_CAPTURE(SessionRead, coroutines, "coroutines");
 
 }  // namespace
 }  // namespace lockstep
+
+BENCHMARK_MAIN();

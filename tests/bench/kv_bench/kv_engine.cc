@@ -1,0 +1,60 @@
+// kv_engine.cc: the in-house store, through its synchronous facade.
+#include "kv/sync_facade.h"
+#include "tests/bench/kv_bench/engine_over.h"
+
+namespace lockstep::bench {
+namespace {
+
+using KvStore = std::unique_ptr<kv::Store>;
+
+class KvSession {
+ public:
+  static constexpr bool kOrdered = true;
+
+  KvSession(KvStore& store, const Settings&) : store_(*store), wants_claims_(store_.protocol() == "2pl-banker") {}
+
+  void begin(const Intent& intent) {
+    if (wants_claims_) claims_.assign(intent.claims.begin(), intent.claims.end());
+    txn_.emplace(store_.begin(
+        {.claims = claims_, .claims_all = intent.claims_all, .first_attempt = intent.retry ? first_attempt_ : 0}));
+    if (!intent.retry) first_attempt_ = txn_->id();
+  }
+  Failure read(std::string_view key, std::string& value) { return failure_of(txn_->read(key, value)); }
+  Failure write(std::string_view key, std::string_view value) { return failure_of(txn_->write(key, value)); }
+  Failure scan(std::string_view from, std::string_view to, std::size_t limit, std::size_t& rows) {
+    const Failure failure = failure_of(txn_->scan(from, to, limit, rows_));
+    rows = rows_.size();
+    return failure;
+  }
+  Failure commit() { return failure_of(txn_->commit()); }
+  void abort() { txn_->abort(); }
+  const std::string& why() const { return why_; }
+
+ private:
+  template <class T>
+  Failure failure_of(const Result<T>& result) {
+    if (result.ok()) return std::nullopt;
+    if (!is_retry_safe(result.fault())) why_ = result.error().message;
+    return result.fault();
+  }
+
+  kv::Store& store_;
+  const bool wants_claims_;
+  std::vector<std::string> claims_;
+  std::optional<kv::SyncTransaction> txn_;
+  kv::TxnId first_attempt_ = 0;
+  std::vector<kv::Row> rows_;
+  std::string why_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> open_kv(const Contestant& contestant, const Settings& settings) {
+  if (settings.durability != Durability::none)
+    return Error{Fault::unsupported, {}, "kv has no log yet: --durability none"};
+  Result<KvStore> store = kv::Store::open({.protocol = contestant.protocol});
+  if (!store.ok()) return store.error();
+  return std::unique_ptr<Engine>(new EngineOver<KvStore, KvSession>(std::move(store).value(), settings));
+}
+
+}  // namespace lockstep::bench
