@@ -3,13 +3,44 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <cstring>
 #include <string_view>
 #include <vector>
 
 namespace lockstep::kv {
 
-inline std::size_t hash_of(std::string_view key) noexcept { return std::hash<std::string_view>{}(key); }
+/// Every bit of the hash depends on every bit of the key: each step multiplies two words that hold it to 128 bits and
+/// folds them (the mixing step of wyhash). Not for keys that an adversary chooses.
+inline std::size_t hash_of(std::string_view key) noexcept {
+  static_assert(sizeof(std::size_t) == 8);
+  const auto mixed = [](std::uint64_t a, std::uint64_t b) noexcept {
+    const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+  };
+  const auto word = [](const char* at, std::size_t bytes) noexcept {
+    std::uint64_t value = 0;
+    std::memcpy(&value, at, bytes);
+    return value;
+  };
+  constexpr std::uint64_t kFirst = 0x9e37'79b9'7f4a'7c15;
+  constexpr std::uint64_t kSecond = 0xd6e8'feb8'6659'fd93;
+  const char* at = key.data();
+  std::size_t left = key.size();
+  std::uint64_t hash = kFirst ^ key.size();
+  for (; left > 16; at += 16, left -= 16) hash = mixed(word(at, 8) ^ kSecond, word(at + 8, 8) ^ hash);
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+  if (left >= 8) {
+    low = word(at, 8);
+    high = word(at + left - 8, 8);
+  } else if (left >= 4) {
+    low = word(at, 4);
+    high = word(at + left - 4, 4);
+  } else if (left > 0) {  // first, middle and last byte
+    low = word(at, 1) << 16 | word(at + left / 2, 1) << 8 | word(at + left - 1, 1);
+  }
+  return mixed(mixed(low ^ kSecond, high ^ hash), kSecond ^ key.size());
+}
 
 /// A multimap from hash to the position of an entry that the owner keeps elsewhere. Cleared in constant time, so that
 /// one big transaction does not make the small ones after it pay. Not thread-safe.

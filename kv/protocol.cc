@@ -12,10 +12,21 @@ Protocol::~Protocol() {
   }
 }
 
-TransactionState& Protocol::begin(const TxnOptions& options) {
+TxnId Protocol::draw_id(Shard& shard) {
   // Relaxed: the order of ids is all that is needed.
-  const TxnId id = last_id_.fetch_add(1, std::memory_order_relaxed) + 1;
-  Shard& shard = shard_of(id);
+  const TxnId newest = last_id_.load(std::memory_order_relaxed);
+  const bool is_stale = newest > shard.last_id + kShards * kIdBlock;  // the others have left this shard's block behind
+  if (shard.next_id > shard.last_id || shard.last_id == 0 || is_stale) {
+    const TxnId block = newest < kExactIds ? 1 : kIdBlock;
+    shard.next_id = last_id_.fetch_add(block, std::memory_order_relaxed) + 1;
+    shard.last_id = shard.next_id + block - 1;
+  }
+  return shard.next_id++;
+}
+
+TransactionState& Protocol::begin(const TxnOptions& options) {
+  const std::size_t shard_number = thread_number() % kShards;
+  Shard& shard = shards_[shard_number];
   TransactionState* state = nullptr;
   {
     MutexLock lock(shard.mutex);
@@ -23,16 +34,19 @@ TransactionState& Protocol::begin(const TxnOptions& options) {
       shard.states.push_back(make_state());
       shard.idle.reserve(shard.states.capacity());  // end() must not allocate
       shard.idle.push_back(shard.states.back().get());
+      shard.idle.back()->shard_ = shard_number;
+      shard.idle.back()->reader_.emplace(epochs_);
     }
     state = shard.idle.back();
     shard.idle.pop_back();
-    state->id = id;
-    state->age = options.first_attempt == 0 ? id : options.first_attempt;
+    state->id = draw_id(shard);
+    state->age = options.first_attempt == 0 ? state->id : options.first_attempt;
     state->tag = options.tag;
     state->label.assign(options.label);
     state->position_ = shard.active.size();
     shard.active.push_back(state);
   }
+  state->reader_->pin();
   state->protocol_ = this;
   state->pending = false;
   state->given_up.reset();
@@ -42,7 +56,8 @@ TransactionState& Protocol::begin(const TxnOptions& options) {
 }
 
 void Protocol::end(TransactionState& state) noexcept {
-  Shard& shard = shard_of(state.id);
+  state.reader_->unpin();
+  Shard& shard = shards_[state.shard_];
   MutexLock lock(shard.mutex);
   shard.active.back()->position_ = state.position_;
   shard.active[state.position_] = shard.active.back();
@@ -64,11 +79,14 @@ void Protocol::for_each_active(const std::function<void(const TransactionState&)
 }
 
 void Protocol::with_active(TxnId txn, const std::function<void(const TransactionState&)>& visit) const {
-  const Shard& shard = shard_of(txn);
-  MutexLock lock(shard.mutex);
-  const auto found = std::find_if(shard.active.begin(), shard.active.end(),
-                                  [txn](const TransactionState* state) { return state->id == txn; });
-  if (found != shard.active.end()) visit(**found);
+  for (const Shard& shard : shards_) {
+    MutexLock lock(shard.mutex);
+    const auto found = std::find_if(shard.active.begin(), shard.active.end(),
+                                    [txn](const TransactionState* state) { return state->id == txn; });
+    if (found == shard.active.end()) continue;
+    visit(**found);
+    return;
+  }
 }
 
 }  // namespace lockstep::kv

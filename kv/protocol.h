@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kv/base/mutex.h"
+#include "kv/epochs.h"
 #include "kv/recycled.h"
 #include "kv/store.h"
 
@@ -90,7 +91,10 @@ class TransactionState {
 
  private:
   Protocol* protocol_ = nullptr;
+  std::size_t shard_ = 0;     // of the protocol, for good
   std::size_t position_ = 0;  // in the list of active transactions of its shard
+  /// Pinned from begin to end: what the transaction has found in an index stays where it is.
+  std::optional<Epochs::Reader> reader_;
 };
 
 /// One store's data under one protocol. Thread-safe. Lends transactions and takes them back.
@@ -113,26 +117,35 @@ class Protocol {
  protected:
   virtual std::unique_ptr<TransactionState> make_state() = 0;
 
+  /// For the indexes of the protocol. Every transaction is pinned.
+  Epochs& epochs() noexcept { return epochs_; }
+
   /// Calls `visit` for every active transaction. It holds a mutex of the list: a leaf lock below it is allowed.
   void for_each_active(const std::function<void(const TransactionState&)>& visit) const;
   /// Calls `visit` when `txn` is active.
   void with_active(TxnId txn, const std::function<void(const TransactionState&)>& visit) const;
 
  private:
-  // Sharded by id, so that transactions which begin at the same time do not meet. A shard keeps the states that it made
-  // for the life of the store: a deadlock detector may look at one that has just ended.
+  // Sharded by thread, so that transactions which begin at the same time do not meet. A shard keeps the states that it
+  // made for the life of the store: a deadlock detector may look at one that has just ended.
   static constexpr std::size_t kShards = 16;
+  // The first ids are given one by one, so the age of a transaction is exact where people follow single steps. Later a
+  // shard takes a block at a time, and age is exact to within a few blocks: enough for a victim or a priority.
+  static constexpr TxnId kExactIds = 4096;
+  static constexpr TxnId kIdBlock = 64;
   struct alignas(64) Shard {
     mutable Mutex mutex;
     std::vector<std::unique_ptr<TransactionState>> states LOCKSTEP_GUARDED_BY(mutex);
     std::vector<TransactionState*> active LOCKSTEP_GUARDED_BY(mutex);
     std::vector<TransactionState*> idle LOCKSTEP_GUARDED_BY(mutex);
+    TxnId next_id LOCKSTEP_GUARDED_BY(mutex) = 0;  // [next_id, last_id]: the rest of its block
+    TxnId last_id LOCKSTEP_GUARDED_BY(mutex) = 0;
   };
 
-  Shard& shard_of(TxnId id) { return shards_[id % kShards]; }
-  const Shard& shard_of(TxnId id) const { return shards_[id % kShards]; }
+  TxnId draw_id(Shard& shard) LOCKSTEP_REQUIRES(shard.mutex);
 
-  std::atomic<TxnId> last_id_{0};
+  Epochs epochs_;
+  alignas(64) std::atomic<TxnId> last_id_{0};
   std::array<Shard, kShards> shards_;
 };
 

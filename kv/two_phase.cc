@@ -205,7 +205,7 @@ Attempt<void> TwoPhaseTransaction::scan_next_key(KeyView from, KeyView to, std::
     if (following() != next) continue;  // somebody split the gap before we had it
     if (!in_range) return Result<void>();
     if (next->second.exists) {
-      rows.push_back(Row{next->first, next->second.value});
+      rows.push_back(Row{std::string(next->first), next->second.value});
       if (rows.size() == limit) return Result<void>();
     }
     previous = next;
@@ -222,7 +222,7 @@ Attempt<void> TwoPhaseTransaction::scan_members(KeyView from, KeyView to, std::s
     if (!it->second.exists) continue;
     LOCKSTEP_TRY(lock_row(it->first, strength, waiter));
     observe(it->first);
-    rows.push_back(Row{it->first, it->second.value});
+    rows.push_back(Row{std::string(it->first), it->second.value});
     if (rows.size() == limit) break;
   }
   return Result<void>();

@@ -46,7 +46,7 @@ class TwoPhase final : public Protocol {
  private:
   friend class TwoPhaseTransaction;
   Config config_;
-  Index<TwoPhaseRecord> index_;
+  Index<TwoPhaseRecord> index_{epochs()};
 };
 
 }  // namespace lockstep::kv

@@ -35,7 +35,7 @@ class Occ final : public Protocol {
 
  private:
   friend class OccTransaction;
-  Index<OccRecord> index_;
+  Index<OccRecord> index_{epochs()};
   Latches latches_;
 };
 

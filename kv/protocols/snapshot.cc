@@ -53,7 +53,7 @@ class Snapshot final : public Protocol {
   Stamp horizon() const;
 
   LockTable locks_;
-  Index<VersionedRecord> index_;
+  Index<VersionedRecord> index_{epochs()};
   Latches latches_;
   std::atomic<Stamp> now_{1};  // the stamp of the latest commit
 };

@@ -1,0 +1,101 @@
+// epochs.h: when memory that others may still be looking at can be used again.
+//
+// Epoch-based reclamation (Fraser, "Practical lock-freedom", 2004, 5.2.3): who looks at shared structures pins the
+// current epoch first; what is taken out of them is retired, and freed when everybody who was pinned then has gone.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "kv/base/mutex.h"
+
+namespace lockstep::kv {
+
+/// A small number of this thread, so that threads keep to different shards of what is shared.
+inline std::size_t thread_number() noexcept {
+  static std::atomic<std::size_t> threads{0};
+  thread_local const std::size_t mine = threads.fetch_add(1, std::memory_order_relaxed);
+  return mine;
+}
+
+/// Thread-safe. Lock order: the mutex of a shard, then `readers_mutex_`; both are leaves to everybody else, and no
+/// callback runs with one held.
+///
+/// A transaction that stays open holds up everything that is retired after its begin, as an old snapshot does.
+class Epochs {
+ public:
+  /// Somebody who looks: pinned from pin() to unpin(), each an atomic operation on a cache line of its own. One thread
+  /// at a time; lives no longer than its Epochs.
+  class alignas(64) Reader {
+   public:
+    explicit Reader(Epochs& epochs);
+    ~Reader();
+    Reader(const Reader&) = delete;
+    Reader& operator=(const Reader&) = delete;
+
+    // An older epoch than the current one only delays. The exchange is ordered with the one in oldest_pinned(): either
+    // that one sees this pin, or whatever was retired before it can no longer be found after this.
+    void pin() noexcept {
+      pinned_.exchange(epochs_.current_.load(std::memory_order_acquire), std::memory_order_acq_rel);
+    }
+    void unpin() noexcept { pinned_.store(kIdle, std::memory_order_release); }
+
+   private:
+    friend class Epochs;
+    Epochs& epochs_;
+    std::atomic<std::uint64_t> pinned_{kIdle};
+  };
+
+  /// Pins for a scope.
+  class Pin {
+   public:
+    explicit Pin(Epochs& epochs) : reader_(epochs) { reader_.pin(); }
+
+   private:
+    Reader reader_;
+  };
+
+  using Free = void (*)(void* memory, void* context) noexcept;
+
+  Epochs() = default;
+  /// Frees everything that was retired.
+  ~Epochs();
+  Epochs(const Epochs&) = delete;
+  Epochs& operator=(const Epochs&) = delete;
+
+  /// Calls `free(memory, context)` once nobody can look at `memory` any more, possibly from another thread, possibly
+  /// not before the end. New readers must not be able to find it. Not with a lock held that `free` takes.
+  void retire(void* memory, Free free, void* context);
+
+ private:
+  static constexpr std::uint64_t kIdle = std::numeric_limits<std::uint64_t>::max();
+  static constexpr std::size_t kShards = 16;
+  static constexpr std::size_t kBatch = 64;  // one look at the readers for so many
+
+  struct Retired {
+    void* memory = nullptr;
+    Free free = nullptr;
+    void* context = nullptr;
+    std::uint64_t epoch = 0;  // 0: not sealed yet
+  };
+  struct alignas(64) Shard {
+    Mutex mutex;
+    std::vector<Retired> list LOCKSTEP_GUARDED_BY(mutex);  // [first, sealed) have an epoch, in ascending order
+    std::size_t first LOCKSTEP_GUARDED_BY(mutex) = 0;
+    std::size_t sealed LOCKSTEP_GUARDED_BY(mutex) = 0;
+  };
+
+  std::uint64_t oldest_pinned();
+
+  // Written once for a batch, so readers mostly find it in their own cache.
+  alignas(64) std::atomic<std::uint64_t> current_{1};
+  std::array<Shard, kShards> shards_;
+  Mutex readers_mutex_;
+  std::vector<Reader*> readers_ LOCKSTEP_GUARDED_BY(readers_mutex_);
+};
+
+}  // namespace lockstep::kv
