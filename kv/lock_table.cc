@@ -55,6 +55,7 @@ LockTable::~LockTable() {
 }
 
 Attempt<void> LockTable::lock(LockOwner& owner, KeyView key, LockSpec wanted, Waiter& waiter) {
+  if (const Error* const why = owner.wound.why()) return Result<void>(*why);
   const std::size_t hash = hash_of(key);
   const std::size_t position = owner.by_key.find(
       hash, [&](std::size_t i) { return owner.requests[i].head && owner.requests[i].head->key == key; });
@@ -62,6 +63,7 @@ Attempt<void> LockTable::lock(LockOwner& owner, KeyView key, LockSpec wanted, Wa
   if (mine && mine->held.covers(wanted)) return Result<void>();
 
   LockShard& shard = shard_of(hash);
+  bool overtook = false;
   {
     MutexLock lock(shard.mutex);
     LockHead& head = mine ? *mine->head : find_or_link(shard, key, hash);
@@ -88,11 +90,19 @@ Attempt<void> LockTable::lock(LockOwner& owner, KeyView key, LockSpec wanted, Wa
       mine->head = &head;
     }
     if (free) {
+      overtook = mine->is_conversion() && head.first_waiter;
       mine->wanted = wanted;
       grant(head, *mine);
-      return Result<void>();
+      if (!overtook) return Result<void>();
+    } else {
+      enqueue(shard, head, *mine, wanted, waiter);
     }
-    enqueue(shard, head, *mine, wanted, waiter);
+  }
+  if (overtook) {
+    if (config_.policy)
+      if (std::optional<Error> error = config_.policy->overtook(*this, owner, *mine))
+        return Result<void>(*std::move(error));
+    return Result<void>();
   }
   if (config_.policy)
     if (std::optional<Error> error = config_.policy->queued(*this, owner)) return Result<void>(*std::move(error));
@@ -158,11 +168,24 @@ bool LockTable::cancel(LockOwner& owner, Fault why) noexcept {
 bool LockTable::kill(LockOwner& victim, LockShard& where, std::uint64_t wait_number, Error why) noexcept {
   MutexLock lock(where.mutex);
   if (victim.waits_in.load(std::memory_order_acquire) != &where || victim.wait_number != wait_number) return false;
+  end_wait(where, victim, std::move(why));
+  return true;
+}
+
+void LockTable::kill(LockOwner& victim, TxnId id, Error why) noexcept {
+  while (LockShard* const where = victim.waits_in.load()) {
+    MutexLock lock(where->mutex);
+    if (victim.waits_in.load(std::memory_order_acquire) != where) continue;  // it went on meanwhile
+    if (victim.id == id) end_wait(*where, victim, std::move(why));
+    return;
+  }
+}
+
+void LockTable::end_wait(LockShard& where, LockOwner& victim, Error why) noexcept {
   Waiter* const waiter = victim.waiting->waiter;
   victim.verdict = std::move(why);
   dequeue(where, victim);
-  waiter->wake();
-  return true;
+  waiter->wake();  // last: its owner may be running from here on
 }
 
 void LockTable::enqueue(LockShard& shard, LockHead& head, LockRequest& request, LockSpec wanted, Waiter& waiter) {
@@ -183,7 +206,7 @@ void LockTable::enqueue(LockShard& shard, LockHead& head, LockRequest& request, 
   ++owner.wait_number;
   owner.queued_in = &shard;
   owner.queued_empty_handed = owner.requests.size() == 1 && !request.is_conversion();
-  owner.waits_in.store(&shard, std::memory_order_release);
+  owner.waits_in.store(&shard);  // sequentially consistent: see Wound::inflict
 }
 
 void LockTable::dequeue(LockShard& shard, LockOwner& owner) noexcept {

@@ -21,6 +21,9 @@ class ConflictPolicy {
   /// `owner` has just been queued, and no mutex is held. Answers an error when it must not wait: it has then been taken
   /// out of the queue with LockTable::withdraw(), which has not woken it.
   virtual std::optional<Error> queued(LockTable& table, LockOwner& owner) = 0;
+  /// `owner` has just strengthened the lock `request` past requests that wait for its key: some of them may wait for it
+  /// only since then. No mutex is held. Answers an error when it must give up.
+  virtual std::optional<Error> overtook(LockTable&, LockOwner&, const LockRequest&) { return std::nullopt; }
 };
 
 /// How many requests of each strength there are: a conflict is found without walking a list.
@@ -105,11 +108,24 @@ class LockTable final : public LockManager {
   /// Calls `look` while nothing in the table changes. Takes every shard's mutex: for the rare look at everything at
   /// once.
   void frozen(const std::function<void()>& look) const;
+  /// Calls `look` with what `owner`, whose thread this is, waits for; nothing changes on that key meanwhile. Not when
+  /// it waits no more.
+  void at_wait(const LockOwner& owner, const std::function<void(const LockRequest&)>& look) const;
+  /// Calls `look` while nothing changes on the key of a lock that the calling transaction holds.
+  void at_key(const LockRequest& request, const std::function<void()>& look) const;
+  /// Ends the wait of another owner, if it is the transaction `id` and waits, with `why`, and wakes it.
+  void kill(LockOwner& victim, TxnId id, Error why) noexcept;
   /// Ends the wait of another owner with `why` and wakes it, if it is still the wait with that number.
   bool kill(LockOwner& victim, LockShard& where, std::uint64_t wait_number, Error why) noexcept;
 
-  /// Only inside frozen(): calls `visit` for each request that `request` waits for, in the order of the queue.
+  /// Only inside frozen(), at_wait() or at_key(): calls `visit` for each request that `request` waits for, in the order
+  /// of the queue.
   static void for_each_blocker(const LockRequest& request, const std::function<void(const LockRequest&)>& visit);
+  /// The same for each request that waits for `request`.
+  static void for_each_blocked(const LockRequest& request, const std::function<void(const LockRequest&)>& visit);
+  /// The same for each other conversion that waits and excludes `request`, which is one too: whichever of the two is
+  /// granted first, the other one waits for it from then on.
+  static void for_each_rival(const LockRequest& request, const std::function<void(const LockRequest&)>& visit);
   /// The edge from a waiting request to one that it waits for.
   static WaitEdge edge(const LockRequest& waiter, const LockRequest& blocker);
 
@@ -122,6 +138,9 @@ class LockTable final : public LockManager {
   static constexpr std::size_t kShards = 32;
 
   LockShard& shard_of(std::size_t hash) { return shards_[(hash >> 16) % kShards]; }
+  const LockShard& shard_of(std::size_t hash) const { return shards_[(hash >> 16) % kShards]; }
+  /// The waiting owner is taken out of its queue with the verdict `why`, and woken.
+  static void end_wait(LockShard& where, LockOwner& victim, Error why) noexcept LOCKSTEP_REQUIRES(where.mutex);
 
   static LockHead& find_or_link(LockShard& shard, KeyView key, std::size_t hash) LOCKSTEP_REQUIRES(shard.mutex);
   static void unlink_if_idle(LockShard& shard, LockHead& head) LOCKSTEP_REQUIRES(shard.mutex);

@@ -47,6 +47,25 @@ void LockTable::for_each_blocker(const LockRequest& request, const std::function
     if (front->wanted.conflicts_with(request.wanted) && !front->held.conflicts_with(request.wanted)) visit(*front);
 }
 
+void LockTable::for_each_blocked(const LockRequest& request, const std::function<void(const LockRequest&)>& visit) {
+  bool behind = false;
+  for (const LockRequest* waiter = request.head->first_waiter; waiter; waiter = waiter->next_waiter) {
+    if (waiter == &request) {
+      behind = true;
+    } else if (waiter->owner != request.owner) {
+      const bool queued_for_it = behind && !waiter->is_conversion() && request.wanted.conflicts_with(waiter->wanted);
+      if (request.held.conflicts_with(waiter->wanted) || queued_for_it) visit(*waiter);
+    }
+  }
+}
+
+void LockTable::for_each_rival(const LockRequest& request, const std::function<void(const LockRequest&)>& visit) {
+  if (!request.is_conversion()) return;
+  const LockRequest* rival = request.head->first_waiter;
+  for (; rival && rival->is_conversion(); rival = rival->next_waiter)
+    if (rival != &request && rival->wanted.conflicts_with(request.wanted)) visit(*rival);
+}
+
 WaitEdge LockTable::edge(const LockRequest& waiter, const LockRequest& blocker) {
   const LockSpec theirs = blocker.held.conflicts_with(waiter.wanted) ? blocker.held : blocker.wanted;
   const bool row = kv::conflicts(waiter.wanted.row, theirs.row);
@@ -63,6 +82,18 @@ void LockTable::frozen(const std::function<void()>& look) const LOCKSTEP_NO_ANAL
   for (const LockShard& shard : shards_) shard.mutex.lock();
   look();
   for (const LockShard& shard : shards_) shard.mutex.unlock();
+}
+
+void LockTable::at_wait(const LockOwner& owner, const std::function<void(const LockRequest&)>& look) const {
+  LockShard* const shard = owner.queued_in;  // as in withdraw()
+  if (!shard) return;
+  MutexLock lock(shard->mutex);
+  if (owner.is_waiting()) look(*owner.waiting);
+}
+
+void LockTable::at_key(const LockRequest& request, const std::function<void()>& look) const {
+  MutexLock lock(shard_of(request.head->hash).mutex);
+  look();
 }
 
 std::vector<LockInfo> LockTable::locks() const {

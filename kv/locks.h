@@ -9,8 +9,10 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kv/key_set.h"
@@ -78,6 +80,30 @@ struct LockRequest {
   bool is_conversion() const noexcept { return held.any(); }
 };
 
+/// Says to a transaction that runs, from another thread, that it has to give up (wound-wait). Thread-safe.
+class Wound {
+ public:
+  Wound() = default;
+  Wound(const Wound&) = delete;
+  Wound& operator=(const Wound&) = delete;
+  ~Wound() { heal(); }
+
+  /// The first one counts. Sequentially consistent: the victim is seen to wait, or sees this before it waits.
+  void inflict(Error why) {
+    auto mine = std::make_unique<Error>(std::move(why));
+    Error* none = nullptr;
+    if (why_.compare_exchange_strong(none, mine.get())) mine.release();
+  }
+  /// nullptr: not wounded.
+  const Error* why() const noexcept { return why_.load(); }
+  void heal() noexcept {
+    if (why()) delete why_.exchange(nullptr);
+  }
+
+ private:
+  std::atomic<Error*> why_{nullptr};
+};
+
 /// One transaction as a lock manager sees it. `id`, `age` and `label` are constant during the transaction.
 struct LockOwner {
   TxnId id = 0;
@@ -103,15 +129,24 @@ struct LockOwner {
   Nanos deadline = kNever;
   std::uint64_t wait_number = 0;  // counts the waits, so that an old wait is not taken for a new one
 
+  /// Inflicted only while it holds or waits for a lock, with the mutex of that lock's shard held.
+  Wound wound;
+
   void start(TxnId new_id, TxnId new_age, std::string_view new_label) {
     id = new_id;
     age = new_age;
     queued_in = nullptr;
     verdict.reset();
+    wound.heal();
     if (new_label.empty())
       label = "txn " + std::to_string(new_id);
     else
       label.assign(new_label);
+  }
+
+  /// By the first attempt; two that name the same one are told apart by their own.
+  bool is_older_than(const LockOwner& other) const noexcept {
+    return std::pair(age, id) < std::pair(other.age, other.id);
   }
 
   bool is_waiting() const noexcept { return waits_in.load(std::memory_order_acquire) != nullptr; }

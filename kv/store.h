@@ -42,14 +42,16 @@ struct WaitEdge {
   LockMode wanted = LockMode::exclusive;
   LockMode held = LockMode::exclusive;  ///< what the holder holds, or wants when it waits in front
   bool range = false;                   ///< the conflict is about the gap before the key, not about its row
-  bool avoidance = false;  ///< the key is free: the banker waits because the holder's claims make it unsafe
+  bool avoidance = false;    ///< the key is free: the banker waits because the holder's claims make it unsafe
+  bool whole_store = false;  ///< the conflict is about the store as a whole (`serial`); `key` is empty
 };
 
 /// One lock that is held or waited for.
 struct LockInfo {
-  std::string key;        ///< empty: the end of the key space, after the last key
-  bool range = false;     ///< the lock also covers the gap before the key (up to its predecessor)
-  bool gap_only = false;  ///< the lock covers only that gap, not the row
+  std::string key;           ///< empty: the end of the key space, after the last key
+  bool range = false;        ///< the lock also covers the gap before the key (up to its predecessor)
+  bool gap_only = false;     ///< the lock covers only that gap, not the row
+  bool whole_store = false;  ///< the lock covers every key (`serial`); `key` is empty
   TxnId txn = 0;
   LockMode mode = LockMode::exclusive;
   bool granted = false;

@@ -19,9 +19,13 @@ class Nobody final : public Waiter {
 
 Blocker to_blocker(const kv::Store& store, const kv::WaitEdge& edge) {
   return {.actor = static_cast<int>(store.tag_of(edge.holder)) - 1,
-          .object = edge.key.empty() ? "the end of the keys" : edge.key,
+          .object = edge.whole_store   ? "the store"
+                    : edge.key.empty() ? "the end of the keys"
+                                       : edge.key,
           .what = edge.avoidance ? "its claims make it unsafe"
-                                 : fmt::format("{} lock{}", kv::name_of(edge.held), edge.range ? " on the gap" : ""),
+                  : edge.whole_store
+                      ? "one transaction at a time"
+                      : fmt::format("{} lock{}", kv::name_of(edge.held), edge.range ? " on the gap" : ""),
           .avoidance = edge.avoidance};
 }
 
