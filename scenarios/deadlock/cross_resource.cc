@@ -45,7 +45,7 @@ Scenario deadlock_cross_resource() {
       .actor("T1", row_then_cache)
       .actor("T2", cache_then_row)
       .schedule("T1 T1 T2 T2 T2 T1")
-      .expect("kv", "2pl-timeout: timeout, 2pl-no-wait: abort, occ: abort, *: deadlock")
+      .expect("kv", "2pl-timeout: timeout, 2pl-no-wait: abort, occ: abort, 2pl-wait-die: abort, *: deadlock")
       .expect("sqlite", "*: timeout")
       .expect("postgres", "*: deadlock")
       .why(

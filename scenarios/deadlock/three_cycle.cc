@@ -39,6 +39,7 @@ Scenario deadlock_three_cycle() {
       .schedule("T1 T2 T3 T1 T2 T3 T1 T2 T3")
       .expect("kv", "2pl-detect: deadlock, 2pl-timeout: timeout, 2pl-no-wait: abort, 2pl-banker: avoided")
       .expect("kv", "occ: abort, snapshot: deadlock")
+      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean")
       .expect("sqlite", "*: clean")
       .expect("postgres", "*: deadlock")
       .why("T1 waits for T2, T2 for T3 and T3 for T1: a ring in which everybody holds what another one needs.")
@@ -49,7 +50,8 @@ Scenario deadlock_three_cycle() {
       .actor("T2", pass_on_in_order, "B", "C")
       .actor("T3", pass_on_in_order, "C", "A")
       .schedule("T1 T2 T3 T1 T2 T3 T1 T2 T3")
-      .expect("kv", "2pl-no-wait: abort, occ: abort, snapshot: abort, *: clean")
+      .expect("kv",
+              "2pl-no-wait: abort, occ: abort, snapshot: abort, 2pl-wait-die: abort, 2pl-wound-wait: abort, *: clean")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "read-committed: clean, *: abort")
       .why("T3 asks for A before C, so it waits with empty hands, and the ring stays open.")

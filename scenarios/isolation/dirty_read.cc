@@ -36,7 +36,7 @@ Scenario isolation_dirty_read() {
       .actor("T1", deposit_and_think_better_of_it)
       .actor("T2", report)
       .schedule("T1 T1 T2 T2 T1 T2")
-      .expect("kv", "2pl-no-wait: abort, *: clean")
+      .expect("kv", "2pl-no-wait: abort, 2pl-wait-die: abort, *: clean")
       .expect("sqlite", "*: clean")
       .expect("postgres", "*: clean")
       .why("T2 reads what was committed before T1 (a snapshot), or waits until T1 has ended (a lock).")

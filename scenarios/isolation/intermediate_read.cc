@@ -38,7 +38,7 @@ Scenario isolation_intermediate_read() {
       .actor("T1", new_price)
       .actor("T2", report)
       .schedule("T1 T1 T2 T2 T1 T1 T2")
-      .expect("kv", "2pl-no-wait: abort, occ: abort, *: clean")
+      .expect("kv", "2pl-no-wait: abort, occ: abort, 2pl-wait-die: abort, *: clean")
       .expect("sqlite", "*: clean")
       .expect("postgres", "*: clean")
       .why("T2 reads the price before T1 or after it, never on its way.")
