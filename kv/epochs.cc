@@ -2,6 +2,7 @@
 #include "kv/epochs.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kv/base/check.h"
 
@@ -17,11 +18,18 @@ Epochs::Reader::~Reader() {
   std::erase(epochs_.readers_, this);
 }
 
-Epochs::~Epochs() {
+Epochs::~Epochs() { free_all(); }
+
+void Epochs::free_all() noexcept {
   for (Shard& shard : shards_) {
-    MutexLock lock(shard.mutex);
-    for (std::size_t i = shard.first; i < shard.list.size(); ++i)
-      shard.list[i].free(shard.list[i].memory, shard.list[i].context);
+    std::vector<Retired> list;
+    {
+      MutexLock lock(shard.mutex);
+      list.swap(shard.list);
+      shard.first = shard.sealed = 0;
+    }
+    for (const Retired& retired : list)
+      if (retired.free) retired.free(retired.memory, retired.context);
   }
 }
 
@@ -39,7 +47,7 @@ void Epochs::retire(void* memory, Free free, void* context) {
     for (; shard.sealed < shard.list.size(); ++shard.sealed) shard.list[shard.sealed].epoch = epoch;
     const std::uint64_t oldest = oldest_pinned();
     while (count < ready.size() && shard.first < shard.sealed && shard.list[shard.first].epoch < oldest)
-      ready[count++] = shard.list[shard.first++];
+      ready[count++] = std::exchange(shard.list[shard.first++], Retired{});
     if (shard.first * 2 >= shard.list.size()) {
       shard.list.erase(shard.list.begin(), shard.list.begin() + static_cast<std::ptrdiff_t>(shard.first));
       shard.sealed -= shard.first;

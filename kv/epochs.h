@@ -70,6 +70,8 @@ class Epochs {
   /// Calls `free(memory, context)` once nobody can look at `memory` any more, possibly from another thread, possibly
   /// not before the end. New readers must not be able to find it. Not with a lock held that `free` takes.
   void retire(void* memory, Free free, void* context);
+  /// Frees what is retired; nobody is pinned.
+  void free_all() noexcept;
 
  private:
   static constexpr std::uint64_t kIdle = std::numeric_limits<std::uint64_t>::max();

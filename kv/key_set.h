@@ -42,6 +42,22 @@ inline std::size_t hash_of(std::string_view key) noexcept {
   return mixed(mixed(low ^ kSecond, high ^ hash), kSecond ^ key.size());
 }
 
+/// The same as a == b, without a call for the short keys that are usual.
+inline bool same_key(std::string_view a, std::string_view b) noexcept {
+  if (a.size() != b.size()) return false;
+  std::size_t at = 0;
+  for (; at + 8 <= a.size(); at += 8) {
+    std::uint64_t x = 0;
+    std::uint64_t y = 0;
+    std::memcpy(&x, a.data() + at, 8);
+    std::memcpy(&y, b.data() + at, 8);
+    if (x != y) return false;
+  }
+  for (; at < a.size(); ++at)
+    if (a[at] != b[at]) return false;
+  return true;
+}
+
 /// A multimap from hash to the position of an entry that the owner keeps elsewhere. Cleared in constant time, so that
 /// one big transaction does not make the small ones after it pay. Not thread-safe.
 class KeySet {

@@ -56,6 +56,8 @@ class TransactionState {
     std::size_t locks = 0;
   };
   virtual Mark mark() const noexcept = 0;
+  /// Says which keys the next operations will touch; changes nothing but the time that they take.
+  virtual void prefetch(std::span<const KeyView>) const noexcept {}
   virtual void undo_to(Mark mark) = 0;
 
   // Waiting; a protocol that never waits leaves these as they are.

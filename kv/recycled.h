@@ -3,7 +3,8 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <memory>
+#include <vector>
 
 namespace lockstep::kv {
 
@@ -13,20 +14,23 @@ template <class T>
 class Recycled {
  public:
   T& take() {
-    if (used_ == items_.size()) items_.emplace_back();
-    return items_[used_++];
+    if (used_ == chunks_.size() * kChunk) chunks_.push_back(std::make_unique<T[]>(kChunk));
+    return item(used_++);
   }
   void shrink_to(std::size_t size) noexcept { used_ = size; }
   void clear() noexcept { used_ = 0; }
 
   std::size_t size() const noexcept { return used_; }
   bool empty() const noexcept { return used_ == 0; }
-  T& operator[](std::size_t i) noexcept { return items_[i]; }
-  const T& operator[](std::size_t i) const noexcept { return items_[i]; }
-  T& back() noexcept { return items_[used_ - 1]; }
+  T& operator[](std::size_t i) noexcept { return item(i); }
+  const T& operator[](std::size_t i) const noexcept { return item(i); }
+  T& back() noexcept { return item(used_ - 1); }
 
  private:
-  std::deque<T> items_;
+  static constexpr std::size_t kChunk = 16;
+  T& item(std::size_t i) const noexcept { return chunks_[i / kChunk][i % kChunk]; }
+
+  std::vector<std::unique_ptr<T[]>> chunks_;
   std::size_t used_ = 0;
 };
 

@@ -195,6 +195,10 @@ Result<void> Transaction::release(std::string_view name) {
   });
 }
 
+void Transaction::prefetch(std::span<const KeyView> keys) const noexcept {
+  if (state_) state_->prefetch(keys);
+}
+
 Attempt<void> Transaction::commit(Waiter& waiter) {
   Attempt<void> answer = attempt<void>([&](TransactionState& s) { return s.commit(waiter); });
   if (answer && answer->ok()) {

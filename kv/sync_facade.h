@@ -23,9 +23,14 @@
 
 namespace lockstep::kv {
 
-/// A waiter that is a parked thread. For one wait.
+/// A waiter that is a parked thread. A thread waits for one thing at a time, so one serves all its waits.
 class Parker final : public Waiter {
  public:
+  static Parker& of_this_thread() {
+    thread_local Parker parker;
+    return parker;
+  }
+
   void wake() noexcept override {
     MutexLock lock(mutex_);
     woken_ = true;
@@ -39,10 +44,15 @@ class Parker final : public Waiter {
       if (deadline == kNever) {
         condition_.wait(mutex_);
       } else if (!condition_.wait_until(mutex_, std::chrono::steady_clock::time_point(deadline))) {
-        return woken_;
+        break;
       }
     }
-    return true;
+    return std::exchange(woken_, false);
+  }
+  /// Nobody will wake it any more: forgets a wake-up that came after the deadline.
+  void reset() {
+    MutexLock lock(mutex_);
+    woken_ = false;
   }
 
  private:
@@ -85,6 +95,8 @@ class SyncTransaction {
   Result<void> rollback_to(std::string_view name) { return transaction_.rollback_to(name); }
   Result<void> release(std::string_view name) { return transaction_.release(name); }
 
+  void prefetch(std::span<const KeyView> keys) const noexcept { transaction_.prefetch(keys); }
+
   Result<void> commit() {
     return wait([&](Waiter& w) { return transaction_.commit(w); });
   }
@@ -96,11 +108,13 @@ class SyncTransaction {
  private:
   template <class Call>
   auto wait(Call call) -> std::remove_cvref_t<decltype(*call(std::declval<Waiter&>()))> {
+    Parker& parker = Parker::of_this_thread();
     while (true) {
-      Parker parker;
       if (auto answer = call(parker)) return *std::move(answer);
-      // After cancel_wait() the parker is in no queue, also when the wake-up came at the same moment.
-      if (!parker.park_until(transaction_.wait_deadline())) transaction_.cancel_wait(Fault::lock_timeout);
+      if (parker.park_until(transaction_.wait_deadline())) continue;
+      transaction_.cancel_wait(Fault::lock_timeout);
+      // Now the parker is in no queue; the wake-up may have come at the same moment.
+      parker.reset();
     }
   }
 

@@ -9,19 +9,18 @@ std::size_t WriteBuffer::position_of(KeyView key, std::size_t hash) const {
   return by_key_.find(hash, [&](std::size_t i) { return entries_[i].key == key; });
 }
 
-const WriteBuffer::Entry* WriteBuffer::find(KeyView key) const {
-  if (entries_.empty()) return nullptr;
-  const std::size_t position = position_of(key, hash_of(key));
+const WriteBuffer::Entry* WriteBuffer::find_entry(KeyView key, std::size_t hash) const {
+  const std::size_t position = position_of(key, hash);
   if (position == KeySet::npos || entries_[position].state == State::untouched) return nullptr;
   return &entries_[position];
 }
 
-void WriteBuffer::put(KeyView key, State state, std::string_view value) {
-  const std::size_t hash = hash_of(key);
-  std::size_t position = position_of(key, hash);
+void WriteBuffer::put(KeyView key, std::size_t hash, State state, std::string_view value) {
+  std::size_t position = (present_ >> (hash % 64) & 1) == 0 ? KeySet::npos : position_of(key, hash);
   if (position == KeySet::npos) {
     position = entries_.size();
     by_key_.add(hash, position);
+    present_ |= std::uint64_t{1} << (hash % 64);
     Entry& entry = entries_.take();
     entry.key.assign(key);
     entry.hash = hash;
@@ -60,6 +59,7 @@ void WriteBuffer::undo_to(std::size_t mark) {
 
 void WriteBuffer::clear() noexcept {
   entries_.clear();
+  present_ = 0;
   by_key_.clear();
   journal_.clear();
 }

@@ -23,8 +23,17 @@ class WriteBuffer {
   };
 
   /// nullptr when the transaction has not written the key.
-  const Entry* find(KeyView key) const;
-  void put(KeyView key, State state, std::string_view value);
+  const Entry* find(KeyView key) const { return find(key, hash_of(key)); }
+  const Entry* find(KeyView key, std::size_t hash) const {
+    // Most keys that are read are not written: one bit of the hash says so without a look-up.
+    return (present_ >> (hash % 64) & 1) == 0 ? nullptr : find_entry(key, hash);
+  }
+  void put(KeyView key, State state, std::string_view value) { put(key, hash_of(key), state, value); }
+  void put(KeyView key, std::size_t hash, State state, std::string_view value);
+
+  /// Every key, also those whose writes were undone, in the order of their first writes.
+  std::size_t size() const noexcept { return entries_.size(); }
+  const Entry& operator[](std::size_t i) const noexcept { return entries_[i]; }
 
   /// Every key that is written or erased, in key order. Valid until the next call or change.
   const std::vector<const Entry*>& sorted() { return sorted({}, {}); }
@@ -41,10 +50,12 @@ class WriteBuffer {
     State state = State::untouched;
     std::string value;
   };
+  const Entry* find_entry(KeyView key, std::size_t hash) const;
   std::size_t position_of(KeyView key, std::size_t hash) const;
 
   Recycled<Entry> entries_;
   KeySet by_key_;
+  std::uint64_t present_ = 0;  // bit hash % 64 of every entry
   Recycled<Change> journal_;
   std::vector<const Entry*> sorted_;
 };

@@ -18,6 +18,7 @@
 
 #include "kv/base/mutex.h"
 #include "kv/epochs.h"
+#include "kv/key_set.h"
 #include "kv/store.h"
 
 namespace lockstep::kv {
@@ -46,7 +47,7 @@ class HashIndex {
         if (slot == kEmpty) return nullptr;
         if ((slot & kTagMask) != tag || slot == kRemoved) continue;
         Entry* const entry = entry_in(slot);
-        if (entry->key() == key) return entry;
+        if (same_key(entry->key(), key)) return entry;
       }
     }
   }
@@ -55,6 +56,15 @@ class HashIndex {
   void prefetch(std::size_t hash) const noexcept {
     const Table& table = *shard_of(hash).table.load(std::memory_order_acquire);
     __builtin_prefetch(&table.lines[table.home(hash)]);
+  }
+
+  /// The second one, once the first has come: an entry that may be the one.
+  void prefetch_entry(std::size_t hash) const noexcept {
+    const Table& table = *shard_of(hash).table.load(std::memory_order_acquire);
+    for (const std::atomic<std::uint64_t>& place : table.lines[table.home(hash)].slots) {
+      const std::uint64_t slot = place.load(std::memory_order_acquire);
+      if ((slot & kTagMask) == tag_of(hash)) __builtin_prefetch(entry_in(slot));
+    }
   }
 
   /// The entry with this key, or the one that `make()` gives, which is then in the index. `make` runs with the shard

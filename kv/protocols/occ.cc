@@ -1,8 +1,8 @@
 // occ.cc: optimistic: read freely, write into a buffer, and check at commit that nothing that was read has changed.
 //
 // Paper: Kung and Robinson, "On optimistic methods for concurrency control", 1981; validation as in Tu et al., "Speedy
-// transactions in multicore in-memory databases" (Silo), 2013: mark the written rows in key order, check the version of
-// every row read and of every range scanned, then write.
+// transactions in multicore in-memory databases" (Silo), 2013: lock the written rows, check the version of every row
+// read and of every range scanned, then write. A read writes nothing that others see.
 //
 // Guarantee: committed transactions are serializable, without phantoms. No operation is ever pending. A transaction
 // that will not commit may have seen rows of different moments before it fails.
@@ -11,22 +11,45 @@
 // through. read_for_update locks nothing: a change by somebody else is found at commit.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "kv/index.h"
-#include "kv/latches.h"
 #include "kv/protocol.h"
+#include "kv/value_cell.h"
 #include "kv/write_buffer.h"
 
 namespace lockstep::kv {
 namespace {
 
-/// A row. Every field is guarded by the latch of its key.
-struct OccRecord {
-  std::uint64_t version = 0;  // counts the changes; 0 = the row never existed
-  TxnId committing = 0;       // the transaction that is about to write it; 0 = nobody
-  bool exists = false;
-  std::string value;
+/// The first part of a row.
+///
+/// Rules:
+///  1. Only who has set kLocked changes anything; who clears it counts the version on if it has changed anything.
+///  2. A reader reads the version, the rest, and the version again: the same and not locked means that the rest is of
+///     one moment.
+///  3. kGone is for ever: the entry is about to leave the index.
+struct OccVersion {
+  static constexpr std::uint64_t kLocked = 1;
+  static constexpr std::uint64_t kAbsent = 2;  // no row: not yet committed, or erased
+  static constexpr std::uint64_t kGone = 4;
+  static constexpr std::uint64_t kChange = 8;
+
+  std::atomic<std::uint64_t> version{kAbsent};
+};
+
+struct OccRecord : OccVersion, ValueCell {
+  /// The value of one moment, into `value` unless the row is absent then. Answers the version. The caller is pinned.
+  std::uint64_t read(std::string& value) const {
+    for (int tries = 1;; ++tries) {
+      const std::uint64_t seen = version.load(std::memory_order_acquire);
+      if ((seen & kLocked) == 0) {
+        if (seen & kAbsent) return seen;
+        if (copy_to(value, [&] { return version.load(std::memory_order_acquire) == seen; })) return seen;
+      }
+      if (tries % 64 == 0) std::this_thread::yield();  // a committer may have lost the processor
+    }
+  }
 };
 
 class Occ final : public Protocol {
@@ -36,7 +59,6 @@ class Occ final : public Protocol {
  private:
   friend class OccTransaction;
   Index<OccRecord> index_{epochs()};
-  Latches latches_;
 };
 
 class OccTransaction final : public TransactionState {
@@ -55,15 +77,19 @@ class OccTransaction final : public TransactionState {
   /// Reads are kept when writes are undone: the caller may still act on them.
   Mark mark() const noexcept override { return {writes_.mark(), 0}; }
   void undo_to(Mark mark) override { writes_.undo_to(mark.writes); }
+  void prefetch(std::span<const KeyView> keys) const noexcept override { store_.index_.prefetch(keys); }
 
  private:
   struct Read {
-    std::string key;
-    std::size_t hash = 0;
-    OccRecord* record = nullptr;  // nullptr: the key had no entry
+    const OccRecord* record = nullptr;
     std::uint64_t version = 0;
   };
-  /// A range and the entries that were in it: seen_[first, last).
+  /// A key that had no entry.
+  struct Miss {
+    std::string key;
+    std::size_t hash = 0;
+  };
+  /// A range and the rows that were in it: seen_[first, last).
   struct Scan {
     std::string from;
     std::string to;  // empty: no upper end
@@ -71,22 +97,26 @@ class OccTransaction final : public TransactionState {
     std::size_t first = 0;
     std::size_t last = 0;
   };
-  struct Seen {
-    const OccRecord* record = nullptr;
-    std::uint64_t version = 0;
-  };
   struct Target {
     const WriteBuffer::Entry* entry = nullptr;
     OccRecord* record = nullptr;
   };
 
   /// What the transaction sees, remembered for validation. Fails when it differs from what it saw before.
-  Result<bool> look(KeyView key, std::string& value);
-  Result<void> remember(KeyView key, std::size_t hash, OccRecord* record, std::uint64_t version);
+  Result<bool> look(KeyView key, std::size_t hash, std::string& value);
+  Result<void> remember(const OccRecord& record, std::uint64_t version);
+  void put(KeyView key, std::size_t hash, WriteBuffer::State state, std::string_view value);
   Error changed(KeyView key) const;
+  Error changed(const OccRecord& record) const { return changed(Index<OccRecord>::key_of(record)); }
 
+  bool has_locked(const OccRecord& record) const noexcept {
+    return std::any_of(locked_.begin(), locked_.end(), [&](const Target& t) { return t.record == &record; });
+  }
+  /// The version without our own lock, or nothing when somebody else has it.
+  std::optional<std::uint64_t> settled_version(const OccRecord& record) const noexcept;
   Result<void> lock_writes();
-  Result<void> validate_reads();
+  bool try_lock_writes();
+  Result<void> validate();
   Result<void> validate_scan(const Scan& scan);
   void unlock_writes() noexcept;
   void install();
@@ -94,10 +124,13 @@ class OccTransaction final : public TransactionState {
 
   Occ& store_;
   WriteBuffer writes_;
-  Recycled<Read> reads_;
-  KeySet reads_by_key_;
+  std::vector<Read> reads_;
+  KeySet reads_by_record_;  // filled when there are more than a look at all of them is worth
+  Recycled<Miss> misses_;
   Recycled<Scan> scans_;
-  std::vector<Seen> seen_;
+  std::vector<Read> seen_;
+  std::vector<OccRecord*> found_;  // for each entry of writes_, what its key had when it was first written, or nullptr
+  std::vector<Target> targets_;
   std::vector<Target> locked_;
   std::string scratch_;
 };
@@ -109,65 +142,87 @@ Error OccTransaction::changed(KeyView key) const {
                            label, key, label)};
 }
 
-Result<void> OccTransaction::remember(KeyView key, std::size_t hash, OccRecord* record, std::uint64_t version) {
-  const std::size_t known = reads_by_key_.find(hash, [&](std::size_t i) { return reads_[i].key == key; });
-  if (known != KeySet::npos) return reads_[known].version == version ? Result<void>() : changed(key);
-  reads_by_key_.add(hash, reads_.size());
-  Read& read = reads_.take();
-  read.key.assign(key);
-  read.hash = hash;
-  read.record = record;
-  read.version = version;
+Result<void> OccTransaction::remember(const OccRecord& record, std::uint64_t version) {
+  constexpr std::size_t kFew = 16;
+  const auto hash_of_record = [](const OccRecord* r) { return reinterpret_cast<std::uintptr_t>(r) / 16; };
+  const Read* known = nullptr;
+  if (reads_.size() <= kFew) {
+    const auto found = std::find_if(reads_.begin(), reads_.end(), [&](const Read& r) { return r.record == &record; });
+    if (found != reads_.end()) known = &*found;
+  } else {
+    const std::size_t position =
+        reads_by_record_.find(hash_of_record(&record), [&](std::size_t i) { return reads_[i].record == &record; });
+    if (position != KeySet::npos) known = &reads_[position];
+  }
+  if (known) return known->version == version ? Result<void>() : changed(record);
+  reads_.push_back({&record, version});
+  if (reads_.size() == kFew + 1)
+    for (std::size_t i = 0; i < kFew; ++i) reads_by_record_.add(hash_of_record(reads_[i].record), i);
+  if (reads_.size() > kFew) reads_by_record_.add(hash_of_record(&record), reads_.size() - 1);
   return {};
 }
 
-Result<bool> OccTransaction::look(KeyView key, std::string& value) {
-  if (const WriteBuffer::Entry* own = writes_.find(key)) {
+Result<bool> OccTransaction::look(KeyView key, std::size_t hash, std::string& value) {
+  if (const WriteBuffer::Entry* own = writes_.find(key, hash)) {
     if (own->state == WriteBuffer::State::written) value.assign(own->value);
     return own->state == WriteBuffer::State::written;
   }
-  const std::size_t hash = hash_of(key);
-  OccRecord* const record = store_.index_.find(key);
-  std::uint64_t version = 0;
-  bool exists = false;
-  if (record) {
-    MutexLock latch(store_.latches_.of(hash));
-    version = record->version;
-    exists = record->exists;
-    if (exists) value.assign(record->value);
+  const OccRecord* const record = store_.index_.find(key, hash);
+  const std::uint64_t version = record ? record->read(value) : OccRecord::kGone;
+  // Of an entry that is about to leave nobody will see what becomes of its key.
+  if (version & OccRecord::kGone) {
+    Miss& miss = misses_.take();
+    miss.key.assign(key);
+    miss.hash = hash;
+    return false;
   }
-  Result<void> remembered = remember(key, hash, record, version);
+  Result<void> remembered = remember(*record, version);
   if (!remembered.ok()) return remembered.error();
-  return exists;
+  return (version & OccRecord::kAbsent) == 0;
 }
 
-Attempt<bool> OccTransaction::read(KeyView key, std::string& value, Access, Waiter&) { return look(key, value); }
+void OccTransaction::put(KeyView key, std::size_t hash, WriteBuffer::State state, std::string_view value) {
+  writes_.put(key, hash, state, value);
+  // Nothing waits for the look-up before commit(), so its cache misses pass beside what comes next.
+  if (writes_.size() > found_.size()) found_.push_back(store_.index_.find(key, hash));
+}
+
+Attempt<bool> OccTransaction::read(KeyView key, std::string& value, Access, Waiter&) {
+  return look(key, hash_of(key), value);
+}
 
 Attempt<void> OccTransaction::write(KeyView key, std::string_view value, Waiter&) {
-  writes_.put(key, WriteBuffer::State::written, value);
+  put(key, hash_of(key), WriteBuffer::State::written, value);
   return Result<void>();
 }
 
 Attempt<void> OccTransaction::insert(KeyView key, std::string_view value, Waiter&) {
-  const Result<bool> exists = look(key, scratch_);
+  const std::size_t hash = hash_of(key);
+  const Result<bool> exists = look(key, hash, scratch_);
   if (!exists.ok()) return Result<void>(exists.error());
-  if (*exists)
+  if (*exists) {
+    // A refusal is final, so it must not come from reads that do not belong together.
+    Result<void> valid = validate();
+    if (!valid.ok()) return valid;
     return Result<void>(Error{Fault::constraint, {}, fmt::format("insert by {}: key {} exists", label, key)});
-  writes_.put(key, WriteBuffer::State::written, value);
+  }
+  put(key, hash, WriteBuffer::State::written, value);
   return Result<void>();
 }
 
 Attempt<bool> OccTransaction::write_if(KeyView key, std::string_view expected, std::string_view value, Waiter&) {
-  const Result<bool> exists = look(key, scratch_);
+  const std::size_t hash = hash_of(key);
+  const Result<bool> exists = look(key, hash, scratch_);
   if (!exists.ok()) return exists;
   if (!*exists || scratch_ != expected) return {false};
-  writes_.put(key, WriteBuffer::State::written, value);
+  put(key, hash, WriteBuffer::State::written, value);
   return {true};
 }
 
 Attempt<bool> OccTransaction::erase(KeyView key, Waiter&) {
-  Result<bool> exists = look(key, scratch_);
-  if (exists.ok() && *exists) writes_.put(key, WriteBuffer::State::erased, {});
+  const std::size_t hash = hash_of(key);
+  Result<bool> exists = look(key, hash, scratch_);
+  if (exists.ok() && *exists) put(key, hash, WriteBuffer::State::erased, {});
   return exists;
 }
 
@@ -177,11 +232,11 @@ Attempt<void> OccTransaction::scan(KeyView from, KeyView to, std::size_t limit, 
   scan.from.assign(from);
   scan.first = seen_.size();
   scan_merged(store_.index_, writes_, from, to, limit, rows, [this](const auto& it, Row& row) {
-    MutexLock latch(store_.latches_.of(hash_of(it->first)));
     const OccRecord& record = it->second;
-    seen_.push_back({&record, record.version});
-    if (record.exists) row.value.assign(record.value);
-    return record.exists;
+    const std::uint64_t version = record.read(row.value);
+    if (version & OccRecord::kAbsent) return false;
+    seen_.push_back({&record, version});
+    return true;
   });
   scan.last = seen_.size();
   // A scan that stopped at its limit has learnt nothing of what lies behind its last row.
@@ -192,8 +247,7 @@ Attempt<void> OccTransaction::scan(KeyView from, KeyView to, std::size_t limit, 
 
 Attempt<void> OccTransaction::commit(Waiter&) {
   Result<void> valid = lock_writes();
-  if (valid.ok()) valid = validate_reads();
-  for (std::size_t i = 0; valid.ok() && i < scans_.size(); ++i) valid = validate_scan(scans_[i]);
+  if (valid.ok()) valid = validate();
   if (!valid.ok()) {
     unlock_writes();
     return valid;
@@ -203,92 +257,121 @@ Attempt<void> OccTransaction::commit(Waiter&) {
   return Result<void>();
 }
 
-// Every written row is marked before the first read is checked, so of two transactions that each read what the other
-// writes at least one finds the other's mark. In key order, so that two committers cannot wait for each other.
+// Every written row is locked before the first read is checked, so of two transactions that each read what the other
+// writes at least one finds the other's lock. In the order of their addresses, so that two committers cannot wait for
+// each other.
 Result<void> OccTransaction::lock_writes() {
-  // A row is marked only during a commit, which waits for nobody with a higher key; the limit is for a committer that
-  // the machine has put to sleep.
+  // A row is locked only during a commit; the limit is for a committer that the machine has put to sleep.
   constexpr int kPatience = 10'000;
-  locked_.clear();
-  for (const WriteBuffer::Entry* entry : writes_.sorted()) {
-    OccRecord& record = store_.index_.find_or_add(entry->key);
-    for (int tries = 0;; ++tries) {
-      {
-        MutexLock latch(store_.latches_.of(entry->hash));
-        if (record.committing == 0) {
-          record.committing = id;
-          break;
-        }
-      }
-      if (tries == kPatience)
-        return Error{
-            Fault::validation_failure,
-            {},
-            fmt::format("{} gave up {}: another transaction is writing it; a retry is safe", label, entry->key)};
-      std::this_thread::yield();
+  if (writes_.size() == 0) return {};
+  for (int tries = 0; tries < kPatience; ++tries) {
+    if (try_lock_writes()) return {};
+    unlock_writes();
+    std::this_thread::yield();
+  }
+  return Error{Fault::validation_failure,
+               {},
+               fmt::format("{} gave up: another transaction is writing what it writes; a retry is safe", label)};
+}
+
+bool OccTransaction::try_lock_writes() {
+  constexpr int kSpins = 200;
+  targets_.clear();
+  for (std::size_t i = 0; i < writes_.size(); ++i) {
+    const WriteBuffer::Entry& entry = writes_[i];
+    if (entry.state == WriteBuffer::State::untouched) continue;
+    OccRecord* record = found_[i];
+    if (!record || (record->version.load(std::memory_order_relaxed) & OccRecord::kGone) != 0)
+      record = &store_.index_.find_or_add(entry.key, entry.hash);
+    else
+      store_.index_.list(*record);  // whoever makes the entry may not be ready
+    targets_.push_back({&entry, record});
+  }
+  std::sort(targets_.begin(), targets_.end(),
+            [](const Target& a, const Target& b) { return std::less<>()(a.record, b.record); });
+  for (const Target& target : targets_) {
+    std::atomic<std::uint64_t>& version = target.record->version;
+    for (int spins = 0;; ++spins) {
+      std::uint64_t seen = version.load(std::memory_order_relaxed);
+      if (seen & OccRecord::kGone) return false;  // it leaves the index: look for the key again
+      // Sequentially consistent, as are the loads in settled_version(): of two that lock and then look at each other's
+      // rows, one sees the other's lock.
+      if ((seen & OccRecord::kLocked) == 0 && version.compare_exchange_weak(seen, seen | OccRecord::kLocked)) break;
+      if (spins == kSpins) return false;
     }
-    locked_.push_back({entry, &record});
+    locked_.push_back(target);
   }
-  return {};
+  return true;
 }
 
-Result<void> OccTransaction::validate_reads() {
-  for (std::size_t i = 0; i < reads_.size(); ++i) {
-    const Read& read = reads_[i];
-    const OccRecord* const record = read.record ? read.record : store_.index_.find(read.key);
+std::optional<std::uint64_t> OccTransaction::settled_version(const OccRecord& record) const noexcept {
+  const std::uint64_t version = record.version.load();
+  if ((version & OccRecord::kLocked) != 0 && !has_locked(record)) return std::nullopt;
+  return version & ~OccRecord::kLocked;
+}
+
+Result<void> OccTransaction::validate() {
+  for (const Read& read : reads_)
+    if (settled_version(*read.record) != read.version) return changed(*read.record);
+  for (std::size_t i = 0; i < misses_.size(); ++i) {
+    const OccRecord* const record = store_.index_.find(misses_[i].key, misses_[i].hash);
     if (!record) continue;
-    MutexLock latch(store_.latches_.of(read.hash));
-    const bool free = record->committing == 0 || record->committing == id;
-    if (!free || record->version != read.version) return changed(read.key);
+    const std::optional<std::uint64_t> version = settled_version(*record);
+    if (!version || (*version & OccRecord::kAbsent) == 0) return changed(misses_[i].key);
   }
+  for (std::size_t i = 0; i < scans_.size(); ++i)
+    if (Result<void> valid = validate_scan(scans_[i]); !valid.ok()) return valid;
   return {};
 }
 
+// The rows of the range now must be those that were seen. An entry without a row may come and go.
 Result<void> OccTransaction::validate_scan(const Scan& scan) {
   std::size_t next = scan.first;
   for (auto it = store_.index_.at_or_after(scan.from); it != store_.index_.end(); ++it) {
     const KeyView key = it->first;
     if (!scan.to.empty() && (scan.includes_to ? key > scan.to : key >= scan.to)) break;
     const OccRecord& record = it->second;
-    MutexLock latch(store_.latches_.of(hash_of(key)));
-    if (record.committing != 0 && record.committing != id) return changed(key);
-    if (next < scan.last && seen_[next].record == &record) {
-      if (record.version != seen_[next].version) return changed(key);
-      ++next;
-    } else if (record.exists) {
-      return changed(key);  // a phantom; a row that this transaction adds does not exist before install()
-    }
+    const std::optional<std::uint64_t> version = settled_version(record);
+    if (!version) return changed(key);
+    if (*version & OccRecord::kAbsent) continue;  // a row that this transaction adds is absent before install()
+    if (next == scan.last || seen_[next].record != &record || seen_[next].version != *version) return changed(key);
+    ++next;
   }
-  LOCKSTEP_CHECK(next == scan.last, "an entry has left the index: {} of {} found again", next - scan.first,
-                 scan.last - scan.first);
-  return {};
+  return next == scan.last ? Result<void>() : changed(*seen_[next].record);
 }
 
 void OccTransaction::unlock_writes() noexcept {
   for (const Target& target : locked_) {
-    MutexLock latch(store_.latches_.of(target.entry->hash));
-    target.record->committing = 0;
+    const std::uint64_t seen = target.record->version.load(std::memory_order_relaxed) & ~OccRecord::kLocked;
+    const bool absent = (seen & OccRecord::kAbsent) != 0;
+    target.record->version.store(absent ? seen | OccRecord::kGone : seen, std::memory_order_release);
+    if (absent) store_.index_.remove(*target.record);  // an entry that was made for this commit
   }
   locked_.clear();
 }
 
 void OccTransaction::install() {
   for (const Target& target : locked_) {
-    MutexLock latch(store_.latches_.of(target.entry->hash));
     OccRecord& record = *target.record;
-    record.exists = target.entry->state == WriteBuffer::State::written;
-    record.value.assign(target.entry->value);
-    ++record.version;
-    record.committing = 0;
+    const bool exists = target.entry->state == WriteBuffer::State::written;
+    if (exists) record.set(target.entry->value, &store_.epochs());
+    const std::uint64_t before = record.version.load(std::memory_order_relaxed);
+    const std::uint64_t flags = exists ? 0 : OccRecord::kAbsent | OccRecord::kGone;
+    record.version.store(((before + OccRecord::kChange) & ~(OccRecord::kChange - 1)) | flags,
+                         std::memory_order_release);
+    if (!exists) store_.index_.remove(record);
   }
 }
 
 void OccTransaction::clear() noexcept {
   writes_.clear();
   reads_.clear();
-  reads_by_key_.clear();
+  reads_by_record_.clear();
+  misses_.clear();
   scans_.clear();
   seen_.clear();
+  found_.clear();
+  targets_.clear();
   locked_.clear();
 }
 

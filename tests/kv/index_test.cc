@@ -112,6 +112,90 @@ TEST_F(IndexTest, AnIteratorMeetsWhatIsAddedInFrontOfIt) {
   EXPECT_EQ(std::next(it)->first, "c");
 }
 
+TEST_F(IndexTest, WhatIsRemovedIsNotFoundAndCanComeBack) {
+  Number& first = index_.find_or_add("b");
+  index_.find_or_add("a");
+  index_.find_or_add("c");
+  index_.remove(first);
+  EXPECT_EQ(index_.find("b"), nullptr);
+  EXPECT_EQ(keys_of(index_), (std::vector<std::string>{"a", "c"}));
+  EXPECT_EQ(Numbers::key_of(first), "b") << "it stays valid for who is pinned";
+  EXPECT_NE(&index_.find_or_add("b"), &first);
+  EXPECT_EQ(keys_of(index_), (std::vector<std::string>{"a", "b", "c"}));
+}
+
+TEST_F(IndexTest, AnIteratorGoesOnWhereItsEntryWas) {
+  for (int i = 0; i < 500; ++i) index_.find_or_add(fmt::format("{:03}", i));
+  auto it = index_.at_or_after("100");
+  for (int i = 50; i < 200; ++i) index_.remove(*index_.find(fmt::format("{:03}", i)));
+  EXPECT_EQ(it->first, "100");
+  ++it;
+  EXPECT_EQ(it->first, "200");
+}
+
+TEST_F(IndexTest, AddsAndRemovesAsAMapDoes) {
+  std::mt19937_64 random(seed_of_test());
+  std::map<std::string, int> model;
+  std::vector<std::string> known;
+  for (int i = 0; i < 2000; ++i) known.push_back(random_key(random));
+  for (int round = 0; round < 6; ++round) {
+    for (int i = 0; i < 8'000; ++i) {
+      const std::string& key = known[random() % known.size()];
+      const bool grows = round % 2 == 0 ? random() % 8 != 0 : random() % 8 == 0;
+      if (grows) {
+        model[key] = i;
+        index_.find_or_add(key).value = i;
+      } else if (Number* const found = index_.find(key)) {
+        ASSERT_EQ(model.erase(key), 1u) << key;
+        index_.remove(*found);
+      } else {
+        ASSERT_FALSE(model.contains(key)) << key;
+      }
+    }
+    std::vector<std::string> expected;
+    for (const auto& [key, value] : model) expected.push_back(key);
+    ASSERT_EQ(keys_of(index_), expected);
+  }
+}
+
+// Nobody adds or removes a key of another thread, so each knows what there must be of its own; scans meet the keys that
+// stay, in order, whatever comes and goes beside them.
+TEST_F(IndexTest, ReadersAndThoseWhoAddAndRemoveTogether) {
+  constexpr int kThreads = 4;
+  constexpr int kRounds = 60;
+  constexpr int kKeys = 200;
+  const std::uint64_t seed = seed_of_test();
+  for (int i = 0; i < 100; ++i) index_.find_or_add(fmt::format("{:04}/stays", i * 10));
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([this, t, seed] {
+      std::mt19937_64 random(seed + static_cast<std::uint64_t>(t));
+      for (int round = 0; round < kRounds; ++round) {
+        const Epochs::Pin pin(epochs_);  // anew each round, so that memory is used again
+        std::vector<std::string> mine;
+        for (int i = 0; i < kKeys; ++i) mine.push_back(fmt::format("{:04}/{}/{}", random() % 1000, t, i));
+        for (const std::string& key : mine) index_.find_or_add(key).value = t;
+        for (const std::string& key : mine) {
+          Number* const found = index_.find(key);
+          ASSERT_TRUE(found && found->value == t) << key;
+        }
+        int staying = 0;
+        std::string previous;
+        for (auto it = index_.begin(); it != index_.end(); ++it) {
+          ASSERT_LT(previous, it->first);
+          previous = it->first;
+          staying += previous.ends_with("stays") ? 1 : 0;
+        }
+        ASSERT_EQ(staying, 100);
+        for (const std::string& key : mine) index_.remove(*index_.find(key));
+        for (const std::string& key : mine) ASSERT_EQ(index_.find(key), nullptr) << key;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(keys_of(index_).size(), 100u);
+}
+
 // Every thread adds its own keys and some that all add, looks for what it has added, and scans: a scan is in order and
 // misses nothing that was there when it began.
 TEST_F(IndexTest, ReadersAndInsertersTogether) {
