@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "kv/log/log.h"
+
 namespace lockstep::kv {
 
 Protocol::~Protocol() {
@@ -51,6 +53,9 @@ TransactionState& Protocol::begin(const TxnOptions& options) {
   state->pending = false;
   state->given_up.reset();
   state->savepoints.clear();
+  state->log_position = 0;
+  state->awaits_log = false;
+  state->log_wait_cancelled.reset();
   state->start(options);
   return *state;
 }
@@ -63,6 +68,12 @@ void Protocol::end(TransactionState& state) noexcept {
   shard.active[state.position_] = shard.active.back();
   shard.active.pop_back();
   shard.idle.push_back(&state);
+}
+
+void TransactionState::append_to_log() noexcept {
+  if (log_writes_.empty()) return;
+  log_position = protocol_->log()->append(log_writes_);
+  log_writes_.clear();
 }
 
 std::uint64_t Protocol::tag_of(TxnId txn) const {

@@ -13,6 +13,8 @@
 
 #include "kv/base/mutex.h"
 #include "kv/epochs.h"
+#include "kv/log/log_wait.h"
+#include "kv/log/write_set.h"
 #include "kv/recycled.h"
 #include "kv/store.h"
 
@@ -45,7 +47,7 @@ class TransactionState {
   /// `rows` is empty; `limit` is not 0.
   virtual Attempt<void> scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Access access,
                              Waiter& waiter) = 0;
-  /// Makes every write durable and visible and gives back every lock, or answers why not.
+  /// Hands every write to the log (see log_writes()), makes it visible and gives back every lock, or answers why not.
   virtual Attempt<void> commit(Waiter& waiter) = 0;
   /// Undoes every write and gives back every lock; takes the pending operation, if any, out of its queue.
   virtual void roll_back() noexcept = 0;
@@ -84,15 +86,30 @@ class TransactionState {
   };
   Recycled<Savepoint> savepoints;
 
+  /// The transaction's place in the log; 0 = it has written nothing, or there is no log.
+  Position log_position = 0;
+  /// commit() has succeeded; what is awaited is the log.
+  bool awaits_log = false;
+  std::optional<Fault> log_wait_cancelled;
+  LogWait log_wait;
+
   Protocol& protocol() const noexcept { return *protocol_; }
 
  protected:
+  /// Where commit() puts its final writes, each key once; nullptr when the store has no log.
+  WriteSet* log_writes() noexcept;
+  /// Appends them. At the moment when the transaction's place among conflicting ones is fixed, and before anybody else
+  /// can see its writes or take its locks. Never blocks.
+  void append_to_log() noexcept;
+  bool is_logged() const noexcept;
+
   friend class Protocol;
   /// Takes over the options; `id`, `age`, `tag` and `label` are set already.
   virtual void start(const TxnOptions&) {}
 
  private:
   Protocol* protocol_ = nullptr;
+  WriteSet log_writes_;
   std::size_t shard_ = 0;     // of the protocol, for good
   std::size_t position_ = 0;  // in the list of active transactions of its shard
   /// Pinned from begin to end: what the transaction has found in an index stays where it is.
@@ -113,6 +130,11 @@ class Protocol {
   virtual std::vector<LockInfo> locks() const { return {}; }
   virtual std::vector<WaitEdge> waits() const { return {}; }
   virtual std::vector<WaitEdge> waits_of(TxnId) const { return {}; }
+
+  /// nullptr: in memory only.
+  Log* log() const noexcept { return log_; }
+  /// Before the first transaction that is to be logged. `log` outlives the protocol's transactions.
+  void attach(Log& log) noexcept { log_ = &log; }
 
   std::string_view name;  // constant after construction
 
@@ -146,10 +168,15 @@ class Protocol {
 
   TxnId draw_id(Shard& shard) LOCKSTEP_REQUIRES(shard.mutex);
 
+  Log* log_ = nullptr;
   Epochs epochs_;
   alignas(64) std::atomic<TxnId> last_id_{0};
   std::array<Shard, kShards> shards_;
 };
+
+inline bool TransactionState::is_logged() const noexcept { return protocol_->log() != nullptr; }
+
+inline WriteSet* TransactionState::log_writes() noexcept { return is_logged() ? &log_writes_ : nullptr; }
 
 /// One line of the catalogue: what a file under protocols/ gives.
 struct ProtocolEntry {

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "kv/log/log.h"
+#include "kv/log/recovery.h"
 #include "kv/protocol.h"
 
 namespace lockstep::kv {
@@ -49,6 +51,61 @@ std::optional<Error> wrong_bounds(KeyView from, KeyView to) {
 /// True when the store does not go on with the transaction after this answer; otherwise it was a refusal.
 bool gives_up(Fault fault) noexcept { return is_retry_safe(fault) && fault != Fault::version_changed; }
 
+/// Loads what is recovered into a store through transactions, many rows in each, so that it needs nothing of the
+/// protocol.
+class Loader final : public Restorer, private Waiter {
+ public:
+  explicit Loader(Protocol& protocol) : protocol_(protocol) {}
+  ~Loader() override {
+    if (!state_) return;
+    state_->roll_back();
+    protocol_.end(*state_);
+  }
+
+  Result<void> put(KeyView key, std::string_view value) override {
+    return in_batch(key, [&](TransactionState& state) { return state.write(key, value, *this); });
+  }
+  Result<void> erase(KeyView key) override {
+    return in_batch(key, [&](TransactionState& state) { return state.erase(key, *this); });
+  }
+  Result<void> finish() {
+    if (!state_) return {};
+    const Attempt<void> answer = state_->commit(*this);
+    LOCKSTEP_CHECK(answer, "a recovery waits for somebody");
+    if (answer->ok()) protocol_.end(*std::exchange(state_, nullptr));
+    return *answer;
+  }
+
+ private:
+  static constexpr std::size_t kBatch = 512;
+
+  void wake() noexcept override {}
+
+  template <class Operation>
+  Result<void> in_batch(KeyView key, Operation operation) {
+    if (!state_) state_ = &protocol_.begin({.label = "recovery", .claims_all = true});
+    const auto answer = operation(*state_);
+    LOCKSTEP_CHECK(answer, "a recovery waits for somebody at {}", key);
+    if (!answer->ok()) return answer->error();
+    if (++count_ % kBatch != 0) return {};
+    return finish();
+  }
+
+  Protocol& protocol_;
+  TransactionState* state_ = nullptr;
+  std::size_t count_ = 0;
+};
+
+Result<std::unique_ptr<Log>> open_log(const Options& options, Protocol& protocol) {
+  FileSystem& files = options.files ? *options.files : posix_files();
+  Loader loader(protocol);
+  Result<OpenFolder> folder = recover(files, options.path, loader);
+  if (!folder.ok()) return folder.error();
+  if (Result<void> loaded = loader.finish(); !loaded.ok()) return loaded.error();
+  return std::make_unique<Log>(Log::Config{files, options.path, options.durability, options.log_limits},
+                               std::move(folder).value());
+}
+
 Error over(TxnId id) {
   if (id == 0) return invalid("no transaction: begin one first");
   return invalid(fmt::format("transaction {} is over: it has committed or aborted; begin a new one", id));
@@ -65,6 +122,7 @@ const Error& give_up(TransactionState& state, Error why) {
 std::optional<Error> not_ready(TransactionState& state) {
   if (state.given_up) return *state.given_up;
   if (!state.pending) return std::nullopt;
+  if (state.awaits_log) return invalid(fmt::format("the commit of {} is still pending", label_of(state)));
   if (state.is_waiting()) return invalid(fmt::format("an operation of {} is still pending", label_of(state)));
   state.pending = false;
   if (std::optional<Error> verdict = state.take_verdict()) return give_up(state, *std::move(verdict));
@@ -200,27 +258,61 @@ void Transaction::prefetch(std::span<const KeyView> keys) const noexcept {
 }
 
 Attempt<void> Transaction::commit(Waiter& waiter) {
+  if (state_ && state_->protocol().log()) return commit_to_log(waiter);
   Attempt<void> answer = attempt<void>([&](TransactionState& s) { return s.commit(waiter); });
-  if (answer && answer->ok()) {
-    TransactionState& state = *std::exchange(state_, nullptr);
-    state.protocol().end(state);
-  }
+  if (answer && answer->ok()) end();
   return answer;
+}
+
+Attempt<void> Transaction::commit_to_log(Waiter& waiter) {
+  Log& log = *state_->protocol().log();
+  if (!state_->awaits_log) {
+    if (log.has_stopped() && !state_->given_up) return Result<void>(give_up(*state_, *log.stopped()));
+    Attempt<void> answer = attempt<void>([&](TransactionState& s) { return s.commit(waiter); });
+    if (!answer || !answer->ok()) return answer;
+    // Who has written nothing may have read what is not on disk yet.
+    if (state_->log_position == 0) state_->log_position = log.last();
+    state_->awaits_log = true;
+    state_->pending = true;
+  } else if (log.is_waiting(state_->log_wait)) {
+    return Result<void>(invalid(fmt::format("the commit of {} is still pending", label_of(*state_))));
+  }
+  Attempt<void> answer;
+  if (const std::optional<Fault> why = state_->log_wait_cancelled)
+    answer = Result<void>(Error{Fault::outcome_unknown,
+                                {},
+                                fmt::format("{} has committed, but was told to stop ({}) before its commit was on disk",
+                                            label_of(*state_), lockstep::name_of(*why))});
+  else
+    answer = log.wait_for(state_->log_position, state_->log_wait, waiter);
+  if (answer) end();
+  return answer;
+}
+
+void Transaction::end() noexcept {
+  TransactionState& state = *std::exchange(state_, nullptr);
+  state.protocol().end(state);
 }
 
 void Transaction::abort() noexcept {
   if (!state_) return;
-  TransactionState& state = *std::exchange(state_, nullptr);
-  if (!state.given_up) state.roll_back();
-  state.protocol().end(state);
+  if (state_->awaits_log)
+    state_->protocol().log()->cancel(state_->log_wait);
+  else if (!state_->given_up)
+    state_->roll_back();
+  end();
 }
 
 Nanos Transaction::wait_deadline() const noexcept {
-  return state_ && state_->pending ? state_->wait_deadline() : kNever;
+  return state_ && state_->pending && !state_->awaits_log ? state_->wait_deadline() : kNever;
 }
 
 void Transaction::cancel_wait(Fault why) noexcept {
-  if (state_ && state_->pending) state_->cancel_wait(why);
+  if (!state_ || !state_->pending) return;
+  if (!state_->awaits_log)
+    state_->cancel_wait(why);
+  else if (state_->protocol().log()->cancel(state_->log_wait))
+    state_->log_wait_cancelled = why;
 }
 
 bool Transaction::active() const noexcept { return state_ != nullptr; }
@@ -246,11 +338,22 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
   }
   std::unique_ptr<Protocol> protocol = entry->open(options, options.clock ? *options.clock : kRealClock);
   protocol->name = entry->info.name;
-  return std::unique_ptr<Store>(new Store(std::move(protocol)));
+  std::unique_ptr<Log> log;
+  if (!options.path.empty()) {
+    Result<std::unique_ptr<Log>> opened = open_log(options, *protocol);
+    if (!opened.ok()) return opened.error();
+    log = std::move(opened).value();
+    protocol->attach(*log);
+  }
+  return std::unique_ptr<Store>(new Store(std::move(protocol), std::move(log)));
 }
 
-Store::Store(std::unique_ptr<Protocol> protocol) noexcept : protocol_(std::move(protocol)) {}
+Store::Store(std::unique_ptr<Protocol> protocol, std::unique_ptr<Log> log) noexcept
+    : log_(std::move(log)), protocol_(std::move(protocol)) {}
 Store::~Store() = default;
+
+std::optional<LogStatus> Store::log_status() const { return log_ ? std::optional(log_->status()) : std::nullopt; }
+Result<void> Store::close() { return log_ ? log_->close() : Result<void>(); }
 
 Transaction Store::begin(TxnOptions options) { return Transaction(protocol_->begin(options)); }
 

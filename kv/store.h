@@ -17,6 +17,7 @@
 #include "kv/base/clock.h"
 #include "kv/base/result.h"
 #include "kv/base/waiter.h"
+#include "kv/durability.h"
 
 namespace lockstep::kv {
 
@@ -73,8 +74,14 @@ class Observer {
   virtual void on_deadlock(const DeadlockReport& report) = 0;
 };
 
+class FileSystem;
+
 struct Options {
-  std::string protocol = "2pl-detect";  ///< a name from protocols()
+  std::string protocol = "2pl-detect";       ///< a name from protocols()
+  std::string path = {};                     ///< the data folder, made when it is not there; empty = in memory only
+  Durability durability = Durability::sync;  ///< with a path
+  LogLimits log_limits = {};
+  FileSystem* files = nullptr;   ///< outlives the store; nullptr = the real one
   Nanos lock_timeout = kNever;   ///< longest wait for one lock; kNever = no limit. `2pl-timeout` defaults to 50 ms
   const Clock* clock = nullptr;  ///< outlives the store; nullptr = a real clock
   Observer* observer = nullptr;  ///< outlives the store; nullptr = nobody
@@ -103,6 +110,7 @@ struct ProtocolInfo {
 /// Every protocol of this build, in the order of the catalogue.
 std::span<const ProtocolInfo> protocols() noexcept;
 
+class Log;
 class Protocol;
 class TransactionState;
 
@@ -149,6 +157,10 @@ class Transaction {
   /// after the other.
   void prefetch(std::span<const KeyView> keys) const noexcept;
 
+  /// In a store with a data folder pending also means: committed, and on its way to the disk; the answer comes when it
+  /// is as safe as the durability promises. cancel_wait() then leaves the commit alone: the next attempt answers with
+  /// outcome_unknown, and the transaction is over. So it does when the log fails meanwhile; after that every commit
+  /// answers io or disk_full, and the transaction is rolled back.
   Attempt<void> commit(Waiter& waiter);
   /// Undoes everything and gives back every lock. Never waits; allowed in every state, also twice.
   void abort() noexcept;
@@ -170,6 +182,8 @@ class Transaction {
 
   template <class T, class Operation>
   Attempt<T> attempt(Operation operation);
+  Attempt<void> commit_to_log(Waiter& waiter);
+  void end() noexcept;
   Attempt<void> scan_as(bool for_update, KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
                         Waiter& waiter);
 
@@ -180,8 +194,11 @@ class Transaction {
 /// A store. Thread-safe; outlives its transactions.
 class Store {
  public:
-  /// Fault::invalid for an unknown protocol.
+  /// Fault::invalid for an unknown protocol. With a path: recovers what was committed (blocks as long as that takes)
+  /// and holds the folder until the end of the store. Faults: invalid (not a folder, not a store, another format),
+  /// unavailable (in use), permission, disk_full, io (damaged); the message names the file and the offset.
   static Result<std::unique_ptr<Store>> open(Options options);
+  /// As close(), with nobody to tell.
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -198,8 +215,15 @@ class Store {
 
   std::string_view protocol() const noexcept;
 
+  /// Of the data folder; nullopt for a store in memory.
+  std::optional<LogStatus> log_status() const;
+  /// Puts everything that is committed on disk, whatever the durability; no commit succeeds after it. Blocks, as no
+  /// other call of an open store does. Answers the fault that stopped the log, if any.
+  Result<void> close();
+
  private:
-  explicit Store(std::unique_ptr<Protocol> protocol) noexcept;
+  Store(std::unique_ptr<Protocol> protocol, std::unique_ptr<Log> log) noexcept;
+  std::unique_ptr<Log> log_;  // outlives the transactions, so the protocol
   std::unique_ptr<Protocol> protocol_;
 };
 

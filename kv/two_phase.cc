@@ -47,6 +47,7 @@ class TwoPhaseTransaction final : public TransactionState {
     TwoPhaseRecord* record = nullptr;
     std::string value;
     bool existed = false;
+    std::string key;  // only with a log
   };
   Strength strength(Access access) const noexcept {
     if (store_.config_.only_exclusive) return Strength::exclusive;
@@ -69,7 +70,8 @@ class TwoPhaseTransaction final : public TransactionState {
                              Waiter& waiter);
 
   /// Needs the exclusive lock on the row.
-  void set(TwoPhaseRecord& record, bool exists, std::string_view value);
+  void set(KeyView key, TwoPhaseRecord& record, bool exists, std::string_view value);
+  void log();
   /// The transaction has learnt something about the row: a savepoint may weaken the lock, but not give it back.
   void observe(KeyView key) {
     if (!savepoints.empty()) locks_.find(owner_, key)->observed = true;
@@ -87,6 +89,7 @@ class TwoPhaseTransaction final : public TransactionState {
   LockOwner owner_;
   Split split_;
   Recycled<Undo> undo_;
+  KeySet logged_;        // the keys that log() has seen
   LockJournal journal_;  // filled only while there is a savepoint
 };
 
@@ -108,7 +111,7 @@ Attempt<void> TwoPhaseTransaction::write(KeyView key, std::string_view value, Wa
   LOCKSTEP_TRY(lock_row(key, Strength::exclusive, waiter));
   TwoPhaseRecord* record = store_.index_.find(key);
   if (!record || !record->exists) LOCKSTEP_TRY(enter(key, record, waiter));
-  set(*record, true, value);
+  set(key, *record, true, value);
   return Result<void>();
 }
 
@@ -119,7 +122,7 @@ Attempt<void> TwoPhaseTransaction::insert(KeyView key, std::string_view value, W
   if (record && record->exists)
     return Result<void>(Error{Fault::constraint, {}, fmt::format("insert by {}: key {} exists", owner_.label, key)});
   LOCKSTEP_TRY(enter(key, record, waiter));
-  set(*record, true, value);
+  set(key, *record, true, value);
   return Result<void>();
 }
 
@@ -129,7 +132,7 @@ Attempt<bool> TwoPhaseTransaction::write_if(KeyView key, std::string_view expect
   observe(key);
   TwoPhaseRecord* const record = store_.index_.find(key);
   if (!record || !record->exists || record->value != expected) return {false};
-  set(*record, true, value);
+  set(key, *record, true, value);
   return {true};
 }
 
@@ -139,7 +142,7 @@ Attempt<bool> TwoPhaseTransaction::erase(KeyView key, Waiter& waiter) {
   TwoPhaseRecord* const record = store_.index_.find(key);
   if (!record || !record->exists) return {false};
   LOCKSTEP_TRY(leave(waiter));
-  set(*record, false, {});
+  set(key, *record, false, {});
   return {true};
 }
 
@@ -228,8 +231,9 @@ Attempt<void> TwoPhaseTransaction::scan_members(KeyView from, KeyView to, std::s
   return Result<void>();
 }
 
-void TwoPhaseTransaction::set(TwoPhaseRecord& record, bool exists, std::string_view value) {
+void TwoPhaseTransaction::set(KeyView key, TwoPhaseRecord& record, bool exists, std::string_view value) {
   Undo& undo = undo_.take();
+  if (is_logged()) undo.key.assign(key);
   undo.record = &record;
   undo.existed = record.exists;
   undo.value.swap(record.value);
@@ -237,7 +241,25 @@ void TwoPhaseTransaction::set(TwoPhaseRecord& record, bool exists, std::string_v
   record.value.assign(value);
 }
 
+void TwoPhaseTransaction::log() {
+  WriteSet* const writes = log_writes();
+  if (!writes) return;
+  logged_.clear();
+  for (std::size_t i = 0; i < undo_.size(); ++i) {
+    const TwoPhaseRecord* const record = undo_[i].record;
+    const std::size_t hash = hash_of(undo_[i].key);
+    if (logged_.find(hash, [&](std::size_t k) { return undo_[k].record == record; }) != KeySet::npos) continue;
+    logged_.add(hash, i);
+    if (record->exists)
+      writes->put(undo_[i].key, record->value);
+    else
+      writes->erase(undo_[i].key);
+  }
+  append_to_log();
+}
+
 Attempt<void> TwoPhaseTransaction::commit(Waiter&) {
+  log();
   undo_.clear();
   journal_.clear();
   locks_.release_all(owner_);

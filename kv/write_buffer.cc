@@ -47,6 +47,14 @@ const std::vector<const WriteBuffer::Entry*>& WriteBuffer::sorted(KeyView from, 
   return sorted_;
 }
 
+void WriteBuffer::add_to(WriteSet& writes) const {
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const Entry& entry = entries_[i];
+    if (entry.state == State::written) writes.put(entry.key, entry.value);
+    if (entry.state == State::erased) writes.erase(entry.key);
+  }
+}
+
 void WriteBuffer::undo_to(std::size_t mark) {
   while (journal_.size() > mark) {
     Change& change = journal_.back();

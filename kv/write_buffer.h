@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kv/key_set.h"
+#include "kv/log/write_set.h"
 #include "kv/recycled.h"
 #include "kv/store.h"
 
@@ -39,6 +40,9 @@ class WriteBuffer {
   const std::vector<const Entry*>& sorted() { return sorted({}, {}); }
   /// The same for `from <= key < to`; an empty `to` means no upper end.
   const std::vector<const Entry*>& sorted(KeyView from, KeyView to);
+
+  /// What is left of the writes, for the log.
+  void add_to(WriteSet& writes) const;
 
   std::size_t mark() const noexcept { return journal_.size(); }
   void undo_to(std::size_t mark);

@@ -252,6 +252,10 @@ Attempt<void> OccTransaction::commit(Waiter&) {
     unlock_writes();
     return valid;
   }
+  if (WriteSet* const log = log_writes()) {
+    writes_.add_to(*log);
+    append_to_log();
+  }
   install();
   clear();
   return Result<void>();

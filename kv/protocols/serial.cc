@@ -93,11 +93,13 @@ class SerialTransaction final : public TransactionState {
   /// Waits until this is the only transaction.
   Attempt<void> take_turn(Waiter& waiter);
   void pass_turn() noexcept;
+  void log();
   /// `row` may be the end.
   void set(Rows::iterator row, KeyView key, std::string_view value);
 
   Serial& store_;
   Recycled<Undo> undo_;
+  KeySet logged_;          // the keys that log() has seen
   bool has_turn_ = false;  // as its own thread knows; set by the attempt after the wait
   std::optional<Error> verdict_;
   Nanos deadline_ = kNever;
@@ -230,7 +232,26 @@ void SerialTransaction::undo_to(Mark mark) {
   }
 }
 
+void SerialTransaction::log() {
+  WriteSet* const writes = log_writes();
+  if (!writes) return;
+  logged_.clear();
+  for (std::size_t i = 0; i < undo_.size(); ++i) {
+    const std::string& key = undo_[i].key;
+    const std::size_t hash = hash_of(key);
+    if (logged_.find(hash, [&](std::size_t k) { return undo_[k].key == key; }) != KeySet::npos) continue;
+    logged_.add(hash, i);
+    const auto row = store_.rows_.find(key);
+    if (row != store_.rows_.end())
+      writes->put(key, row->second);
+    else
+      writes->erase(key);
+  }
+  append_to_log();
+}
+
 Attempt<void> SerialTransaction::commit(Waiter&) {
+  log();
   pass_turn();
   return Result<void>();
 }

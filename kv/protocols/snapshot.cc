@@ -241,6 +241,10 @@ void SnapshotTransaction::publish() {
     record.push(version);
     published_.emplace_back(&record, &version);
   }
+  if (WriteSet* const log = log_writes()) {
+    writes_.add_to(*log);
+    append_to_log();
+  }
   cell_.begin_commit();
   const Stamp stamp = store_.now_.fetch_add(1) + 1;
   cell_.end_commit(stamp);
