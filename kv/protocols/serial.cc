@@ -16,6 +16,7 @@
 #include <map>
 #include <utility>
 
+#include "kv/key_set.h"
 #include "kv/protocol.h"
 
 namespace lockstep::kv {

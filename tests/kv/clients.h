@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,18 +13,33 @@
 
 #include "kv/store.h"
 #include "kv/sync_facade.h"
+#include "tests/kv/log/faulty_files.h"
 
 namespace lockstep::kv::testing {
 
-/// Counts how often it is woken.
+/// Counts how often it is woken, possibly by the thread of a log.
 class CountingWaiter final : public Waiter {
  public:
   void wake() noexcept override { ++wakes; }
-  int wakes = 0;
+  std::atomic<int> wakes{0};
 };
 
+/// Behind the name of a protocol: a store with a data folder on a disk in memory, whose commits do not wait.
+inline constexpr std::string_view kOnDisk = "-on-disk";
+
+inline std::string_view protocol_of(std::string_view param) {
+  return param.substr(0, param.size() - (param.ends_with(kOnDisk) ? kOnDisk.size() : 0));
+}
+
 inline std::unique_ptr<Store> open_store(std::string_view protocol, Options options = {}) {
-  options.protocol = protocol;
+  options.protocol = protocol_of(protocol);
+  if (protocol.ends_with(kOnDisk)) {
+    static FaultyFiles disk;
+    static int stores = 0;
+    options.path = fmt::format("/data-{}", ++stores);
+    options.files = &disk;
+    options.durability = Durability::async;
+  }
   Result<std::unique_ptr<Store>> store = Store::open(options);
   EXPECT_TRUE(store.ok()) << store.error().message;
   return std::move(store).value();
@@ -180,6 +196,12 @@ inline std::vector<Row> contents(Store& store) {
 inline std::vector<std::string> protocol_names() {
   std::vector<std::string> names;
   for (const ProtocolInfo& info : protocols()) names.emplace_back(info.name);
+  return names;
+}
+
+inline std::vector<std::string> protocol_names_on_disk() {
+  std::vector<std::string> names = protocol_names();
+  for (std::string& name : names) name += kOnDisk;
   return names;
 }
 

@@ -11,7 +11,7 @@ class EveryProtocol : public ::testing::TestWithParam<std::string> {
   std::unique_ptr<Store> store_ = open_store(GetParam());
 };
 
-TEST_P(EveryProtocol, SaysItsName) { EXPECT_EQ(store_->protocol(), GetParam()); }
+TEST_P(EveryProtocol, SaysItsName) { EXPECT_EQ(store_->protocol(), protocol_of(GetParam())); }
 
 TEST_P(EveryProtocol, ReadsWhatWasCommitted) {
   load(*store_, {{"a", "1"}});
@@ -226,6 +226,7 @@ TEST_P(EveryProtocol, ManyTransactionsDoNotDisturbEachOther) {
 }
 
 LOCKSTEP_EVERY_PROTOCOL(EveryProtocol);
+INSTANTIATE_TEST_SUITE_P(OnDisk, EveryProtocol, ::testing::ValuesIn(protocol_names_on_disk()), test_name);
 
 TEST(Store, RefusesAnUnknownProtocol) {
   const auto store = Store::open({.protocol = "2pl-detcet"});

@@ -89,16 +89,26 @@ TEST_P(DurableProtocol, GivesBackWhatWasCommitted) {
 
 TEST_P(DurableProtocol, CommitIsPendingUntilItIsOnDisk) {
   auto store = open_on(files_, GetParam());
+  files_.hold_syncs(true);
   Client t(*store, "T1");
   ASSERT_EQ(t.write("a", "1"), "ok");
   ASSERT_EQ(t.commit(), "waits");
-  while (store->log_status()->settled < 1) std::this_thread::yield();
-  // Whoever has written nothing has read what is on disk by now.
+  EXPECT_EQ(store->log_status()->last, 1u);
+  EXPECT_EQ(store->log_status()->settled, 0u);
+  CountingWaiter other;
+  std::string value;
+  EXPECT_EQ(t.txn.read("a", value, other)->error().message, "the commit of T1 is still pending");
+  EXPECT_EQ(t.txn.commit(other)->fault(), Fault::invalid);
+  files_.hold_syncs(false);
+  while (!t.is_woken()) std::this_thread::yield();
+  EXPECT_EQ(t.again(), "ok");
   EXPECT_EQ(contents(*store), (std::vector<Row>{{"a", "1"}}));
+  EXPECT_FALSE(t.txn.active());
 }
 
 TEST_P(DurableProtocol, LocksAreFreeBeforeTheCommitIsOnDisk) {
   auto store = open_on(files_, GetParam());
+  files_.hold_syncs(true);
   Client t1(*store, "T1");
   ASSERT_EQ(t1.write("a", "1"), "ok");
   ASSERT_EQ(t1.commit(), "waits");
@@ -106,22 +116,25 @@ TEST_P(DurableProtocol, LocksAreFreeBeforeTheCommitIsOnDisk) {
   EXPECT_EQ(t2.read_for_update("a"), "yes 1");
   t2.txn.abort();
   t1.txn.abort();  // too late to undo it: it has committed
-  EXPECT_EQ(rows_of(*store), (std::vector<Row>{{"a", "1"}}));
+  Client reader(*store, "T3");
+  EXPECT_EQ(reader.read("a"), "yes 1");
+  EXPECT_EQ(reader.commit(), "waits") << "it has read what is not on disk";
+  files_.hold_syncs(false);
+  while (!reader.is_woken()) std::this_thread::yield();
+  EXPECT_EQ(reader.again(), "ok");
 }
 
 TEST_P(DurableProtocol, ACommitThatIsNotWaitedForIsKept) {
   auto store = open_on(files_, GetParam());
+  files_.hold_syncs(true);
   Client t(*store, "T1");
   ASSERT_EQ(t.write("a", "1"), "ok");
   ASSERT_EQ(t.commit(), "waits");
   t.cancel(Fault::cancelled);
-  if (t.wakes() == 0) {
-    EXPECT_EQ(t.again(), "outcome_unknown");
-    EXPECT_NE(t.message().find("T1 has committed, but was told to stop (cancelled)"), std::string::npos) << t.message();
-  } else {
-    EXPECT_EQ(t.again(), "ok");  // it was on disk already
-  }
+  EXPECT_EQ(t.again(), "outcome_unknown");
+  EXPECT_NE(t.message().find("T1 has committed, but was told to stop (cancelled)"), std::string::npos) << t.message();
   EXPECT_FALSE(t.txn.active());
+  files_.hold_syncs(false);
   EXPECT_EQ(rows_of(*store), (std::vector<Row>{{"a", "1"}}));
 }
 

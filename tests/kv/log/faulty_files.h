@@ -45,6 +45,13 @@ class FaultyFiles final : public FileSystem {
     failing_part_ = std::move(part);
   }
 
+  /// Every sync() of a file waits from now on until this is called with false.
+  void hold_syncs(bool hold) {
+    MutexLock lock(mutex_);
+    holding_ = hold;
+    released_.notify_all();
+  }
+
   std::size_t steps() const {
     MutexLock lock(mutex_);
     return steps_;
@@ -289,6 +296,7 @@ class FaultyFiles final : public FileSystem {
 
   Result<void> sync(Inode& inode, const std::string& path) {
     MutexLock lock(mutex_);
+    while (holding_) released_.wait(mutex_);
     const std::size_t begin = std::exchange(inode.synced, inode.content.size());
     if (is_failing(path)) {
       inode.doubtful.emplace_back(begin, inode.synced);
@@ -306,6 +314,8 @@ class FaultyFiles final : public FileSystem {
   std::set<std::string> locks_ LOCKSTEP_GUARDED_BY(mutex_);
   std::size_t steps_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
   std::string failing_part_ LOCKSTEP_GUARDED_BY(mutex_);
+  bool holding_ LOCKSTEP_GUARDED_BY(mutex_) = false;
+  CondVar released_;
 };
 
 }  // namespace lockstep::kv::testing
