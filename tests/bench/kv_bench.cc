@@ -67,6 +67,8 @@ int main(int argc, char** argv) {
   std::string engine = "kv";
   std::string protocol = "2pl-detect";
   std::vector<std::string> compare;
+  std::string workload = "ycsb";
+  std::string durability = "none";
   bool json = false;
 
   CLI::App app("Transactional throughput of kv and of its peers.");
@@ -76,9 +78,9 @@ int main(int argc, char** argv) {
   app.add_option("--compare", compare,
                  "several, as ENGINE or kv:PROTOCOL, in turn within each round; shares are of the first")
       ->delimiter(',');
-  app.add_option("--workload", settings.workload, "ycsb, or tpcc: new-order and payment on one warehouse")
-      ->transform(
-          CLI::CheckedTransformer(std::map<std::string, Workload>{{"ycsb", Workload::ycsb}, {"tpcc", Workload::tpcc}}));
+  app.add_option("--workload", workload, "ycsb, or tpcc: new-order and payment on one warehouse")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"ycsb", "tpcc"}));
   app.add_option("--threads", settings.threads)->capture_default_str()->check(CLI::Range(1, 10'000));
   app.add_option("--records", settings.records)->capture_default_str()->check(CLI::Range(1, 1 << 30));
   app.add_option("--ops", settings.ops, "operations of a transaction")
@@ -95,9 +97,9 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1 << 20));
   app.add_option("--scan", settings.scan, "each transaction is one scan of so many keys")
       ->check(CLI::Range(1, 1'000'000));
-  app.add_option("--durability", settings.durability, "what a commit waits for")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, Durability>{
-          {"none", Durability::none}, {"async", Durability::async}, {"sync", Durability::sync}}));
+  app.add_option("--durability", durability, "what a commit waits for: its log on disk, written, or none")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"sync", "async", "none"}));
   app.add_option("--seconds", settings.seconds, "measured, a round")
       ->capture_default_str()
       ->check(CLI::Range(0.01, 86400.0));
@@ -111,6 +113,10 @@ int main(int argc, char** argv) {
       "where engines with files keep them, in a folder of their own; default: the system's temporary folder");
   app.add_flag("--json", json, "everything that was measured, as JSON");
   CLI11_PARSE(app, argc, argv);
+  settings.workload = workload == "tpcc" ? Workload::tpcc : Workload::ycsb;
+  settings.durability = durability == "sync"    ? Durability::sync
+                        : durability == "async" ? Durability::async
+                                                : Durability::none;
 
   std::vector<Contestant> contestants;
   if (compare.empty()) compare.push_back(engine);

@@ -1,7 +1,8 @@
 // engine_over.h: makes an Engine of a store with sessions. Included by each engine's own file only.
 //
 // A session has begin(Intent), read(key, value), write(key, value), commit(), abort(), why(); where kOrdered is true
-// also insert, erase and scan. Every operation answers with a Failure.
+// also read_for_update, insert (Fault::constraint when the key exists) and scan(from, to, limit, rows). Every operation
+// answers with a Failure. `read` leaves the value empty when there is no such key.
 #pragma once
 
 #include <utility>

@@ -48,7 +48,8 @@ Opened open_engine(const Contestant& contestant, const Settings& settings) {
   const auto all = engines();
   const auto entry =
       std::find_if(all.begin(), all.end(), [&](const EngineEntry& e) { return e.name == contestant.engine; });
-  if (entry == all.end()) return Error{Fault::invalid, {}, fmt::format("no engine \"{}\"", contestant.engine)};
+  if (entry == all.end())
+    return Error{Fault::invalid, {}, fmt::format("no engine \"{}\" (kv_bench --help lists them)", contestant.engine)};
   if (!entry->open)
     return Error{Fault::unsupported,
                  {},

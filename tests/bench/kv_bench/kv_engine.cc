@@ -21,10 +21,12 @@ class KvSession {
   }
   Failure read(std::string_view key, std::string& value) { return failure_of(txn_->read(key, value)); }
   Failure write(std::string_view key, std::string_view value) { return failure_of(txn_->write(key, value)); }
-  Failure scan(std::string_view from, std::string_view to, std::size_t limit, std::size_t& rows) {
-    const Failure failure = failure_of(txn_->scan(from, to, limit, rows_));
-    rows = rows_.size();
-    return failure;
+  Failure read_for_update(std::string_view key, std::string& value) {
+    return failure_of(txn_->read_for_update(key, value));
+  }
+  Failure insert(std::string_view key, std::string_view value) { return failure_of(txn_->insert(key, value)); }
+  Failure scan(std::string_view from, std::string_view to, std::size_t limit, std::vector<kv::Row>& rows) {
+    return failure_of(txn_->scan(from, to, limit, rows));
   }
   Failure commit() { return failure_of(txn_->commit()); }
   void abort() { txn_->abort(); }
@@ -43,7 +45,6 @@ class KvSession {
   std::vector<std::string> claims_;
   std::optional<kv::SyncTransaction> txn_;
   kv::TxnId first_attempt_ = 0;
-  std::vector<kv::Row> rows_;
   std::string why_;
 };
 

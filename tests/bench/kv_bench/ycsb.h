@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "kv/store.h"
 #include "tests/bench/kv_bench/engine.h"
 #include "tests/bench/kv_bench/zipf.h"
 
@@ -179,17 +180,17 @@ template <class Session>
 void run_scans(Session& session, const Settings& settings, unsigned client, Control& control, Tally& tally) {
   YcsbStream stream(settings, client);
   Stopwatch watch(control, tally);
+  std::vector<kv::Row> rows;
   control.ready.arrive_and_wait();
   while (watch.begin()) {
     const NumberKey from = key_of(stream.next()[0].record);
-    std::size_t rows = 0;
     const bool done = until_committed(session, watch, control, tally, [&](bool retry) -> Failure {
       session.begin({.claims_all = true, .read_only = true, .retry = retry});
       if (const Failure failure = session.scan(view(from), {}, settings.scan, rows)) return failure;
       return session.commit();
     });
     if (!done) return;
-    watch.committed(rows);
+    watch.committed(rows.size());
   }
 }
 
