@@ -178,11 +178,14 @@ Attempt<void> TwoPhaseTransaction::split_gap(KeyView key, TwoPhaseRecord*& recor
     }
     LOCKSTEP_TRY(locks_.lock(owner_, split_.successor, gap_lock(Strength::exclusive), waiter));
     const bool still = successor_of(key) == split_.successor;
-    if (still) record = &store_.index_.find_or_add(key);
+    if (still) {
+      // Its half of the gap first: as soon as the key is in the index, others ask for the gap before it.
+      if (split_.before.gap != Strength::none) LOCKSTEP_TRY(lock(key, gap_lock(split_.before.gap), waiter));
+      record = &store_.index_.find_or_add(key);
+    }
     locks_.weaken(*locks_.find(owner_, split_.successor), split_.before);
     split_.begun = false;
-    if (!still) continue;
-    return split_.before.gap == Strength::none ? Result<void>() : lock(key, gap_lock(split_.before.gap), waiter);
+    if (still) return Result<void>();
   }
 }
 
