@@ -1,0 +1,66 @@
+// footprint.cc: numbers for things, and which of them overlap.
+#include "engine/schedule/footprint.h"
+
+namespace lockstep {
+
+std::uint32_t Footprint::number_of(char kind, std::string_view name, std::string_view to) {
+  wanted_.assign(1, kind);
+  wanted_.append(name);
+  if (kind == 'r') wanted_.append(1, '\0').append(to);
+  const auto known = numbers_.find(wanted_);
+  if (known != numbers_.end()) return known->second;
+  const auto number = static_cast<std::uint32_t>(objects_.size());
+  numbers_.emplace(wanted_, number);
+  objects_.push_back({kind, std::string(name), std::string(to)});
+  has_ranges_ = has_ranges_ || kind == 'r';
+  return number;
+}
+
+void Footprint::merge(std::vector<Access>& into, Access access) {
+  for (Access& each : into) {
+    if (each.object != access.object) continue;
+    if (each.touch == Touch::looks) {
+      each.touch = access.touch;
+    } else if (access.touch != Touch::looks && access.touch != each.touch) {
+      each.touch = Touch::changes;  // taken and given back in one step, say
+    }
+    return;
+  }
+  into.push_back(access);
+}
+
+void Footprint::add(std::uint32_t object, Touch touch) { merge(accesses_, {object, touch}); }
+
+void Footprint::add_held(int actor, std::uint32_t object, Touch touch) {
+  add(object, touch);
+  const auto index = static_cast<std::size_t>(actor);
+  if (held_.size() <= index) held_.resize(index + 1);
+  merge(held_[index], {object, touch});
+}
+
+void Footprint::end_transaction(int actor) {
+  const auto index = static_cast<std::size_t>(actor);
+  if (held_.size() <= index) return;
+  for (const Access& each : held_[index]) merge(accesses_, each);
+  held_[index].clear();
+}
+
+void Footprint::clear_run() noexcept {
+  clear_step();
+  for (auto& each : held_) each.clear();
+}
+
+bool Footprint::overlap(std::uint32_t a, std::uint32_t b) const {
+  const Object& one = objects_[a];
+  const Object& other = objects_[b];
+  const auto holds = [](const Object& range, const std::string& key) {
+    return key >= range.name && (range.to.empty() || key < range.to);
+  };
+  if (one.kind == 'r' && other.kind == 'r') {
+    return (other.to.empty() || one.name < other.to) && (one.to.empty() || other.name < one.to);
+  }
+  if (one.kind == 'r') return other.kind == 'k' && holds(one, other.name);
+  return one.kind == 'k' && holds(other, one.name);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,23 @@
+// search.cc: makes a search by its strategy.
+#include "engine/schedule/search.h"
+
+#include "engine/schedule/exhaustive.h"
+#include "engine/schedule/samples.h"
+
+namespace lockstep {
+
+std::unique_ptr<Search> make_search(const SearchOptions& options) {
+  switch (options.strategy) {
+    case Strategy::exhaustive:
+      return make_reduced_search();
+    case Strategy::unreduced:
+      return make_unreduced_search();
+    case Strategy::walk:
+    case Strategy::pct:
+    case Strategy::pos:
+      break;
+  }
+  return make_sampling_search(options);
+}
+
+}  // namespace lockstep
