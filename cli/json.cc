@@ -77,6 +77,43 @@ std::string run_json(const record::Run& run, const std::string& path) {
   return line(json);
 }
 
+std::string explore_json(const std::string& scenario, const Exploration& explored, const std::vector<std::string>& ids,
+                         bool as_expected) {
+  const auto counted = [](double number) { return number < 0 ? Json(nullptr) : Json(number); };
+  Json findings = Json::array();
+  Json shortest = nullptr;
+  for (std::size_t i = 0; i < explored.findings.size(); ++i) {
+    const Finding& each = explored.findings[i];
+    if (shortest.is_null() && !ids[i].empty()) shortest = ids[i];
+    findings.push_back({{"verdict", record::name_of(each.verdict)},
+                        {"what", each.what},
+                        {"runs", each.runs},
+                        {"interleavings", counted(each.interleavings)},
+                        {"schedule", each.shortest.schedule},
+                        {"shortest", or_null(ids[i])}});
+  }
+  const bool exhaustive = explored.strategy == Strategy::exhaustive;
+  return line({{"schema", kJsonSchema},
+               {"scenario", scenario},
+               {"store", explored.run.store},
+               {"protocol", explored.run.protocol},
+               {"pattern", explored.run.pattern},
+               {"strategy", name_of(explored.strategy)},
+               {"retries", explored.run.retries.value_or(0)},
+               {"seed", explored.run.seed},
+               {"interleavings", counted(explored.interleavings)},
+               {"classes", exhaustive ? Json(explored.runs) : Json(nullptr)},
+               {"runs", explored.runs},
+               {"pruned", explored.pruned},
+               {"complete", explored.complete},
+               {"deadlocks", explored.runs_ending(record::Verdict::deadlock)},
+               {"anomalies", explored.runs_ending(record::Verdict::anomaly)},
+               {"shortest", shortest},
+               {"schedules_per_s", rounded(explored.runs_per_second())},
+               {"as_expected", as_expected},
+               {"findings", findings}});
+}
+
 std::string list_json(const std::vector<const Scenario*>& scenarios) {
   Json all = Json::array();
   for (const Scenario* scenario : scenarios) {

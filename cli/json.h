@@ -7,6 +7,7 @@
 
 #include "cli/cells.h"
 #include "engine/backend.h"
+#include "engine/explore.h"
 #include "engine/record/run.h"
 #include "engine/scenario.h"
 
@@ -17,6 +18,9 @@ inline constexpr int kJsonSchema = 1;
 
 /// `path`: of the recording; empty when it was not saved: "id" and "recording" are then null.
 std::string run_json(const record::Run& run, const std::string& path);
+/// `ids`: of the saved shortest runs, in the order of the findings; empty: not saved.
+std::string explore_json(const std::string& scenario, const Exploration& explored, const std::vector<std::string>& ids,
+                         bool as_expected);
 std::string list_json(const std::vector<const Scenario*>& scenarios);
 std::string show_json(const Scenario& scenario);
 std::string stores_json(std::span<const BackendKind> kinds);

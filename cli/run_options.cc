@@ -14,6 +14,7 @@ namespace lockstep::cli {
 namespace {
 
 constexpr int kWorkersMost = 256;
+constexpr int kRetriesMost = 1'000'000;
 
 template <class Number>
 bool read_number(const std::string& text, Number& number) {
@@ -45,6 +46,7 @@ std::vector<OptionSpec> run_options() {
       {"dsn", "DSN", "the PostgreSQL server to use (LOCKSTEP_DSN; default: a private one)"},
       {"seed", "N", "the seed of everything random; default: 1"},
       {"timeout", "TIME", "the longest run, such as 500ms or 2s; then its verdict is hung; default: 30s"},
+      {"retries", "N", "how often a body that gave up is run again; default: the pattern's, else 10"},
       {"lock-timeout", "TIME", "the longest wait for one lock; default: the pattern's, else the protocol's"},
       {"deadlock-timeout", "TIME", "how long PostgreSQL waits before it looks for a cycle; default: 50ms"},
       {"connect-timeout", "TIME", "the longest wait for a connection; default: 5s"},
@@ -65,6 +67,12 @@ std::string read_run_options(const Arguments& arguments, RunRequest& request) {
   if (arguments.has("workers") && (!read_number(arguments.value("workers"), request.workers) || request.workers < 1 ||
                                    request.workers > kWorkersMost)) {
     return fmt::format("--workers \"{}\" is no whole number from 1 to {}", arguments.value("workers"), kWorkersMost);
+  }
+  if (int retries = 0; arguments.has("retries")) {
+    if (!read_number(arguments.value("retries"), retries) || retries < 0 || retries > kRetriesMost) {
+      return fmt::format("--retries \"{}\" is no whole number from 0 to {}", arguments.value("retries"), kRetriesMost);
+    }
+    request.retries = retries;
   }
   std::string error = read_duration(arguments, "timeout", request.limit);
   if (error.empty()) error = read_duration(arguments, "lock-timeout", request.lock_timeout);

@@ -9,7 +9,8 @@
 
 namespace lockstep::cli {
 
-/// --store, --executor, --dsn, --seed, --timeout, --lock-timeout, --deadlock-timeout, --connect-timeout, --workers.
+/// --store, --executor, --dsn, --seed, --timeout, --retries, --lock-timeout, --deadlock-timeout, --connect-timeout,
+/// --workers.
 std::vector<OptionSpec> run_options();
 
 /// Fills `request` from what was typed. An error for people, or empty.

@@ -15,6 +15,7 @@ Actor::Actor(int i, std::string n, RunState& r, Executor& e) : index(i), name(st
 Actor::~Actor() = default;
 
 void Actor::start() {
+  if (run.footprint != nullptr) run.footprint->ran(index);
   root_.handle().promise().actor = this;
   root_.handle().promise().continuation = this;
   root_.handle().resume();
@@ -53,6 +54,7 @@ bool perform(Operation& operation, detail::PromiseBase& promise, std::coroutine_
 }
 
 void Actor::resume() {
+  if (run.footprint != nullptr) run.footprint->ran(index);
   Operation& operation = *current_;
   if (at_gate_) {
     at_gate_ = false;

@@ -126,6 +126,15 @@ class Session {
   /// then be called by another thread while attempt() runs.
   virtual bool blocks() const noexcept { return false; }
 
+  /// For a search: what a request of this session can depend on, or be of consequence to.
+  enum class Reach : std::uint8_t {
+    keys,      ///< those who touch the same keys, until the transaction ends
+    snapshot,  ///< the same, and every commit decides what later requests see
+    wounds,    ///< those of `keys`, and whoever waits may end anybody's transaction
+    store,     ///< everybody
+  };
+  virtual Reach reach() const noexcept { return Reach::store; }
+
   /// True when the store finds and breaks cycles of its own waits.
   virtual bool breaks_deadlocks() const noexcept = 0;
 };

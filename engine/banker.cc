@@ -352,6 +352,7 @@ std::vector<Blocker> ResourceManager::blockers_of(const RequestOperation& operat
 // -- claim --
 
 bool ClaimOperation::attempt() {
+  touch(actor(), manager_.name(), Touch::changes);
   GateLock lock(manager_.gate_);
   Banker& banker = manager_.banker_;
   const std::string& name = actor().name;
@@ -384,6 +385,7 @@ RequestOperation::~RequestOperation() {
 }
 
 bool RequestOperation::attempt() {
+  touch(actor(), manager_.name(), Touch::changes);
   Banker::Answer answer = Banker::Answer::grant;
   Stage stage = Stage::idle;
   std::string why_it_waits;
@@ -406,6 +408,7 @@ bool RequestOperation::attempt() {
 }
 
 void RequestOperation::cancel(Fault why) {
+  touch(actor(), manager_.name(), Touch::changes);
   GateLock lock(manager_.gate_);
   if (stage_ != Stage::queued) return;
   std::erase(manager_.queue_, this);
@@ -437,6 +440,7 @@ Description RequestOperation::describe() const {
 // -- release --
 
 bool GiveBackOperation::attempt() {
+  touch(actor(), manager_.name(), Touch::changes);
   GateLock lock(manager_.gate_);
   Banker& banker = manager_.banker_;
   const int process = banker.process_named(actor().name);

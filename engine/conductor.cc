@@ -5,6 +5,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace lockstep {
 namespace {
@@ -53,17 +54,7 @@ Result<void> Conductor::conduct(Executor& executor) {
       stop_and_drain(executor, Fault::cancelled);
       return {};
     }
-    std::vector<Candidate> candidates;
-    bool anybody = false, all_finished = true;
-    for (const auto& actor : run_.actors) {
-      Candidate candidate{.actor = actor->index, .name = actor->name};
-      candidate.enabled = actor->place == Actor::Place::at_gate;
-      candidate.finished = actor->place == Actor::Place::finished;
-      anybody = anybody || candidate.enabled;
-      all_finished = all_finished && candidate.finished;
-      candidates.push_back(std::move(candidate));
-    }
-    if (all_finished) return {};
+    if (all_finished()) return {};
     if (over_limit() || taken_.size() > kStepsMax) {
       run_.note(fmt::format("the run's limit of {} ms is over",
                             std::chrono::duration_cast<std::chrono::milliseconds>(run_.limit).count()));
@@ -71,22 +62,74 @@ Result<void> Conductor::conduct(Executor& executor) {
       stop_and_drain(executor, Fault::hung);
       return {};
     }
-    if (!anybody) {
+    if (!find_candidates()) {
+      if (schedule_.looks_ahead() && !std::exchange(closed_, true) && close(executor)) continue;
       if (advance()) continue;
       run_.end_as(record::Ending::stuck);
       stop_and_drain(executor, Fault::hung);
       return {};
     }
-    const Result<int> next = schedule_.next(candidates);
+    const Result<Choice> next = schedule_.next(candidates_);
     if (!next) {
       run_.end_as(record::Ending::stuck);
       stop_and_drain(executor, Fault::cancelled);
       return next.error();
     }
-    taken_.push_back(*next);
-    if (run_.virtual_time) run_.virtual_clock().advance(kVirtualStep);
-    executor.go(*run_.actors[static_cast<std::size_t>(*next)]);
+    take(executor, *next);
   }
+}
+
+bool Conductor::all_finished() const {
+  return std::all_of(run_.actors.begin(), run_.actors.end(),
+                     [](const auto& actor) { return actor->place == Actor::Place::finished; });
+}
+
+bool Conductor::find_candidates() {
+  const bool looks_ahead = schedule_.looks_ahead();
+  const bool timeouts = schedule_.may_choose_timeout();
+  candidates_.resize(run_.actors.size());
+  bool any = false;
+  for (const auto& actor : run_.actors) {
+    Candidate& candidate = candidates_[static_cast<std::size_t>(actor->index)];
+    candidate = {.actor = actor->index, .name = actor->name};
+    candidate.enabled = actor->place == Actor::Place::at_gate;
+    candidate.finished = actor->place == Actor::Place::finished;
+    if (candidate.enabled && looks_ahead) candidate.would_wait = actor->current()->would_wait();
+    if (actor->place == Actor::Place::waiting) {
+      actor->while_waiting(
+          [&](Operation& operation) { candidate.may_time_out = operation.waiting().deadline != kNever; });
+    }
+    any = any || (candidate.enabled && !candidate.would_wait) || (timeouts && candidate.may_time_out);
+  }
+  return any;
+}
+
+void Conductor::take(Executor& executor, Choice choice) {
+  Actor& actor = *run_.actors[static_cast<std::size_t>(choice.actor)];
+  taken_.push_back(choice);
+  if (!choice.timeout) {
+    if (run_.virtual_time) run_.virtual_clock().advance(kVirtualStep);
+    executor.go(actor);
+    return;
+  }
+  Operation& operation = *actor.current();
+  if (run_.virtual_time && operation.waiting().deadline > run_.clock().now())
+    run_.virtual_clock().advance_to(operation.waiting().deadline);
+  if (operation.expire(operation.waiting().deadline_fault)) actor.executor.ready(actor);
+}
+
+/// Whoever is left stands before something that another one has for ever: lets them wait, so that the wait-for graph
+/// shows it. False when nobody is left.
+bool Conductor::close(Executor& executor) {
+  schedule_.nothing_left();
+  bool any = false;
+  for (const Candidate& candidate : candidates_) {
+    if (!candidate.enabled) continue;
+    any = true;
+    take(executor, {candidate.actor, false});
+    settle(executor);
+  }
+  return any;
 }
 
 void Conductor::settle(Executor& executor) {

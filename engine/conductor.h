@@ -28,8 +28,8 @@ class Conductor {
   /// The actor's operation was woken. Any thread.
   void woken(Actor& actor) noexcept;
 
-  /// The order in which actors were let go, as run: "T1 T2 T1 …".
-  const std::vector<int>& taken() const noexcept { return taken_; }
+  /// Who was let go, in order, as run.
+  const std::vector<Choice>& taken() const noexcept { return taken_; }
 
  private:
   void settle(Executor& executor);
@@ -42,10 +42,17 @@ class Conductor {
   void look_for_cycles(const WaitGraph& graph);
   bool anybody_external();
   bool over_limit();
+  /// What the schedule may choose from. Answers whether there is anything.
+  bool find_candidates();
+  bool all_finished() const;
+  void take(Executor& executor, Choice choice);
+  bool close(Executor& executor);
 
   RunState& run_;
   Schedule& schedule_;
-  std::vector<int> taken_;
+  std::vector<Choice> taken_;
+  std::vector<Candidate> candidates_;
+  bool closed_ = false;  // nobody was left who could go without waiting
   RealClock real_;
   Nanos real_start_{0};
 

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "engine/actor.h"
+#include "engine/run_state.h"
 
 namespace lockstep {
 
@@ -20,8 +21,18 @@ bool StoreOperation::attempt() {
     error = Error{Fault::unsupported, {}, "this run has no store"};
     return true;
   }
-  if (!session_->attempt(pending_, *this)) return false;
+  if (actor().run.footprint != nullptr) touch_before(*actor().run.footprint);
+  if (!session_->attempt(pending_, *this)) {
+    if (Footprint* const footprint = actor().run.footprint) {
+      // Where the store looks for cycles, every wait may be the one that closes one.
+      if (session_->breaks_deadlocks()) footprint->global("waits", Touch::changes);
+      if (session_->reach() == Session::Reach::wounds) footprint->global("wounds", Touch::changes);
+    }
+    return false;
+  }
   if (pending_.error) error = std::move(pending_.error);
+  // A transaction that was given up has given back its locks.
+  if (error && actor().run.footprint != nullptr) actor().run.footprint->touch_held(actor().index);
   switch (pending_.request.verb) {
     case Verb::begin:
     case Verb::commit:
@@ -32,6 +43,44 @@ bool StoreOperation::attempt() {
       break;
   }
   return true;
+}
+
+void StoreOperation::touch_before(Footprint& footprint) const {
+  const Request& request = pending_.request;
+  const int index = actor().index;
+  const Session::Reach reach = session_->reach();
+  switch (request.verb) {
+    case Verb::begin:
+      footprint.global("ages", Touch::changes);  // who is older decides who gives up
+      break;
+    case Verb::read:
+      footprint.key(index, request.key, Touch::looks);
+      break;
+    case Verb::scan:
+      footprint.range(index, request.key, request.upper, Touch::looks);
+      break;
+    case Verb::scan_for_update:
+      footprint.range(index, request.key, request.upper, Touch::changes);
+      break;
+    case Verb::savepoint:
+    case Verb::release:
+      break;
+    case Verb::rollback_to:
+      footprint.touch_held(index);
+      break;
+    case Verb::commit:
+    case Verb::abort:
+      footprint.end_transaction(index);
+      break;
+    default:
+      footprint.key(index, request.key, Touch::changes);
+      break;
+  }
+  if (reach == Session::Reach::wounds) footprint.global("wounds", Touch::looks);
+  if (reach == Session::Reach::store) footprint.global("store", Touch::changes);
+  if (reach == Session::Reach::snapshot) {
+    footprint.global("commits", request.verb == Verb::commit ? Touch::changes : Touch::looks);
+  }
 }
 
 Description StoreOperation::describe() const {

@@ -76,6 +76,8 @@ class StoreOperation : public AwaitableOperation {
   bool may_block() const final { return session_ != nullptr && session_->blocks(); }
   bool is_cleanup() const final { return pending_.request.verb == Verb::abort; }
   Verb verb() const noexcept { return pending_.request.verb; }
+  /// For a search: what the next attempt touches.
+  void touch_before(Footprint& footprint) const;
   Description describe() const final;
   std::string answer() const final;
 

@@ -24,6 +24,7 @@
 namespace lockstep {
 
 class Actor;
+class Footprint;
 
 /// How an operation shows in a recording.
 struct Description {
@@ -60,6 +61,11 @@ class Operation : public Waiter {
   /// True when attempt() itself may block the thread for long; cancel() and blockers() may then come from another
   /// thread.
   virtual bool may_block() const { return false; }
+  /// Before the first attempt: true when it would only wait, and that it waits would be of no consequence to anybody
+  /// else: nobody but whoever comes first is served first. (A lock that nobody may share, without a limit.)
+  virtual bool would_wait() const { return false; }
+  /// What its first attempt will touch, where would_wait() may be true.
+  virtual void foresee(Footprint&) const {}
   /// True for what must run even while the actor is being stopped (an abort).
   virtual bool is_cleanup() const { return false; }
   virtual Description describe() const = 0;

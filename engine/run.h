@@ -24,6 +24,7 @@ struct RunRequest {
   std::optional<Nanos> deadlock_timeout = {};  ///< of the server; default 50 ms
   std::optional<Nanos> connect_timeout = {};   ///< default 5 s
   int workers = 2;                             ///< of the coroutines executor under the free schedule
+  std::optional<int> retries = {};             ///< of a body that gave up; default: the pattern's, else 10
   bool recording = true;
 };
 

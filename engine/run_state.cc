@@ -10,8 +10,27 @@ namespace lockstep {
 using record::Event;
 using record::EventKind;
 
+void touch(const Actor& actor, std::string_view lock, Touch how) {
+  Footprint* const footprint = actor.run.footprint;
+  if (footprint == nullptr) return;
+  const bool alone = how == Touch::takes || how == Touch::gives_back;
+  footprint->lock(lock, alone && footprint->does_queue_matter(lock) ? Touch::changes : how);
+}
+
 RunState::RunState(bool is_virtual, bool keeps_events, Nanos longest, const StopSource* stop)
     : virtual_time(is_virtual), recording(keeps_events), limit(longest), stop_(stop), started_at_(clock().now()) {}
+
+void RunState::begin_anew() {
+  steps_ = 0;
+  ending_ = record::Ending::complete;
+  for (auto* count : {&committed, &aborted, &retries, &avoidances, &timeouts}) *count = 0;
+  MutexLock lock(mutex_);
+  events_.clear();
+  faults_.clear();
+  cycles_.clear();
+  standing_cycles_.clear();
+  victims_.clear();
+}
 
 void RunState::emit(Event event) {
   if (!recording) return;

@@ -13,11 +13,15 @@
 #include "engine/backend.h"
 #include "engine/executor.h"
 #include "engine/record/run.h"
+#include "engine/schedule/footprint.h"
 #include "engine/wait_graph.h"
 #include "kv/base/clock.h"
 #include "kv/base/mutex.h"
 
 namespace lockstep {
+
+/// For a search: the step in hand touches a lock or its like.
+void touch(const Actor& actor, std::string_view lock, Touch how);
 
 /// ^C and its kin: set from a signal handler, looked at by every loop that may last.
 class StopSource {
@@ -39,9 +43,13 @@ class RunState final : public StoreObserver {
   const Nanos limit;  ///< longest duration of the run on its clock
 
   std::vector<std::unique_ptr<Actor>> actors;  ///< fixed before the run starts
+  /// What each step touches is written here when a search asks for it; nullptr = nobody asks. Outlives the run.
+  Footprint* footprint = nullptr;
 
   const Clock& clock() const noexcept { return virtual_time ? static_cast<const Clock&>(virtual_clock_) : real_clock_; }
   VirtualClock& virtual_clock() noexcept { return virtual_clock_; }
+  /// Another run: nothing has happened yet. Virtual time goes on from where it was.
+  void begin_anew();
   /// The run starts now: opening the store is not part of it.
   void start_clock() noexcept { started_at_ = clock().now(); }
   Nanos elapsed() const noexcept { return clock().now() - started_at_; }

@@ -142,11 +142,11 @@ void describe_environment(record::Run& run) {
     run.environment["kernel"] = fmt::format("{} {} {}", system.sysname, system.release, system.machine);
 }
 
-std::string schedule_text(const std::vector<int>& taken, const std::vector<std::string>& actors) {
+std::string schedule_text(const std::vector<Choice>& taken, const std::vector<std::string>& actors) {
   std::string text;
-  for (const int actor : taken) {
+  for (const Choice& choice : taken) {
     if (!text.empty()) text += ' ';
-    text += actors[static_cast<std::size_t>(actor)];
+    text += name_of(choice, actors[static_cast<std::size_t>(choice.actor)]);
   }
   return text;
 }

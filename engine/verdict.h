@@ -7,6 +7,7 @@
 #include "engine/record/run.h"
 #include "engine/run_state.h"
 #include "engine/scenario.h"
+#include "engine/schedule/schedule.h"
 
 namespace lockstep {
 
@@ -17,7 +18,7 @@ void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, R
 /// The compiler, the cores, the kernel.
 void describe_environment(record::Run& run);
 
-/// "T1 T2 T1"
-std::string schedule_text(const std::vector<int>& taken, const std::vector<std::string>& actors);
+/// "T1 T2 T1:timeout"
+std::string schedule_text(const std::vector<Choice>& taken, const std::vector<std::string>& actors);
 
 }  // namespace lockstep

@@ -8,6 +8,7 @@ namespace lockstep::cli {
 CommandSpec list_command();
 CommandSpec show_command();
 CommandSpec run_command();
+CommandSpec explore_command();
 CommandSpec runs_command();
 CommandSpec check_command();
 CommandSpec man_command();

@@ -22,7 +22,7 @@ Mask mask_of(std::span<const Choice> choices) {
 
 /// Among `choices`: whoever went last goes on, else the first. Keeps the runs calm, so that the first bad one is easy
 /// to read.
-Choice calmest(std::span<const Choice> choices, Mask allowed, int last) {
+Choice calmest_of(std::span<const Choice> choices, Mask allowed, int last) {
   const Choice* best = nullptr;
   for (const Choice& each : choices) {
     if ((allowed & bit_of(each)) == 0) continue;
@@ -122,7 +122,11 @@ class Reduced final : public Search {
 
   bool exhaustive() const noexcept override { return true; }
   const std::vector<Choice>& taken() const noexcept override { return taken_; }
-  const Trace& trace() const noexcept { return trace_; }
+  std::vector<Choice> calmest() const override {
+    std::vector<Choice> choices;
+    for (const std::size_t i : trace_.calmest_order()) choices.push_back(trace_[i].choice);
+    return choices;
+  }
 
  private:
   /// A state on the way of the run in hand.
@@ -160,7 +164,7 @@ class Reduced final : public Search {
     }
     const Mask awake = node.enabled & ~sleeping(node);
     if (awake == 0) return false;
-    node.choice = calmest(enabled, awake, depth_ > 0 ? nodes_[depth_ - 1].choice.actor : -1);
+    node.choice = calmest_of(enabled, awake, depth_ > 0 ? nodes_[depth_ - 1].choice.actor : -1);
     // That a deadline passes is the machine's choice, which no race would show: it is always tried.
     for (const Choice& each : enabled) {
       if (each.timeout) node.backtrack |= bit_of(each) & awake;
@@ -206,7 +210,7 @@ class Reduced final : public Search {
       if (depth < trace_.size()) node.seen.push_back(trace_[depth]);
       const Mask left = node.backtrack & ~node.done & ~sleeping(node);
       if (left != 0) {
-        node.choice = calmest(node.choices, left, depth > 0 ? nodes_[depth - 1].choice.actor : -1);
+        node.choice = calmest_of(node.choices, left, depth > 0 ? nodes_[depth - 1].choice.actor : -1);
         node.done |= bit_of(node.choice);
         trace_.shrink_to(depth);
         return true;

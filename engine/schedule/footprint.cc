@@ -16,6 +16,19 @@ std::uint32_t Footprint::number_of(char kind, std::string_view name, std::string
   return number;
 }
 
+void Footprint::queue_matters(std::string_view lock) {
+  const std::uint32_t number = number_of('l', lock, {});
+  if (queue_matters_.size() <= number) queue_matters_.resize(number + 1);
+  if (queue_matters_[number]) return;
+  queue_matters_[number] = true;
+  has_news_ = true;
+}
+
+bool Footprint::does_queue_matter(std::string_view lock) {
+  const std::uint32_t number = number_of('l', lock, {});
+  return number < queue_matters_.size() && queue_matters_[number];
+}
+
 void Footprint::merge(std::vector<Access>& into, Access access) {
   for (Access& each : into) {
     if (each.object != access.object) continue;
@@ -38,11 +51,16 @@ void Footprint::add_held(int actor, std::uint32_t object, Touch touch) {
   merge(held_[index], {object, touch});
 }
 
-void Footprint::end_transaction(int actor) {
+void Footprint::touch_held(int actor) {
   const auto index = static_cast<std::size_t>(actor);
   if (held_.size() <= index) return;
   for (const Access& each : held_[index]) merge(accesses_, each);
-  held_[index].clear();
+}
+
+void Footprint::end_transaction(int actor) {
+  touch_held(actor);
+  const auto index = static_cast<std::size_t>(actor);
+  if (held_.size() > index) held_[index].clear();
 }
 
 void Footprint::clear_run() noexcept {

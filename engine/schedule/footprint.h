@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace lockstep {
@@ -32,6 +33,10 @@ class Footprint {
   // -- during a step --
   /// An in-process lock or its like, by its name.
   void lock(std::string_view name, Touch touch) { add(number_of('l', name, {}), touch); }
+  /// Some come into the queue of this lock without asking for it (from a condition variable), so it matters when the
+  /// others do. From then on it is not left alone by those who would wait.
+  void queue_matters(std::string_view lock);
+  bool does_queue_matter(std::string_view lock);
   /// A key of the store. Remembered for the actor's transaction: see end_transaction().
   void key(int actor, std::string_view key, Touch touch) { add_held(actor, number_of('k', key, {}), touch); }
   /// The keys from <= k < to; an empty `to` means no upper end.
@@ -42,6 +47,8 @@ class Footprint {
   void global(std::string_view what, Touch touch) { add(number_of('g', what, {}), touch); }
   /// Commit or abort: whatever the actor's transaction has touched is given back or becomes visible.
   void end_transaction(int actor);
+  /// The actor's transaction may give some of it back.
+  void touch_held(int actor);
   /// The step also ran code of this actor: it was woken.
   void ran(int actor) noexcept { actors_ |= 1U << static_cast<unsigned>(actor); }
 
@@ -53,8 +60,10 @@ class Footprint {
     accesses_.clear();
     actors_ = 0;
   }
-  /// A new run begins. What the numbers mean stays.
+  /// A new run begins. What the numbers mean stays, and whose queue matters.
   void clear_run() noexcept;
+  /// True once after queue_matters() has said something new: what was seen before does not hold any more.
+  bool take_news() noexcept { return std::exchange(has_news_, false); }
 
   /// True when the two may not change places.
   bool conflict(const Access& a, const Access& b) const {
@@ -82,6 +91,8 @@ class Footprint {
   std::unordered_map<std::string, std::uint32_t> numbers_;
   std::string wanted_;  // the key of a look-up; its capacity is used again
   bool has_ranges_ = false;
+  std::vector<bool> queue_matters_;  // by number
+  bool has_news_ = false;
 
   std::vector<Access> accesses_;
   std::uint32_t actors_ = 0;

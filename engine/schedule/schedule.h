@@ -10,26 +10,43 @@
 
 namespace lockstep {
 
+/// An actor takes its next step; or the deadline of its wait passes.
+struct Choice {
+  int actor = 0;
+  bool timeout = false;
+  friend bool operator==(const Choice&, const Choice&) = default;
+};
+
+/// "T1", "T1:timeout".
+std::string name_of(const Choice& choice, const std::string& actor);
+
 /// What a schedule sees of an actor when it has to choose.
 struct Candidate {
   int actor = 0;
-  std::string name = {};
-  bool enabled = false;        ///< stands before its next operation
-  bool finished = false;       ///< has ended
-  std::string waits_for = {};  ///< for people, when it is neither
+  std::string_view name = {};
+  bool enabled = false;       ///< stands before its next operation
+  bool would_wait = false;    ///< enabled, and its operation is a lock that another actor has: told only when asked for
+  bool may_time_out = false;  ///< waits with a deadline
+  bool finished = false;      ///< has ended
 };
 
 class Schedule {
  public:
   virtual ~Schedule() = default;
-  /// The index of the actor that takes the next step; at least one candidate is enabled. Fault::invalid when the
-  /// schedule names an actor that cannot go.
-  virtual Result<int> next(const std::vector<Candidate>& candidates) = 0;
+  /// Who goes next; at least one candidate is enabled, or, for a schedule that looks ahead, may time out.
+  /// Fault::invalid when the schedule names an actor that cannot go.
+  virtual Result<Choice> next(const std::vector<Candidate>& candidates) = 0;
+  /// True when its next choice may be that a deadline passes: otherwise deadlines pass only when nobody can go.
+  virtual bool may_choose_timeout() const noexcept { return looks_ahead(); }
+  /// True for one that leaves alone whoever would only wait, and that lets deadlines pass by choice: a search.
+  virtual bool looks_ahead() const noexcept { return false; }
+  /// Looks ahead: nobody can go on any more without waiting. Called once.
+  virtual void nothing_left() {}
 };
 
-/// An order of steps such as "T1 T1 T2 T1". After its last entry, or at "…" / "...", the actors take turns in their
-/// order. `strict`: an entry that cannot go is an error that names its position and who can; otherwise it is passed
-/// over. Fault::invalid for a name that is none of `actors`.
+/// An order of steps such as "T1 T1 T2 T1"; "T1:timeout" lets the deadline of T1's wait pass. After its last entry, or
+/// at "…" / "...", the actors take turns in their order. `strict`: an entry that cannot go is an error that names its
+/// position and who can; otherwise it is passed over. Fault::invalid for a name that is none of `actors`.
 Result<std::unique_ptr<Schedule>> scripted(std::string_view text, const std::vector<std::string>& actors, bool strict);
 
 }  // namespace lockstep

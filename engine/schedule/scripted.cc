@@ -9,21 +9,25 @@
 namespace lockstep {
 namespace {
 
+constexpr std::string_view kTimeout = ":timeout";
+
 std::string join(const std::vector<std::string>& names) { return fmt::format("{}", fmt::join(names, ", ")); }
 
 class Scripted final : public Schedule {
  public:
-  Scripted(std::vector<int> order, bool strict) : order_(std::move(order)), strict_(strict) {}
+  Scripted(std::vector<Choice> order, bool strict) : order_(std::move(order)), strict_(strict) {}
 
-  Result<int> next(const std::vector<Candidate>& candidates) override {
+  bool may_choose_timeout() const noexcept override { return at_ < order_.size() && order_[at_].timeout; }
+
+  Result<Choice> next(const std::vector<Candidate>& candidates) override {
     while (at_ < order_.size()) {
-      const Candidate& named = candidates[static_cast<std::size_t>(order_[at_])];
-      ++at_;
-      if (named.enabled) {
+      const Choice choice = order_[at_++];
+      const Candidate& named = candidates[static_cast<std::size_t>(choice.actor)];
+      if (choice.timeout ? named.may_time_out : named.enabled) {
         last_ = named.actor;
-        return named.actor;
+        return choice;
       }
-      if (strict_) return refuse(named, candidates);
+      if (strict_) return refuse(choice, named, candidates);
     }
     // After the script: turns, beginning with whoever comes after the last.
     const int count = static_cast<int>(candidates.size());
@@ -31,25 +35,28 @@ class Scripted final : public Schedule {
       const int actor = (last_ + i) % count;
       if (candidates[static_cast<std::size_t>(actor)].enabled) {
         last_ = actor;
-        return actor;
+        return Choice{actor, false};
       }
     }
     return Error{Fault::internal, {}, "a schedule was asked although nobody can go"};
   }
 
  private:
-  Error refuse(const Candidate& named, const std::vector<Candidate>& candidates) const {
+  Error refuse(Choice choice, const Candidate& named, const std::vector<Candidate>& candidates) const {
     std::vector<std::string> allowed;
     for (const Candidate& candidate : candidates) {
-      if (candidate.enabled) allowed.push_back(candidate.name);
+      if (candidate.enabled) allowed.emplace_back(candidate.name);
+      if (candidate.may_time_out) allowed.push_back(name_of({candidate.actor, true}, std::string(candidate.name)));
     }
+    const char* const why = named.finished   ? "has finished"
+                            : choice.timeout ? "does not wait with a deadline"
+                                             : "waits and cannot go";
     return {Fault::invalid,
             {},
-            fmt::format("schedule, position {}: {} {}; allowed here: {}", at_, named.name,
-                        named.finished ? "has finished" : "waits and cannot go", join(allowed))};
+            fmt::format("schedule, position {}: {} {}; allowed here: {}", at_, named.name, why, join(allowed))};
   }
 
-  const std::vector<int> order_;
+  const std::vector<Choice> order_;
   const bool strict_;
   std::size_t at_ = 0;
   int last_ = -1;
@@ -57,22 +64,28 @@ class Scripted final : public Schedule {
 
 }  // namespace
 
+std::string name_of(const Choice& choice, const std::string& actor) {
+  return choice.timeout ? actor + std::string(kTimeout) : actor;
+}
+
 Result<std::unique_ptr<Schedule>> scripted(std::string_view text, const std::vector<std::string>& actors, bool strict) {
-  std::vector<int> order;
+  std::vector<Choice> order;
   std::size_t at = 0;
   while (at < text.size()) {
     const std::size_t end = std::min(text.find_first_of(" ,\t\n", at), text.size());
-    const std::string_view word = text.substr(at, end - at);
+    std::string_view word = text.substr(at, end - at);
     at = end + 1;
     if (word.empty()) continue;
     if (word == "…" || word == "...") break;
+    const bool timeout = word.ends_with(kTimeout);
+    if (timeout) word.remove_suffix(kTimeout.size());
     const auto found = std::find(actors.begin(), actors.end(), word);
     if (found == actors.end()) {
       return Error{Fault::invalid,
                    {},
                    fmt::format("schedule, position {}: {}", order.size() + 1, unknown_name("actor", word, actors))};
     }
-    order.push_back(static_cast<int>(found - actors.begin()));
+    order.push_back({static_cast<int>(found - actors.begin()), timeout});
   }
   return std::unique_ptr<Schedule>(std::make_unique<Scripted>(std::move(order), strict));
 }

@@ -22,15 +22,9 @@
 #include <vector>
 
 #include "engine/schedule/footprint.h"
+#include "engine/schedule/schedule.h"
 
 namespace lockstep {
-
-/// An actor takes its next step; or the deadline of its wait passes.
-struct Choice {
-  int actor = 0;
-  bool timeout = false;
-  friend bool operator==(const Choice&, const Choice&) = default;
-};
 
 inline constexpr int kMostActors = 32;
 
@@ -68,6 +62,8 @@ class Search {
   virtual bool exhaustive() const noexcept = 0;
   /// The choices of the run in hand, or of the latest.
   virtual const std::vector<Choice>& taken() const noexcept = 0;
+  /// The same run's choices in an order that is as good, with few changes from one actor to another.
+  virtual std::vector<Choice> calmest() const { return taken(); }
 };
 
 enum class Strategy : std::uint8_t { exhaustive, unreduced, walk, pct, pos };

@@ -34,6 +34,7 @@ WaitOperation::~WaitOperation() {
 }
 
 bool WaitOperation::attempt() {
+  touch(actor(), condition_.name(), Touch::changes);
   Stage stage;
   {
     GateLock lock(condition_.gate_);
@@ -61,6 +62,7 @@ bool WaitOperation::attempt() {
     return true;
   }
   waiting_.deadline = actor().run.clock().after(limit_);
+  if (Footprint* const footprint = actor().run.footprint) footprint->queue_matters(core_->name());
   {
     // First in the list, then without the mutex: no notification can come between.
     GateLock lock(condition_.gate_);
@@ -72,6 +74,7 @@ bool WaitOperation::attempt() {
 }
 
 void WaitOperation::cancel(Fault why) {
+  touch(actor(), condition_.name(), Touch::changes);
   {
     GateLock lock(condition_.gate_);
     if (stage_ == Stage::waiting) {
@@ -114,6 +117,7 @@ Description WaitOperation::describe() const {
 std::string WaitOperation::answer() const { return fmt::format("notified, holds {}", core_->name()); }
 
 bool NotifyOperation::attempt() {
+  touch(actor(), condition_.name(), Touch::changes);
   GateLock lock(condition_.gate_);
   std::vector<WaitOperation*>& waiters = condition_.waiters_;
   const std::size_t count = all_ ? waiters.size() : std::min<std::size_t>(waiters.size(), 1);

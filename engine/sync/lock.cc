@@ -40,8 +40,26 @@ LockOperation::~LockOperation() {
   }
 }
 
+bool LockOperation::is_for_one_alone() const {
+  return patience_ == Patience::waits && limit_ == kNever && core_.is_exclusive();
+}
+
+bool LockOperation::would_wait() const {
+  Footprint* const footprint = actor().run.footprint;
+  return is_for_one_alone() && core_.would_wait() &&
+         !(footprint != nullptr && footprint->does_queue_matter(core_.name()));
+}
+
+void LockOperation::foresee(Footprint& footprint) const { footprint.lock(core_.name(), Touch::takes); }
+
 bool LockOperation::attempt() {
   if (gave_up_) return true;
+  if (!waits_) {
+    touch(actor(), core_.name(),
+          is_for_one_alone()                    ? Touch::takes
+          : request_.mode() == LockMode::shared ? Touch::looks
+                                                : Touch::changes);
+  }
   if (patience_ == Patience::tries) {
     obtained_ = core_.try_acquire(request_, *this);
     return true;
@@ -88,6 +106,7 @@ ConvertOperation::~ConvertOperation() {
 
 bool ConvertOperation::attempt() {
   if (gave_up_) return true;
+  touch(actor(), core_.name(), Touch::changes);
   if (!waits_) {
     if (guard_.core() != &core_) {
       error = Error{

@@ -71,12 +71,17 @@ class [[nodiscard]] LockOperation final : public AwaitableOperation {
   Description describe() const override;
   std::string answer() const override { return obtained_ ? std::string() : "not obtained"; }
   bool block(Actor&, Nanos span) override { return core_.block(request_, span); }
+  bool would_wait() const override;
+  void foresee(Footprint& footprint) const override;
 
   Guard await_resume() noexcept {
     return std::exchange(obtained_, false) ? Guard(core_, actor(), request_.mode()) : Guard();
   }
 
  private:
+  /// Nobody can share what it takes, and nothing but its turn ends its wait.
+  bool is_for_one_alone() const;
+
   LockCore& core_;
   LockRequest request_;
   const Patience patience_;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/executor.h"
+#include "engine/run_state.h"
 #include "kv/base/check.h"
 
 namespace lockstep::sync {
@@ -105,8 +106,14 @@ bool LockCore::try_acquire(LockRequest& request, Operation& operation) {
   return true;
 }
 
+bool LockCore::would_wait() const {
+  MutexLock lock(mutex_);
+  return !holds_.empty() || !queue_.empty();
+}
+
 void LockCore::enqueue(LockRequest& request, Operation& operation) {
   request.belong_to(operation);
+  touch(operation.actor(), name_, Touch::changes);
   MutexLock lock(mutex_);
   if (grantable(request, queue_.size())) {
     grant(request);
@@ -178,6 +185,7 @@ bool LockCore::block_at_large(LockRequest& request, Nanos span) {
 
 bool LockCore::withdraw(LockRequest& request) {
   if (request.operation_ == nullptr) return true;  // it has not asked yet
+  touch(request.operation_->actor(), name_, Touch::changes);
   const bool at_large = regime_of(request.operation_->actor()) == Regime::threads_at_large;
   {
     MutexLock lock(mutex_);
@@ -213,6 +221,10 @@ void LockCore::abandon(LockRequest& request, Actor& actor) noexcept {
 // -- giving back --
 
 void LockCore::release(Actor& actor, LockMode mode) {
+  touch(actor, name_,
+        real_->is_exclusive()      ? Touch::gives_back
+        : mode == LockMode::shared ? Touch::looks
+                                   : Touch::changes);
   const Regime regime = regime_of(actor);
   {
     MutexLock lock(mutex_);

@@ -94,6 +94,10 @@ class LockCore {
   LockCore& operator=(const LockCore&) = delete;
 
   const std::string& name() const noexcept { return name_; }
+  /// True when nobody can share it.
+  bool is_exclusive() const noexcept { return real_->is_exclusive(); }
+  /// True when whoever comes now would be queued.
+  bool would_wait() const;
 
   /// One attempt of `operation`, which owns `request`: true when the lock is held now, false when the request is
   /// queued.

@@ -16,6 +16,7 @@ boost::chrono::nanoseconds boosted(Nanos span) { return boost::chrono::nanosecon
 
 class RealMutex final : public RealLock {
  public:
+  bool is_exclusive() const noexcept override { return true; }
   bool try_lock(LockMode mode) override {
     check_exclusive(mode);
     return mutex_.try_lock();
@@ -44,6 +45,7 @@ class RealMutex final : public RealLock {
 
 class RealSharedMutex final : public RealLock {
  public:
+  bool is_exclusive() const noexcept override { return false; }
   bool try_lock(LockMode mode) override {
     switch (mode) {
       case LockMode::shared:

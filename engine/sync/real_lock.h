@@ -33,6 +33,8 @@ class RealLock {
  public:
   virtual ~RealLock() = default;
 
+  /// True when it can only be held by one at a time.
+  virtual bool is_exclusive() const noexcept = 0;
   /// Never blocks.
   virtual bool try_lock(LockMode mode) = 0;
   /// Blocks the thread for at most `span`.

@@ -54,6 +54,7 @@ AcquireOperation::~AcquireOperation() {
 }
 
 bool AcquireOperation::attempt() {
+  touch(actor(), semaphore_.name(), Touch::changes);
   if (permits_ < 0) {
     error =
         Error{Fault::invalid, {}, fmt::format("{} asks {} for {} permits", actor().name, semaphore_.name(), permits_)};
@@ -76,6 +77,7 @@ bool AcquireOperation::attempt() {
 }
 
 void AcquireOperation::cancel(Fault why) {
+  touch(actor(), semaphore_.name(), Touch::changes);
   GateLock lock(semaphore_.gate_);
   if (stage_ != Stage::queued) return;
   std::erase(semaphore_.queue_, this);
@@ -119,6 +121,7 @@ Description AcquireOperation::describe() const {
 std::string AcquireOperation::answer() const { return stage_ == Stage::granted ? std::string() : "not obtained"; }
 
 bool ReleaseOperation::attempt() {
+  touch(actor(), semaphore_.name(), Touch::changes);
   if (permits_ < 0) {
     error = Error{
         Fault::invalid, {}, fmt::format("{} gives {} back {} permits", actor().name, semaphore_.name(), permits_)};

@@ -29,10 +29,18 @@ Blocker to_blocker(const kv::Store& store, const kv::WaitEdge& edge) {
           .avoidance = edge.avoidance};
 }
 
+Session::Reach reach_of(std::string_view protocol) {
+  if (protocol == "snapshot" || protocol == "ssi") return Session::Reach::snapshot;
+  if (protocol == "2pl-wound-wait") return Session::Reach::wounds;
+  // One transaction at a time; claims of everybody decide every grant.
+  if (protocol == "serial" || protocol == "2pl-banker") return Session::Reach::store;
+  return Session::Reach::keys;
+}
+
 class KvSession final : public Session {
  public:
-  KvSession(kv::Store& store, int actor, std::string name, bool detects)
-      : store_(store), actor_(actor), name_(std::move(name)), detects_(detects) {}
+  KvSession(kv::Store& store, int actor, std::string name, bool detects, Reach reach)
+      : store_(store), actor_(actor), name_(std::move(name)), detects_(detects), reach_(reach) {}
 
   bool attempt(Pending& pending, Waiter& waiter) override {
     const Request& request = pending.request;
@@ -87,6 +95,7 @@ class KvSession final : public Session {
     return found;
   }
 
+  Reach reach() const noexcept override { return reach_; }
   bool in_transaction() const noexcept override { return txn_.active(); }
   bool breaks_deadlocks() const noexcept override { return detects_; }
 
@@ -189,6 +198,7 @@ class KvSession final : public Session {
   const int actor_;
   const std::string name_;
   const bool detects_;
+  const Reach reach_;
   kv::Transaction txn_;
   kv::TxnId first_attempt_ = 0;  ///< a retry keeps the age of its first attempt, so that nobody stays the youngest
   std::string buffer_;           ///< its capacity serves every read
@@ -207,6 +217,7 @@ class KvBackend final : public Backend, kv::Observer {
                                                                 .observer = backend.get()});
     if (!store) return store.error();
     backend->store_ = std::move(*store);
+    backend->reach_ = reach_of(options.protocol);
     backend->detects_ = options.protocol == "2pl-detect" || options.protocol == "snapshot";
     return std::unique_ptr<Backend>(std::move(backend));
   }
@@ -231,7 +242,7 @@ class KvBackend final : public Backend, kv::Observer {
   }
 
   Result<std::unique_ptr<Session>> open_session(int actor, const std::string& name) override {
-    return std::unique_ptr<Session>(std::make_unique<KvSession>(*store_, actor, name, detects_));
+    return std::unique_ptr<Session>(std::make_unique<KvSession>(*store_, actor, name, detects_, reach_));
   }
 
   Result<State> final_state() override {
@@ -268,6 +279,7 @@ class KvBackend final : public Backend, kv::Observer {
 
   StoreObserver* observer_ = nullptr;
   bool detects_ = false;
+  Session::Reach reach_ = Session::Reach::keys;
   std::unique_ptr<kv::Store> store_;
 };
 

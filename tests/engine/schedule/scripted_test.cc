@@ -20,15 +20,15 @@ std::vector<Candidate> candidates(std::vector<bool> enabled) {
 TEST(ScriptedSchedule, FollowsTheOrderAndThenTakesTurns) {
   auto schedule = std::move(*scripted("T2 T2 T1 …", kActors, true));
   std::vector<int> taken;
-  for (int i = 0; i < 6; ++i) taken.push_back(*schedule->next(candidates({true, true, true})));
+  for (int i = 0; i < 6; ++i) taken.push_back(schedule->next(candidates({true, true, true}))->actor);
   EXPECT_EQ(taken, (std::vector<int>{1, 1, 0, 1, 2, 0}));
 }
 
 TEST(ScriptedSchedule, PassesOverWhoeverCannotGoUnlessStrict) {
   auto lenient = std::move(*scripted("T1 T2", kActors, false));
-  EXPECT_EQ(*lenient->next(candidates({false, true, true})), 1);
+  EXPECT_EQ(lenient->next(candidates({false, true, true}))->actor, 1);
   auto strict = std::move(*scripted("T1 T2", kActors, true));
-  const Result<int> refused = strict->next(candidates({false, true, true}));
+  const Result<Choice> refused = strict->next(candidates({false, true, true}));
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.fault(), Fault::invalid);
   EXPECT_EQ(refused.error().message, "schedule, position 1: T1 waits and cannot go; allowed here: T2, T3");
@@ -43,8 +43,22 @@ TEST(ScriptedSchedule, NamesThePositionOfAnUnknownActor) {
 
 TEST(ScriptedSchedule, ReadsCommasAndAnyWhiteSpace) {
   auto schedule = std::move(*scripted(" T3,\tT1\n", kActors, true));
-  EXPECT_EQ(*schedule->next(candidates({true, true, true})), 2);
-  EXPECT_EQ(*schedule->next(candidates({true, true, true})), 0);
+  EXPECT_EQ(schedule->next(candidates({true, true, true}))->actor, 2);
+  EXPECT_EQ(schedule->next(candidates({true, true, true}))->actor, 0);
+}
+
+TEST(ScriptedSchedule, LetsADeadlinePassWhereSomebodyWaitsWithOne) {
+  auto schedule = std::move(*scripted("T1:timeout T2:timeout", kActors, true));
+  std::vector<Candidate> list = candidates({false, true, true});
+  list[0].may_time_out = true;
+  const Result<Choice> next = schedule->next(list);
+  ASSERT_TRUE(next.ok());
+  EXPECT_EQ(*next, (Choice{0, true}));
+  EXPECT_EQ(name_of(*next, "T1"), "T1:timeout");
+  const Result<Choice> refused = schedule->next(list);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message,
+            "schedule, position 2: T2 does not wait with a deadline; allowed here: T1:timeout, T2, T3");
 }
 
 TEST(Suggest, FindsTheNearestNameOrTheLastPartOfAPath) {

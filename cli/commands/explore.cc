@@ -1,0 +1,167 @@
+// explore.cc: `lockstep explore`: searches the interleavings of a scenario.
+#include "engine/explore.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdio>
+
+#include "cli/command_line.h"
+#include "cli/commands/commands.h"
+#include "cli/exit_code.h"
+#include "cli/explore_text.h"
+#include "cli/hints.h"
+#include "cli/json.h"
+#include "cli/names.h"
+#include "cli/program.h"
+#include "cli/run_options.h"
+#include "cli/runs_folder.h"
+
+namespace lockstep::cli {
+namespace {
+
+constexpr std::size_t kSavedMost = 8;
+
+/// "10s" or "100000".
+std::string read_budget(const Arguments& arguments, ExploreRequest& request) {
+  if (!arguments.has("budget")) return {};
+  const std::string text = arguments.value("budget");
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, request.most_runs);
+  if (error == std::errc() && rest == end && request.most_runs > 0) {
+    request.most_time = kNever;
+    return {};
+  }
+  const auto time = duration_named(text);
+  if (!time) return fmt::format("--budget \"{}\": write a time such as 10s, or a number of runs such as 100000", text);
+  request.most_time = *time;
+  request.most_runs = UINT64_MAX;
+  return {};
+}
+
+/// What the scenario promises of these coordinates has been seen, and nothing that it does not promise: a broken
+/// invariant, or somebody who waits for ever.
+bool as_expected(const Scenario& scenario, const Exploration& explored) {
+  using record::Verdict;
+  const Pattern& pattern = *scenario.pattern_named(explored.run.pattern);
+  const std::optional<Verdict> expected = pattern.expected(explored.run.store, explored.run.protocol);
+  for (const Finding& each : explored.findings) {
+    const bool for_ever = each.verdict == Verdict::hung ||
+                          (each.verdict == Verdict::deadlock && each.shortest.ending == record::Ending::stuck);
+    if ((each.verdict == Verdict::anomaly || for_ever) && expected != each.verdict) return false;
+  }
+  return true;
+}
+
+/// Saves the shortest run of every way to end badly. Answers their ids, in the order of the findings; empty: not saved.
+std::vector<std::string> save_all(Program& program, Exploration& explored, int& code) {
+  std::vector<std::string> ids;
+  const std::string folder = runs_folder(program.arguments);
+  for (Finding& each : explored.findings) {
+    ids.emplace_back();
+    const bool good = each.verdict == record::Verdict::clean || each.verdict == record::Verdict::avoided;
+    if (good || program.arguments.has("no-record") || ids.size() > kSavedMost) continue;
+    RunRequest request = explored.run;
+    request.schedule = each.shortest.schedule;
+    each.shortest.command = command_of(each.shortest, request);
+    const auto saved = record::save(each.shortest, folder);
+    if (saved) {
+      ids.back() = each.shortest.id;
+    } else {
+      complain(saved.error().message);
+      if (code == kAsExpected) code = kInternal;
+      break;
+    }
+  }
+  ids.resize(explored.findings.size());
+  return ids;
+}
+
+int explore_scenario(Program& program) {
+  std::string error;
+  const Scenario* scenario = scenario_named(program.arguments.value("NAME"), error);
+  if (scenario == nullptr) return usage_error(error);
+  ExploreRequest request;
+  if (error = read_run_options(program.arguments, request.run); !error.empty()) return usage_error(error);
+  if (error = read_budget(program.arguments, request); !error.empty()) return usage_error(error);
+  request.strategy = *strategy_named(program.arguments.value("strategy", "exhaustive"));
+  const bool shows_progress = !program.quiet && !program.json && ::isatty(STDERR_FILENO) != 0;
+  if (shows_progress) {
+    request.progress = [](std::uint64_t runs) {
+      std::fprintf(stderr, "\r%llu runs", static_cast<unsigned long long>(runs));
+    };
+  }
+  Result<Exploration> result = explore(*scenario, request, &program.stop);
+  if (shows_progress) std::fputs("\r\033[K", stderr);
+  if (!result) return fail_with(result.error());
+  Exploration& explored = *result;
+
+  const bool expected = as_expected(*scenario, explored);
+  const bool sampled = request.strategy != Strategy::exhaustive && request.strategy != Strategy::unreduced;
+  int code = explored.interrupted             ? int{kInterrupted}
+             : !expected                      ? int{kNotAsExpected}
+             : !explored.complete && !sampled ? int{kTimeBudgetHit}
+                                              : int{kAsExpected};
+  const std::vector<std::string> ids = save_all(program, explored, code);
+  if (program.json) {
+    program.out.write(explore_json(scenario->name, explored, ids, expected));
+  } else if (program.quiet) {
+    program.out.write(explore_line(explored));
+  } else {
+    const auto worst = std::find_if(ids.begin(), ids.end(), [](const std::string& id) { return !id.empty(); });
+    program.out.write(explore_text(
+        explored, program.look,
+        worst == ids.end() ? std::vector<Hint>{} : hints_for(short_id(*worst, runs_folder(program.arguments)))));
+  }
+  return code;
+}
+
+}  // namespace
+
+CommandSpec explore_command() {
+  std::vector<OptionSpec> options = run_options();
+  std::erase_if(options, [](const OptionSpec& option) {
+    return option.name == "dsn" || option.name == "workers" || option.name == "deadlock-timeout" ||
+           option.name == "connect-timeout";
+  });
+  options.insert(options.begin() + 1,
+                 {"protocol", "NAME", "how the store isolates (lockstep list --protocols); default: the store's first",
+                  Names::protocol});
+  options.insert(
+      options.begin() + 2,
+      {"pattern", "NAME", "how the application asks for what it needs; default: the scenario's first", Names::pattern});
+  options.push_back(
+      {"strategy",
+       "NAME",
+       "exhaustive (one run for each class of interleavings), unreduced (every interleaving), or by chance: "
+       "walk, pct, pos; default: exhaustive",
+       Names::choices,
+       {"exhaustive", "unreduced", "walk", "pct", "pos"}});
+  options.push_back({"budget", "TIME|RUNS", "when to stop, such as 10s or 100000 runs; default: 60s"});
+  options.push_back(out_option());
+  options.push_back({"no-record", "", "do not save the shortest bad runs"});
+  options.push_back({"json", "", "the result as JSON, in place of the table"});
+  return {
+      .name = "explore",
+      .summary = "searches the interleavings: which of them deadlock or break the invariant, and the shortest one",
+      .description =
+          "Runs the scenario again and again under virtual time, each time in another order of steps, on the "
+          "in-process "
+          "locks and the real kv. Orders that differ only in steps which touch nothing in common are one class, and "
+          "one "
+          "run stands for all of them; the numbers of interleavings are exact. A wait with a deadline may also time "
+          "out. "
+          "A body that gives up is run again once (--retries).\n\n"
+          "The shortest run of each way to end badly is saved. Exit code 5: the budget was spent before everything had "
+          "been seen; 1: an invariant broken, or somebody waiting for ever, where the scenario does not promise that.",
+      .arguments = {{"NAME", "the scenario (lockstep list)", true, Names::scenario}},
+      .options = std::move(options),
+      .examples = {{"explore threads/dining-philosophers", "How many orders starve them all?"},
+                   {"explore threads/dining-philosophers --pattern ordered", "The fix, proved: complete, no deadlock."},
+                   {"explore deadlock/two-lock --protocol occ", "The same transfers under another protocol of kv."},
+                   {"explore money/hot-counter --strategy pct --budget 5s", "Too large to exhaust: by chance."}},
+      .run = explore_scenario};
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,162 @@
+// explore_text.cc: the ways to end, what the numbers are worth, and the shortest bad schedule.
+#include "cli/explore_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/text.h"
+#include "engine/schedule/search.h"
+
+namespace lockstep::cli {
+namespace {
+
+constexpr std::size_t kTextAt = 11;
+
+/// Exact while a double can be: 2^53.
+std::string counted(double number) {
+  if (number < 0) return "?";
+  return number < 9e15 ? fmt::format("{:.0f}", number) : fmt::format("{:.3g}", number);
+}
+
+bool is_sampled(const Exploration& explored) {
+  return explored.strategy != Strategy::exhaustive && explored.strategy != Strategy::unreduced;
+}
+
+std::string unit_of(const Exploration& explored) {
+  return explored.strategy == Strategy::exhaustive  ? "classes"
+         : explored.strategy == Strategy::unreduced ? "runs"
+                                                    : "samples";
+}
+
+bool is_good(record::Verdict verdict) {
+  return verdict == record::Verdict::clean || verdict == record::Verdict::avoided;
+}
+
+std::string share_of(const Finding& finding, const Exploration& explored) {
+  const double part = is_sampled(explored) ? static_cast<double>(finding.runs) : finding.interleavings;
+  const double whole = is_sampled(explored) ? static_cast<double>(explored.runs) : explored.interleavings;
+  if (part < 0 || whole <= 0) return "?";
+  const double percent = 100 * part / whole;
+  if (percent > 0 && percent < 0.1) return "<0.1 %";
+  return fmt::format("{:.{}f} %", percent, percent < 10 || (percent > 99.9 && percent < 100) ? 1 : 0);
+}
+
+void add_table(std::vector<Line>& lines, const Exploration& explored, const Look& look) {
+  const bool sampled = is_sampled(explored);
+  std::vector<std::string> heads{"share"};
+  if (!sampled) heads.emplace_back("interleavings");
+  heads.push_back(unit_of(explored));
+  std::vector<std::vector<std::string>> rows;
+  for (const Finding& each : explored.findings) {
+    std::vector<std::string> row{share_of(each, explored)};
+    if (!sampled) row.push_back(counted(each.interleavings));
+    row.push_back(std::to_string(each.runs));
+    rows.push_back(std::move(row));
+  }
+  std::vector<std::size_t> widths;
+  for (std::size_t c = 0; c < heads.size(); ++c) {
+    widths.push_back(heads[c].size());
+    for (const auto& row : rows) widths[c] = std::max(widths[c], row[c].size());
+  }
+  const auto add = [&](const std::vector<std::string>& cells, Style style) {
+    Line line;
+    for (std::size_t c = 0; c < cells.size(); ++c) {
+      line.add(style, fmt::format(" {:>{}} ", cells[c], widths[c]));
+    }
+    return line;
+  };
+  lines.push_back(add(heads, Style::dim).add(Style::dim, " ends as"));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Finding& finding = explored.findings[i];
+    const bool good = is_good(finding.verdict);
+    Line line = add(rows[i], Style::plain);
+    line.add(good ? Style::good : Style::bold,
+             fmt::format(" {} {}", good ? look.glyphs().good : look.glyphs().fault, record::name_of(finding.verdict)));
+    const std::size_t left = look.width > line.columns() + 12 ? look.width - line.columns() - 2 : 10;
+    if (!finding.what.empty()) line.add("  " + look.cut(look.clean(finding.what), left));
+    lines.push_back(std::move(line));
+  }
+}
+
+std::string steps(std::size_t count) { return fmt::format("{} step{}", count, count == 1 ? "" : "s"); }
+
+}  // namespace
+
+std::string explore_line(const Exploration& explored) {
+  std::uint64_t bad = 0;
+  for (const Finding& each : explored.findings) bad += is_good(each.verdict) ? 0 : each.runs;
+  return fmt::format("{} of {} {} end badly, {} in a deadlock; {}\n", bad, explored.runs, unit_of(explored),
+                     explored.runs_ending(record::Verdict::deadlock),
+                     explored.complete      ? "complete"
+                     : is_sampled(explored) ? "sampled"
+                                            : "not complete");
+}
+
+std::string explore_text(const Exploration& explored, const Look& look, const std::vector<Hint>& hints) {
+  std::vector<Line> lines;
+  const Glyphs& g = look.glyphs();
+  Line head;
+  head.add(Style::heading, look.clean(explored.findings.empty() ? "" : explored.findings.front().shortest.scenario))
+      .add("   ");
+  std::vector<std::string> facts;
+  if (explored.run.store != "none") facts = {"store " + explored.run.store, explored.run.protocol};
+  facts.push_back(explored.run.pattern);
+  facts.emplace_back(name_of(explored.strategy));
+  facts.push_back(fmt::format("retries {}", explored.run.retries.value_or(0)));
+  if (is_sampled(explored)) facts.push_back(fmt::format("seed {}", explored.run.seed));
+  for (std::size_t i = 0; i < facts.size(); ++i) {
+    if (head.columns() + columns(facts[i]) + 3 > look.width) {
+      lines.push_back(std::move(head));
+      head = Line().to(3);
+    } else if (i > 0) {
+      head.add(Style::dim, fmt::format(" {} ", g.separator));
+    }
+    head.add(look.clean(facts[i]));
+  }
+  lines.push_back(std::move(head));
+  lines.emplace_back();
+  add_table(lines, explored, look);
+  lines.emplace_back();
+
+  const std::string speed = fmt::format(
+      "{} s, {:.0f} runs a second",
+      explored.seconds < 10 ? fmt::format("{:.2f}", explored.seconds) : fmt::format("{:.0f}", explored.seconds),
+      explored.runs_per_second());
+  std::string worth;
+  if (explored.complete) {
+    worth = explored.strategy == Strategy::exhaustive
+                ? fmt::format("all {} interleavings, in {} classes of the same order; {} runs cut short; {}",
+                              counted(explored.interleavings), explored.runs, explored.pruned, speed)
+                : fmt::format("all {} interleavings, one by one; {}", explored.runs, speed);
+  } else if (is_sampled(explored)) {
+    worth = fmt::format("{} runs by chance: what was not seen may exist all the same; {}", explored.runs, speed);
+  } else {
+    worth = fmt::format("{} after {} {}: what was not seen may exist all the same; {}",
+                        explored.interrupted ? "interrupted" : "the budget is spent", explored.runs, unit_of(explored),
+                        speed);
+  }
+  add_paragraph(lines, look, explored.complete ? Style::good : Style::bold,
+                explored.complete      ? "complete"
+                : is_sampled(explored) ? "sampled"
+                                       : "partial",
+                worth);
+  for (const Finding& each : explored.findings) {
+    if (is_good(each.verdict)) continue;
+    add_paragraph(lines, look, Style::bold, "shortest",
+                  fmt::format("{} in {}: {}", record::name_of(each.verdict),
+                              steps(static_cast<std::size_t>(
+                                  1 + std::count(each.shortest.schedule.begin(), each.shortest.schedule.end(), ' '))),
+                              each.shortest.schedule));
+    break;
+  }
+  for (const Hint& hint : hints) {
+    Line line;
+    line.add(" ").add(Style::dim, hint.label).to(kTextAt);
+    line.add(Style::bold, look.clean(hint.command));
+    lines.push_back(std::move(line));
+  }
+  return str(lines, look);
+}
+
+}  // namespace lockstep::cli

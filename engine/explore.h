@@ -1,0 +1,59 @@
+// explore.h: searches the interleavings of a scenario, on the in-process locks and the real kv, under virtual time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/record/run.h"
+#include "engine/run.h"
+#include "engine/scenario.h"
+#include "engine/schedule/search.h"
+
+namespace lockstep {
+
+struct ExploreRequest {
+  RunRequest run = {};  ///< `schedule` and `executor` do not count; `limit` is that of one run
+  Strategy strategy = Strategy::exhaustive;
+  std::uint64_t most_runs = 10'000'000;        ///< budget
+  Nanos most_time = std::chrono::seconds(60);  ///< budget, of real time
+  /// Called now and then with the number of runs so far; may be empty.
+  std::function<void(std::uint64_t)> progress = {};
+};
+
+/// One way in which runs end.
+struct Finding {
+  record::Verdict verdict = record::Verdict::clean;
+  std::string what;          ///< "T1 → T2 → T1", "broken: money is conserved"; empty when the verdict says it all
+  std::uint64_t runs = 0;    ///< classes of interleavings, or samples, that end so
+  double interleavings = 0;  ///< that end so; below 0 when they are too many to be counted
+  record::Run shortest;      ///< recorded: the fewest steps, then the fewest changes of actor
+};
+
+struct Exploration {
+  RunRequest run;  ///< the coordinates
+  Strategy strategy = Strategy::exhaustive;
+  bool complete = false;     ///< every interleaving is accounted for
+  bool interrupted = false;  ///< by ^C
+  std::uint64_t runs = 0;    ///< run to their ends: one for each class when exhaustive
+  std::uint64_t pruned = 0;  ///< given up, since they would have repeated what was known
+  double interleavings = 0;  ///< that the runs stand for; below 0 when they are too many to be counted
+  double seconds = 0;
+  std::vector<Finding> findings;  ///< the worst first, then the most frequent
+
+  double runs_per_second() const { return seconds > 0 ? static_cast<double>(runs + pruned) / seconds : 0; }
+  std::uint64_t runs_ending(record::Verdict verdict) const;
+};
+
+/// The strategies' names: "exhaustive", "unreduced", "walk", "pct", "pos".
+std::string_view name_of(Strategy strategy) noexcept;
+std::optional<Strategy> strategy_named(std::string_view name) noexcept;
+
+/// Searches until everything has been seen, the budget is spent, or `stop`. Fault::invalid: the scenario cannot run
+/// there; the store cannot be explored (only kv, and none, can: a server cannot be put back); the scenario did not do
+/// the same under the same choices (with the first difference).
+Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& request, const StopSource* stop = nullptr);
+
+}  // namespace lockstep

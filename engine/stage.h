@@ -1,0 +1,61 @@
+// stage.h: a scenario at fixed coordinates with its store open, performed once or again and again.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/backend.h"
+#include "engine/conductor.h"
+#include "engine/run.h"
+#include "engine/run_state.h"
+#include "engine/scenario.h"
+
+namespace lockstep {
+
+/// Not thread-safe.
+class Stage {
+ public:
+  /// `request` comes from resolve(); its `schedule` counts only as to whether it is "free". `scenario` and `stop`
+  /// outlive the stage. Faults: as run().
+  static Result<std::unique_ptr<Stage>> open(const Scenario& scenario, const RunRequest& request,
+                                             const StopSource* stop);
+  ~Stage();
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
+
+  /// Runs the actors to their ends, or as far as they get: every time with a store, a world and actors as new.
+  /// `schedule` decides who goes next; nullptr under the free schedule. Fault::invalid when it cannot be followed.
+  Result<void> perform(Schedule* schedule);
+
+  /// After perform(): what happened, judged. Fills in what record::Run has beside its coordinates.
+  void judge(record::Run& run);
+
+  /// Who was let go in the latest performance, in order; empty under the free schedule.
+  const std::vector<Choice>& taken() const;
+  RunState& state() noexcept { return state_; }
+  Backend* backend() const noexcept { return backend_.get(); }
+  const Pattern& pattern() const noexcept { return pattern_; }
+
+ private:
+  Stage(const Scenario& scenario, const RunRequest& request, const StopSource* stop);
+  Result<void> open_store();
+  Result<void> cast();
+  void strike() noexcept;
+
+  const Scenario& scenario_;
+  const RunRequest request_;
+  const Pattern& pattern_;
+  const bool free_;
+  RunState state_;
+  std::unique_ptr<Backend> backend_;  // nullptr: in-process locks alone
+  bool as_new_ = true;                // the store holds what the scenario begins with
+  double wall_ms_ = 0;
+
+  // Of the latest performance; taken down in this order reversed, sessions before all.
+  std::shared_ptr<void> world_;
+  std::unique_ptr<Conductor> conductor_;
+  std::vector<std::unique_ptr<Context>> contexts_;
+  std::unique_ptr<Executor> executor_;
+};
+
+}  // namespace lockstep
