@@ -31,6 +31,11 @@ Actor* Conductor::pop_woken() {
   return actor;
 }
 
+bool Conductor::anybody_waits() const {
+  return std::any_of(run_.actors.begin(), run_.actors.end(),
+                     [](const auto& actor) { return actor->place == Actor::Place::waiting; });
+}
+
 bool Conductor::anybody_external() {
   bool external = false;
   for (const auto& actor : run_.actors) {
@@ -135,6 +140,7 @@ bool Conductor::close(Executor& executor) {
 void Conductor::settle(Executor& executor) {
   do {
     while (Actor* const actor = pop_woken()) executor.go(*actor);
+    if (!anybody_waits()) return;
     if (!anybody_external()) look_for_cycles(run_.wait_graph());
   } while (settle_external());
 }

@@ -40,6 +40,7 @@ class Conductor {
   Actor* pop_woken();
   void stop_and_drain(Executor& executor, Fault why);
   void look_for_cycles(const WaitGraph& graph);
+  bool anybody_waits() const;
   bool anybody_external();
   bool over_limit();
   /// What the schedule may choose from. Answers whether there is anything.

@@ -26,7 +26,7 @@ Task<> give_back(Context& context) { co_await context.db.abort(); }
 
 /// How long to wait before attempt + 1: anything up to a limit that doubles ("full jitter"; M. Brooker, "Exponential
 /// backoff and jitter", 2015), so that two actors which give up for each other do not meet again for ever.
-Nanos back_off(int attempt, std::mt19937_64& random) {
+Nanos back_off(int attempt, Random& random) {
   constexpr std::int64_t kFirst = 100'000;
   constexpr std::int64_t kMost = 10'000'000;
   const std::int64_t limit = std::min(kMost, kFirst << std::min(attempt, 16));
@@ -128,10 +128,9 @@ Result<void> Stage::cast() {
     state_.actors.push_back(std::move(actor));
   }
   for (const auto& actor : state_.actors) {
-    std::seed_seq seed{request_.seed, static_cast<std::uint64_t>(actor->index)};
     contexts_.push_back(std::make_unique<Context>(Context{.db = Database(actor->session),
                                                           .name = actor->name,
-                                                          .random = std::mt19937_64(seed),
+                                                          .random = Random(request_.seed, static_cast<std::uint64_t>(actor->index)),
                                                           .world_type = scenario_.world_type(),
                                                           .world_object = world_.get()}));
     const ActorSpec& spec = pattern_.actors[static_cast<std::size_t>(actor->index)];
