@@ -35,6 +35,7 @@ Scenario avoidance_no_wait() {
       .schedule("T1 T1 T2 T2 T1 T2")
       .expect("kv", "2pl-detect: deadlock, 2pl-no-wait: abort")
       .why("T1 finds B locked and gives up A: nobody holds while waiting, one of the four conditions of a deadlock.")
+      .fix("one order for both rows: then a wait cannot become a circle", "ordered")
 
       .pattern("ordered", "one order: a short wait would have been enough")
       .actor("T1", add_to_both, "A", "B")

@@ -36,6 +36,14 @@ Scenario avoidance_wait_die() {
       .schedule("old old young young old young")
       .expect("kv", "2pl-detect: deadlock, 2pl-wait-die: abort")
       .why("The old one waits for B. The young one asks for A, which the older has: it dies, and B is free.")
+      .fix("one order for both rows: then a wait cannot become a circle", "ordered")
+
+      .pattern("ordered", "one order: the second waits with empty hands")
+      .actor("old", add_to_both, "A", "B")
+      .actor("young", add_to_both, "A", "B")
+      .schedule("old old young young old old")
+      .expect("kv", "2pl-detect: clean, 2pl-wait-die: abort")
+      .why("There can be no circle any more, and the younger dies all the same when it meets the older.")
 
       .pattern("old-asks", "the younger has the row")
       .actor("old", add_to_one, "A")

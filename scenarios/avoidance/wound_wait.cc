@@ -36,6 +36,14 @@ Scenario avoidance_wound_wait() {
       .schedule("old old young young old young")
       .expect("kv", "2pl-detect: deadlock, 2pl-wound-wait: abort")
       .why("The old one needs B and wounds its holder, which gives up at its next step: B is free.")
+      .fix("one order for both rows: then a wait cannot become a circle", "ordered")
+
+      .pattern("ordered", "one order: the second waits with empty hands")
+      .actor("old", add_to_both, "A", "B")
+      .actor("young", add_to_both, "A", "B")
+      .schedule("old old young young old old")
+      .expect("kv", "2pl-detect: clean, 2pl-wound-wait: clean")
+      .why("There can be no circle any more: the younger waits for the older with empty hands.")
 
       .pattern("old-asks", "the younger has the row, and is not done")
       .actor("old", add_to_one, "B")
