@@ -185,7 +185,7 @@ void add_paragraph(std::vector<Line>& lines, const Look& look, Style style, cons
   const auto texts = wrapped(look.clean(text), prose_width(look));
   for (std::size_t i = 0; i < texts.size(); ++i) {
     Line line;
-    if (i == 0) line.add(" ").add(style, label);
+    if (i == 0) line.add(" ").add(style, label).add(columns(label) + 1 < kTextAt ? "" : " ");
     lines.push_back(std::move(line.to(kTextAt).add(texts[i])));
   }
 }

@@ -80,6 +80,31 @@ TEST(Program, GivesJson) {
   EXPECT_EQ(nlohmann::json::parse(lockstep({"show", "deadlock/two-lock", "--json"}).out)["name"], "deadlock/two-lock");
 }
 
+TEST(Program, ExploresAndSavesTheShortestBadRun) {
+  const ScratchFolder folder;
+  const Ended text = lockstep({"explore", "threads/dining-philosophers", "--out", folder.path()});
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("✗ deadlock  P0 → P1 → P2 → P3 → P4 → P0"));
+  EXPECT_THAT(text.out, HasSubstr(" complete  all 13712800 interleavings"));
+  EXPECT_THAT(text.out, HasSubstr(" shortest  deadlock in 10 steps: "));
+  const auto saved = record::list(folder.path());
+  ASSERT_TRUE(saved.ok());
+  ASSERT_EQ(saved->size(), 1u);
+
+  const Ended json =
+      lockstep({"explore", "threads/dining-philosophers", "--pattern", "ordered", "--no-record", "--json"});
+  EXPECT_EQ(json.code, 0) << json.err;
+  const auto parsed = nlohmann::json::parse(json.out);
+  EXPECT_EQ(parsed["schema"], 1);
+  EXPECT_EQ(parsed["complete"], true);
+  EXPECT_EQ(parsed["deadlocks"], 0);
+  EXPECT_TRUE(parsed["shortest"].is_null());
+
+  EXPECT_EQ(lockstep({"explore", "deadlock/two-lock", "--budget", "2", "--no-record"}).code, 5);
+  EXPECT_EQ(lockstep({"explore", "deadlock/two-lock", "--budget", "soon", "--no-record"}).code, 2);
+  EXPECT_EQ(lockstep({"explore", "deadlock/two-lock", "--store", "postgres", "--no-record"}).code, 2);
+}
+
 TEST(Program, ExitsWithTheCodeOfTheContract) {
   const struct {
     std::vector<std::string> arguments;
