@@ -31,8 +31,8 @@ const char* const kLocks =
 
 std::string text(const std::optional<std::string>& column) { return column.value_or(""); }
 
-/// The keys as they were given to pg_advisory_lock: one of 64 bits or two of 32, of which the first may be the table `kv`
-/// of this run (scenarios use it, since advisory locks are the database's, not the schema's).
+/// The keys as they were given to pg_advisory_lock: one of 64 bits or two of 32, of which the first may be the table
+/// `kv` of this run (scenarios use it, since advisory locks are the database's, not the schema's).
 std::string advisory_key(const std::vector<std::optional<std::string>>& row) {
   const auto high = std::strtoull(text(row[6]).c_str(), nullptr, 10);
   const auto low = std::strtoull(text(row[7]).c_str(), nullptr, 10);
