@@ -29,26 +29,28 @@ Error claim_exceeded(const LockOwner& owner, KeyView key, LockSpec wanted) {
 
 }  // namespace
 
-Attempt<void> Banker::lock(LockOwner& owner, KeyView key, LockSpec wanted, Waiter& waiter) {
+Locked Banker::lock(LockOwner& owner, const LockTarget& target, LockSpec wanted, Waiter& waiter) {
+  const KeyView key = target.key;
   LockRequest* mine = find_request(owner, key);
-  if (mine && mine->held.covers(wanted)) return Result<void>();
-  if (!has_claimed(owner, key)) return Result<void>(claim_exceeded(owner, key, wanted));
+  if (mine && mine->held.covers(wanted)) return Locked::granted;
+  if (!has_claimed(owner, key)) {
+    owner.verdict = claim_exceeded(owner, key, wanted);
+    return Locked::refused;
+  }
 
   MutexLock lock(all_.mutex);
   if (mine) {  // there is only one unit, and it has it
     mine->held = mine->wanted = mine->held.joined(wanted);
-    return Result<void>();
+    return Locked::granted;
   }
   Resource& resource = resource_of(key);
   owner.by_key.add(hash_of(key), owner.requests.size());
-  mine = &owner.requests.take();
-  *mine = LockRequest{};
-  mine->owner = &owner;
+  mine = &owner.requests.take({nullptr, resource.head.key});
   mine->head = &resource.head;
   mine->wanted = wanted;
   if (!resource.holder && stuck_if_granted(owner, key).empty()) {
     grant(resource, *mine);
-    return Result<void>();
+    return Locked::granted;
   }
   mine->waiter = &waiter;
   ++resource.waiting;
@@ -60,7 +62,7 @@ Attempt<void> Banker::lock(LockOwner& owner, KeyView key, LockSpec wanted, Waite
   ++owner.wait_number;
   owner.queued_in = &all_;
   owner.waits_in.store(&all_, std::memory_order_release);
-  return std::nullopt;
+  return Locked::pending;
 }
 
 // Habermann's check: whoever can get all that it has claimed will finish and give back what it holds; repeat until
@@ -99,7 +101,7 @@ LockRequest* Banker::find_request(LockOwner& owner, KeyView key) const {
   return position == KeySet::npos ? nullptr : &owner.requests[position];
 }
 
-LockRequest* Banker::find(LockOwner& owner, KeyView key) { return find_request(owner, key); }
+LockRequest* Banker::find(LockOwner& owner, const LockTarget& target) { return find_request(owner, target.key); }
 
 void Banker::weaken(LockRequest& request, LockSpec kept) noexcept {
   LOCKSTEP_CHECK(request.held.covers(kept), "a lock cannot be weakened to more than is held");
@@ -137,9 +139,9 @@ bool Banker::cancel(LockOwner& owner, Fault why) noexcept {
 Banker::Resource& Banker::resource_of(KeyView key) {
   const auto found = resources_.find(key);
   if (found != resources_.end()) return found->second;
-  Resource& resource = resources_.try_emplace(std::string(key)).first->second;
-  resource.head.key.assign(key);
-  return resource;
+  const auto added = resources_.try_emplace(std::string(key)).first;
+  added->second.head.key = added->first;
+  return added->second;
 }
 
 Banker::Resource& Banker::resource_of(const LockRequest& request) { return resources_.find(request.head->key)->second; }
@@ -206,7 +208,7 @@ std::vector<WaitEdge> Banker::edges_of(const LockRequest& request) const {
   for (const LockOwner* holder : blockers_of(request))
     edges.push_back(WaitEdge{.waiter = request.owner->id,
                              .holder = holder->id,
-                             .key = request.head->key,
+                             .key = std::string(request.head->key),
                              .wanted = LockMode::exclusive,
                              .held = LockMode::exclusive,
                              .range = request.head->key.empty(),
@@ -219,7 +221,7 @@ std::vector<LockInfo> Banker::locks() const {
   std::vector<LockInfo> infos;
   const auto add = [&infos](const LockRequest& request, bool granted) {
     const bool end = request.head->key.empty();
-    infos.push_back(LockInfo{.key = request.head->key,
+    infos.push_back(LockInfo{.key = std::string(request.head->key),
                              .range = end,
                              .gap_only = end,
                              .txn = request.owner->id,

@@ -31,8 +31,8 @@ class Banker final : public LockManager {
   explicit Banker(Config config) : config_(config) {}
 
   /// Fault::claim_exceeded for a key outside the claims.
-  Attempt<void> lock(LockOwner& owner, KeyView key, LockSpec wanted, Waiter& waiter) override;
-  LockRequest* find(LockOwner& owner, KeyView key) override;
+  Locked lock(LockOwner& owner, const LockTarget& target, LockSpec wanted, Waiter& waiter) override;
+  LockRequest* find(LockOwner& owner, const LockTarget& target) override;
   void weaken(LockRequest& request, LockSpec kept) noexcept override;
   void release_all(LockOwner& owner) noexcept override;
   bool cancel(LockOwner& owner, Fault why) noexcept override;

@@ -122,6 +122,14 @@ class Index {
     return *entry;
   }
 
+  /// The same, but scans do not meet it before list().
+  Record& find_or_hide(KeyView key, std::size_t hash) {
+    if (Record* const record = find(key, hash)) return *record;
+    return *hash_.find_or_add(key, hash, [&] { return make(key); });
+  }
+  bool is_listed(Record& record) const noexcept {
+    return entry_of(record).listing.load(std::memory_order_acquire) == Listing::listed;
+  }
   /// For a record that find() gave: scans meet it when this returns.
   void list(Record& record) { list(entry_of(record)); }
 
@@ -132,6 +140,7 @@ class Index {
     if (entry.listing.load(std::memory_order_acquire) != Listing::hidden) {
       while (entry.listing.load(std::memory_order_acquire) != Listing::listed) std::this_thread::yield();
       order_.remove(&entry);
+      entry.listing.store(Listing::hidden, std::memory_order_release);
     }
     hash_.remove(&entry, hash_of(entry.key()));
     epochs_.retire(

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "kv/locks.h"
+#include "kv/recycled.h"
 
 namespace lockstep::kv {
 
@@ -11,15 +12,16 @@ namespace lockstep::kv {
 class LockJournal {
  public:
   /// Locks as LockManager::lock does, and remembers what the transaction had before.
-  Attempt<void> lock(LockManager& locks, LockOwner& owner, KeyView key, LockSpec wanted, Waiter& waiter) {
-    const LockRequest* const mine = locks.find(owner, key);
+  Locked lock(LockManager& locks, LockOwner& owner, const LockTarget& target, LockSpec wanted, Waiter& waiter) {
+    const LockRequest* const mine = locks.find(owner, target);
     const LockSpec before = mine ? mine->held : LockSpec{};
-    if (before.covers(wanted)) return Result<void>();
+    if (before.covers(wanted)) return Locked::granted;
     // Before the attempt: when it waits, the grant comes without us. Remembered twice does no harm.
     Change& change = changes_.take();
-    change.key.assign(key);
+    change.cell = target.cell;
+    change.key.assign(target.key);
     change.before = before;
-    return locks.lock(owner, key, wanted, waiter);
+    return locks.lock(owner, target, wanted, waiter);
   }
 
   std::size_t mark() const noexcept { return changes_.size(); }
@@ -31,7 +33,7 @@ class LockJournal {
     // The latest change first, so that the oldest one has the last word.
     while (changes_.size() > mark) {
       const Change& change = changes_.back();
-      if (LockRequest* const request = locks.find(owner, change.key)) {
+      if (LockRequest* const request = locks.find(owner, {change.cell, change.key})) {
         const LockSpec kept = keep(*request, change.before);
         if (request->held.covers(kept)) locks.weaken(*request, kept);
       }
@@ -41,6 +43,7 @@ class LockJournal {
 
  private:
   struct Change {
+    LockCell* cell = nullptr;  // of a record that was found by this transaction, which is pinned
     std::string key;
     LockSpec before;
   };

@@ -48,144 +48,242 @@ LockTable::LockTable(Config config) : config_(std::move(config)) {
 }
 
 LockTable::~LockTable() {
+  {
+    MutexLock lock(owners_mutex_);
+    for (LockOwner* owner : owners_) owner->manager = nullptr;
+  }
   for (LockShard& shard : shards_) {
     MutexLock lock(shard.mutex);
-    LOCKSTEP_CHECK(shard.linked == 0, "{} keys are still locked when the table ends", shard.linked);
+    LOCKSTEP_CHECK(shard.first == nullptr, "{} is still locked when the table ends", shard.first->key);
   }
 }
 
-Attempt<void> LockTable::lock(LockOwner& owner, KeyView key, LockSpec wanted, Waiter& waiter) {
-  if (const Error* const why = owner.wound.why()) return Result<void>(*why);
-  const std::size_t hash = hash_of(key);
-  const std::size_t position = owner.by_key.find(
-      hash, [&](std::size_t i) { return owner.requests[i].head && owner.requests[i].head->key == key; });
-  LockRequest* mine = position == KeySet::npos ? nullptr : &owner.requests[position];
-  if (mine && mine->held.covers(wanted)) return Result<void>();
+void LockTable::attach(LockOwner& owner) {
+  MutexLock lock(owners_mutex_);
+  owners_.push_back(&owner);
+  owner.manager = this;
+}
 
-  LockShard& shard = shard_of(hash);
+void LockTable::forget(LockOwner& owner) noexcept {
+  MutexLock lock(owners_mutex_);
+  std::erase(owners_, &owner);
+}
+
+Locked LockTable::lock(LockOwner& owner, const LockTarget& target, LockSpec wanted, Waiter& waiter) {
+  if (const Error* const why = owner.wound.why()) {
+    owner.verdict = *why;
+    return Locked::refused;
+  }
+  if (!owner.manager) attach(owner);
+  LockCell& cell = *target.cell;
+  std::uintptr_t word = cell.word.load(std::memory_order_acquire);
+  if (LockCell::is_free(word)) {
+    LockRequest& mine = owner.requests.take(target);
+    mine.held = mine.wanted = wanted;
+    const std::uintptr_t taken = reinterpret_cast<std::uintptr_t>(&mine) | word;
+    // Acquire: what earlier holders did to the row. Release: the request, for whoever inflates the cell.
+    if (cell.word.compare_exchange_strong(word, taken, std::memory_order_acq_rel, std::memory_order_acquire))
+      return Locked::granted;
+    owner.requests.drop_last();
+  }
+  if (word & LockCell::kGone) return Locked::gone;
+  const LockRequest* const mine = find_without_mutex(owner, cell, word);
+  if (mine && mine->held.covers(wanted)) return Locked::granted;
+  return lock_slowly(owner, target, wanted, waiter);
+}
+
+Locked LockTable::lock_slowly(LockOwner& owner, const LockTarget& target, LockSpec wanted, Waiter& waiter) {
+  LockShard& shard = shard_of(*target.cell);
+  LockRequest* mine = nullptr;
+  LockCell* gone = nullptr;
   bool overtook = false;
+  bool refused = false;
   {
     MutexLock lock(shard.mutex);
-    LockHead& head = mine ? *mine->head : find_or_link(shard, key, hash);
+    LockRequest* const only = LockCell::only_holder(target.cell->word.load(std::memory_order_acquire));
+    if (only && only->owner == &owner) {  // and nobody becomes another one while we have the mutex
+      only->held = only->wanted = only->held.joined(wanted);
+      return Locked::granted;
+    }
+    LockHead* const found = inflate(shard, *target.cell, target.key);
+    if (!found) return Locked::gone;
+    LockHead& head = *found;
+    mine = holder_of(head, owner);
+    if (mine && mine->held.covers(wanted)) return Locked::granted;
     if (mine) wanted = wanted.joined(mine->held);
     const bool free = is_free(head, wanted, mine) && (mine || !head.waiting.conflicts_with(wanted));
-    const bool refused = !free && config_.policy && !config_.policy->may_wait();
+    refused = !free && config_.policy && !config_.policy->may_wait();
     if (refused) {
       LockRequest probe;
       probe.owner = &owner;
       probe.head = &head;
       probe.wanted = wanted;
-      Error error{Fault::no_wait_conflict,
-                  {},
-                  fmt::format("{} gave up {}: held by {}, and this protocol never waits; a retry is safe", owner.label,
-                              describe(key, wanted), holders_of(probe))};
-      unlink_if_idle(shard, head);
-      return Result<void>(std::move(error));
-    }
-    if (!mine) {
-      owner.by_key.add(hash, owner.requests.size());
-      mine = &owner.requests.take();
-      *mine = LockRequest{};
-      mine->owner = &owner;
-      mine->head = &head;
-    }
-    if (free) {
-      overtook = mine->is_conversion() && head.first_waiter;
-      mine->wanted = wanted;
-      grant(head, *mine);
-      if (!overtook) return Result<void>();
+      owner.verdict = Error{Fault::no_wait_conflict,
+                            {},
+                            fmt::format("{} gave up {}: held by {}, and this protocol never waits; a retry is safe",
+                                        owner.label, describe(target.key, wanted), holders_of(probe))};
+      gone = unlink_if_idle(shard, head);
     } else {
-      enqueue(shard, head, *mine, wanted, waiter);
+      if (!mine) {
+        mine = &owner.requests.take(target);
+        mine->head = &head;
+      }
+      if (free) {
+        overtook = mine->is_conversion() && head.first_waiter;
+        mine->wanted = wanted;
+        grant(head, *mine);
+        if (!overtook) return Locked::granted;
+      } else {
+        enqueue(shard, head, *mine, wanted, waiter);
+      }
     }
   }
-  if (overtook) {
-    if (config_.policy)
-      if (std::optional<Error> error = config_.policy->overtook(*this, owner, *mine))
-        return Result<void>(*std::move(error));
-    return Result<void>();
-  }
+  tell_gone(gone);
+  if (refused) return Locked::refused;
+  std::optional<Error> error;
   if (config_.policy)
-    if (std::optional<Error> error = config_.policy->queued(*this, owner)) return Result<void>(*std::move(error));
-  return std::nullopt;
+    error = overtook ? config_.policy->overtook(*this, owner, *mine) : config_.policy->queued(*this, owner);
+  if (error) {
+    owner.verdict = std::move(error);
+    return Locked::refused;
+  }
+  return overtook ? Locked::granted : Locked::pending;
 }
 
-LockRequest* LockTable::find(LockOwner& owner, KeyView key) {
-  const std::size_t position = owner.by_key.find(
-      hash_of(key), [&](std::size_t i) { return owner.requests[i].head && owner.requests[i].head->key == key; });
-  return position == KeySet::npos ? nullptr : &owner.requests[position];
+// While the owner does not wait, nobody else changes what it holds: so it may look without the mutex, and finds what a
+// wait has given it while its waker still has the mutex.
+LockRequest* LockTable::find_without_mutex(LockOwner& owner, const LockCell& cell, std::uintptr_t word) noexcept {
+  if (!LockCell::head_in(word)) {
+    LockRequest* const only = LockCell::only_holder(word);
+    return only && only->owner == &owner ? only : nullptr;
+  }
+  constexpr std::size_t kFew = 16;
+  const std::size_t size = owner.requests.size();
+  for (std::size_t i = size; i > 0 && size - i < kFew; --i)
+    if (owner.requests[i - 1].cell.load(std::memory_order_relaxed) == &cell) return &owner.requests[i - 1];
+  return nullptr;
+}
+
+LockRequest* LockTable::find(LockOwner& owner, const LockTarget& target) {
+  const std::uintptr_t word = target.cell->word.load(std::memory_order_acquire);
+  LockRequest* const mine = find_without_mutex(owner, *target.cell, word);
+  if (mine || !LockCell::head_in(word)) return mine;
+  MutexLock lock(shard_of(*target.cell).mutex);
+  const std::uintptr_t now = target.cell->word.load(std::memory_order_acquire);
+  const LockHead* const head = LockCell::head_in(now);
+  return head ? holder_of(*head, owner) : find_without_mutex(owner, *target.cell, now);
 }
 
 void LockTable::weaken(LockRequest& request, LockSpec kept) noexcept {
   LOCKSTEP_CHECK(request.held.covers(kept), "a lock cannot be weakened to more than is held");
   if (kept == request.held) return;
-  LockShard& shard = shard_of(request.head->hash);
-  MutexLock lock(shard.mutex);
-  LockHead& head = *request.head;
-  head.held.add(request.held, -1);
+  if (!kept.any()) return release(request);
+  MutexLock lock(shard_of(*request.cell.load(std::memory_order_relaxed)).mutex);
+  if (request.head) request.head->held.add(request.held, -1);
   request.held = request.wanted = kept;
-  if (kept.any())
-    head.held.add(kept, +1);
-  else
-    drop_holder(head, request);
-  grant_waiters(head);
-  unlink_if_idle(shard, head);
+  if (!request.head) return;
+  request.head->held.add(kept, +1);
+  grant_waiters(*request.head);
+}
+
+void LockTable::release(LockRequest& request) noexcept {
+  LockCell& cell = *request.cell.load(std::memory_order_relaxed);
+  // First: whoever still finds the cell by this request has found it before the cell could go.
+  request.cell.store(nullptr, std::memory_order_release);
+  std::uintptr_t word = cell.word.load(std::memory_order_acquire);
+  while (LockCell::only_holder(word) == &request) {
+    const bool goes = (word & LockCell::kVacant) != 0 && when_gone_;
+    const std::uintptr_t left = (word & LockCell::kVacant) | (goes ? LockCell::kGone : 0);
+    if (!cell.word.compare_exchange_weak(word, left, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+    request.held = request.wanted = LockSpec{};
+    if (goes) when_gone_(cell);
+    return;
+  }
+  LockShard& shard = shard_of(cell);
+  LockCell* gone = nullptr;
+  {
+    MutexLock lock(shard.mutex);
+    LockHead& head = *request.head;
+    head.held.add(request.held, -1);
+    request.held = request.wanted = LockSpec{};
+    unlink_holder(head, request);
+    request.head = nullptr;
+    grant_waiters(head);
+    gone = unlink_if_idle(shard, head);
+  }
+  tell_gone(gone);
 }
 
 void LockTable::release_all(LockOwner& owner) noexcept {
   LOCKSTEP_CHECK(!owner.is_waiting(), "{} gives back its locks while it waits", owner.label);
-  for (std::size_t i = 0; i < owner.requests.size(); ++i) {
+  const std::size_t size = owner.requests.size();
+  for (std::size_t i = 0; i < size; ++i) {
     LockRequest& request = owner.requests[i];
-    if (request.head) weaken(request, LockSpec{});
+    if (request.cell.load(std::memory_order_relaxed)) release(request);
   }
   owner.requests.clear();
-  owner.by_key.clear();
 }
 
 bool LockTable::withdraw(LockOwner& owner) noexcept {
   // Whoever ends the wait wakes under this mutex: with it held, the wait is either on or over with its wake-up done.
   LockShard* const shard = owner.queued_in;
   if (!shard) return false;
-  MutexLock lock(shard->mutex);
-  if (!owner.is_waiting()) return false;
-  dequeue(*shard, owner);
+  LockCell* gone = nullptr;
+  {
+    MutexLock lock(shard->mutex);
+    if (!owner.is_waiting()) return false;
+    gone = dequeue(*shard, owner);
+  }
+  tell_gone(gone);
   return true;
 }
 
 bool LockTable::cancel(LockOwner& owner, Fault why) noexcept {
   LockShard* const shard = owner.queued_in;  // as in withdraw()
   if (!shard) return false;
-  MutexLock lock(shard->mutex);
-  if (!owner.is_waiting()) return false;
-  const LockRequest& request = *owner.waiting;
-  owner.verdict = Error{why,
-                        {},
-                        describe_cancelled(owner, why, config_.clock->now() - owner.waits_since, request.head->key,
-                                           request.wanted, holders_of(request))};
-  dequeue(*shard, owner);
+  LockCell* gone = nullptr;
+  {
+    MutexLock lock(shard->mutex);
+    if (!owner.is_waiting()) return false;
+    const LockRequest& request = *owner.waiting;
+    owner.verdict = Error{why,
+                          {},
+                          describe_cancelled(owner, why, config_.clock->now() - owner.waits_since, request.key,
+                                             request.wanted, holders_of(request))};
+    gone = dequeue(*shard, owner);
+  }
+  tell_gone(gone);
   return true;
 }
 
 bool LockTable::kill(LockOwner& victim, LockShard& where, std::uint64_t wait_number, Error why) noexcept {
-  MutexLock lock(where.mutex);
-  if (victim.waits_in.load(std::memory_order_acquire) != &where || victim.wait_number != wait_number) return false;
-  end_wait(where, victim, std::move(why));
+  LockCell* gone = nullptr;
+  {
+    MutexLock lock(where.mutex);
+    if (victim.waits_in.load(std::memory_order_acquire) != &where || victim.wait_number != wait_number) return false;
+    gone = end_wait(where, victim, std::move(why));
+  }
+  tell_gone(gone);
   return true;
 }
 
 void LockTable::kill(LockOwner& victim, TxnId id, Error why) noexcept {
+  LockCell* gone = nullptr;
   while (LockShard* const where = victim.waits_in.load()) {
     MutexLock lock(where->mutex);
     if (victim.waits_in.load(std::memory_order_acquire) != where) continue;  // it went on meanwhile
-    if (victim.id == id) end_wait(*where, victim, std::move(why));
-    return;
+    if (victim.id == id) gone = end_wait(*where, victim, std::move(why));
+    break;
   }
+  tell_gone(gone);
 }
 
-void LockTable::end_wait(LockShard& where, LockOwner& victim, Error why) noexcept {
+LockCell* LockTable::end_wait(LockShard& where, LockOwner& victim, Error why) const noexcept {
   Waiter* const waiter = victim.waiting->waiter;
   victim.verdict = std::move(why);
-  dequeue(where, victim);
+  LockCell* const gone = dequeue(where, victim);
   waiter->wake();  // last: its owner may be running from here on
+  return gone;
 }
 
 void LockTable::enqueue(LockShard& shard, LockHead& head, LockRequest& request, LockSpec wanted, Waiter& waiter) {
@@ -209,17 +307,20 @@ void LockTable::enqueue(LockShard& shard, LockHead& head, LockRequest& request, 
   owner.waits_in.store(&shard);  // sequentially consistent: see Wound::inflict
 }
 
-void LockTable::dequeue(LockShard& shard, LockOwner& owner) noexcept {
+LockCell* LockTable::dequeue(LockShard& shard, LockOwner& owner) const noexcept {
   LockRequest& request = *owner.waiting;
   LockHead& head = *request.head;
   unlink_waiter(head, request);
   head.waiting.add(request.wanted, -1);
   request.wanted = request.held;
-  if (!request.held.any()) request.head = nullptr;
+  if (!request.held.any()) {
+    request.head = nullptr;
+    request.cell.store(nullptr, std::memory_order_release);
+  }
   owner.waiting = nullptr;
   owner.waits_in.store(nullptr, std::memory_order_release);
   grant_waiters(head);
-  unlink_if_idle(shard, head);
+  return unlink_if_idle(shard, head);
 }
 
 bool LockTable::is_free(const LockHead& head, LockSpec wanted, const LockRequest* mine) noexcept {
@@ -236,11 +337,6 @@ void LockTable::grant(LockHead& head, LockRequest& request) noexcept {
     push_holder(head, request);
   request.held = request.wanted;
   head.held.add(request.held, +1);
-}
-
-void LockTable::drop_holder(LockHead& head, LockRequest& request) noexcept {
-  unlink_holder(head, request);
-  request.head = nullptr;
 }
 
 void LockTable::grant_waiters(LockHead& head) noexcept {
@@ -267,45 +363,65 @@ void LockTable::grant_waiters(LockHead& head) noexcept {
   }
 }
 
-LockHead& LockTable::find_or_link(LockShard& shard, KeyView key, std::size_t hash) {
-  if (shard.linked >= shard.buckets.size()) grow(shard);
-  LockHead*& bucket = shard.buckets[hash & (shard.buckets.size() - 1)];
-  for (LockHead* head = bucket; head; head = head->next)
-    if (head->hash == hash && head->key == key) return *head;
-  if (shard.idle.empty()) {
-    shard.heads.push_back(std::make_unique<LockHead>());
-    shard.idle.reserve(shard.heads.capacity());  // unlink_if_idle() must not allocate
-    shard.idle.push_back(shard.heads.back().get());
+LockRequest* LockTable::holder_of(const LockHead& head, const LockOwner& owner) noexcept {
+  LockRequest* holder = head.first_holder;
+  while (holder && holder->owner != &owner) holder = holder->next_holder;
+  return holder;
+}
+
+LockHead* LockTable::inflate(LockShard& shard, LockCell& cell, KeyView key) {
+  std::uintptr_t word = cell.word.load(std::memory_order_acquire);
+  while (true) {
+    if (word & LockCell::kGone) return nullptr;
+    if (LockHead* const head = LockCell::head_in(word)) return head;
+    if (shard.idle.empty()) {
+      shard.heads.push_back(std::make_unique<LockHead>());
+      shard.idle.reserve(shard.heads.capacity());  // unlink_if_idle() must not allocate
+      shard.idle.push_back(shard.heads.back().get());
+    }
+    LockHead& head = *shard.idle.back();
+    const std::uintptr_t fat = reinterpret_cast<std::uintptr_t>(&head) | LockCell::kFat | (word & LockCell::kVacant);
+    if (!cell.word.compare_exchange_weak(word, fat, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+    shard.idle.pop_back();
+    head.key = key;
+    head.cell = &cell;
+    head.previous = nullptr;
+    head.next = shard.first;
+    if (shard.first) shard.first->previous = &head;
+    shard.first = &head;
+    if (LockRequest* const holder = LockCell::only_holder(word)) {
+      push_holder(head, *holder);
+      head.held.add(holder->held, +1);
+      holder->head = &head;
+    }
+    return &head;
   }
-  LockHead& head = *shard.idle.back();
-  shard.idle.pop_back();
-  head.key.assign(key);
-  head.hash = hash;
-  head.next = bucket;
-  bucket = &head;
-  ++shard.linked;
-  return head;
 }
 
-void LockTable::unlink_if_idle(LockShard& shard, LockHead& head) {
-  if (head.first_holder || head.first_waiter) return;
-  LockHead** link = &shard.buckets[head.hash & (shard.buckets.size() - 1)];
-  while (*link != &head) link = &(*link)->next;
-  *link = head.next;
-  --shard.linked;
+LockCell* LockTable::unlink_if_idle(LockShard& shard, LockHead& head) const {
+  if (head.first_holder || head.first_waiter) return nullptr;
+  (head.previous ? head.previous->next : shard.first) = head.next;
+  if (head.next) head.next->previous = head.previous;
   shard.idle.push_back(&head);
+  LockCell& cell = *head.cell;
+  // Nobody holds the row, so nobody changes the flag.
+  const std::uintptr_t vacant = cell.word.load(std::memory_order_relaxed) & LockCell::kVacant;
+  const bool goes = vacant != 0 && when_gone_;
+  cell.word.store(vacant | (goes ? LockCell::kGone : 0), std::memory_order_release);
+  return goes ? &cell : nullptr;
 }
 
-void LockTable::grow(LockShard& shard) {
-  std::vector<LockHead*> old(shard.buckets.empty() ? 16 : shard.buckets.size() * 2, nullptr);
-  old.swap(shard.buckets);
-  for (LockHead* head : old) {
-    while (head) {
-      LockHead* const next = head->next;
-      LockHead*& bucket = shard.buckets[head->hash & (shard.buckets.size() - 1)];
-      head->next = bucket;
-      bucket = head;
-      head = next;
+void LockTable::inflate_all() {
+  MutexLock owners(owners_mutex_);
+  for (LockOwner* owner : owners_) {
+    for (std::size_t i = 0; i < owner->requests.size(); ++i) {
+      const LockRequest& request = owner->requests[i];
+      LockCell* const cell = request.cell.load(std::memory_order_acquire);
+      if (!cell) continue;
+      LockShard& shard = shard_of(*cell);
+      MutexLock lock(shard.mutex);
+      if (LockCell::only_holder(cell->word.load(std::memory_order_acquire)) == &request)
+        inflate(shard, *cell, request.key);
     }
   }
 }

@@ -48,11 +48,12 @@ class SpecCounts {
   Counts gap_{};
 };
 
-/// One key that somebody holds or waits for. Guarded by the mutex of its shard; `key` and `hash` do not change while it
-/// is linked.
+/// One cell that several transactions hold or wait for. Guarded by the mutex of its shard; `key` and `cell` do not
+/// change while it is linked.
 struct LockHead {
-  std::string key;
-  std::size_t hash = 0;
+  KeyView key;
+  LockCell* cell = nullptr;
+  LockHead* previous = nullptr;
   LockHead* next = nullptr;
   LockRequest* first_holder = nullptr;  // in the order of the grants
   LockRequest* last_holder = nullptr;
@@ -65,8 +66,7 @@ struct LockHead {
 /// A part of the table. Its mutex is a leaf.
 struct alignas(64) LockShard {
   mutable Mutex mutex;
-  std::vector<LockHead*> buckets LOCKSTEP_GUARDED_BY(mutex);
-  std::size_t linked LOCKSTEP_GUARDED_BY(mutex) = 0;
+  LockHead* first LOCKSTEP_GUARDED_BY(mutex) = nullptr;  // of all that are in a cell
   std::vector<std::unique_ptr<LockHead>> heads LOCKSTEP_GUARDED_BY(mutex);
   std::vector<LockHead*> idle LOCKSTEP_GUARDED_BY(mutex);
 };
@@ -81,11 +81,13 @@ struct alignas(64) LockShard {
 ///     its owner's `waiting` is this request.
 ///  2. Holders do not conflict with each other.
 ///  3. Who waits conflicts with a holder, or (unless it is a conversion) with somebody in front of it.
-///  4. Whoever takes a request out of the list of waiters wakes its waiter under the mutex of the shard, or is the
+///  4. A lock with one holder and nobody who waits may be in its cell only, without a head; then no rule but 1 says
+///     anything, and its holder is not in a list.
+///  5. Whoever takes a request out of the list of waiters wakes its waiter under the mutex of the shard, or is the
 ///     owner's own thread: so a waiter is woken exactly once, and never after cancel() or withdraw().
 ///
-/// Thread-safe. Lock order: only the detector holds more than one shard's mutex, and takes them in the order of the
-/// table.
+/// Thread-safe. Lock order: `owners_mutex_`, then a shard's; only the detector holds more than one shard's mutex, and
+/// takes them in the order of the table.
 class LockTable final : public LockManager {
  public:
   struct Config {
@@ -96,8 +98,11 @@ class LockTable final : public LockManager {
   explicit LockTable(Config config);
   ~LockTable() override;
 
-  Attempt<void> lock(LockOwner& owner, KeyView key, LockSpec wanted, Waiter& waiter) override;
-  LockRequest* find(LockOwner& owner, KeyView key) override;
+  void when_gone(std::function<void(LockCell&)> gone) override { when_gone_ = std::move(gone); }
+  void forget(LockOwner& owner) noexcept override;
+
+  Locked lock(LockOwner& owner, const LockTarget& target, LockSpec wanted, Waiter& waiter) override;
+  LockRequest* find(LockOwner& owner, const LockTarget& target) override;
   void weaken(LockRequest& request, LockSpec kept) noexcept override;
   void release_all(LockOwner& owner) noexcept override;
   bool cancel(LockOwner& owner, Fault why) noexcept override;
@@ -137,25 +142,42 @@ class LockTable final : public LockManager {
   // Fewer than the 64 mutexes of one thread that ThreadSanitizer can follow: frozen() takes all of them.
   static constexpr std::size_t kShards = 32;
 
-  LockShard& shard_of(std::size_t hash) { return shards_[(hash >> 16) % kShards]; }
-  const LockShard& shard_of(std::size_t hash) const { return shards_[(hash >> 16) % kShards]; }
-  /// The waiting owner is taken out of its queue with the verdict `why`, and woken.
-  static void end_wait(LockShard& where, LockOwner& victim, Error why) noexcept LOCKSTEP_REQUIRES(where.mutex);
+  static std::size_t shard_number(const LockCell& cell) noexcept {
+    return (reinterpret_cast<std::uintptr_t>(&cell) * 0x9e37'79b9'7f4a'7c15) >> 32 & (kShards - 1);
+  }
+  LockShard& shard_of(const LockCell& cell) { return shards_[shard_number(cell)]; }
+  const LockShard& shard_of(const LockCell& cell) const { return shards_[shard_number(cell)]; }
 
-  static LockHead& find_or_link(LockShard& shard, KeyView key, std::size_t hash) LOCKSTEP_REQUIRES(shard.mutex);
-  static void unlink_if_idle(LockShard& shard, LockHead& head) LOCKSTEP_REQUIRES(shard.mutex);
-  static void grow(LockShard& shard) LOCKSTEP_REQUIRES(shard.mutex);
+  void attach(LockOwner& owner);
+  static LockRequest* find_without_mutex(LockOwner& owner, const LockCell& cell, std::uintptr_t word) noexcept;
+  Locked lock_slowly(LockOwner& owner, const LockTarget& target, LockSpec wanted, Waiter& waiter);
+  void release(LockRequest& request) noexcept;
+  void tell_gone(LockCell* cell) const noexcept {
+    if (cell) when_gone_(*cell);
+  }
+  /// The waiting owner is taken out of its queue with the verdict `why`, and woken.
+  LockCell* end_wait(LockShard& where, LockOwner& victim, Error why) const noexcept LOCKSTEP_REQUIRES(where.mutex);
+
+  /// The head of the cell, put into it when it has none; nullptr when the cell is gone.
+  static LockHead* inflate(LockShard& shard, LockCell& cell, KeyView key) LOCKSTEP_REQUIRES(shard.mutex);
+  /// The cell, when it is gone with this: tell_gone() once the mutex is free.
+  LockCell* unlink_if_idle(LockShard& shard, LockHead& head) const LOCKSTEP_REQUIRES(shard.mutex);
+  static LockRequest* holder_of(const LockHead& head, const LockOwner& owner) noexcept;
+  /// Gives every cell with a holder a head, so that all locks are in the lists.
+  void inflate_all();
   static bool is_free(const LockHead& head, LockSpec wanted, const LockRequest* mine) noexcept;
   static void grant(LockHead& head, LockRequest& request) noexcept;
-  static void drop_holder(LockHead& head, LockRequest& request) noexcept;
   static void grant_waiters(LockHead& head) noexcept;
   /// Takes the waiting request of `owner` out of its queue and grants to those behind it.
-  static void dequeue(LockShard& shard, LockOwner& owner) noexcept LOCKSTEP_REQUIRES(shard.mutex);
+  LockCell* dequeue(LockShard& shard, LockOwner& owner) const noexcept LOCKSTEP_REQUIRES(shard.mutex);
   void enqueue(LockShard& shard, LockHead& head, LockRequest& request, LockSpec wanted, Waiter& waiter)
       LOCKSTEP_REQUIRES(shard.mutex);
 
   const Config config_;
+  std::function<void(LockCell&)> when_gone_;  // constant after the first lock
   std::array<LockShard, kShards> shards_;
+  mutable Mutex owners_mutex_;
+  std::vector<LockOwner*> owners_ LOCKSTEP_GUARDED_BY(owners_mutex_);
 };
 
 }  // namespace lockstep::kv

@@ -10,7 +10,7 @@ namespace {
 
 LockInfo info_of(const LockRequest& request, LockSpec spec, bool granted) {
   const bool gap_only = spec.row == Strength::none;
-  return LockInfo{.key = request.head->key,
+  return LockInfo{.key = std::string(request.head->key),
                   .range = spec.gap != Strength::none,
                   .gap_only = gap_only,
                   .txn = request.owner->id,
@@ -71,7 +71,7 @@ WaitEdge LockTable::edge(const LockRequest& waiter, const LockRequest& blocker) 
   const bool row = kv::conflicts(waiter.wanted.row, theirs.row);
   return WaitEdge{.waiter = waiter.owner->id,
                   .holder = blocker.owner->id,
-                  .key = waiter.head->key,
+                  .key = std::string(waiter.head->key),
                   .wanted = mode_of(row ? waiter.wanted.row : waiter.wanted.gap),
                   .held = mode_of(row ? theirs.row : theirs.gap),
                   .range = !row};
@@ -92,22 +92,21 @@ void LockTable::at_wait(const LockOwner& owner, const std::function<void(const L
 }
 
 void LockTable::at_key(const LockRequest& request, const std::function<void()>& look) const {
-  MutexLock lock(shard_of(request.head->hash).mutex);
+  MutexLock lock(shard_of(*request.cell.load(std::memory_order_relaxed)).mutex);
   look();
 }
 
 std::vector<LockInfo> LockTable::locks() const {
+  const_cast<LockTable*>(this)->inflate_all();  // says the same in another form
   Groups<LockInfo> keys;
   for (const LockShard& shard : shards_) {
     MutexLock lock(shard.mutex);
-    for (const LockHead* bucket : shard.buckets) {
-      for (const LockHead* head = bucket; head; head = head->next) {
-        std::vector<LockInfo>& infos = keys.emplace_back();
-        for (const LockRequest* r = head->first_holder; r; r = r->next_holder)
-          infos.push_back(info_of(*r, r->held, true));
-        for (const LockRequest* r = head->first_waiter; r; r = r->next_waiter)
-          infos.push_back(info_of(*r, r->wanted, false));
-      }
+    for (const LockHead* head = shard.first; head; head = head->next) {
+      std::vector<LockInfo>& infos = keys.emplace_back();
+      for (const LockRequest* r = head->first_holder; r; r = r->next_holder)
+        infos.push_back(info_of(*r, r->held, true));
+      for (const LockRequest* r = head->first_waiter; r; r = r->next_waiter)
+        infos.push_back(info_of(*r, r->wanted, false));
     }
   }
   // The end of the key space comes last.
@@ -120,12 +119,10 @@ std::vector<WaitEdge> LockTable::waits() const {
   Groups<WaitEdge> waiters;
   for (const LockShard& shard : shards_) {
     MutexLock lock(shard.mutex);
-    for (const LockHead* bucket : shard.buckets) {
-      for (const LockHead* head = bucket; head; head = head->next) {
-        for (const LockRequest* r = head->first_waiter; r; r = r->next_waiter) {
-          std::vector<WaitEdge>& edges = waiters.emplace_back();
-          for_each_blocker(*r, [&](const LockRequest& blocker) { edges.push_back(edge(*r, blocker)); });
-        }
+    for (const LockHead* head = shard.first; head; head = head->next) {
+      for (const LockRequest* r = head->first_waiter; r; r = r->next_waiter) {
+        std::vector<WaitEdge>& edges = waiters.emplace_back();
+        for_each_blocker(*r, [&](const LockRequest& blocker) { edges.push_back(edge(*r, blocker)); });
       }
     }
   }

@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,7 +18,7 @@
 #include <vector>
 
 #include "kv/key_set.h"
-#include "kv/recycled.h"
+#include "kv/lock_cell.h"
 #include "kv/store.h"
 
 namespace lockstep::kv {
@@ -58,15 +60,25 @@ inline constexpr LockSpec gap_lock(Strength strength) noexcept { return {Strengt
 LockMode mode_of(Strength strength) noexcept;
 
 struct LockOwner;
-struct LockHead;
 struct LockShard;
+class LockManager;
+
+/// What is locked: a record's lock and its key, whose bytes stay where they are while anybody has or wants the lock.
+/// The banker looks only at the key, and `cell` may be nullptr.
+struct LockTarget {
+  LockCell* cell = nullptr;
+  KeyView key;
+};
 
 /// What one transaction holds or wants on one key. Lives in its owner; linked into the queues of a LockHead.
-/// Every field is guarded by the mutex of the key's shard, but while its owner does not wait nobody else writes one, so
-/// the owner may then read them without.
+/// Every field is guarded by the mutex of the cell's shard, but while its owner does not wait nobody else writes
+/// `held`, so the owner may then read it without; and while the cell holds the address of the request, nobody else
+/// looks.
 struct LockRequest {
-  LockOwner* owner = nullptr;
-  LockHead* head = nullptr;  // nullptr: neither holds nor waits
+  LockOwner* owner = nullptr;            // constant
+  std::atomic<LockCell*> cell{nullptr};  // nullptr: neither holds nor waits. Written by the owner's thread only.
+  KeyView key;
+  LockHead* head = nullptr;  // nullptr: it is the cell's only holder, or neither holds nor waits
   LockSpec held;
   LockSpec wanted;        // covers `held`; differs from it while waiting
   bool observed = false;  // the transaction has learnt something about the row: see TwoPhase::undo_to
@@ -78,6 +90,68 @@ struct LockRequest {
 
   /// A request to strengthen what is held already.
   bool is_conversion() const noexcept { return held.any(); }
+};
+
+/// The requests of one owner, in the order of acquisition. They keep their addresses. Changed by the owner's thread
+/// only; any thread may look at `size()` and the cells of the requests before it.
+class LockRequests {
+ public:
+  explicit LockRequests(LockOwner& owner) : owner_(owner) {}
+  ~LockRequests() {
+    for (std::atomic<LockRequest*>& chunk : chunks_) delete[] chunk.load(std::memory_order_relaxed);
+  }
+  LockRequests(const LockRequests&) = delete;
+  LockRequests& operator=(const LockRequests&) = delete;
+
+  LockRequest& take(const LockTarget& target) {
+    const std::size_t size = size_.load(std::memory_order_relaxed);
+    const Place place = place_of(size);
+    if (!chunks_[place.chunk].load(std::memory_order_relaxed)) add_chunk(place.chunk);
+    LockRequest& request = (*this)[size];
+    request.key = target.key;
+    request.head = nullptr;
+    request.held = request.wanted = LockSpec{};
+    request.observed = false;
+    request.cell.store(target.cell, std::memory_order_release);
+    size_.store(size + 1, std::memory_order_release);
+    return request;
+  }
+  /// The last one neither holds nor waits.
+  void drop_last() noexcept {
+    const std::size_t size = size_.load(std::memory_order_relaxed) - 1;
+    (*this)[size].cell.store(nullptr, std::memory_order_release);
+    size_.store(size, std::memory_order_release);
+  }
+  /// None of them holds or waits.
+  void clear() noexcept { size_.store(0, std::memory_order_release); }
+
+  std::size_t size() const noexcept { return size_.load(std::memory_order_acquire); }
+  LockRequest& operator[](std::size_t i) noexcept {
+    const Place place = place_of(i);
+    return chunks_[place.chunk].load(std::memory_order_acquire)[place.offset];
+  }
+
+ private:
+  // Chunk k has kFirst << k requests.
+  static constexpr std::size_t kFirst = 16;
+  static constexpr std::size_t kChunks = 40;
+  struct Place {
+    std::size_t chunk;
+    std::size_t offset;
+  };
+  static Place place_of(std::size_t i) noexcept {
+    const auto chunk = static_cast<std::size_t>(std::bit_width(i / kFirst + 1)) - 1;
+    return {chunk, i - ((kFirst << chunk) - kFirst)};
+  }
+  void add_chunk(std::size_t chunk) {
+    auto* const requests = new LockRequest[kFirst << chunk];
+    for (std::size_t i = 0; i < kFirst << chunk; ++i) requests[i].owner = &owner_;
+    chunks_[chunk].store(requests, std::memory_order_release);
+  }
+
+  LockOwner& owner_;
+  std::array<std::atomic<LockRequest*>, kChunks> chunks_{};
+  std::atomic<std::size_t> size_{0};
 };
 
 /// Says to a transaction that runs, from another thread, that it has to give up (wound-wait). Thread-safe.
@@ -112,9 +186,9 @@ struct LockOwner {
   std::vector<std::string> claims;  ///< keys that it may lock; only the banker looks
   bool claims_all = false;
 
-  /// In the order of acquisition. Used by the owner's thread only.
-  Recycled<LockRequest> requests;
-  KeySet by_key;
+  LockRequests requests{*this};
+  KeySet by_key;                   // the requests by the hash of their keys; only the banker looks
+  LockManager* manager = nullptr;  // the one that knows this owner, if it keeps a list
 
   /// The shard in which it waits, nullptr when it does not. Written with the mutex of that shard held. A release store
   /// by whoever ends the wait, an acquire load by the owner: it then sees what the wait gave.
@@ -131,6 +205,11 @@ struct LockOwner {
 
   /// Inflicted only while it holds or waits for a lock, with the mutex of that lock's shard held.
   Wound wound;
+
+  LockOwner() = default;
+  LockOwner(const LockOwner&) = delete;
+  LockOwner& operator=(const LockOwner&) = delete;
+  ~LockOwner();
 
   void start(TxnId new_id, TxnId new_age, std::string_view new_label) {
     id = new_id;
@@ -152,17 +231,43 @@ struct LockOwner {
   bool is_waiting() const noexcept { return waits_in.load(std::memory_order_acquire) != nullptr; }
 };
 
+/// The answer to a request.
+enum class Locked : std::uint8_t {
+  granted,
+  pending,  ///< the waiter will be woken exactly once: with the lock held, or with `owner.verdict` set
+  refused,  ///< `owner.verdict` says why: the transaction must give up (retry is safe), or may not have this lock
+  gone,     ///< the record is leaving the index: look for the key again
+};
+
+/// As an operation answers; the request was not for a record that is gone.
+inline Attempt<void> answer(Locked locked, LockOwner& owner) {
+  switch (locked) {
+    case Locked::granted:
+      return Result<void>();
+    case Locked::refused:
+      return Result<void>(*std::exchange(owner.verdict, std::nullopt));
+    case Locked::pending:
+      break;
+    case Locked::gone:
+      LOCKSTEP_CHECK(false, "{} was answered that a record is gone", owner.label);
+  }
+  return std::nullopt;
+}
+
 /// Hands out locks. Thread-safe; an owner is used by one thread at a time. Nothing here blocks.
 class LockManager {
  public:
   virtual ~LockManager() = default;
 
-  /// Grants the lock at once; or answers why the transaction must give up (a fault whose retry is safe) or is refused;
-  /// or queues `waiter` and answers pending. The waiter is then woken exactly once: with the lock held, or with
-  /// `owner.verdict` set.
-  virtual Attempt<void> lock(LockOwner& owner, KeyView key, LockSpec wanted, Waiter& waiter) = 0;
-  /// What `owner` has on `key`; nullptr when it has nothing.
-  virtual LockRequest* find(LockOwner& owner, KeyView key) = 0;
+  /// Says what to do with the cell of a vacant row that is gone, because nobody has or wants its lock any more: it is
+  /// called with no mutex held, in the thread that gave the lock back. Before the first lock; otherwise none ever goes.
+  virtual void when_gone(std::function<void(LockCell&)>) {}
+  /// `owner` ends; it has nothing.
+  virtual void forget(LockOwner&) noexcept {}
+
+  virtual Locked lock(LockOwner& owner, const LockTarget& target, LockSpec wanted, Waiter& waiter) = 0;
+  /// What `owner` has on `target`; nullptr when it has nothing.
+  virtual LockRequest* find(LockOwner& owner, const LockTarget& target) = 0;
   /// Weakens a lock that is held to `kept`, which it covers, and grants to whoever can now have it.
   virtual void weaken(LockRequest& request, LockSpec kept) noexcept = 0;
   /// Gives back every lock in the order of acquisition and grants to whoever can now have it. Not while waiting.
@@ -171,11 +276,16 @@ class LockManager {
   /// more.
   virtual bool cancel(LockOwner& owner, Fault why) noexcept = 0;
 
+  /// The caller is pinned in the epochs of the records.
   virtual std::vector<LockInfo> locks() const = 0;
   virtual std::vector<WaitEdge> waits() const = 0;
   /// `owner` must not end meanwhile.
   virtual std::vector<WaitEdge> waits_of(const LockOwner& owner) const = 0;
 };
+
+inline LockOwner::~LockOwner() {
+  if (manager) manager->forget(*this);
+}
 
 /// "account/3", "the gap before account/3" or "the gap after the last key": for messages.
 std::string describe(KeyView key, LockSpec wanted);

@@ -136,13 +136,13 @@ class Protocol {
   /// Before the first transaction that is to be logged. `log` outlives the protocol's transactions.
   void attach(Log& log) noexcept { log_ = &log; }
 
+  /// Of the records of the protocol. Every transaction is pinned.
+  Epochs& epochs() noexcept { return epochs_; }
+
   std::string_view name;  // constant after construction
 
  protected:
   virtual std::unique_ptr<TransactionState> make_state() = 0;
-
-  /// For the indexes of the protocol. Every transaction is pinned.
-  Epochs& epochs() noexcept { return epochs_; }
 
   /// Calls `visit` for every active transaction. It holds a mutex of the list: a leaf lock below it is allowed.
   void for_each_active(const std::function<void(const TransactionState&)>& visit) const;

@@ -357,7 +357,10 @@ Result<void> Store::close() { return log_ ? log_->close() : Result<void>(); }
 
 Transaction Store::begin(TxnOptions options) { return Transaction(protocol_->begin(options)); }
 
-std::vector<LockInfo> Store::locks() const { return protocol_->locks(); }
+std::vector<LockInfo> Store::locks() const {
+  const Epochs::Pin pin(protocol_->epochs());
+  return protocol_->locks();
+}
 std::vector<WaitEdge> Store::waits() const { return protocol_->waits(); }
 std::vector<WaitEdge> Store::waits_of(TxnId txn) const { return protocol_->waits_of(txn); }
 std::uint64_t Store::tag_of(TxnId txn) const { return protocol_->tag_of(txn); }

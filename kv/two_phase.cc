@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <iterator>
+#include <thread>
 
 #include "kv/lock_journal.h"
 
@@ -26,6 +27,7 @@ class TwoPhaseTransaction final : public TransactionState {
   void roll_back() noexcept override;
   Mark mark() const noexcept override { return {undo_.size(), journal_.mark()}; }
   void undo_to(Mark mark) override;
+  void prefetch(std::span<const KeyView> keys) const noexcept override { store_.index_.prefetch(keys); }
 
   bool is_waiting() const noexcept override { return owner_.is_waiting(); }
   std::optional<Error> take_verdict() override { return std::exchange(owner_.verdict, std::nullopt); }
@@ -47,7 +49,6 @@ class TwoPhaseTransaction final : public TransactionState {
     TwoPhaseRecord* record = nullptr;
     std::string value;
     bool existed = false;
-    std::string key;  // only with a log
   };
   Strength strength(Access access) const noexcept {
     if (store_.config_.only_exclusive) return Strength::exclusive;
@@ -55,32 +56,51 @@ class TwoPhaseTransaction final : public TransactionState {
   }
   bool guards_membership() const noexcept { return store_.config_.range_guard == RangeGuard::membership; }
 
-  /// nullopt = pending. Remembers the change once it is granted, for savepoints.
-  Attempt<void> lock(KeyView key, LockSpec wanted, Waiter& waiter);
-  Attempt<void> lock_row(KeyView key, Strength strength, Waiter& waiter) {
-    return lock(key, row_lock(strength), waiter);
+  static LockTarget target_of(TwoPhaseRecord& record) noexcept {
+    return {&record, Index<TwoPhaseRecord>::key_of(record)};
   }
-  /// Before a row appears or vanishes: keeps scans from missing it, and makes sure that it has a record.
+  LockTarget target_of(const Iterator& it) const noexcept {
+    return it == store_.index_.end() ? end_of_keys() : LockTarget{&it->second, it->first};
+  }
+  LockTarget end_of_keys() const noexcept { return {&store_.end_of_keys_, kEndOfKeys}; }
+
+  /// Remembers the change once it is granted, for savepoints.
+  Locked lock(const LockTarget& target, LockSpec wanted, Waiter& waiter);
+  /// nullopt = pending. `record` is the row's, made when there is none, so that there is something to lock; under the
+  /// banker, who locks keys, it is nullptr instead.
+  Attempt<void> lock_row(KeyView key, Strength strength, TwoPhaseRecord*& record, Waiter& waiter);
+  /// The same for membership.
+  Attempt<void> lock_members(Waiter& waiter);
+  /// Before a row appears or vanishes: keeps scans from missing it, and makes sure that they meet its record.
   Attempt<void> enter(KeyView key, TwoPhaseRecord*& record, Waiter& waiter);
-  Attempt<void> leave(Waiter& waiter);
-  Attempt<void> split_gap(KeyView key, TwoPhaseRecord*& record, Waiter& waiter);
+  Attempt<void> leave(TwoPhaseRecord& record, Waiter& waiter);
+  Attempt<void> split_gap(TwoPhaseRecord& record, Waiter& waiter);
   Attempt<void> scan_next_key(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Strength strength,
                               Waiter& waiter);
   Attempt<void> scan_members(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Strength strength,
                              Waiter& waiter);
+  static void add_row(KeyView key, const TwoPhaseRecord& record, std::vector<Row>& rows) {
+    Row& row = rows.emplace_back();
+    row.key.assign(key);
+    record.copy_to(row.value);
+  }
 
   /// Needs the exclusive lock on the row.
-  void set(KeyView key, TwoPhaseRecord& record, bool exists, std::string_view value);
+  void set(TwoPhaseRecord& record, bool exists, std::string_view value);
   void log();
+  void undo_last() noexcept;
+  /// Takes the vacant records that this transaction has entered or left out of the index, under membership.
+  void remove_vacant() noexcept;
   /// The transaction has learnt something about the row: a savepoint may weaken the lock, but not give it back.
-  void observe(KeyView key) {
-    if (!savepoints.empty()) locks_.find(owner_, key)->observed = true;
+  void observe(const LockTarget& target) {
+    if (!savepoints.empty()) locks_.find(owner_, target)->observed = true;
   }
+  void observe(KeyView key, TwoPhaseRecord* record) { observe({record, key}); }
 
   /// The exclusive lock on a gap, for the moment of an insertion.
   struct Split {
     bool begun = false;
-    std::string successor;
+    LockTarget successor;
     LockSpec before;  // what this transaction had on the successor
   };
 
@@ -89,99 +109,134 @@ class TwoPhaseTransaction final : public TransactionState {
   LockOwner owner_;
   Split split_;
   Recycled<Undo> undo_;
-  KeySet logged_;        // the keys that log() has seen
-  LockJournal journal_;  // filled only while there is a savepoint
+  KeySet logged_;  // the records that log() has seen
+  std::string scratch_;
+  LockJournal journal_;                          // filled only while there is a savepoint
+  std::vector<TwoPhaseRecord*> perhaps_vacant_;  // filled only under membership
 };
 
-Attempt<void> TwoPhaseTransaction::lock(KeyView key, LockSpec wanted, Waiter& waiter) {
-  return savepoints.empty() ? locks_.lock(owner_, key, wanted, waiter)
-                            : journal_.lock(locks_, owner_, key, wanted, waiter);
+TwoPhase::TwoPhase(Config config) : config_(std::move(config)) {
+  end_of_keys_.set_vacant(false);  // it never goes
+  config_.locks->when_gone([this](LockCell& cell) { index_.remove(static_cast<TwoPhaseRecord&>(cell)); });
+}
+
+Locked TwoPhaseTransaction::lock(const LockTarget& target, LockSpec wanted, Waiter& waiter) {
+  return savepoints.empty() ? locks_.lock(owner_, target, wanted, waiter)
+                            : journal_.lock(locks_, owner_, target, wanted, waiter);
+}
+
+Attempt<void> TwoPhaseTransaction::lock_row(KeyView key, Strength strength, TwoPhaseRecord*& record, Waiter& waiter) {
+  const std::size_t hash = hash_of(key);
+  if (guards_membership()) {
+    const Locked locked = lock({nullptr, key}, row_lock(strength), waiter);
+    if (locked != Locked::granted) return answer(locked, owner_);
+    record = store_.index_.find(key, hash);  // after the lock: who held it before may have removed the record
+    return Result<void>();
+  }
+  while (true) {
+    record = &store_.index_.find_or_hide(key, hash);
+    const Locked locked = lock(target_of(*record), row_lock(strength), waiter);
+    if (locked != Locked::gone) return answer(locked, owner_);
+    std::this_thread::yield();  // until it has left
+  }
+}
+
+Attempt<void> TwoPhaseTransaction::lock_members(Waiter& waiter) {
+  return answer(lock(end_of_keys(), gap_lock(Strength::exclusive), waiter), owner_);
 }
 
 Attempt<bool> TwoPhaseTransaction::read(KeyView key, std::string& value, Access access, Waiter& waiter) {
-  LOCKSTEP_TRY(lock_row(key, strength(access), waiter));
-  observe(key);
-  const TwoPhaseRecord* const record = store_.index_.find(key);
-  if (!record || !record->exists) return {false};
-  value.assign(record->value);
+  TwoPhaseRecord* record = nullptr;
+  LOCKSTEP_TRY(lock_row(key, strength(access), record, waiter));
+  observe(key, record);
+  if (!record || record->is_vacant()) return {false};
+  record->copy_to(value);
   return {true};
 }
 
 Attempt<void> TwoPhaseTransaction::write(KeyView key, std::string_view value, Waiter& waiter) {
-  LOCKSTEP_TRY(lock_row(key, Strength::exclusive, waiter));
-  TwoPhaseRecord* record = store_.index_.find(key);
-  if (!record || !record->exists) LOCKSTEP_TRY(enter(key, record, waiter));
-  set(key, *record, true, value);
+  TwoPhaseRecord* record = nullptr;
+  LOCKSTEP_TRY(lock_row(key, Strength::exclusive, record, waiter));
+  if (!record || record->is_vacant()) LOCKSTEP_TRY(enter(key, record, waiter));
+  set(*record, true, value);
   return Result<void>();
 }
 
 Attempt<void> TwoPhaseTransaction::insert(KeyView key, std::string_view value, Waiter& waiter) {
-  LOCKSTEP_TRY(lock_row(key, Strength::exclusive, waiter));
-  observe(key);
-  TwoPhaseRecord* record = store_.index_.find(key);
-  if (record && record->exists)
+  TwoPhaseRecord* record = nullptr;
+  LOCKSTEP_TRY(lock_row(key, Strength::exclusive, record, waiter));
+  observe(key, record);
+  if (record && !record->is_vacant())
     return Result<void>(Error{Fault::constraint, {}, fmt::format("insert by {}: key {} exists", owner_.label, key)});
   LOCKSTEP_TRY(enter(key, record, waiter));
-  set(key, *record, true, value);
+  set(*record, true, value);
   return Result<void>();
 }
 
 Attempt<bool> TwoPhaseTransaction::write_if(KeyView key, std::string_view expected, std::string_view value,
                                             Waiter& waiter) {
-  LOCKSTEP_TRY(lock_row(key, Strength::exclusive, waiter));
-  observe(key);
-  TwoPhaseRecord* const record = store_.index_.find(key);
-  if (!record || !record->exists || record->value != expected) return {false};
-  set(key, *record, true, value);
+  TwoPhaseRecord* record = nullptr;
+  LOCKSTEP_TRY(lock_row(key, Strength::exclusive, record, waiter));
+  observe(key, record);
+  if (!record || record->is_vacant() || !record->equals(expected)) return {false};
+  set(*record, true, value);
   return {true};
 }
 
 Attempt<bool> TwoPhaseTransaction::erase(KeyView key, Waiter& waiter) {
-  LOCKSTEP_TRY(lock_row(key, Strength::exclusive, waiter));
-  observe(key);
-  TwoPhaseRecord* const record = store_.index_.find(key);
-  if (!record || !record->exists) return {false};
-  LOCKSTEP_TRY(leave(waiter));
-  set(key, *record, false, {});
+  TwoPhaseRecord* record = nullptr;
+  LOCKSTEP_TRY(lock_row(key, Strength::exclusive, record, waiter));
+  observe(key, record);
+  if (!record || record->is_vacant()) return {false};
+  LOCKSTEP_TRY(leave(*record, waiter));
+  set(*record, false, {});
   return {true};
 }
 
 Attempt<void> TwoPhaseTransaction::enter(KeyView key, TwoPhaseRecord*& record, Waiter& waiter) {
   if (guards_membership()) {
-    LOCKSTEP_TRY(lock(kEndOfKeys, gap_lock(Strength::exclusive), waiter));
+    LOCKSTEP_TRY(lock_members(waiter));
     if (!record) record = &store_.index_.find_or_add(key);
+    perhaps_vacant_.push_back(record);
     return Result<void>();
   }
-  // A tombstone has its record: a scan has locked that row or will wait for it.
-  return record ? Result<void>() : split_gap(key, record, waiter);
+  // A row that was there before is still met by scans: each has locked it or will wait for it.
+  return store_.index_.is_listed(*record) ? Result<void>() : split_gap(*record, waiter);
 }
 
-Attempt<void> TwoPhaseTransaction::leave(Waiter& waiter) {
+Attempt<void> TwoPhaseTransaction::leave(TwoPhaseRecord& record, Waiter& waiter) {
   if (!guards_membership()) return Result<void>();
-  return lock(kEndOfKeys, gap_lock(Strength::exclusive), waiter);
+  LOCKSTEP_TRY(lock_members(waiter));
+  perhaps_vacant_.push_back(&record);
+  return Result<void>();
 }
 
 // A gap can be split only by who has it exclusively, so between the check that `successor` still is the successor and
 // the insertion nobody else splits it. Afterwards the exclusive row lock on the new key holds up every scan that meets
 // it, so the gap is given back at once. What this transaction had of the whole gap it has of both halves.
-Attempt<void> TwoPhaseTransaction::split_gap(KeyView key, TwoPhaseRecord*& record, Waiter& waiter) {
-  const auto successor_of = [this](KeyView k) {
-    const Iterator next = store_.index_.after(k);
-    return next == store_.index_.end() ? kEndOfKeys : KeyView(next->first);
-  };
+Attempt<void> TwoPhaseTransaction::split_gap(TwoPhaseRecord& record, Waiter& waiter) {
+  const KeyView key = Index<TwoPhaseRecord>::key_of(record);
+  const auto successor_of = [&] { return target_of(store_.index_.after(key)); };
   while (true) {
     if (!split_.begun) {  // otherwise an earlier attempt of this call waited for the gap
-      split_.successor.assign(successor_of(key));
+      split_.successor = successor_of();
       const LockRequest* const before = locks_.find(owner_, split_.successor);
       split_.before = before ? before->held : LockSpec{};
       split_.begun = true;
     }
-    LOCKSTEP_TRY(locks_.lock(owner_, split_.successor, gap_lock(Strength::exclusive), waiter));
-    const bool still = successor_of(key) == split_.successor;
+    const Locked locked = locks_.lock(owner_, split_.successor, gap_lock(Strength::exclusive), waiter);
+    if (locked == Locked::gone) {
+      split_.begun = false;
+      std::this_thread::yield();
+      continue;
+    }
+    LOCKSTEP_TRY(answer(locked, owner_));
+    const bool still = successor_of().cell == split_.successor.cell;
     if (still) {
-      // Its half of the gap first: as soon as the key is in the index, others ask for the gap before it.
-      if (split_.before.gap != Strength::none) LOCKSTEP_TRY(lock(key, gap_lock(split_.before.gap), waiter));
-      record = &store_.index_.find_or_add(key);
+      // Its half of the gap first: as soon as scans meet the key, others ask for the gap before it.
+      if (split_.before.gap != Strength::none)
+        LOCKSTEP_TRY(answer(lock(target_of(record), gap_lock(split_.before.gap), waiter), owner_));
+      store_.index_.list(record);
     }
     locks_.weaken(*locks_.find(owner_, split_.successor), split_.before);
     split_.begun = false;
@@ -200,18 +255,23 @@ Attempt<void> TwoPhaseTransaction::scan_next_key(KeyView from, KeyView to, std::
                                                  Strength strength, Waiter& waiter) {
   Index<TwoPhaseRecord>& index = store_.index_;
   Iterator previous = index.end();  // end() = no entry passed yet
+  const auto following = [&] { return previous == index.end() ? index.at_or_after(from) : std::next(previous); };
   while (true) {
-    const auto following = [&] { return previous == index.end() ? index.at_or_after(from) : std::next(previous); };
     const Iterator next = following();
     const bool at_end = next == index.end();
     const bool in_range = !at_end && (to.empty() || KeyView(next->first) < to);
-    const KeyView key = at_end ? kEndOfKeys : KeyView(next->first);
-    LOCKSTEP_TRY(lock(key, {in_range ? strength : Strength::none, Strength::shared}, waiter));
-    if (in_range) observe(key);
+    const LockTarget target = target_of(next);
+    const Locked locked = lock(target, {in_range ? strength : Strength::none, Strength::shared}, waiter);
+    if (locked == Locked::gone) {
+      std::this_thread::yield();
+      continue;
+    }
+    if (locked != Locked::granted) return answer(locked, owner_);
+    if (in_range) observe(target);
     if (following() != next) continue;  // somebody split the gap before we had it
     if (!in_range) return Result<void>();
-    if (next->second.exists) {
-      rows.push_back(Row{std::string(next->first), next->second.value});
+    if (!next->second.is_vacant()) {
+      add_row(target.key, next->second, rows);
       if (rows.size() == limit) return Result<void>();
     }
     previous = next;
@@ -221,27 +281,41 @@ Attempt<void> TwoPhaseTransaction::scan_next_key(KeyView from, KeyView to, std::
 // With the membership locked, no row appears or vanishes: only rows that exist need a lock of their own.
 Attempt<void> TwoPhaseTransaction::scan_members(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
                                                 Strength strength, Waiter& waiter) {
-  LOCKSTEP_TRY(lock(kEndOfKeys, gap_lock(Strength::exclusive), waiter));
-  if (!savepoints.empty()) observe(kEndOfKeys);
+  LOCKSTEP_TRY(lock_members(waiter));
+  observe(end_of_keys());
   for (Iterator it = store_.index_.at_or_after(from); it != store_.index_.end(); ++it) {
-    if (!to.empty() && KeyView(it->first) >= to) break;
-    if (!it->second.exists) continue;
-    LOCKSTEP_TRY(lock_row(it->first, strength, waiter));
-    observe(it->first);
-    rows.push_back(Row{std::string(it->first), it->second.value});
+    const KeyView key = it->first;
+    if (!to.empty() && key >= to) break;
+    if (it->second.is_vacant()) continue;
+    LOCKSTEP_TRY(answer(lock({nullptr, key}, row_lock(strength), waiter), owner_));
+    observe({nullptr, key});
+    add_row(key, it->second, rows);
     if (rows.size() == limit) break;
   }
   return Result<void>();
 }
 
-void TwoPhaseTransaction::set(KeyView key, TwoPhaseRecord& record, bool exists, std::string_view value) {
+void TwoPhaseTransaction::set(TwoPhaseRecord& record, bool exists, std::string_view value) {
   Undo& undo = undo_.take();
-  if (is_logged()) undo.key.assign(key);
   undo.record = &record;
-  undo.existed = record.exists;
-  undo.value.swap(record.value);
-  record.exists = exists;
-  record.value.assign(value);
+  undo.existed = !record.is_vacant();
+  if (undo.existed) record.copy_to(undo.value);
+  if (exists) record.ValueCell::set(value, nullptr);
+  record.set_vacant(!exists);
+}
+
+void TwoPhaseTransaction::undo_last() noexcept {
+  const Undo& undo = undo_.back();
+  if (undo.existed) undo.record->ValueCell::set(undo.value, nullptr);
+  undo.record->set_vacant(!undo.existed);
+  undo_.shrink_to(undo_.size() - 1);
+}
+
+// It has the membership and the rows to itself, and nobody under the banker looks for a record before it has its row.
+void TwoPhaseTransaction::remove_vacant() noexcept {
+  for (TwoPhaseRecord* const record : perhaps_vacant_)
+    if (record->is_vacant() && store_.index_.is_listed(*record)) store_.index_.remove(*record);
+  perhaps_vacant_.clear();
 }
 
 void TwoPhaseTransaction::log() {
@@ -250,13 +324,16 @@ void TwoPhaseTransaction::log() {
   logged_.clear();
   for (std::size_t i = 0; i < undo_.size(); ++i) {
     const TwoPhaseRecord* const record = undo_[i].record;
-    const std::size_t hash = hash_of(undo_[i].key);
+    const std::size_t hash = reinterpret_cast<std::uintptr_t>(record) / alignof(TwoPhaseRecord);
     if (logged_.find(hash, [&](std::size_t k) { return undo_[k].record == record; }) != KeySet::npos) continue;
     logged_.add(hash, i);
-    if (record->exists)
-      writes->put(undo_[i].key, record->value);
-    else
-      writes->erase(undo_[i].key);
+    const KeyView key = Index<TwoPhaseRecord>::key_of(*record);
+    if (record->is_vacant()) {
+      writes->erase(key);
+    } else {
+      record->copy_to(scratch_);
+      writes->put(key, scratch_);
+    }
   }
   append_to_log();
 }
@@ -265,6 +342,7 @@ Attempt<void> TwoPhaseTransaction::commit(Waiter&) {
   log();
   undo_.clear();
   journal_.clear();
+  remove_vacant();
   locks_.release_all(owner_);
   return Result<void>();
 }
@@ -272,23 +350,14 @@ Attempt<void> TwoPhaseTransaction::commit(Waiter&) {
 void TwoPhaseTransaction::roll_back() noexcept {
   locks_.cancel(owner_, Fault::cancelled);
   owner_.verdict.reset();
-  while (!undo_.empty()) {
-    Undo& undo = undo_.back();
-    undo.record->exists = undo.existed;
-    undo.record->value.swap(undo.value);
-    undo_.shrink_to(undo_.size() - 1);
-  }
+  while (!undo_.empty()) undo_last();
   journal_.clear();
+  remove_vacant();
   locks_.release_all(owner_);
 }
 
 void TwoPhaseTransaction::undo_to(Mark mark) {
-  while (undo_.size() > mark.writes) {
-    Undo& undo = undo_.back();
-    undo.record->exists = undo.existed;
-    undo.record->value.swap(undo.value);
-    undo_.shrink_to(undo_.size() - 1);
-  }
+  while (undo_.size() > mark.writes) undo_last();
   // What the transaction has seen since then it must keep shared: it may still act on it.
   journal_.undo_to(mark.locks, locks_, owner_, [this](const LockRequest& request, LockSpec before) {
     LockSpec kept = before;

@@ -11,14 +11,16 @@
 #include "kv/index.h"
 #include "kv/locks.h"
 #include "kv/protocol.h"
+#include "kv/value_cell.h"
 
 namespace lockstep::kv {
 
-/// A row. Guarded by the lock on its key: shared to read, exclusive to write. `exists` is false for a tombstone.
-struct TwoPhaseRecord {
-  std::string value;
-  bool exists = false;
-};
+/// A row: its lock, which also says whether it is vacant, and its value, which the lock guards.
+///
+/// A row that is not there has a record too while anybody has or wants its lock: for a key that was never there, one
+/// that scans do not meet. The last one to give the lock of a vacant row back takes the record out of the index. For a
+/// key that scans have met that joins two gaps, which nobody notices: nobody has a lock on either the row or its gap.
+struct TwoPhaseRecord : LockCell, ValueCell {};
 
 /// How scans are protected from rows that appear in their range.
 enum class RangeGuard : std::uint8_t {
@@ -34,7 +36,7 @@ class TwoPhase final : public Protocol {
     /// A reader takes the row for itself too (one unit a row).
     bool only_exclusive = false;
   };
-  explicit TwoPhase(Config config) : config_(std::move(config)) {}
+  explicit TwoPhase(Config config);
 
   std::vector<LockInfo> locks() const override { return config_.locks->locks(); }
   std::vector<WaitEdge> waits() const override { return config_.locks->waits(); }
@@ -47,6 +49,7 @@ class TwoPhase final : public Protocol {
   friend class TwoPhaseTransaction;
   Config config_;
   Index<TwoPhaseRecord> index_{epochs()};
+  LockCell end_of_keys_;
 };
 
 }  // namespace lockstep::kv

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 
+#include "kv/lock_cell.h"
 #include "kv/store.h"
 
 namespace lockstep::kv {
@@ -44,8 +45,8 @@ struct Version {
   Version* older = nullptr;
 };
 
-/// A row. Every field is guarded by the latch of its key.
-struct VersionedRecord {
+/// A row. Every field is guarded by the latch of its key. Vacant: it never had a version.
+struct VersionedRecord : LockCell {
   Version* newest = nullptr;
   std::size_t versions = 0;
   std::size_t collect_at = 8;  // how many versions are worth a look for ones that nobody can see any more

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include <limits>
+#include <thread>
 
 #include "kv/deadlock.h"
 #include "kv/index.h"
@@ -37,7 +38,9 @@ class Snapshot final : public Protocol {
   Snapshot(const Options& options, const Clock& clock)
       : locks_({.policy = std::make_unique<DeadlockDetector>(options.observer),
                 .lock_timeout = options.lock_timeout,
-                .clock = &clock}) {}
+                .clock = &clock}) {
+    locks_.when_gone([this](LockCell& cell) { index_.remove(static_cast<VersionedRecord&>(cell)); });
+  }
 
   std::vector<LockInfo> locks() const override { return locks_.locks(); }
   std::vector<WaitEdge> waits() const override { return locks_.waits(); }
@@ -144,8 +147,14 @@ bool SnapshotTransaction::look(KeyView key, std::string* value) {
 
 Attempt<void> SnapshotTransaction::lock_row(KeyView key, Strength strength, Waiter& waiter) {
   take_snapshot();  // before the wait, as PostgreSQL does
-  return savepoints.empty() ? store_.locks_.lock(owner_, key, row_lock(strength), waiter)
-                            : journal_.lock(store_.locks_, owner_, key, row_lock(strength), waiter);
+  while (true) {
+    VersionedRecord& record = store_.index_.find_or_hide(key, hash_of(key));
+    const LockTarget target{&record, Index<VersionedRecord>::key_of(record)};
+    const Locked locked = savepoints.empty() ? store_.locks_.lock(owner_, target, row_lock(strength), waiter)
+                                             : journal_.lock(store_.locks_, owner_, target, row_lock(strength), waiter);
+    if (locked != Locked::gone) return answer(locked, owner_);
+    std::this_thread::yield();  // until it has left the index
+  }
 }
 
 Result<void> SnapshotTransaction::still_as_seen(KeyView key) {
@@ -239,6 +248,7 @@ void SnapshotTransaction::publish() {
     version.value.assign(entry->value);
     MutexLock latch(store_.latches_.of(entry->hash));
     record.push(version);
+    record.set_vacant(false);
     published_.emplace_back(&record, &version);
   }
   if (WriteSet* const log = log_writes()) {
