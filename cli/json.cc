@@ -114,6 +114,24 @@ std::string explore_json(const std::string& scenario, const Exploration& explore
                {"findings", findings}});
 }
 
+std::string replay_json(const Replay& replayed, const std::string& id) {
+  Json divergence = nullptr;
+  if (replayed.divergence) {
+    divergence = {{"event", replayed.divergence->seq},
+                  {"recorded", replayed.divergence->recorded},
+                  {"happened", replayed.divergence->happened}};
+  }
+  return line({{"schema", kJsonSchema},
+               {"id", id},
+               {"scenario", replayed.run.scenario},
+               {"executor", replayed.run.executor},
+               {"steps", replayed.steps},
+               {"events", replayed.run.events.size()},
+               {"stopped", replayed.stopped},
+               {"identical", !replayed.divergence},
+               {"divergence", divergence}});
+}
+
 std::string list_json(const std::vector<const Scenario*>& scenarios) {
   Json all = Json::array();
   for (const Scenario* scenario : scenarios) {

@@ -9,6 +9,7 @@
 #include "engine/backend.h"
 #include "engine/explore.h"
 #include "engine/record/run.h"
+#include "engine/replay.h"
 #include "engine/scenario.h"
 
 namespace lockstep::cli {
@@ -21,6 +22,8 @@ std::string run_json(const record::Run& run, const std::string& path);
 /// `ids`: of the saved shortest runs, in the order of the findings; empty: not saved.
 std::string explore_json(const std::string& scenario, const Exploration& explored, const std::vector<std::string>& ids,
                          bool as_expected);
+/// `id`: of the recording.
+std::string replay_json(const Replay& replayed, const std::string& id);
 std::string list_json(const std::vector<const Scenario*>& scenarios);
 std::string show_json(const Scenario& scenario);
 std::string stores_json(std::span<const BackendKind> kinds);

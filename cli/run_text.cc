@@ -221,4 +221,33 @@ std::string verdict_line(const Run& run, const Look& look) {
   return line.str(look);
 }
 
+std::string replay_line(const Replay& replayed, const Look& look) {
+  if (replayed.divergence) return Line(fmt::format("diverged at event {}", replayed.divergence->seq)).str(look);
+  return Line(fmt::format("the same: {} steps, {} events", replayed.steps, replayed.run.events.size())).str(look);
+}
+
+std::string replay_text(const Replay& replayed, const Look& look, const LaneOptions& options) {
+  std::vector<Line> lines;
+  const Run& run = replayed.run;
+  add_header(lines, run, look);
+  lines.emplace_back();
+  for (Line& line : lanes(run, look, options)) lines.push_back(std::move(line));
+  if (!run.events.empty()) lines.emplace_back();
+  add_picture(lines, run, look);
+  if (replayed.divergence) {
+    const Divergence& different = *replayed.divergence;
+    add_paragraph(lines, look, Style::fault, "DIVERGED", fmt::format("at event {}", different.seq));
+    add_paragraph(lines, look, Style::dim, "recorded", different.recorded);
+    add_paragraph(lines, look, Style::dim, "now", different.happened);
+  } else if (replayed.stopped) {
+    add_paragraph(lines, look, Style::bold, "stopped",
+                  fmt::format("after step {} of the schedule; the same as recorded so far", replayed.steps));
+  } else {
+    add_verdict(lines, run, look);
+    add_paragraph(lines, look, Style::good, "replayed",
+                  fmt::format("{} steps, {} events: all as recorded", replayed.steps, run.events.size()));
+  }
+  return str(lines, look);
+}
+
 }  // namespace lockstep::cli

@@ -8,6 +8,7 @@
 #include "cli/lanes.h"
 #include "cli/look.h"
 #include "engine/record/run.h"
+#include "engine/replay.h"
 
 namespace lockstep::cli {
 
@@ -27,6 +28,11 @@ std::string run_text(const record::Run& run, const Look& look, const RunTextOpti
 
 /// The line of the verdict alone, for --quiet: "deadlock  found and broken: 1 victim, 1 retry  as expected".
 std::string verdict_line(const record::Run& run, const Look& look);
+
+/// A replay: the lanes, how things stand where it stopped, and whether it was the same.
+std::string replay_text(const Replay& replayed, const Look& look, const LaneOptions& options = {});
+/// For --quiet.
+std::string replay_line(const Replay& replayed, const Look& look);
 
 /// `why` and the like: a label and text wrapped beside it.
 void add_paragraph(std::vector<Line>& lines, const Look& look, Style style, const std::string& label,

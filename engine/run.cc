@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "engine/replay.h"
 #include "engine/schedule/schedule.h"
 #include "engine/stage.h"
 #include "engine/suggest.h"
@@ -140,6 +141,7 @@ Result<record::Run> run(const Scenario& scenario, const RunRequest& asked, const
     result.store_version = backend->capabilities().version;
     for (auto& [name, value] : backend->environment()) result.environment[name] = value;
   }
+  note_options(request, result);
   result.virtual_time = stage.state().virtual_time;
   if (Result<void> followed = stage.perform(schedule.get()); !followed) return followed.error();
   result.schedule = free ? "free" : schedule_text(stage.taken(), result.actors);

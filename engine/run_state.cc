@@ -42,6 +42,12 @@ void RunState::emit(Event event) {
 
 void RunState::note(std::string text) { emit({.kind = EventKind::note, .detail = std::move(text)}); }
 
+std::vector<Event> RunState::events_from(std::size_t position) const {
+  MutexLock lock(mutex_);
+  if (position >= events_.size()) return {};
+  return {events_.begin() + static_cast<std::ptrdiff_t>(position), events_.end()};
+}
+
 std::vector<Event> RunState::take_events() {
   MutexLock lock(mutex_);
   return std::move(events_);

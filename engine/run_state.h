@@ -59,6 +59,8 @@ class RunState final : public StoreObserver {
   std::uint32_t next_step() noexcept { return steps_.fetch_add(1, std::memory_order_relaxed) + 1; }
   void emit(record::Event event);
   void note(std::string text);
+  /// Those from the one at this position on, copied. Any thread.
+  std::vector<record::Event> events_from(std::size_t position) const;
   /// The events in their order. After the run.
   std::vector<record::Event> take_events();
 

@@ -9,6 +9,7 @@ CommandSpec list_command();
 CommandSpec show_command();
 CommandSpec run_command();
 CommandSpec explore_command();
+CommandSpec replay_command();
 CommandSpec runs_command();
 CommandSpec check_command();
 CommandSpec man_command();

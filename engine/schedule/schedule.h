@@ -44,6 +44,10 @@ class Schedule {
   virtual void nothing_left() {}
 };
 
+/// The steps of an order such as "T1 T1:timeout T2", up to its end or "…". Fault::invalid for a name that is none of
+/// `actors`.
+Result<std::vector<Choice>> choices_named(std::string_view text, const std::vector<std::string>& actors);
+
 /// An order of steps such as "T1 T1 T2 T1"; "T1:timeout" lets the deadline of T1's wait pass. After its last entry, or
 /// at "…" / "...", the actors take turns in their order. `strict`: an entry that cannot go is an error that names its
 /// position and who can; otherwise it is passed over. Fault::invalid for a name that is none of `actors`.

@@ -68,7 +68,7 @@ std::string name_of(const Choice& choice, const std::string& actor) {
   return choice.timeout ? actor + std::string(kTimeout) : actor;
 }
 
-Result<std::unique_ptr<Schedule>> scripted(std::string_view text, const std::vector<std::string>& actors, bool strict) {
+Result<std::vector<Choice>> choices_named(std::string_view text, const std::vector<std::string>& actors) {
   std::vector<Choice> order;
   std::size_t at = 0;
   while (at < text.size()) {
@@ -87,7 +87,13 @@ Result<std::unique_ptr<Schedule>> scripted(std::string_view text, const std::vec
     }
     order.push_back({static_cast<int>(found - actors.begin()), timeout});
   }
-  return std::unique_ptr<Schedule>(std::make_unique<Scripted>(std::move(order), strict));
+  return order;
+}
+
+Result<std::unique_ptr<Schedule>> scripted(std::string_view text, const std::vector<std::string>& actors, bool strict) {
+  Result<std::vector<Choice>> order = choices_named(text, actors);
+  if (!order) return order.error();
+  return std::unique_ptr<Schedule>(std::make_unique<Scripted>(std::move(*order), strict));
 }
 
 }  // namespace lockstep

@@ -105,6 +105,24 @@ TEST(Program, ExploresAndSavesTheShortestBadRun) {
   EXPECT_EQ(lockstep({"explore", "deadlock/two-lock", "--store", "postgres", "--no-record"}).code, 2);
 }
 
+TEST(Program, ReplaysASavedRun) {
+  const ScratchFolder folder;
+  ASSERT_EQ(lockstep({"run", "deadlock/two-lock", "--quiet", "--out", folder.path()}).code, 0);
+  const auto saved = record::list(folder.path());
+  ASSERT_TRUE(saved.ok());
+  ASSERT_EQ(saved->size(), 1u);
+  const std::string id = saved->front().id;
+  const Ended ended = lockstep({"replay", id.substr(0, 6), "--out", folder.path()});
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr(" replayed  "));
+  EXPECT_THAT(ended.out, HasSubstr(" DEADLOCK  "));
+  EXPECT_THAT(lockstep({"replay", id, "--until", "5", "--out", folder.path()}).out,
+              HasSubstr(" stopped   after step 5"));
+  EXPECT_EQ(nlohmann::json::parse(lockstep({"replay", id, "--json", "--out", folder.path()}).out)["identical"], true);
+  EXPECT_EQ(lockstep({"replay", "ffff", "--out", folder.path()}).code, 2);
+  EXPECT_EQ(lockstep({"replay", id, "--until", "soon", "--out", folder.path()}).code, 2);
+}
+
 TEST(Program, ExitsWithTheCodeOfTheContract) {
   const struct {
     std::vector<std::string> arguments;

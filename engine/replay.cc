@@ -1,0 +1,222 @@
+// replay.cc: the recorded schedule, with every event compared.
+#include "engine/replay.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "engine/schedule/schedule.h"
+#include "engine/stage.h"
+#include "engine/verdict.h"
+
+namespace lockstep {
+namespace {
+
+using record::Event;
+using record::EventKind;
+
+constexpr const char* kRetries = "option retries";
+constexpr const char* kLockTimeout = "option lock-timeout-ns";
+constexpr const char* kDeadlockTimeout = "option deadlock-timeout-ns";
+
+/// True for what a server decides by itself, or names by its own numbers: when it is looked at differs from run to run.
+bool is_in_passing(const Event& event) {
+  return event.kind == EventKind::wait || event.kind == EventKind::cycle || event.kind == EventKind::note ||
+         event.kind == EventKind::time || event.kind == EventKind::invariant;
+}
+
+std::string story_of(const Event& event, const std::vector<std::string>& actors) {
+  const auto name = [&](int actor) {
+    return actor < 0 ? std::string("nobody") : actors[static_cast<std::size_t>(actor)];
+  };
+  std::string text = fmt::format("{} {}", name(event.actor), record::name_of(event.kind));
+  for (const std::string& part : {event.verb, event.object, event.detail}) {
+    if (!part.empty()) text += " " + part;
+  }
+  if (event.fault) text += fmt::format(" {} {}", name_of(*event.fault), event.code);
+  for (const int other : event.others) text += " → " + name(other);
+  return text;
+}
+
+/// Follows the recorded schedule as long as everything is as recorded.
+class Replayed final : public Schedule {
+ public:
+  Replayed(const record::Run& recorded, std::vector<Choice> order, std::size_t until, RunState& run)
+      : recorded_(recorded),
+        order_(std::move(order)),
+        until_(std::min(until, order_.size())),
+        run_(run),
+        lanes_(recorded.actors.size() + 1) {
+    for (const Event& event : recorded.events) {
+      // How it was judged is not part of what happened.
+      if (event.kind != EventKind::invariant && (recorded.virtual_time || !is_in_passing(event))) {
+        lane_of(event).expected.push_back(&event);
+      }
+    }
+  }
+
+  bool may_choose_timeout() const noexcept override { return at_ < order_.size() && order_[at_].timeout; }
+
+  Result<Choice> next(const std::vector<Candidate>& candidates) override {
+    compare();
+    if (divergence_ || at_ == until_) return end();
+    const Choice choice = order_[at_];
+    const Candidate& named = candidates[static_cast<std::size_t>(choice.actor)];
+    if (choice.timeout ? !named.may_time_out : !named.enabled) {
+      divergence_ = Divergence{.seq = seen_ + 1,
+                               .recorded = "the step of " + name_of(choice, std::string(named.name)),
+                               .happened = fmt::format("{} {}", named.name, named.finished ? "has finished" : "waits")};
+      return end();
+    }
+    ++at_;
+    return choice;
+  }
+
+  /// Compares what has happened since the latest call. `at_end`: nothing more will.
+  void compare(bool at_end = false) {
+    if (divergence_ || ended_) return;
+    for (Event& event : run_.events_from(seen_)) {
+      ++seen_;
+      if (event.kind == EventKind::invariant || (!recorded_.virtual_time && is_in_passing(event))) continue;
+      Lane& lane = lane_of(event);
+      const Event* const expected = lane.matched < lane.expected.size() ? lane.expected[lane.matched] : nullptr;
+      if (expected == nullptr || !same(*expected, event)) {
+        divergence_ =
+            Divergence{.seq = event.seq,
+                       .recorded = expected == nullptr ? "nothing more" : story_of(*expected, recorded_.actors),
+                       .happened = story_of(event, recorded_.actors)};
+        return;
+      }
+      ++lane.matched;
+    }
+    if (!at_end) return;
+    for (const Lane& lane : lanes_) {
+      if (divergence_ || lane.matched == lane.expected.size()) continue;
+      const Event& missing = *lane.expected[lane.matched];
+      divergence_ =
+          Divergence{.seq = missing.seq, .recorded = story_of(missing, recorded_.actors), .happened = "nothing more"};
+    }
+  }
+
+  const std::optional<Divergence>& divergence() const noexcept { return divergence_; }
+  bool ended() const noexcept { return ended_; }
+  std::size_t steps() const noexcept { return at_; }
+  /// How many events there were when it ended: what follows is how the run was taken down.
+  std::size_t seen() const noexcept { return seen_; }
+
+ private:
+  /// Events in an order of their own. In this process that is all of them; the answers of a server to several actors
+  /// come as they come, so there each actor's are compared for themselves.
+  struct Lane {
+    std::vector<const Event*> expected;
+    std::size_t matched = 0;
+  };
+  Lane& lane_of(const Event& event) {
+    return lanes_[recorded_.virtual_time ? 0 : static_cast<std::size_t>(event.actor + 1)];
+  }
+
+  bool same(const Event& a, const Event& b) const {
+    const bool alike = a.actor == b.actor && (a.step == b.step || !recorded_.virtual_time) && a.kind == b.kind &&
+                       a.verb == b.verb && a.object == b.object && a.fault == b.fault && a.code == b.code;
+    if (!recorded_.virtual_time) return alike && (a.fault || a.detail == b.detail);
+    return alike && a.detail == b.detail && a.others == b.others;
+  }
+  Error end() {
+    ended_ = true;
+    return {Fault::cancelled, {}, {}};
+  }
+
+  const record::Run& recorded_;
+  const std::vector<Choice> order_;
+  const std::size_t until_;
+  RunState& run_;
+  std::vector<Lane> lanes_;
+  std::size_t at_ = 0;
+  std::size_t seen_ = 0;
+  bool ended_ = false;
+  std::optional<Divergence> divergence_;
+};
+
+std::optional<std::int64_t> number_in(const record::Run& run, const char* name) {
+  const auto found = run.environment.find(name);
+  if (found == run.environment.end()) return std::nullopt;
+  std::int64_t number = 0;
+  const char* const end = found->second.data() + found->second.size();
+  const auto [rest, error] = std::from_chars(found->second.data(), end, number);
+  return error == std::errc() && rest == end ? std::optional(number) : std::nullopt;
+}
+
+}  // namespace
+
+void note_options(const RunRequest& request, record::Run& run) {
+  if (request.retries) run.environment[kRetries] = std::to_string(*request.retries);
+  if (request.lock_timeout) run.environment[kLockTimeout] = std::to_string(request.lock_timeout->count());
+  if (request.deadlock_timeout) run.environment[kDeadlockTimeout] = std::to_string(request.deadlock_timeout->count());
+}
+
+void read_options(const record::Run& run, RunRequest& request) {
+  if (const auto retries = number_in(run, kRetries)) request.retries = static_cast<int>(*retries);
+  if (const auto timeout = number_in(run, kLockTimeout)) request.lock_timeout = Nanos(*timeout);
+  if (const auto timeout = number_in(run, kDeadlockTimeout)) request.deadlock_timeout = Nanos(*timeout);
+}
+
+Result<Replay> replay(const Scenario& scenario, const record::Run& recorded, const ReplayOptions& options,
+                      const StopSource* stop) {
+  if (recorded.schedule == "free") {
+    return Error{
+        Fault::invalid, {}, "a run under the free schedule cannot be replayed: it says nothing of who went when"};
+  }
+  RunRequest request{.store = recorded.store,
+                     .protocol = recorded.protocol,
+                     .pattern = recorded.pattern,
+                     .executor = options.executor,
+                     .schedule = recorded.schedule,
+                     .seed = recorded.seed,
+                     .dsn = options.dsn};
+  read_options(recorded, request);
+  Result<RunRequest> resolved = resolve(scenario, request);
+  if (!resolved) return resolved.error();
+  std::vector<std::string> names;
+  for (const ActorSpec& spec : scenario.pattern_named(resolved->pattern)->actors) names.push_back(spec.name);
+  if (names != recorded.actors) {
+    return Error{Fault::invalid,
+                 {},
+                 fmt::format("{} has the actors {}; the recording has {}", scenario.name, fmt::join(names, ", "),
+                             fmt::join(recorded.actors, ", "))};
+  }
+  Result<std::vector<Choice>> order = choices_named(recorded.schedule, names);
+  if (!order) return order.error();
+  Result<std::unique_ptr<Stage>> opened = Stage::open(scenario, *resolved, stop);
+  if (!opened) return opened.error();
+  Stage& stage = **opened;
+
+  Replayed schedule(recorded, std::move(*order), options.until, stage.state());
+  const Result<void> performed = stage.perform(&schedule);
+  if (!performed && performed.fault() != Fault::cancelled) return performed.error();
+  schedule.compare(!schedule.ended());
+
+  Replay result;
+  result.steps = schedule.steps();
+  result.divergence = schedule.divergence();
+  result.stopped = schedule.ended() && !result.divergence;
+  record::Run& run = result.run;
+  run = recorded;
+  run.id.clear();
+  run.executor = resolved->executor;
+  run.events.clear();
+  const std::size_t seen = schedule.seen();
+  if (schedule.ended()) {
+    run.events = stage.state().take_events();
+    run.events.resize(std::min(run.events.size(), seen));
+    return result;
+  }
+  run.outcomes = {};
+  run.cycles.clear();
+  run.victims.clear();
+  run.invariants.clear();
+  stage.judge(run);
+  return result;
+}
+
+}  // namespace lockstep
