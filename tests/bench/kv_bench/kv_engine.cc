@@ -28,6 +28,7 @@ class KvSession {
   Failure scan(std::string_view from, std::string_view to, std::size_t limit, std::vector<kv::Row>& rows) {
     return failure_of(txn_->scan(from, to, limit, rows));
   }
+  void prefetch(std::span<const std::string_view> keys) { txn_->prefetch(keys); }
   Failure commit() { return failure_of(txn_->commit()); }
   void abort() { txn_->abort(); }
   const std::string& why() const { return why_; }
