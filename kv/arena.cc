@@ -19,7 +19,20 @@ constexpr bool kUsesChunks = false;
 constexpr bool kUsesChunks = true;
 #endif
 
+constexpr std::size_t kLargePage = std::size_t{2} * 1024 * 1024;
+
 }  // namespace
+
+void* take_pages(std::size_t bytes) {
+  constexpr std::size_t kCacheLine = 64;
+  const std::size_t alignment = bytes > kLargePage / 2 ? kLargePage : kCacheLine;
+  const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  void* const memory = std::aligned_alloc(alignment, rounded);
+  if (!memory) throw std::bad_alloc();
+  // Only a hint: with a large page each, random look-ups miss the TLB far less often.
+  if (alignment == kLargePage) madvise(memory, rounded, MADV_HUGEPAGE);
+  return memory;
+}
 
 Arena::~Arena() {
   for (Shard& shard : shards_) {
@@ -55,10 +68,7 @@ void Arena::give_back(void* memory, std::size_t bytes) noexcept {
 void Arena::grow(Shard& shard) {
   const std::size_t bytes = shard.next_chunk;
   shard.next_chunk = std::min(2 * bytes, kLargePage);
-  void* const chunk = std::aligned_alloc(bytes, bytes);
-  if (!chunk) throw std::bad_alloc();
-  // Only a hint: with a large page each, random look-ups miss the TLB far less often.
-  if (bytes == kLargePage) madvise(chunk, bytes, MADV_HUGEPAGE);
+  void* const chunk = take_pages(bytes);
   shard.chunks.push_back(chunk);
   shard.at = static_cast<char*>(chunk);
   shard.left = bytes;

@@ -10,6 +10,9 @@
 
 namespace lockstep::kv {
 
+/// At least `bytes`, aligned to a cache line, in large pages when there is enough for one; for std::free().
+void* take_pages(std::size_t bytes);
+
 /// Gives memory in steps of 16 bytes, aligned to 16, and takes it back for the next of the same size. What it has it
 /// keeps to its end. Larger things than kLargest come from operator new. Thread-safe: threads keep to different shards.
 class Arena {
@@ -30,7 +33,6 @@ class Arena {
   static constexpr std::size_t kStep = 16;
   static constexpr std::size_t kShards = 8;
   static constexpr std::size_t kFirstChunk = 4096;
-  static constexpr std::size_t kLargePage = std::size_t{2} * 1024 * 1024;
 
   struct Free {
     Free* next;

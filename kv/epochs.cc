@@ -26,21 +26,23 @@ void Epochs::free_all() noexcept {
     {
       MutexLock lock(shard.mutex);
       list.swap(shard.list);
-      shard.first = shard.sealed = 0;
+      shard.first = shard.sealed = shard.unsealed_bytes = 0;
     }
     for (const Retired& retired : list)
       if (retired.free) retired.free(retired.memory, retired.context);
   }
 }
 
-void Epochs::retire(void* memory, Free free, void* context) {
+void Epochs::retire(void* memory, Free free, void* context, std::size_t bytes) {
   std::array<Retired, 2 * kBatch> ready;
   std::size_t count = 0;
   Shard& shard = shards_[thread_number() % kShards];
   {
     MutexLock lock(shard.mutex);
     shard.list.push_back({memory, free, context, 0});
-    if (shard.list.size() - shard.sealed < kBatch) return;
+    shard.unsealed_bytes += bytes;
+    if (shard.list.size() - shard.sealed < kBatch && shard.unsealed_bytes < kBatchBytes) return;
+    shard.unsealed_bytes = 0;
     // Whoever pins a later epoch has read it from this addition or a later one, and so cannot find what was taken out
     // before.
     const std::uint64_t epoch = current_.fetch_add(1, std::memory_order_acq_rel);

@@ -69,14 +69,16 @@ class Epochs {
 
   /// Calls `free(memory, context)` once nobody can look at `memory` any more, possibly from another thread, possibly
   /// not before the end. New readers must not be able to find it. Not with a lock held that `free` takes.
-  void retire(void* memory, Free free, void* context);
+  /// `bytes`, if it is worth saying: much memory is not left waiting for a whole batch.
+  void retire(void* memory, Free free, void* context, std::size_t bytes = 0);
   /// Frees what is retired; nobody is pinned.
   void free_all() noexcept;
 
  private:
   static constexpr std::uint64_t kIdle = std::numeric_limits<std::uint64_t>::max();
   static constexpr std::size_t kShards = 16;
-  static constexpr std::size_t kBatch = 64;  // one look at the readers for so many
+  static constexpr std::size_t kBatch = 64;  // one look at the readers for so many, or for so much
+  static constexpr std::size_t kBatchBytes = std::size_t{256} * 1024;
 
   struct Retired {
     void* memory = nullptr;
@@ -89,6 +91,7 @@ class Epochs {
     std::vector<Retired> list LOCKSTEP_GUARDED_BY(mutex);  // [first, sealed) have an epoch, in ascending order
     std::size_t first LOCKSTEP_GUARDED_BY(mutex) = 0;
     std::size_t sealed LOCKSTEP_GUARDED_BY(mutex) = 0;
+    std::size_t unsealed_bytes LOCKSTEP_GUARDED_BY(mutex) = 0;
   };
 
   std::uint64_t oldest_pinned();

@@ -17,7 +17,9 @@ void ValueCell::set(std::string_view value, Epochs* epochs) {
     now = Block::make((size + sizeof(Word) - 1) / sizeof(Word));
     word_.store(reinterpret_cast<std::uintptr_t>(now), std::memory_order_release);
     if (old && epochs)
-      epochs->retire(old, [](void* block, void*) noexcept { Block::free(static_cast<Block*>(block)); }, nullptr);
+      epochs->retire(
+          old, [](void* block, void*) noexcept { Block::free(static_cast<Block*>(block)); }, nullptr,
+          old->capacity * sizeof(Word));
     else
       Block::free(old);
   }

@@ -14,8 +14,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
+#include <new>
 
+#include "kv/arena.h"
 #include "kv/base/mutex.h"
 #include "kv/epochs.h"
 #include "kv/key_set.h"
@@ -83,7 +86,10 @@ class HashIndex {
       if (place(*shard.table.load(std::memory_order_relaxed), entry, hash)) ++shard.used;
       ++shard.entries;
     }
-    if (old) epochs_.retire(old, [](void* table, void*) noexcept { delete static_cast<Table*>(table); }, nullptr);
+    if (old)
+      epochs_.retire(
+          old, [](void* table, void*) noexcept { delete static_cast<Table*>(table); }, nullptr,
+          old->slots() * sizeof(std::uint64_t));
     return entry;
   }
 
@@ -118,20 +124,26 @@ class HashIndex {
   static constexpr std::uint64_t kEmpty = 0;
   static constexpr std::uint64_t kTagMask = 0xffff'0000'0000'0000;
   static constexpr std::uint64_t kRemoved = kTagMask;  // no address
-  static constexpr std::size_t kShards = 64;           // by the highest six bits of the hash
+  static constexpr std::size_t kShards = 8;            // by the highest three bits of the hash
 
   struct alignas(64) Line {
     std::array<std::atomic<std::uint64_t>, 8> slots{};
   };
   struct Table {
-    explicit Table(std::size_t lines_wanted) : count(lines_wanted), lines(std::make_unique<Line[]>(lines_wanted)) {}
+    explicit Table(std::size_t wanted) : count(wanted), lines(static_cast<Line*>(take_pages(wanted * sizeof(Line)))) {
+      for (std::size_t i = 0; i < count; ++i) new (lines + i) Line;
+    }
+    ~Table() { std::free(lines); }
+    Table(const Table&) = delete;
+    Table& operator=(const Table&) = delete;
+
     std::size_t slots() const noexcept { return count * 8; }
     /// Any number of lines will do, so a table need not double: the low half of the hash, scaled (Lemire 2019).
     std::size_t home(std::size_t hash) const noexcept { return ((hash & 0xffff'ffff) * count) >> 32; }
     std::size_t next(std::size_t line) const noexcept { return line + 1 == count ? 0 : line + 1; }
 
     const std::size_t count;
-    const std::unique_ptr<Line[]> lines;
+    Line* const lines;
   };
   struct alignas(64) Shard {
     std::atomic<Table*> table{nullptr};  // replaced with the mutex held
@@ -145,8 +157,8 @@ class HashIndex {
     return tag_of(hash) | reinterpret_cast<std::uintptr_t>(entry);
   }
   static Entry* entry_in(std::uint64_t slot) noexcept { return reinterpret_cast<Entry*>(slot & ~kTagMask); }
-  Shard& shard_of(std::size_t hash) noexcept { return shards_[hash >> 58]; }
-  const Shard& shard_of(std::size_t hash) const noexcept { return shards_[hash >> 58]; }
+  Shard& shard_of(std::size_t hash) noexcept { return shards_[hash >> 61]; }
+  const Shard& shard_of(std::size_t hash) const noexcept { return shards_[hash >> 61]; }
 
   /// True when an empty slot was taken.
   static bool place(Table& table, const Entry* entry, std::size_t hash) noexcept {
