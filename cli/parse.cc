@@ -135,6 +135,12 @@ Parsed parse_completion(int argc, const char* const* argv) {
 
 Parsed parse(int argc, const char* const* argv) {
   if (argc > 1 && std::string_view(argv[1]) == "__complete") return parse_completion(argc, argv);
+  const char* const* const end = argv + argc;
+  const char* const* passed_on = end;
+  if (const CommandSpec* const named = argc > 1 ? command_named(argv[1]) : nullptr; named && named->passes_on) {
+    passed_on = std::find_if(argv, end, [](const char* word) { return std::string_view(word) == "--"; });
+    argc = static_cast<int>(passed_on - argv);
+  }
   CLI::App app;
   app.set_help_flag();
   app.allow_extras();
@@ -172,6 +178,7 @@ Parsed parse(int argc, const char* const* argv) {
   }
   parsed.command = built->command;
   parsed.error = take(*built, parsed.arguments);
+  if (passed_on != end) parsed.arguments.set("--", {passed_on + 1, end});
   parsed.help = parsed.help || parsed.arguments.has("help");
   if (parsed.help) {
     parsed.error.clear();

@@ -1,9 +1,16 @@
 // runs_folder.cc: looks at the names in the folder; opens no recording.
 #include "cli/runs_folder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
+
+#include "engine/gdb/script.h"
 
 namespace lockstep::cli {
 namespace {
@@ -31,6 +38,18 @@ std::string short_id(const std::string& id, const std::string& folder) {
     if (other != id) length = std::max(length, common_prefix(id, other) + 1);
   }
   return id.substr(0, length);
+}
+
+Result<std::string> write_gdb_script(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  const std::filesystem::path path = std::filesystem::absolute(folder, error) / "lockstep.py";
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << debugging::kScript;
+  if (!file.flush()) {
+    return Error{Fault::io, {}, fmt::format("{} cannot be written: {}", path.string(), std::strerror(errno))};
+  }
+  return path.string();
 }
 
 OptionSpec out_option() {

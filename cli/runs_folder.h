@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cli/arguments.h"
+#include "kv/base/result.h"
 
 namespace lockstep::cli {
 
@@ -12,6 +13,10 @@ std::string runs_folder(const Arguments& arguments);
 
 /// The shortest beginning of `id`, at least four digits, that no other run in `folder` has.
 std::string short_id(const std::string& id, const std::string& folder);
+
+/// Writes the gdb commands (engine/gdb/lockstep.py) to FOLDER/lockstep.py; gives its path from the root. Makes the
+/// folder.
+Result<std::string> write_gdb_script(const std::string& folder);
 
 /// The option --out, for every command that saves or reads runs.
 OptionSpec out_option();

@@ -45,6 +45,8 @@ struct CommandSpec {
   std::vector<Example> examples;
   int (*run)(Program&) = nullptr;  ///< gives the exit code
   bool hidden = false;
+  /// What follows "--" is for another program: Arguments holds it as "--".
+  bool passes_on = false;
 };
 
 /// Every command, in the order of the help.

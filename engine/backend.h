@@ -188,6 +188,9 @@ class Backend {
   /// Runs `sql` outside every session, for an invariant that only SQL can state. Fault::unsupported without SQL.
   virtual Result<Table> query(const std::string& sql) = 0;
 
+  /// For debuggers: the locks that are held, where the store can tell: who, on what, and how.
+  virtual std::vector<Blocker> holders() { return {}; }
+
   virtual const Capabilities& capabilities() const noexcept = 0;
 
   /// Facts for the recording: server settings, journal mode …

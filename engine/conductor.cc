@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/gdb/registry.h"
+
 namespace lockstep {
 namespace {
 
@@ -44,7 +46,10 @@ bool Conductor::anybody_external() {
   return external;
 }
 
-bool Conductor::over_limit() { return run_.elapsed() > run_.limit || real_.now() - real_start_ > run_.limit; }
+bool Conductor::over_limit() {
+  // Whoever looks at the program in a debugger takes his time.
+  return run_.elapsed() > run_.limit || (!debugging::is_awaited() && real_.now() - real_start_ > run_.limit);
+}
 
 Result<void> Conductor::conduct(Executor& executor) {
   real_start_ = real_.now();
@@ -70,6 +75,7 @@ Result<void> Conductor::conduct(Executor& executor) {
     if (!find_candidates()) {
       if (schedule_.looks_ahead() && !std::exchange(closed_, true) && close(executor)) continue;
       if (advance()) continue;
+      if (debugging::is_awaited()) debugging::look(run_, static_cast<std::uint32_t>(taken_.size()), nullptr);
       run_.end_as(record::Ending::stuck);
       stop_and_drain(executor, Fault::hung);
       return {};
@@ -80,8 +86,17 @@ Result<void> Conductor::conduct(Executor& executor) {
       stop_and_drain(executor, Fault::cancelled);
       return next.error();
     }
-    take(executor, *next);
+    take(executor, debugging::is_awaited() ? shown(*next) : *next);
   }
+}
+
+/// Shows a debugger how things stand before `next` is taken; answers that, or what the debugger wants instead.
+Choice Conductor::shown(Choice next) {
+  const int forced = debugging::look(run_, static_cast<std::uint32_t>(taken_.size()), &next);
+  if (forced < 0 || forced >= static_cast<int>(candidates_.size())) return next;
+  if (!candidates_[static_cast<std::size_t>(forced)].enabled) return next;
+  schedule_.overruled();
+  return {forced, false};
 }
 
 bool Conductor::all_finished() const {

@@ -48,6 +48,7 @@ class Conductor {
   bool all_finished() const;
   void take(Executor& executor, Choice choice);
   bool close(Executor& executor);
+  Choice shown(Choice next);
 
   RunState& run_;
   Schedule& schedule_;

@@ -59,6 +59,7 @@ class Replayed final : public Schedule {
   bool may_choose_timeout() const noexcept override { return at_ < order_.size() && order_[at_].timeout; }
 
   Result<Choice> next(const std::vector<Candidate>& candidates) override {
+    if (left_) return any(candidates);
     compare();
     if (divergence_ || at_ == until_) return end();
     const Choice choice = order_[at_];
@@ -73,9 +74,12 @@ class Replayed final : public Schedule {
     return choice;
   }
 
+  /// From here on the run is another one: it is not compared any more.
+  void overruled() override { left_ = true; }
+
   /// Compares what has happened since the latest call. `at_end`: nothing more will.
   void compare(bool at_end = false) {
-    if (divergence_ || ended_) return;
+    if (divergence_ || ended_ || left_) return;
     for (Event& event : run_.events_from(seen_)) {
       ++seen_;
       if (event.kind == EventKind::invariant || (!recorded_.virtual_time && is_in_passing(event))) continue;
@@ -122,6 +126,15 @@ class Replayed final : public Schedule {
     if (!recorded_.virtual_time) return alike && (a.fault || a.detail == b.detail);
     return alike && a.detail == b.detail && a.others == b.others;
   }
+  /// The recorded order where it can be followed, else whoever comes first.
+  Result<Choice> any(const std::vector<Candidate>& candidates) {
+    while (at_ < order_.size()) {
+      const Choice choice = order_[at_++];
+      if (!choice.timeout && candidates[static_cast<std::size_t>(choice.actor)].enabled) return choice;
+    }
+    const auto first = std::find_if(candidates.begin(), candidates.end(), [](const Candidate& c) { return c.enabled; });
+    return Choice{first->actor, false};
+  }
   Error end() {
     ended_ = true;
     return {Fault::cancelled, {}, {}};
@@ -135,6 +148,7 @@ class Replayed final : public Schedule {
   std::size_t at_ = 0;
   std::size_t seen_ = 0;
   bool ended_ = false;
+  bool left_ = false;  // the recorded order, for another
   std::optional<Divergence> divergence_;
 };
 

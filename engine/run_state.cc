@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "engine/gdb/registry.h"
+
 namespace lockstep {
 
 using record::Event;
@@ -30,6 +32,7 @@ void RunState::begin_anew() {
   cycles_.clear();
   standing_cycles_.clear();
   victims_.clear();
+  locks_.clear();
 }
 
 void RunState::emit(Event event) {
@@ -55,6 +58,16 @@ std::vector<Event> RunState::take_events() {
 
 void RunState::stop_all(Fault why) {
   for (const auto& actor : actors) actor->stop(why);
+}
+
+void RunState::note_lock(const sync::LockCore& lock) {
+  MutexLock guard(mutex_);
+  if (std::find(locks_.begin(), locks_.end(), &lock) == locks_.end()) locks_.push_back(&lock);
+}
+
+void RunState::for_each_lock(const std::function<void(const sync::LockCore&)>& visit) const {
+  MutexLock guard(mutex_);
+  for (const sync::LockCore* lock : locks_) visit(*lock);
 }
 
 void RunState::end_as(record::Ending ending) noexcept {
@@ -91,6 +104,7 @@ void RunState::note_cycle(const std::vector<int>& cycle, const std::string& how)
     if (std::find(cycles_.begin(), cycles_.end(), shape) == cycles_.end()) cycles_.push_back(shape);
   }
   emit({.kind = EventKind::cycle, .detail = how, .others = cycle});
+  if (debugging::is_awaited()) debugging::cycle_closed(*this, cycle);
 }
 
 void RunState::forget_cycles_of(int actor) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -19,6 +20,10 @@
 #include "kv/base/mutex.h"
 
 namespace lockstep {
+
+namespace sync {
+class LockCore;
+}
 
 /// For a search: the step in hand touches a lock or its like.
 void touch(const Actor& actor, std::string_view lock, Touch how);
@@ -45,6 +50,8 @@ class RunState final : public StoreObserver {
   std::vector<std::unique_ptr<Actor>> actors;  ///< fixed before the run starts
   /// What each step touches is written here when a search asks for it; nullptr = nobody asks. Outlives the run.
   Footprint* footprint = nullptr;
+  /// The store; nullptr when there is none. Outlives the run.
+  Backend* backend = nullptr;
 
   const Clock& clock() const noexcept { return virtual_time ? static_cast<const Clock&>(virtual_clock_) : real_clock_; }
   VirtualClock& virtual_clock() noexcept { return virtual_clock_; }
@@ -66,6 +73,10 @@ class RunState final : public StoreObserver {
 
   /// Stops every actor that has not finished.
   void stop_all(Fault why);
+  /// For debuggers: an in-process lock that has been taken. It stays until the next run begins.
+  void note_lock(const sync::LockCore& lock);
+  void for_each_lock(const std::function<void(const sync::LockCore&)>& visit) const;
+
   /// How the run ends; the first to say so wins.
   void end_as(record::Ending ending) noexcept;
   record::Ending ending() const noexcept { return ending_.load(std::memory_order_relaxed); }
@@ -102,6 +113,7 @@ class RunState final : public StoreObserver {
   std::vector<std::vector<int>> cycles_ LOCKSTEP_GUARDED_BY(mutex_);  ///< every distinct one, in order
   std::vector<std::vector<int>> standing_cycles_ LOCKSTEP_GUARDED_BY(mutex_);
   std::vector<int> victims_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::vector<const sync::LockCore*> locks_ LOCKSTEP_GUARDED_BY(mutex_);
 };
 
 }  // namespace lockstep

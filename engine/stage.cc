@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "engine/executor.h"
+#include "engine/gdb/registry.h"
 #include "engine/pause.h"
 #include "engine/verdict.h"
 
@@ -98,6 +99,7 @@ Result<void> Stage::open_store() {
   Result<std::unique_ptr<Backend>> opened = backend_named(request_.store)->open(options);
   if (!opened) return opened.error();
   backend_ = std::move(*opened);
+  state_.backend = backend_.get();
   return backend_->set_up(scenario_.rows(), pattern_.ddl);
 }
 
@@ -128,11 +130,12 @@ Result<void> Stage::cast() {
     state_.actors.push_back(std::move(actor));
   }
   for (const auto& actor : state_.actors) {
-    contexts_.push_back(std::make_unique<Context>(Context{.db = Database(actor->session),
-                                                          .name = actor->name,
-                                                          .random = Random(request_.seed, static_cast<std::uint64_t>(actor->index)),
-                                                          .world_type = scenario_.world_type(),
-                                                          .world_object = world_.get()}));
+    contexts_.push_back(
+        std::make_unique<Context>(Context{.db = Database(actor->session),
+                                          .name = actor->name,
+                                          .random = Random(request_.seed, static_cast<std::uint64_t>(actor->index)),
+                                          .world_type = scenario_.world_type(),
+                                          .world_object = world_.get()}));
     const ActorSpec& spec = pattern_.actors[static_cast<std::size_t>(actor->index)];
     actor->set_body(act(*contexts_.back(), spec.body, *actor, retries));
   }
@@ -150,6 +153,10 @@ Result<void> Stage::perform(Schedule* schedule) {
   executor_ = request_.executor == "threads" ? make_threads_executor(state_, conductor_.get())
                                              : make_coroutines_executor(state_, conductor_.get(), request_.workers);
   if (Result<void> ready = cast(); !ready) return ready;
+  if (debugging::is_awaited()) {
+    debugging::begin(
+        fmt::format("{} {} {} {}", scenario_.name, request_.store, request_.protocol, request_.pattern).c_str());
+  }
 
   const RealClock real;
   const Nanos started = real.now();

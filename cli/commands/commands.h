@@ -10,6 +10,7 @@ CommandSpec show_command();
 CommandSpec run_command();
 CommandSpec explore_command();
 CommandSpec replay_command();
+CommandSpec debug_command();
 CommandSpec runs_command();
 CommandSpec check_command();
 CommandSpec man_command();

@@ -13,6 +13,7 @@
 #include "cli/program.h"
 #include "cli/run_options.h"
 #include "cli/runs_folder.h"
+#include "engine/gdb/registry.h"
 #include "engine/run.h"
 
 namespace lockstep::cli {
@@ -53,6 +54,11 @@ int run_once(Program& program) {
   const Result<RunRequest> resolved = resolve(*scenario, request);
   if (!resolved) return fail_with(resolved.error());
 
+  if (program.arguments.has("hold")) {
+    const Result<std::string> script = write_gdb_script(runs_folder(program.arguments));
+    if (!script) return fail_with(script.error());
+    debugging::hold_at_cycles(script->c_str());
+  }
   if (!program.quiet) announce_private_server(*resolved);
   Result<record::Run> ran = run(*scenario, request, &program.stop);
   if (!ran) return program.stopped() ? int{kInterrupted} : fail_with(ran.error());
@@ -95,6 +101,7 @@ CommandSpec run_command() {
       {"expect", "VERDICT", "the verdict that is success, instead of the scenario's", Names::choices, verdict_names()});
   options.push_back(out_option());
   options.push_back({"no-record", "", "do not save the run"});
+  options.push_back({"hold", "", "stand still at the first cycle of waits, for a debugger to be attached, until ^C"});
   options.push_back({"full", "", "every row of a long run, every text whole"});
   options.push_back({"json", "", "the result as JSON, in place of the picture"});
   return {

@@ -40,6 +40,8 @@ class Schedule {
   virtual bool may_choose_timeout() const noexcept { return looks_ahead(); }
   /// True for one that leaves alone whoever would only wait, and that lets deadlines pass by choice: a search.
   virtual bool looks_ahead() const noexcept { return false; }
+  /// Somebody else took the choice that next() has just made: a debugger.
+  virtual void overruled() {}
   /// Looks ahead: nobody can go on any more without waiting. Called once.
   virtual void nothing_left() {}
 };

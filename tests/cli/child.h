@@ -128,6 +128,13 @@ class Child {
     }
   }
 
+  /// Reads until it has said this on stderr. False when it ended, or took too long, without.
+  bool wait_for_error(const std::string& text) {
+    const auto said = [&] { return ended_.err.find(text) != std::string::npos; };
+    read_until([&](const std::string&) { return said(); });
+    return said();
+  }
+
   /// Waits for its end; kills it after `seconds`.
   Ended wait(int seconds = 60) {
     read_until([](const std::string&) { return false; }, seconds);

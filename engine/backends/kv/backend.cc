@@ -259,6 +259,22 @@ class KvBackend final : public Backend, kv::Observer {
 
   Result<Table> query(const std::string&) override { return Error{Fault::unsupported, {}, "kv has no SQL"}; }
 
+  std::vector<Blocker> holders() override {
+    std::vector<Blocker> held;
+    for (const kv::LockInfo& lock : store_->locks()) {
+      if (!lock.granted) continue;
+      held.push_back({.actor = static_cast<int>(store_->tag_of(lock.txn)) - 1,
+                      .object = lock.whole_store   ? "the whole store"
+                                : lock.key.empty() ? "the end of the keys"
+                                                   : lock.key,
+                      .what = fmt::format("{}{}", kv::name_of(lock.mode),
+                                          lock.gap_only ? " on the gap before it"
+                                          : lock.range  ? " with the gap before it"
+                                                        : "")});
+    }
+    return held;
+  }
+
   const Capabilities& capabilities() const noexcept override {
     static const Capabilities all{.sql = false, .real_time = false, .nonblocking = true, .version = "kv 0.1"};
     return all;

@@ -1,0 +1,269 @@
+# lockstep.py: gdb commands for a Lockstep run: live, attached, or a core file.
+#
+# Reads lockstep_registry (engine/gdb/registry.h) as bytes: it needs no debug information and calls nothing in the
+# program.
+import struct
+
+import gdb
+
+VERSION = 1
+HEAD = struct.Struct("<16sIIIIiiIIII128s")
+ACTOR = struct.Struct("<32s16s112s112s")
+LOCK = struct.Struct("<48s48s112s")
+EDGE = struct.Struct("<32s32s64s")
+LINE = struct.Struct("<160s")
+ACTORS, LOCKS, EDGES = 32, 64, 128
+STOP_AT, FORCED_AT = 28, 32
+
+
+def text(raw):
+    return raw.split(b"\0", 1)[0].decode("utf-8", "replace")
+
+
+def address():
+    try:
+        return int(gdb.parse_and_eval("(unsigned long)&lockstep_registry"))
+    except gdb.error:
+        raise gdb.GdbError("no lockstep_registry: this is no Lockstep program, or it has not started")
+
+
+class Run:
+    """How the run stands, read at once."""
+
+    def __init__(self):
+        inferior = gdb.selected_inferior()
+        start = address()
+        head = HEAD.unpack(bytes(inferior.read_memory(start, HEAD.size)))
+        if text(head[0]) != "LOCKSTEP-RUN":
+            raise gdb.GdbError("the registry is not there yet: the run has not started")
+        if head[1] != VERSION:
+            raise gdb.GdbError("the program's registry has version %d, this script reads %d" % (head[1], VERSION))
+        raw = bytes(inferior.read_memory(start, head[2]))
+        (self.step, self.stop_at, self.forced, self.next) = head[3:7]
+        counts, self.run = head[7:11], text(head[11])
+        at = HEAD.size
+        self.actors = self.table(raw, at, ACTOR, counts[0])
+        at += ACTOR.size * ACTORS
+        self.locks = self.table(raw, at, LOCK, counts[1])
+        at += LOCK.size * LOCKS
+        self.edges = self.table(raw, at, EDGE, counts[2])
+        at += EDGE.size * EDGES
+        self.lines = self.table(raw, at, LINE, counts[3])
+
+    @staticmethod
+    def table(raw, at, entry, count):
+        return [[text(field) for field in entry.unpack_from(raw, at + i * entry.size)] for i in range(count)]
+
+    def index(self, name):
+        for i, actor in enumerate(self.actors):
+            if actor[0] == name:
+                return i
+        raise gdb.GdbError("no actor \"%s\"; there are: %s" % (name, ", ".join(a[0] for a in self.actors)))
+
+    def cycle(self):
+        """The shortest cycle of waits, as names; empty when there is none."""
+        follow = {}
+        for source, target, _ in self.edges:
+            follow.setdefault(source, []).append(target)
+        best = []
+        for start in follow:
+            paths = [[start]]
+            seen = {start}
+            while paths:
+                path = paths.pop(0)
+                for target in follow.get(path[-1], []):
+                    if target == start and (not best or len(path) < len(best)):
+                        best = path
+                    if target not in seen:
+                        seen.add(target)
+                        paths.append(path + [target])
+        return best
+
+
+def poke(offset, value, kind):
+    gdb.selected_inferior().write_memory(address() + offset, struct.pack(kind, value))
+
+
+def rerun(step):
+    """From the begin to that step: the schedule is the same every time."""
+    gdb.execute("set environment LOCKSTEP_DEBUG %d" % step)
+    gdb.execute("set confirm off")
+    gdb.execute("run", to_string=True)
+
+
+def show_where():
+    run = Run()
+    if not run.actors:
+        print("the run is over" if gdb.selected_inferior().pid else "no process")
+        return
+    next_name = run.actors[run.next][0] if 0 <= run.next < len(run.actors) else "nobody"
+    doing = run.actors[run.next][2] if 0 <= run.next < len(run.actors) else ""
+    print("step %d: next %s  %s" % (run.step, next_name, doing))
+
+
+class Lockstep(gdb.Command):
+    """lockstep: how a run stands, and its steps back and forth."""
+
+    def __init__(self):
+        super().__init__("lockstep", gdb.COMMAND_DATA, prefix=True)
+
+
+class Actors(gdb.Command):
+    """lockstep actors: who there is, what each does, whom it waits for."""
+
+    def __init__(self):
+        super().__init__("lockstep actors", gdb.COMMAND_DATA)
+
+    def invoke(self, argument, from_tty):
+        run = Run()
+        print("%s, step %d" % (run.run, run.step))
+        for i, (name, state, doing, waits) in enumerate(run.actors):
+            print("%s %-12s %-11s %s%s" % ("*" if i == run.next else " ", name, state, doing,
+                                            "   waits for " + waits if waits else ""))
+
+
+class Locks(gdb.Command):
+    """lockstep locks: what is held, how, by whom, and where it was taken."""
+
+    def __init__(self):
+        super().__init__("lockstep locks", gdb.COMMAND_DATA)
+
+    def invoke(self, argument, from_tty):
+        run = Run()
+        if not run.locks:
+            print("nothing is held")
+        for name, how, where in run.locks:
+            print("  %-20s %-28s %s" % (name, how, where))
+
+
+class Graph(gdb.Command):
+    """lockstep graph: who waits for whom; the cycle, if there is one."""
+
+    def __init__(self):
+        super().__init__("lockstep graph", gdb.COMMAND_DATA)
+
+    def invoke(self, argument, from_tty):
+        run = Run()
+        if not run.edges:
+            print("nobody waits for anybody")
+        for source, target, thing in run.edges:
+            print("  %s --%s--> %s" % (source, " wants " + thing + " " if thing else "", target))
+        cycle = run.cycle()
+        if cycle:
+            print("cycle: %s" % " -> ".join(cycle + cycle[:1]))
+
+
+class History(gdb.Command):
+    """lockstep history [N]: the latest N events (default: 20)."""
+
+    def __init__(self):
+        super().__init__("lockstep history", gdb.COMMAND_DATA)
+
+    def invoke(self, argument, from_tty):
+        count = int(argument) if argument.strip() else 20
+        for (line,) in Run().lines[-count:]:
+            print(line)
+
+
+class Pending(gdb.Command):
+    """lockstep pending: what each actor is about to do, or waits in."""
+
+    def __init__(self):
+        super().__init__("lockstep pending", gdb.COMMAND_DATA)
+
+    def invoke(self, argument, from_tty):
+        for name, state, doing, _ in Run().actors:
+            if doing:
+                print("  %-12s %s%s" % (name, doing, "" if state != "waits" else "   (waits)"))
+
+
+class Why(gdb.Command):
+    """lockstep why ACTOR: why it does not go on, as far as the chain of waits leads."""
+
+    def __init__(self):
+        super().__init__("lockstep why", gdb.COMMAND_DATA)
+
+    def invoke(self, argument, from_tty):
+        run = Run()
+        name = argument.strip()
+        state = run.actors[run.index(name)]
+        if state[1] != "waits":
+            print("%s does not wait: it is %s%s" % (name, state[1], ", next: " + state[2] if state[2] else ""))
+            return
+        seen = []
+        while name not in seen:
+            seen.append(name)
+            out = [edge for edge in run.edges if edge[0] == name]
+            if not out:
+                print("  %s is not blocked" % name)
+                return
+            print("  %s waits for %s%s" % (name, ", ".join(edge[1] for edge in out),
+                                            ", which has " + out[0][2] if out[0][2] else ""))
+            name = out[0][1]
+        print("  ... and so %s waits for itself: a deadlock" % name)
+
+
+class Step(gdb.Command):
+    """lockstep step [N]: N steps of the schedule on (default: 1)."""
+
+    def __init__(self):
+        super().__init__("lockstep step", gdb.COMMAND_RUNNING)
+
+    def invoke(self, argument, from_tty):
+        count = int(argument) if argument.strip() else 1
+        poke(STOP_AT, Run().step + count, "<I")
+        gdb.execute("continue", to_string=True)
+        show_where()
+
+
+class Back(gdb.Command):
+    """lockstep back: to the state before the latest step."""
+
+    def __init__(self):
+        super().__init__("lockstep back", gdb.COMMAND_RUNNING)
+
+    def invoke(self, argument, from_tty):
+        goto(max(Run().step - 1, 0))
+
+
+class Goto(gdb.Command):
+    """lockstep goto N: to the state after N steps of the schedule, forwards or back."""
+
+    def __init__(self):
+        super().__init__("lockstep goto", gdb.COMMAND_RUNNING)
+
+    def invoke(self, argument, from_tty):
+        goto(int(argument))
+
+
+def goto(step):
+    run = Run()
+    if step > run.step:
+        poke(STOP_AT, step, "<I")
+        gdb.execute("continue", to_string=True)
+    else:
+        rerun(step)
+    show_where()
+
+
+class Schedule(gdb.Command):
+    """lockstep schedule ACTOR: lets that actor take the next step instead; from there on the recording is left."""
+
+    def __init__(self):
+        super().__init__("lockstep schedule", gdb.COMMAND_RUNNING)
+
+    def invoke(self, argument, from_tty):
+        run = Run()
+        index = run.index(argument.strip())
+        if run.actors[index][1] != "ready":
+            raise gdb.GdbError("%s cannot go: it is %s" % (argument.strip(), run.actors[index][1]))
+        poke(FORCED_AT, index, "<i")
+        poke(STOP_AT, run.step + 1, "<I")
+        gdb.execute("continue", to_string=True)
+        show_where()
+
+
+for command in (Lockstep, Actors, Locks, Graph, History, Pending, Why, Step, Back, Goto, Schedule):
+    command()
+gdb.execute("set pagination off")
+gdb.execute("set breakpoint pending on")
