@@ -1,6 +1,6 @@
 // Advisory locks (PostgreSQL manual, 13.3.5): locks on numbers that mean what the application says. They deadlock as
-// rows do, and the server finds the cycle, since it keeps them in the same lock table. They belong to the whole database:
-// the first of two numbers, here that of the table, keeps other applications (and other runs) apart.
+// rows do, and the server finds the cycle, since it keeps them in the same lock table. They belong to the whole
+// database: the first of two numbers, here that of the table, keeps other applications (and other runs) apart.
 #include <atomic>
 
 #include "scenarios/catalogue.h"
