@@ -1,4 +1,4 @@
-// kv_engine.cc: the in-house store, through its synchronous facade.
+// kv_engine.cc: the in-house store, through its synchronous facade. --durability none: in memory only.
 #include "kv/sync_facade.h"
 #include "tests/bench/kv_bench/engine_over.h"
 
@@ -52,9 +52,12 @@ class KvSession {
 }  // namespace
 
 Result<std::unique_ptr<Engine>> open_kv(const Contestant& contestant, const Settings& settings) {
-  if (settings.durability != Durability::none)
-    return Error{Fault::unsupported, {}, "kv has no log yet: --durability none"};
-  Result<KvStore> store = kv::Store::open({.protocol = contestant.protocol});
+  kv::Options options{.protocol = contestant.protocol};
+  if (settings.durability != Durability::none) {
+    options.path = fmt::format("{}/kv-{}", settings.dir, contestant.protocol);
+    options.durability = settings.durability == Durability::sync ? kv::Durability::sync : kv::Durability::async;
+  }
+  Result<KvStore> store = kv::Store::open(options);
   if (!store.ok()) return store.error();
   return std::unique_ptr<Engine>(new EngineOver<KvStore, KvSession>(std::move(store).value(), settings));
 }

@@ -56,8 +56,8 @@ Filled fill(Engine& engine, const Settings& settings, Memory before) {
   const double seconds = seconds_since(begin);
   const Memory after = Memory::now();
   const auto records = static_cast<double>(settings.records);
-  const auto grown = [records](std::uint64_t from, std::uint64_t to) {
-    return to > from ? static_cast<double>(to - from) / records : 0;
+  const auto grown = [&](std::uint64_t from, std::uint64_t to) {
+    return to > from && settings.workload == Workload::ycsb ? static_cast<double>(to - from) / records : 0;
   };
   return {seconds, grown(before.resident, after.resident), grown(before.heap, after.heap)};
 }

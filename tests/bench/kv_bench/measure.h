@@ -19,7 +19,7 @@ struct Memory {
 /// What filling an engine took.
 struct Filled {
   double seconds = 0;
-  double bytes_per_key = 0;       ///< resident, key and value included
+  double bytes_per_key = 0;       ///< resident, key and value included; 0 for TPC-C
   double heap_bytes_per_key = 0;  ///< by malloc
 };
 

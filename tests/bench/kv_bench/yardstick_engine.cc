@@ -45,7 +45,8 @@ class PrefetchingSiloSession : public SiloSession {
 
 template <class Session>
 Result<std::unique_ptr<Engine>> open(const Settings& settings) {
-  if (settings.scan > 0) return Error{Fault::unsupported, {}, "the yardstick has no scans"};
+  if (settings.scan > 0 || settings.workload == Workload::tpcc)
+    return Error{Fault::unsupported, {}, "the yardstick has neither scans nor inserts"};
   if (settings.durability != Durability::none) return Error{Fault::unsupported, {}, "the yardstick has no log"};
   SiloTable table(settings.records, settings.value_bytes);
   for (std::uint64_t i = 0; i < settings.records; ++i) table.insert(i);
