@@ -3,7 +3,7 @@
 //
 // Rows are plain structs in a key-value store: the first letter of a key names the table, then come its numbers,
 // big-endian, so that the keys of a table lie in their order. Money is in cents. Not from the specification: no think
-// times, no terminals, no other transactions, so orders are never delivered; texts are filled with one letter.
+// times, no terminals, no other transactions, so orders are never delivered; texts are empty.
 #pragma once
 
 #include <fmt/format.h>
@@ -85,14 +85,6 @@ Row row_of(std::string_view bytes) {
   std::memcpy(&row, bytes.data(), sizeof row);
   return row;
 }
-/// A row whose texts are filled.
-template <class Row>
-Row blank() {
-  Row row;
-  std::memset(static_cast<void*>(&row), 'x', sizeof row);
-  return *new (&row) Row(row);
-}
-
 class Key {
  public:
   explicit Key(char table) { add(static_cast<unsigned char>(table), 1); }
@@ -174,17 +166,17 @@ template <class Session>
 void fill(Session& session, const Settings& settings) {
   Random random(settings.seed);
   Loader<Session> loader(session);
-  loader.put(warehouse(), bytes_of(blank<Warehouse>()));
+  loader.put(warehouse(), bytes_of(Warehouse{}));
   for (int i = 1; i <= kItems; ++i) {
-    auto row = blank<Item>();
+    auto row = Item{};
     row.price = random.between(1'00, 100'00);
     loader.put(item(i), bytes_of(row));
-    loader.put(stock(i), bytes_of(blank<Stock>()));
+    loader.put(stock(i), bytes_of(Stock{}));
   }
   for (int d = 1; d <= kDistricts; ++d) {
-    loader.put(district(d), bytes_of(blank<District>()));
+    loader.put(district(d), bytes_of(District{}));
     for (int c = 1; c <= kCustomers; ++c) {
-      auto row = blank<Customer>();
+      auto row = Customer{};
       row.last = last_name(c <= 1000 ? c - 1 : random.non_uniform(255, 0, 999));
       loader.put(customer(d, c), bytes_of(row));
       loader.put(by_name(d, view(row.last), c), "-");
@@ -194,7 +186,7 @@ void fill(Session& session, const Settings& settings) {
       loader.put(order(d, o), bytes_of(row));
       if (o >= kFirstNewOrders) loader.put(new_order(d, o), "-");
       for (int line = 1; line <= row.lines; ++line) {
-        auto of = blank<OrderLine>();
+        auto of = OrderLine{};
         of.item = random.between(1, kItems);
         loader.put(order_line(d, o, line), bytes_of(of));
       }
@@ -310,7 +302,7 @@ class Client {
     c.ytd_payment += amount_;
     ++c.payments;
     if (const Failure f = session_.write(customer(district_, number), bytes_of(c))) return f;
-    auto row = blank<History>();
+    auto row = History{};
     row.amount = amount_;
     row.customer = number;
     return session_.insert(history(next_history_), bytes_of(row));
