@@ -286,9 +286,7 @@ bool OccTransaction::try_lock_writes() {
     if (entry.state == WriteBuffer::State::untouched) continue;
     OccRecord* record = found_[i];
     if (!record || (record->version.load(std::memory_order_relaxed) & OccRecord::kGone) != 0)
-      record = &store_.index_.find_or_add(entry.key, entry.hash);
-    else
-      store_.index_.list(*record);  // whoever makes the entry may not be ready
+      record = &store_.index_.find_or_hide(entry.key, entry.hash);
     targets_.push_back({&entry, record});
   }
   std::sort(targets_.begin(), targets_.end(),
@@ -304,6 +302,8 @@ bool OccTransaction::try_lock_writes() {
       if (spins == kSpins) return false;
     }
     locked_.push_back(target);
+    // Only now: an entry that is not locked may be on its way out of the index. Whoever scans it later meets the lock.
+    store_.index_.list(*target.record);
   }
   return true;
 }
