@@ -87,12 +87,25 @@ struct Options {
   Observer* observer = nullptr;  ///< outlives the store; nullptr = nobody
 };
 
+/// What a transaction asks for. Neither level shows dirty data, and under neither is a dirty row overwritten.
+enum class Isolation : std::uint8_t {
+  /// What the protocol promises: serializable, except for `snapshot`.
+  protocol,
+  /// Less, where the protocol can give less: every operation by itself sees committed rows, and two may see different
+  /// moments (lost updates, non-repeatable reads, phantoms happen). Under 2pl-* a plain read gives its lock back at
+  /// once, and a scan locks no gaps; under `snapshot` and `ssi` every operation has a snapshot of its own, and a write
+  /// goes on top of what was committed while it waited. `2pl-banker`, `occ` and `serial` ignore it and give what they
+  /// promise.
+  read_committed,
+};
+
 struct TxnOptions {
   std::string_view label = {};               ///< names the transaction in messages, such as "T1"; copied
   std::uint64_t tag = 0;                     ///< for the caller: comes back in introspection
   std::span<const std::string> claims = {};  ///< keys that it may lock; `2pl-banker` refuses any other. Copied
   bool claims_all = false;                   ///< claims every key, such as to load or to check a whole store
   TxnId first_attempt = 0;                   ///< a retry names its first attempt and keeps that one's age; 0 = itself
+  Isolation isolation = Isolation::protocol;
 };
 
 struct Row {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <thread>
 
@@ -39,6 +40,8 @@ class TwoPhaseTransaction final : public TransactionState {
     owner_.start(id, age, label);
     owner_.claims.assign(options.claims.begin(), options.claims.end());
     owner_.claims_all = options.claims_all;
+    short_reads_ = options.isolation == Isolation::read_committed && !guards_membership();
+    awaited_.clear();
     split_.begun = false;
   }
 
@@ -77,6 +80,15 @@ class TwoPhaseTransaction final : public TransactionState {
   Attempt<void> split_gap(TwoPhaseRecord& record, Waiter& waiter);
   Attempt<void> scan_next_key(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Strength strength,
                               Waiter& waiter);
+  /// Isolation::read_committed: a shared lock on the row for the time of `look()` only.
+  template <class Look>
+  Locked look_at(const LockTarget& target, Waiter& waiter, Look look);
+  Attempt<bool> read_shortly(KeyView key, std::string& value, Waiter& waiter);
+  /// Gives back the short locks that an operation waited for and then had no use for.
+  void drop_awaited();
+  /// Isolation::read_committed: row by row, without the gaps.
+  Attempt<void> scan_rows(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Access access,
+                          Waiter& waiter);
   Attempt<void> scan_members(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Strength strength,
                              Waiter& waiter);
   static void add_row(KeyView key, const TwoPhaseRecord& record, std::vector<Row>& rows) {
@@ -104,9 +116,17 @@ class TwoPhaseTransaction final : public TransactionState {
     LockSpec before;  // what this transaction had on the successor
   };
 
+  /// A short lock that the current operation waits for, or has waited for.
+  struct Awaited {
+    LockTarget target;
+    LockSpec before;  // what this transaction had on it
+  };
+
   TwoPhase& store_;
   LockManager& locks_;
   LockOwner owner_;
+  bool short_reads_ = false;
+  std::vector<Awaited> awaited_;
   Split split_;
   Recycled<Undo> undo_;
   KeySet logged_;  // the records that log() has seen
@@ -146,12 +166,31 @@ Attempt<void> TwoPhaseTransaction::lock_members(Waiter& waiter) {
 }
 
 Attempt<bool> TwoPhaseTransaction::read(KeyView key, std::string& value, Access access, Waiter& waiter) {
+  if (short_reads_ && access == Access::plain) return read_shortly(key, value, waiter);
   TwoPhaseRecord* record = nullptr;
   LOCKSTEP_TRY(lock_row(key, strength(access), record, waiter));
   observe(key, record);
   if (!record || record->is_vacant()) return {false};
   record->copy_to(value);
   return {true};
+}
+
+Attempt<bool> TwoPhaseTransaction::read_shortly(KeyView key, std::string& value, Waiter& waiter) {
+  while (true) {
+    TwoPhaseRecord& record = store_.index_.find_or_hide(key, hash_of(key));
+    bool found = false;
+    const Locked locked = look_at(target_of(record), waiter, [&] {
+      found = !record.is_vacant();
+      if (found) record.copy_to(value);
+    });
+    if (locked == Locked::gone) {
+      std::this_thread::yield();  // until it has left
+      continue;
+    }
+    LOCKSTEP_TRY(answer(locked, owner_));
+    drop_awaited();  // of a record that has gone since
+    return {found};
+  }
 }
 
 Attempt<void> TwoPhaseTransaction::write(KeyView key, std::string_view value, Waiter& waiter) {
@@ -247,6 +286,7 @@ Attempt<void> TwoPhaseTransaction::split_gap(TwoPhaseRecord& record, Waiter& wai
 Attempt<void> TwoPhaseTransaction::scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
                                         Access access, Waiter& waiter) {
   const Strength rows_as = strength(access);
+  if (short_reads_) return scan_rows(from, to, limit, rows, access, waiter);
   return guards_membership() ? scan_members(from, to, limit, rows, rows_as, waiter)
                              : scan_next_key(from, to, limit, rows, rows_as, waiter);
 }
@@ -276,6 +316,46 @@ Attempt<void> TwoPhaseTransaction::scan_next_key(KeyView from, KeyView to, std::
     }
     previous = next;
   }
+}
+
+template <class Look>
+Locked TwoPhaseTransaction::look_at(const LockTarget& target, Waiter& waiter, Look look) {
+  const auto awaited =
+      std::find_if(awaited_.begin(), awaited_.end(), [&](const Awaited& a) { return a.target.cell == target.cell; });
+  const bool was_awaited = awaited != awaited_.end();
+  const LockRequest* const mine = locks_.find(owner_, target);
+  const LockSpec before = was_awaited ? awaited->before : mine ? mine->held : LockSpec{};
+  const Locked locked = locks_.lock(owner_, target, row_lock(Strength::shared), waiter);
+  if (locked == Locked::pending && !was_awaited) awaited_.push_back({target, before});
+  if (locked != Locked::granted) return locked;
+  look();
+  locks_.weaken(*locks_.find(owner_, target), before);
+  if (was_awaited) awaited_.erase(awaited);
+  return locked;
+}
+
+void TwoPhaseTransaction::drop_awaited() {
+  for (const Awaited& awaited : awaited_)
+    if (LockRequest* const request = locks_.find(owner_, awaited.target)) locks_.weaken(*request, awaited.before);
+  awaited_.clear();
+}
+
+Attempt<void> TwoPhaseTransaction::scan_rows(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
+                                             Access access, Waiter& waiter) {
+  for (Iterator it = store_.index_.at_or_after(from); it != store_.index_.end() && rows.size() < limit; ++it) {
+    if (!to.empty() && KeyView(it->first) >= to) break;
+    const LockTarget target = target_of(it);
+    const auto look = [&] {
+      if (!it->second.is_vacant()) add_row(target.key, it->second, rows);
+    };
+    const Locked locked =
+        access == Access::plain ? look_at(target, waiter, look) : lock(target, row_lock(strength(access)), waiter);
+    if (locked == Locked::gone) continue;
+    LOCKSTEP_TRY(answer(locked, owner_));
+    if (access == Access::for_update) look();
+  }
+  drop_awaited();  // the rows in front of it may have been enough this time
+  return Result<void>();
 }
 
 // With the membership locked, no row appears or vanishes: only rows that exist need a lock of their own.

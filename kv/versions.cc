@@ -1,34 +1,40 @@
 // versions.cc: which version a snapshot sees, and which ones nobody can see any more.
 #include "kv/versions.h"
 
-#include <algorithm>
-#include <thread>
+#include <utility>
 
 namespace lockstep::kv {
 
-bool CommitCell::visible_at(Stamp snapshot) const noexcept {
-  Stamp stamp = value_.load();
-  while (stamp == kCommitting) {
-    std::this_thread::yield();
-    stamp = value_.load();
-  }
-  return stamp != kActive && stamp <= snapshot;
-}
-
 VersionedRecord::~VersionedRecord() { free_versions(newest); }
 
-const Version* VersionedRecord::at(Stamp snapshot) const noexcept {
+VersionedRecord::Sight VersionedRecord::at(Stamp snapshot) const noexcept {
+  Sight sight;
   for (const Version* version = newest; version; version = version->older) {
-    const bool visible = version->writer ? version->writer->visible_at(snapshot) : version->stamp <= snapshot;
-    if (visible) return version;
+    CommitCell::Look look{CommitCell::State::committed, version->stamp};
+    if (version->writer) look = version->writer->look();
+    const bool may_be_seen = look.stamp <= snapshot;  // also while its stamp is being drawn
+    if (look.state == CommitCell::State::committed && may_be_seen) {
+      sight.version = version;
+      return sight;
+    }
+    if (look.state != CommitCell::State::active && may_be_seen) sight.settled = false;
+    sight.next = version;
   }
-  return nullptr;
+  return sight;
 }
 
 void VersionedRecord::push(Version& version) noexcept {
   version.older = newest;
   newest = &version;
   ++versions;
+}
+
+Version& VersionedRecord::pop() noexcept {
+  Version& version = *newest;
+  newest = version.older;
+  version.older = nullptr;
+  --versions;
+  return version;
 }
 
 Version* VersionedRecord::collect(Stamp horizon) noexcept {
@@ -38,7 +44,6 @@ Version* VersionedRecord::collect(Stamp horizon) noexcept {
   if (!seen) return nullptr;
   Version* const unseen = std::exchange(seen->older, nullptr);
   for (const Version* version = unseen; version; version = version->older) --versions;
-  collect_at = std::max<std::size_t>(8, 2 * versions);
   return unseen;
 }
 

@@ -54,13 +54,15 @@ inline const std::vector<std::string>& usual_claims() {
 /// One transaction whose operations are begun and then, after a wake-up, attempted again.
 class Client {
  public:
-  Client(Store& store, std::string label, std::vector<std::string> claims = usual_claims())
-      : store_(&store), label_(std::move(label)), claims_(std::move(claims)) {
+  Client(Store& store, std::string label, std::vector<std::string> claims = usual_claims(),
+         Isolation isolation = Isolation::protocol)
+      : store_(&store), label_(std::move(label)), claims_(std::move(claims)), isolation_(isolation) {
     begin();
   }
 
   void begin(TxnId first_attempt = 0) {
-    txn = store_->begin({.label = label_, .tag = 7, .claims = claims_, .first_attempt = first_attempt});
+    txn = store_->begin(
+        {.label = label_, .tag = 7, .claims = claims_, .first_attempt = first_attempt, .isolation = isolation_});
   }
 
   // "ok", "yes VALUE", "no", rows, "waits" or the name of a fault.
@@ -162,6 +164,7 @@ class Client {
   Store* store_;
   std::string label_;
   std::vector<std::string> claims_;
+  Isolation isolation_;
   std::unique_ptr<CountingWaiter> waiter_ = std::make_unique<CountingWaiter>();
   Call pending_;
   bool waits_ = false;

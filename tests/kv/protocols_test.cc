@@ -239,7 +239,7 @@ TEST(Store, RefusesAnUnknownProtocol) {
 TEST(Store, HasTheProtocolsOfThisBuild) {
   std::vector<std::string> names = protocol_names();
   for (const char* name : {"2pl-banker", "2pl-detect", "2pl-no-wait", "2pl-timeout", "2pl-wait-die", "2pl-wound-wait",
-                           "occ", "serial", "snapshot"})
+                           "occ", "serial", "snapshot", "ssi"})
     EXPECT_EQ(std::count(names.begin(), names.end(), name), 1) << name;
   for (const ProtocolInfo& info : protocols()) EXPECT_FALSE(info.summary.empty()) << info.name;
 }

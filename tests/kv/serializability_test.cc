@@ -51,11 +51,13 @@ bool looks_at_rows(const Operation& op) {
 /// Steps the transactions of one round in one thread.
 class Schedule {
  public:
-  Schedule(Store& store, const std::vector<Program>& programs, Random& random) : store_(store), random_(random) {
+  Schedule(Store& store, const std::vector<Program>& programs, Random& random,
+           Isolation isolation = Isolation::protocol)
+      : store_(store), random_(random) {
     for (std::size_t i = 0; i < programs.size(); ++i) {
       auto actor = std::make_unique<Actor>(programs[i]);
       const std::vector<std::string> claims = claims_of(programs[i]);
-      actor->txn = store.begin({.label = fmt::format("T{}", i), .claims = claims});
+      actor->txn = store.begin({.label = fmt::format("T{}", i), .claims = claims, .isolation = isolation});
       actors_.push_back(std::move(actor));
     }
   }
@@ -247,6 +249,30 @@ TEST_P(RandomHistories, OfOneThreadAreWhatTheProtocolPromises) {
   if (rounds > 100) {
     EXPECT_GT(committed, gave_up / 2) << "so few commits test little";
     EXPECT_EQ(not_serial > 0, !serializable) << "a protocol that is not serializable must show it";
+  }
+}
+
+TEST_P(RandomHistories, UnderReadCommittedEndAndLeaveNoLock) {
+  const std::uint64_t rounds = number_from("LOCKSTEP_ROUNDS", 1000);
+  const std::uint64_t first = number_from("LOCKSTEP_SEED", 1);
+  const bool ignores_it = GetParam() == "2pl-banker" || GetParam() == "occ" || GetParam() == "serial";
+  std::uint64_t not_serial = 0;
+  for (std::uint64_t seed = first; seed < first + rounds; ++seed) {
+    SCOPED_TRACE(fmt::format("LOCKSTEP_SEED={} LOCKSTEP_ROUNDS=1", seed));
+    Random random(seed);
+    std::unique_ptr<Store> store = open_store(GetParam());
+    const Model before = random_rows(random);
+    load(*store, before);
+    std::vector<Program> programs;
+    for (int i = 0; i < 3; ++i) programs.push_back(random_program(random, i));
+    const std::vector<Outcome> outcomes = Schedule(*store, programs, random, Isolation::read_committed).run();
+    EXPECT_TRUE(store->locks().empty());
+    EXPECT_TRUE(store->waits().empty());
+    not_serial += is_serializable(before, programs, outcomes, rows_of(*store)) ? 0 : 1;
+    if (HasFailure()) break;
+  }
+  if (rounds > 100) {
+    EXPECT_EQ(not_serial == 0, ignores_it) << not_serial;
   }
 }
 

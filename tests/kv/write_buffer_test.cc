@@ -9,8 +9,6 @@
 #include <thread>
 #include <unordered_map>
 
-#include "kv/versions.h"
-
 namespace lockstep::kv {
 namespace {
 
@@ -81,74 +79,6 @@ TEST(WriteBuffer, UndoesToAMark) {
   EXPECT_EQ(buffer.find("b")->value, "4");
   buffer.undo_to(0);
   EXPECT_TRUE(buffer.sorted().empty());
-}
-
-class VersionedRecordTest : public ::testing::Test {
- protected:
-  void commit(Stamp stamp) {
-    auto* const version = new Version;
-    version->stamp = stamp;
-    version->exists = true;
-    version->value = std::to_string(stamp);
-    record_.push(*version);
-  }
-  VersionedRecord record_;
-};
-
-TEST_F(VersionedRecordTest, ASnapshotSeesTheNewestVersionAtItsTime) {
-  EXPECT_EQ(record_.at(10), nullptr);
-  for (const Stamp stamp : {2, 5, 9}) commit(stamp);
-  EXPECT_EQ(record_.at(1), nullptr);
-  EXPECT_EQ(record_.at(2)->value, "2");
-  EXPECT_EQ(record_.at(4)->value, "2");
-  EXPECT_EQ(record_.at(5)->value, "5");
-  EXPECT_EQ(record_.at(100)->value, "9");
-  EXPECT_EQ(record_.changed_at(), 9u);
-}
-
-TEST_F(VersionedRecordTest, AVersionWithoutAStampIsSeenOnceItsWriterHasCommitted) {
-  commit(2);
-  CommitCell cell;
-  auto* const version = new Version;
-  version->writer = &cell;
-  version->exists = true;
-  record_.push(*version);
-  EXPECT_EQ(record_.at(10)->value, "2");
-  cell.begin_commit();
-  cell.end_commit(7);
-  EXPECT_EQ(record_.at(6)->value, "2");
-  EXPECT_EQ(record_.at(7), version);
-}
-
-TEST_F(VersionedRecordTest, WhoeverMeetsACommitHalfWayWaitsForItsStamp) {
-  CommitCell cell;
-  auto* const version = new Version;
-  version->writer = &cell;
-  record_.push(*version);
-  for (int round = 0; round < 200; ++round) {
-    cell.begin_commit();
-    std::atomic<bool> looking{false};
-    const Version* seen = nullptr;
-    std::thread reader([&] {
-      looking = true;
-      seen = record_.at(7);
-    });
-    while (!looking) std::this_thread::yield();
-    cell.end_commit(7);
-    reader.join();
-    ASSERT_EQ(seen, version);
-  }
-}
-
-TEST_F(VersionedRecordTest, CollectsOnlyWhatNobodyCanSee) {
-  for (const Stamp stamp : {2, 5, 9, 12}) commit(stamp);
-  EXPECT_EQ(record_.collect(1), nullptr);
-  Version* const unseen = record_.collect(10);
-  EXPECT_EQ(unseen->value, "5");
-  EXPECT_EQ(unseen->older->value, "2");
-  EXPECT_EQ(record_.versions, 2u);
-  EXPECT_EQ(record_.at(10)->value, "9");
-  free_versions(unseen);
 }
 
 }  // namespace

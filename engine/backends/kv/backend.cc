@@ -218,7 +218,7 @@ class KvBackend final : public Backend, kv::Observer {
     if (!store) return store.error();
     backend->store_ = std::move(*store);
     backend->reach_ = reach_of(options.protocol);
-    backend->detects_ = options.protocol == "2pl-detect" || options.protocol == "snapshot";
+    backend->detects_ = options.protocol == "2pl-detect" || options.protocol == "snapshot" || options.protocol == "ssi";
     return std::unique_ptr<Backend>(std::move(backend));
   }
 

@@ -1,0 +1,454 @@
+// multi_version.cc: the operations of transactions that see a snapshot.
+#include "kv/multi_version.h"
+
+#include <fmt/format.h>
+
+#include <mutex>
+#include <thread>
+
+#include "kv/lock_journal.h"
+#include "kv/write_buffer.h"
+
+namespace lockstep::kv {
+namespace {
+
+constexpr Stamp kNoSnapshot = kNoStamp;
+constexpr Stamp kTakingSnapshot = 0;  // holds up collection until the snapshot is known
+
+constexpr std::size_t kMaxSpares = 64;
+constexpr std::uint32_t kWorthALook = 3;  // versions of a row
+
+using LatchLock = std::lock_guard<VersionedRecord::Latch>;
+
+}  // namespace
+
+class MultiVersionTransaction final : public TransactionState {
+ public:
+  explicit MultiVersionTransaction(MultiVersion& store)
+      : store_(store), locks_(*store.config_.locks), reads_(store.index_, store.ranges_) {}
+  ~MultiVersionTransaction() override { free_versions(spare_); }
+
+  const LockOwner& owner() const noexcept { return owner_; }
+  Stamp snapshot() const noexcept { return snapshot_.load(); }
+
+  Attempt<bool> read(KeyView key, std::string& value, Access access, Waiter& waiter) override;
+  Attempt<void> write(KeyView key, std::string_view value, Waiter& waiter) override;
+  Attempt<void> insert(KeyView key, std::string_view value, Waiter& waiter) override;
+  Attempt<bool> write_if(KeyView key, std::string_view expected, std::string_view value, Waiter& waiter) override;
+  Attempt<bool> erase(KeyView key, Waiter& waiter) override;
+  Attempt<void> scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Access access,
+                     Waiter& waiter) override;
+  Attempt<void> commit(Waiter&) override;
+  void roll_back() noexcept override { finish(false); }
+  Mark mark() const noexcept override { return {writes_.mark(), journal_.mark()}; }
+  void undo_to(Mark mark) override;
+
+  bool is_waiting() const noexcept override { return owner_.is_waiting(); }
+  std::optional<Error> take_verdict() override { return std::exchange(owner_.verdict, std::nullopt); }
+  Nanos wait_deadline() const noexcept override { return owner_.deadline; }
+  void cancel_wait(Fault why) noexcept override { locks_.cancel(owner_, why); }
+
+ protected:
+  void start(const TxnOptions& options) override {
+    owner_.start(id, age, label);
+    each_operation_looks_anew_ = options.isolation == Isolation::read_committed;
+    tracks_ = store_.config_.tracks_reads && !each_operation_looks_anew_;
+  }
+
+ private:
+  void take_snapshot() noexcept;
+  /// Under read_committed what was committed since then is seen from here on.
+  void look_anew() noexcept {
+    if (each_operation_looks_anew_) snapshot_.store(kNoSnapshot, std::memory_order_relaxed);
+    take_snapshot();
+  }
+  /// What the transaction sees: its own write or its snapshot. `value` may be nullptr.
+  bool look(KeyView key, std::string* value);
+  bool look(VersionedRecord& record, std::size_t hash, std::string* value);
+  void remember_range(KeyView from, KeyView to, bool includes_to);
+  /// Waits until no other transaction writes the row.
+  Attempt<void> lock_row(KeyView key, Strength strength, Waiter& waiter);
+  /// Fails when somebody committed a change of the row after the snapshot. Needs the lock on the row.
+  Result<void> still_as_seen(KeyView key);
+  /// Both. Under read_committed the row may have changed, and is looked at anew.
+  Attempt<void> claim(KeyView key, Strength strength, Waiter& waiter);
+  Attempt<void> claim_rows(const std::vector<Row>& rows, bool& is_new, Waiter& waiter);
+  void scan_snapshot(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows);
+
+  std::optional<Error> check_reads();
+  std::optional<Error> publish();
+  std::optional<Error> check_serializable(const std::vector<const WriteBuffer::Entry*>& writes, Stamp stamp);
+  Error dangerous(const ReadTracker::Danger& danger) const;
+  void stamp_versions(Stamp stamp);
+  void withdraw_versions() noexcept;
+  Version& make_version();
+  void keep_spare(Version* chain) noexcept;
+  void finish(bool committed) noexcept;
+
+  MultiVersion& store_;
+  LockTable& locks_;
+  LockOwner owner_;
+  LockJournal journal_;
+  WriteBuffer writes_;
+  CommitCell cell_;
+  ReadTracker reads_;
+  bool tracks_ = false;
+  bool each_operation_looks_anew_ = false;
+  std::atomic<Stamp> snapshot_{kNoSnapshot};  // written by the owner only, read by collectors
+  std::vector<std::pair<VersionedRecord*, Version*>> published_;
+  Version* spare_ = nullptr;  // versions to use again
+  std::size_t spares_ = 0;
+};
+
+void MultiVersionTransaction::take_snapshot() noexcept {
+  if (snapshot_.load(std::memory_order_relaxed) != kNoSnapshot) return;
+  // Sequentially consistent: a collector that read its horizon from the clock before us sees this marker, or we see a
+  // clock at or after that horizon.
+  snapshot_.store(kTakingSnapshot);
+  snapshot_.store(store_.now_.load());
+}
+
+bool MultiVersionTransaction::look(VersionedRecord& record, std::size_t hash, std::string* value) {
+  const Stamp snapshot = snapshot_.load(std::memory_order_relaxed);
+  bool exists = false;
+  while (true) {
+    {
+      const LatchLock latch(record.latch);
+      const VersionedRecord::Sight sight = record.at(snapshot);
+      if (sight.settled) {
+        if (tracks_) reads_.mark(record, snapshot, sight.next != nullptr);
+        exists = sight.version && sight.version->exists;
+        if (exists && value) value->assign(sight.version->value);
+        break;
+      }
+    }
+    std::this_thread::yield();  // without the latch: whoever commits may need it
+  }
+  if (tracks_) reads_.remember(record, hash);
+  return exists;
+}
+
+void MultiVersionTransaction::remember_range(KeyView from, KeyView to, bool includes_to) {
+  if (store_.ranges_.is_full()) store_.ranges_.collect(store_.horizon());
+  reads_.remember_range(id, snapshot_.load(std::memory_order_relaxed), from, to, includes_to);
+}
+
+bool MultiVersionTransaction::look(KeyView key, std::string* value) {
+  take_snapshot();
+  if (const WriteBuffer::Entry* own = writes_.find(key)) {
+    if (own->state == WriteBuffer::State::written && value) value->assign(own->value);
+    return own->state == WriteBuffer::State::written;
+  }
+  const std::size_t hash = hash_of(key);
+  VersionedRecord* record = store_.index_.find(key, hash);
+  if (tracks_ && (!record || record->is_vacant())) {
+    // A vacant record may go, with its marks. So a range, then a second look: whoever adds the row finds the one, or is
+    // found by the other.
+    remember_range(key, key, true);
+    record = store_.index_.find(key, hash);
+  }
+  return record && !record->is_vacant() && look(*record, hash, value);
+}
+
+Attempt<void> MultiVersionTransaction::lock_row(KeyView key, Strength strength, Waiter& waiter) {
+  take_snapshot();  // before the wait, as PostgreSQL does
+  while (true) {
+    VersionedRecord& record = store_.index_.find_or_hide(key, hash_of(key));
+    const LockTarget target{&record, Index<VersionedRecord>::key_of(record)};
+    const Locked locked = savepoints.empty() ? locks_.lock(owner_, target, row_lock(strength), waiter)
+                                             : journal_.lock(locks_, owner_, target, row_lock(strength), waiter);
+    if (locked != Locked::gone) return answer(locked, owner_);
+    std::this_thread::yield();  // until it has left the index
+  }
+}
+
+Result<void> MultiVersionTransaction::still_as_seen(KeyView key) {
+  VersionedRecord* const record = store_.index_.find(key);
+  if (!record) return {};
+  const LatchLock latch(record->latch);
+  if (record->changed_at() <= snapshot_.load(std::memory_order_relaxed)) return {};
+  return Error{Fault::serialization_failure,
+               {},
+               fmt::format("{} gave up {}: another transaction has committed a change of it since the snapshot of {} "
+                           "was taken (first updater wins); a retry is safe",
+                           owner_.label, key, owner_.label)};
+}
+
+Attempt<void> MultiVersionTransaction::claim(KeyView key, Strength strength, Waiter& waiter) {
+  LOCKSTEP_TRY(lock_row(key, strength, waiter));
+  if (!each_operation_looks_anew_) return still_as_seen(key);
+  look_anew();
+  return Result<void>();
+}
+
+Attempt<bool> MultiVersionTransaction::read(KeyView key, std::string& value, Access access, Waiter& waiter) {
+  look_anew();
+  if (access == Access::for_update) LOCKSTEP_TRY(claim(key, Strength::update, waiter));
+  return {look(key, &value)};
+}
+
+Attempt<void> MultiVersionTransaction::write(KeyView key, std::string_view value, Waiter& waiter) {
+  LOCKSTEP_TRY(claim(key, Strength::exclusive, waiter));
+  writes_.put(key, WriteBuffer::State::written, value);
+  return Result<void>();
+}
+
+Attempt<void> MultiVersionTransaction::insert(KeyView key, std::string_view value, Waiter& waiter) {
+  LOCKSTEP_TRY(lock_row(key, Strength::exclusive, waiter));
+  bool exists = false;
+  if (tracks_) {  // what it is told must belong to its snapshot
+    LOCKSTEP_TRY(Attempt<void>(still_as_seen(key)));
+    exists = look(key, nullptr);
+  } else if (const WriteBuffer::Entry* own = writes_.find(key)) {
+    exists = own->state == WriteBuffer::State::written;
+  } else if (VersionedRecord* const record = store_.index_.find(key)) {
+    // A unique constraint looks at what is committed, not at the snapshot. Nobody else can change it: we have the lock.
+    const LatchLock latch(record->latch);
+    exists = record->newest && record->newest->exists;
+  }
+  if (exists)
+    return Result<void>(Error{Fault::constraint, {}, fmt::format("insert by {}: key {} exists", owner_.label, key)});
+  if (!each_operation_looks_anew_) LOCKSTEP_TRY(Attempt<void>(still_as_seen(key)));
+  writes_.put(key, WriteBuffer::State::written, value);
+  return Result<void>();
+}
+
+Attempt<bool> MultiVersionTransaction::write_if(KeyView key, std::string_view expected, std::string_view value,
+                                                Waiter& waiter) {
+  // A row that the snapshot does not show as expected is not touched, so it needs no lock: as in UPDATE … WHERE.
+  look_anew();
+  std::string seen;
+  if (!look(key, &seen) || seen != expected) return {false};
+  LOCKSTEP_TRY(claim(key, Strength::exclusive, waiter));
+  if (each_operation_looks_anew_ && (!look(key, &seen) || seen != expected)) return {false};
+  writes_.put(key, WriteBuffer::State::written, value);
+  return {true};
+}
+
+Attempt<bool> MultiVersionTransaction::erase(KeyView key, Waiter& waiter) {
+  look_anew();
+  if (!look(key, nullptr)) return {false};
+  LOCKSTEP_TRY(claim(key, Strength::exclusive, waiter));
+  if (each_operation_looks_anew_ && !look(key, nullptr)) return {false};
+  writes_.put(key, WriteBuffer::State::erased, {});
+  return {true};
+}
+
+void MultiVersionTransaction::scan_snapshot(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows) {
+  rows.clear();
+  if (tracks_) remember_range(from, to, false);
+  scan_merged(store_.index_, writes_, from, to, limit, rows,
+              [this](const auto& it, Row& row) { return look(it->second, hash_of(it->first), &row.value); });
+  // A scan that stopped at its limit has learnt nothing of what lies behind its last row.
+  if (tracks_ && rows.size() == limit) reads_.narrow(rows.back().key);
+}
+
+Attempt<void> MultiVersionTransaction::claim_rows(const std::vector<Row>& rows, bool& is_new, Waiter& waiter) {
+  is_new = false;
+  for (const Row& row : rows) {
+    VersionedRecord* const record = store_.index_.find(row.key);
+    const LockRequest* const mine = record ? locks_.find(owner_, {record, row.key}) : nullptr;
+    if (mine && mine->held.covers(row_lock(Strength::update))) continue;
+    is_new = true;
+    LOCKSTEP_TRY(claim(row.key, Strength::update, waiter));
+  }
+  return Result<void>();
+}
+
+Attempt<void> MultiVersionTransaction::scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
+                                            Access access, Waiter& waiter) {
+  look_anew();
+  scan_snapshot(from, to, limit, rows);
+  if (access == Access::plain) return Result<void>();
+  bool is_new = false;
+  LOCKSTEP_TRY(claim_rows(rows, is_new, waiter));
+  // Under read_committed the rows may have changed before they were locked: until all that are seen are locked.
+  while (is_new && each_operation_looks_anew_) {
+    scan_snapshot(from, to, limit, rows);
+    LOCKSTEP_TRY(claim_rows(rows, is_new, waiter));
+  }
+  return Result<void>();
+}
+
+Attempt<void> MultiVersionTransaction::commit(Waiter&) {
+  std::optional<Error> error = writes_.sorted().empty() ? check_reads() : publish();
+  if (error) return Result<void>(*std::move(error));
+  finish(true);
+  return Result<void>();
+}
+
+std::optional<Error> MultiVersionTransaction::check_reads() {
+  if (!tracks_ || !reads_.must_check(false)) return std::nullopt;
+  const auto danger =
+      reads_.check_reads({.id = id, .cell = &cell_, .snapshot = snapshot_.load(std::memory_order_relaxed)});
+  return danger ? std::optional(dangerous(*danger)) : std::nullopt;
+}
+
+std::optional<Error> MultiVersionTransaction::publish() {
+  const std::vector<const WriteBuffer::Entry*>& writes = writes_.sorted();
+  // Versions of an active transaction: nobody sees them yet. The locks on the rows keep other writers away.
+  for (const WriteBuffer::Entry* entry : writes) {
+    VersionedRecord& record = store_.index_.find_or_add(entry->key, entry->hash);
+    Version& version = make_version();
+    version.writer = &cell_;
+    version.stamp = 0;
+    version.earliest_out = kNoStamp;
+    version.exists = entry->state == WriteBuffer::State::written;
+    version.value.assign(entry->value);
+    const LatchLock latch(record.latch);
+    record.push(version);
+    record.set_vacant(false);
+    published_.emplace_back(&record, &version);
+  }
+  cell_.begin_commit();
+  const Stamp stamp = store_.now_.fetch_add(1) + 1;
+  if (tracks_) {
+    cell_.announce(stamp);
+    if (std::optional<Error> error = check_serializable(writes, stamp)) {
+      withdraw_versions();
+      return error;
+    }
+  }
+  if (WriteSet* const log = log_writes()) {
+    writes_.add_to(*log);
+    append_to_log();
+  }
+  cell_.decide(stamp, reads_.earliest_out());
+  // Visible. What follows lets go of the cell, and of versions that nobody can see any more.
+  snapshot_.store(kNoSnapshot);
+  stamp_versions(stamp);
+  return std::nullopt;
+}
+
+std::optional<Error> MultiVersionTransaction::check_serializable(const std::vector<const WriteBuffer::Entry*>& writes,
+                                                                 Stamp stamp) {
+  const ReadTracker::Committer me{
+      .id = id, .cell = &cell_, .snapshot = snapshot_.load(std::memory_order_relaxed), .stamp = stamp};
+  if (const auto danger = reads_.check_reads(me)) return dangerous(*danger);
+  if (reads_.earliest_out() == kNoStamp) return std::nullopt;  // no T3
+  for (std::size_t i = 0; i < writes.size(); ++i)
+    if (const auto danger = reads_.check_write(me, writes[i]->key, *published_[i].first)) return dangerous(*danger);
+  return std::nullopt;
+}
+
+Error MultiVersionTransaction::dangerous(const ReadTracker::Danger& danger) const {
+  using Part = ReadTracker::Danger::Part;
+  const char* what =
+      "another transaction that is committing has changed it, and how that ends was not to be waited for";
+  if (danger.part == Part::pivot)
+    what =
+        "another transaction had read it before, and a third one has changed what this one had read (the pivot of a "
+        "dangerous structure)";
+  if (danger.part == Part::reader)
+    what =
+        "another transaction has changed it since, after a third one had changed what that one had read (a dangerous "
+        "structure)";
+  return Error{Fault::serialization_failure,
+               {},
+               fmt::format("{} gave up at its commit: it {} {}; {}; a retry is safe", owner_.label,
+                           danger.part == Part::pivot ? "wrote" : "read", danger.key, what)};
+}
+
+void MultiVersionTransaction::stamp_versions(Stamp stamp) {
+  for (const auto& [record, version] : published_) {
+    bool worth_a_look = false;
+    {
+      const LatchLock latch(record->latch);
+      version->stamp = stamp;
+      version->earliest_out = reads_.earliest_out();
+      version->writer = nullptr;
+      worth_a_look = record->versions >= record->collect_at;
+    }
+    if (!worth_a_look) continue;
+    const Stamp horizon = store_.recent_horizon(stamp);
+    Version* unseen = nullptr;
+    {
+      const LatchLock latch(record->latch);
+      unseen = record->collect(horizon);
+      // Those that an old snapshot holds back are not walked over at every commit.
+      const bool is_recent = horizon + MultiVersion::kRecent >= stamp;
+      record->collect_at = is_recent ? kWorthALook : 2 * record->versions;
+    }
+    keep_spare(unseen);
+  }
+}
+
+void MultiVersionTransaction::withdraw_versions() noexcept {
+  for (const auto& [record, version] : published_) {
+    const LatchLock latch(record->latch);
+    keep_spare(&record->pop());
+    record->set_vacant(record->newest == nullptr);
+  }
+  cell_.withdraw();
+}
+
+Version& MultiVersionTransaction::make_version() {
+  if (!spare_) return *new Version;
+  Version& version = *spare_;
+  spare_ = version.older;
+  --spares_;
+  return version;
+}
+
+void MultiVersionTransaction::keep_spare(Version* chain) noexcept {
+  while (chain && spares_ < kMaxSpares) {
+    Version* const older = chain->older;
+    chain->older = spare_;
+    spare_ = chain;
+    ++spares_;
+    chain = older;
+  }
+  free_versions(chain);
+}
+
+void MultiVersionTransaction::finish(bool committed) noexcept {
+  locks_.cancel(owner_, Fault::cancelled);
+  owner_.verdict.reset();
+  snapshot_.store(kNoSnapshot);
+  if (tracks_) reads_.end(committed);
+  writes_.clear();
+  journal_.clear();
+  published_.clear();
+  cell_.reset();
+  locks_.release_all(owner_);
+}
+
+void MultiVersionTransaction::undo_to(Mark mark) {
+  writes_.undo_to(mark.writes);
+  journal_.undo_to(mark.locks, locks_, owner_, [](const LockRequest&, LockSpec before) { return before; });
+}
+
+MultiVersion::MultiVersion(Config config) : config_(std::move(config)) {
+  config_.locks->when_gone([this](LockCell& cell) { index_.remove(static_cast<VersionedRecord&>(cell)); });
+}
+
+std::unique_ptr<TransactionState> MultiVersion::make_state() {
+  return std::make_unique<MultiVersionTransaction>(*this);
+}
+
+std::vector<WaitEdge> MultiVersion::waits_of(TxnId txn) const {
+  std::vector<WaitEdge> edges;
+  with_active(txn, [&](const TransactionState& state) {
+    edges = config_.locks->waits_of(static_cast<const MultiVersionTransaction&>(state).owner());
+  });
+  return edges;
+}
+
+Stamp MultiVersion::horizon() const {
+  Stamp oldest = now_.load();  // before the look: see take_snapshot()
+  for_each_active([&oldest](const TransactionState& state) {
+    oldest = std::min(oldest, static_cast<const MultiVersionTransaction&>(state).snapshot());
+  });
+  return oldest;
+}
+
+Stamp MultiVersion::recent_horizon(Stamp now) {
+  const Stamp recent = horizon_.load(std::memory_order_relaxed);
+  if (recent + kRecent >= now) return recent;
+  // One look at every transaction for so many commits. An older result than another thread's only delays.
+  const Stamp horizon_now = horizon();
+  horizon_.store(horizon_now, std::memory_order_relaxed);
+  return horizon_now;
+}
+
+}  // namespace lockstep::kv

@@ -1,0 +1,33 @@
+// ssi.cc: serializable snapshot isolation: as snapshot, and whoever would complete a dangerous structure gives up.
+//
+// Papers: Cahill, Röhm, Fekete, "Serializable isolation for snapshot databases", SIGMOD 2008; Ports and Grittner,
+// "Serializable snapshot isolation in PostgreSQL", VLDB 2012. How it is done here: kv/antidependency.h.
+//
+// Behaviour: PostgreSQL's SERIALIZABLE, with the check at commit instead of at the operation.
+//
+// Guarantee: serializable, without phantoms. Readers never wait for writers nor writers for readers. Who gives up does
+// so because others have committed, so a retry does not meet them again. A transaction that only reads gives up only
+// when a structure was complete before its snapshot.
+//
+// Price: that of snapshot; each transaction that writes looks again at what it has read; two antidependencies in a row
+// need not be part of a cycle, so some give up needlessly. Work on disjoint rows never does.
+#include "kv/deadlock.h"
+#include "kv/multi_version.h"
+
+namespace lockstep::kv {
+
+ProtocolEntry protocol_ssi() {
+  return {.info = {.name = {},
+                   .summary = "as snapshot, and gives up at commit what could not have happened in a serial order",
+                   .serializable = true},
+          .open = [](const Options& options, const Clock& clock) -> std::unique_ptr<Protocol> {
+            return std::make_unique<MultiVersion>(
+                MultiVersion::Config{.locks = std::make_unique<LockTable>(LockTable::Config{
+                                         .policy = std::make_unique<DeadlockDetector>(options.observer),
+                                         .lock_timeout = options.lock_timeout,
+                                         .clock = &clock}),
+                                     .tracks_reads = true});
+          }};
+}
+
+}  // namespace lockstep::kv
