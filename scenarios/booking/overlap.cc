@@ -80,7 +80,7 @@ Scenario booking_overlap() {
       .actor("T2", plain, "10", "12")
       .schedule("T1 T1 T2 T2 T1 T2")
       .expect("kv", "2pl-detect: deadlock, 2pl-timeout: timeout, 2pl-no-wait: abort, occ: abort, snapshot: anomaly")
-      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean")
+      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean, ssi: abort")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "read-committed: anomaly, repeatable-read: anomaly, serializable: abort")
       .why("Each finds no booking, and no row is there to be locked: FOR UPDATE of an empty set locks nothing.")
@@ -91,7 +91,7 @@ Scenario booking_overlap() {
       .actor("T2", parent_lock, "10", "12")
       .schedule("T1 T1 T2 T2 T1 T1 T1 T2")
       .expect("kv", "2pl-detect: clean, 2pl-timeout: clean, 2pl-no-wait: abort, occ: clean, snapshot: anomaly")
-      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: clean, serial: clean")
+      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: clean, serial: clean, ssi: abort")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "read-committed: clean, repeatable-read: anomaly, serializable: abort")
       .why(
@@ -104,7 +104,7 @@ Scenario booking_overlap() {
       .actor("T2", touch_parent, "10", "12")
       .schedule("T1 T1 T2 T2 T1 T1 T1 T2")
       .expect("kv", "2pl-detect: clean, 2pl-timeout: clean, 2pl-no-wait: abort, occ: clean, snapshot: abort")
-      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: clean, serial: clean")
+      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: clean, serial: clean, ssi: abort")
       .expect("sqlite", "*: clean")
       .expect("postgres", "read-committed: clean, *: abort")
       .why(

@@ -26,7 +26,7 @@ Scenario deadlock_unique_insert() {
       .schedule("T1 T1 T2 T2 T1 T2")
       .expect("kv", "2pl-detect: deadlock, 2pl-timeout: timeout, 2pl-no-wait: abort, 2pl-banker: avoided")
       .expect("kv", "occ: abort, snapshot: deadlock")
-      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean")
+      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean, ssi: deadlock")
       .expect("sqlite", "*: clean")
       .expect("postgres", "*: deadlock")
       .why(
@@ -38,7 +38,7 @@ Scenario deadlock_unique_insert() {
       .actor("T1", register_both, "anna", "ben")
       .actor("T2", register_both, "anna", "ben")
       .schedule("T1 T1 T2 T2 T1 T1")
-      .expect("kv", "2pl-no-wait: abort, 2pl-wait-die: abort, occ: abort, *: clean")
+      .expect("kv", "2pl-no-wait: abort, occ: abort, 2pl-wait-die: abort, ssi: abort, *: clean")
       .expect("sqlite", "*: clean")
       .expect("postgres", "*: clean")
       .why("T2 waits at its first insert, and is told that the name is taken.")

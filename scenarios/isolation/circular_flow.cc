@@ -52,7 +52,7 @@ Scenario isolation_circular_flow() {
       .schedule("T1 T1 T2 T2 T1 T2 T1 T2")
       .expect("kv", "2pl-detect: deadlock, 2pl-timeout: timeout, 2pl-no-wait: abort, 2pl-banker: avoided")
       .expect("kv", "occ: abort, snapshot: clean")
-      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean")
+      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean, ssi: abort")
       .expect("sqlite", "*: clean")
       .expect("postgres", "serializable: abort, *: clean")
       .why(
@@ -64,7 +64,7 @@ Scenario isolation_circular_flow() {
       .actor("T1", write_x_read_y)
       .actor("T2", lock_x_first)
       .schedule("T1 T1 T2 T2 T1 T1 T2")
-      .expect("kv", "2pl-no-wait: abort, occ: abort, snapshot: abort, 2pl-wait-die: abort, *: clean")
+      .expect("kv", "2pl-no-wait: abort, occ: abort, snapshot: abort, 2pl-wait-die: abort, ssi: abort, *: clean")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "read-committed: clean, *: abort")
       .why("T2 waits before it has written anything, and then comes after T1.")

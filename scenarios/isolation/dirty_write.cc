@@ -25,7 +25,7 @@ Scenario isolation_dirty_write() {
       .actor("T1", sell_to, "alice")
       .actor("T2", sell_to, "bob")
       .schedule("T1 T1 T2 T2 T2 T1 T1")
-      .expect("kv", "2pl-no-wait: abort, snapshot: abort, 2pl-wait-die: abort, *: clean")
+      .expect("kv", "2pl-no-wait: abort, snapshot: abort, 2pl-wait-die: abort, ssi: abort, *: clean")
       .expect("sqlite", "*: clean")
       .expect("postgres", "read-committed: clean, *: abort")
       .why(

@@ -58,7 +58,7 @@ Scenario isolation_read_skew() {
       .actor("T2", transfer)
       .schedule("T1 T1 T2 T2 T2 T2 T1")
       .expect("kv", "2pl-detect: clean, 2pl-timeout: clean, 2pl-no-wait: abort, occ: abort, snapshot: clean")
-      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: clean, serial: clean")
+      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: clean, serial: clean, ssi: clean")
       .expect("sqlite", "*: clean")
       .expect("postgres", "*: clean")
       .why("One statement sees one state, at every level.")

@@ -40,7 +40,7 @@ Scenario isolation_write_skew() {
       .schedule("T1 T1 T2 T2 T1 T2")
       .expect("kv", "2pl-detect: deadlock, 2pl-timeout: timeout, 2pl-no-wait: abort, 2pl-banker: avoided")
       .expect("kv", "occ: abort, snapshot: anomaly")
-      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean")
+      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean, ssi: abort")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "read-committed: anomaly, repeatable-read: anomaly, serializable: abort")
       .why(
@@ -52,7 +52,7 @@ Scenario isolation_write_skew() {
       .actor("T1", lock_all_rows_read, "alice", "bob")
       .actor("T2", lock_all_rows_read, "bob", "alice")
       .schedule("T1 T1 T2 T2 T1 T1 T1 T2")
-      .expect("kv", "2pl-no-wait: abort, occ: abort, snapshot: abort, 2pl-wait-die: abort, *: clean")
+      .expect("kv", "2pl-no-wait: abort, occ: abort, snapshot: abort, 2pl-wait-die: abort, ssi: abort, *: clean")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "read-committed: clean, *: abort")
       .why("Locking what was read makes the read a conflict: T2 waits, then sees that Alice has left, and stays.")

@@ -43,7 +43,7 @@ Scenario money_idempotency_key() {
       .actor("T1", charge_once)
       .actor("T2", charge_once)
       .schedule("T1 T1 T2 T2 T1 T1")
-      .expect("kv", "2pl-no-wait: abort, occ: abort, 2pl-wait-die: abort, *: clean")
+      .expect("kv", "2pl-no-wait: abort, occ: abort, 2pl-wait-die: abort, ssi: abort, *: clean")
       .expect("sqlite", "*: clean")
       .expect("postgres", "*: clean")
       .why("T2's insert waits for T1 and is refused, since the key is there: the work is done once.")

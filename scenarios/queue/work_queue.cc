@@ -45,7 +45,7 @@ Scenario queue_work_queue() {
       .actor("T2", naive)
       .schedule("T1 T1 T2 T2 T1 T1 T1 T2")
       .expect("kv", "2pl-detect: deadlock, 2pl-timeout: timeout, 2pl-no-wait: abort, occ: abort, snapshot: abort")
-      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean")
+      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean, ssi: abort")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "read-committed: anomaly, *: abort")
       .why(
@@ -58,7 +58,7 @@ Scenario queue_work_queue() {
       .actor("T2", for_update)
       .schedule("T1 T1 T2 T2 T1 T1 T1 T2")
       .expect("kv", "2pl-detect: clean, 2pl-timeout: clean, 2pl-no-wait: abort, occ: abort, snapshot: abort")
-      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: clean, serial: clean")
+      .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: clean, serial: clean, ssi: abort")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "read-committed: clean, *: abort")
       .why("T2 waits for the job that T1 is doing, although others are ready: right, but one job at a time.")
