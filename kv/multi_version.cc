@@ -40,6 +40,7 @@ class MultiVersionTransaction final : public TransactionState {
                      Waiter& waiter) override;
   Attempt<void> commit(Waiter&) override;
   void roll_back() noexcept override { finish(false); }
+  void prefetch(std::span<const KeyView> keys) const noexcept override { store_.index_.prefetch(keys); }
   Mark mark() const noexcept override { return {writes_.mark(), journal_.mark()}; }
   void undo_to(Mark mark) override;
 
@@ -135,11 +136,11 @@ void MultiVersionTransaction::remember_range(KeyView from, KeyView to, bool incl
 
 bool MultiVersionTransaction::look(KeyView key, std::string* value) {
   take_snapshot();
-  if (const WriteBuffer::Entry* own = writes_.find(key)) {
+  const std::size_t hash = hash_of(key);
+  if (const WriteBuffer::Entry* own = writes_.find(key, hash)) {
     if (own->state == WriteBuffer::State::written && value) value->assign(own->value);
     return own->state == WriteBuffer::State::written;
   }
-  const std::size_t hash = hash_of(key);
   VersionedRecord* record = store_.index_.find(key, hash);
   if (tracks_ && (!record || record->is_vacant())) {
     // A vacant record may go, with its marks. So a range, then a second look: whoever adds the row finds the one, or is

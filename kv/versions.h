@@ -96,14 +96,14 @@ struct VersionedRecord : LockCell {
     std::atomic<bool> taken_{false};
   };
 
-  Latch latch;
-  std::uint32_t versions = 0;
-  std::uint32_t collect_at = 3;  // how many versions are worth a look for ones that nobody can see any more
   Version* newest = nullptr;
   /// Serializable stores: the latest commit of a writing transaction that has read the row, and the latest snapshot of
   /// any that has. What a version committed later must know of its readers is in these two, whoever they were.
   Stamp reader_commit = 0;
   Stamp reader_snapshot = 0;
+  std::uint32_t versions = 0;
+  std::uint32_t collect_at = 3;  // how many versions are worth a look for ones that nobody can see any more
+  Latch latch;
 
   VersionedRecord() = default;
   VersionedRecord(const VersionedRecord&) = delete;
@@ -114,8 +114,8 @@ struct VersionedRecord : LockCell {
   struct Sight {
     const Version* version = nullptr;  ///< nullptr: the row did not exist yet. A tombstone has `exists` false
     const Version* next = nullptr;     ///< the version that follows it, which the snapshot does not see
-    bool settled =
-        true;  ///< false: a commit that the snapshot may have to see is not decided. Give the latch back first
+    /// False: a commit that the snapshot may have to see is not decided. Give the latch back, then look again.
+    bool settled = true;
   };
   Sight at(Stamp snapshot) const noexcept;
   /// The stamp of the newest version that is committed; 0 when there is none. Not while somebody else may commit one.
