@@ -132,9 +132,14 @@ std::string explore_text(const Exploration& explored, const Look& look, const st
   } else if (is_sampled(explored)) {
     worth = fmt::format("{} runs by chance: what was not seen may exist all the same; {}", explored.runs, speed);
   } else {
-    worth = fmt::format("{} after {} {}: what was not seen may exist all the same; {}",
-                        explored.interrupted ? "interrupted" : "the budget is spent", explored.runs, unit_of(explored),
-                        speed);
+    worth = explored.left_out > 0
+                ? fmt::format(
+                      "after {} {}; {} choices that the server did not make again were left out, with what "
+                      "lies behind them; {}",
+                      explored.runs, unit_of(explored), explored.left_out, speed)
+                : fmt::format("{} after {} {}: what was not seen may exist all the same; {}",
+                              explored.interrupted ? "interrupted" : "the budget is spent", explored.runs,
+                              unit_of(explored), speed);
   }
   add_paragraph(lines, look, explored.complete ? Style::good : Style::bold,
                 explored.complete      ? "complete"

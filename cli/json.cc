@@ -105,6 +105,7 @@ std::string explore_json(const std::string& scenario, const Exploration& explore
                {"classes", exhaustive ? Json(explored.runs) : Json(nullptr)},
                {"runs", explored.runs},
                {"pruned", explored.pruned},
+               {"left_out", explored.left_out},
                {"complete", explored.complete},
                {"deadlocks", explored.runs_ending(record::Verdict::deadlock)},
                {"anomalies", explored.runs_ending(record::Verdict::anomaly)},

@@ -1,4 +1,6 @@
-// explore.h: searches the interleavings of a scenario, on the in-process locks and the real kv, under virtual time.
+// explore.h: searches the interleavings of a scenario: on the in-process locks and the real kv under virtual time,
+// where steps that touch nothing in common are known to commute; on SQLite and PostgreSQL one by one, on the real
+// thing.
 #pragma once
 
 #include <cstdint>
@@ -35,11 +37,12 @@ struct Finding {
 struct Exploration {
   RunRequest run;  ///< the coordinates
   Strategy strategy = Strategy::exhaustive;
-  bool complete = false;     ///< every interleaving is accounted for
-  bool interrupted = false;  ///< by ^C
-  std::uint64_t runs = 0;    ///< run to their ends: one for each class when exhaustive
-  std::uint64_t pruned = 0;  ///< given up, since they would have repeated what was known
-  double interleavings = 0;  ///< that the runs stand for; below 0 when they are too many to be counted
+  bool complete = false;       ///< every interleaving is accounted for
+  bool interrupted = false;    ///< by ^C
+  std::uint64_t runs = 0;      ///< run to their ends: one for each class when exhaustive
+  std::uint64_t pruned = 0;    ///< given up, since they would have repeated what was known
+  std::uint64_t left_out = 0;  ///< choices of a server that it did not make again, with what lies behind them
+  double interleavings = 0;    ///< that the runs stand for; below 0 when they are too many to be counted
   double seconds = 0;
   std::vector<Finding> findings;  ///< the worst first, then the most frequent
 
@@ -52,8 +55,8 @@ std::string_view name_of(Strategy strategy) noexcept;
 std::optional<Strategy> strategy_named(std::string_view name) noexcept;
 
 /// Searches until everything has been seen, the budget is spent, or `stop`. Fault::invalid: the scenario cannot run
-/// there; the store cannot be explored (only kv, and none, can: a server cannot be put back); the scenario did not do
-/// the same under the same choices (with the first difference).
+/// there, or it did not do the same after the same choices (with the first difference). Fault::unavailable and other
+/// faults of the environment: the store.
 Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& request, const StopSource* stop = nullptr);
 
 }  // namespace lockstep

@@ -92,6 +92,7 @@ int explore_scenario(Program& program) {
       std::fprintf(stderr, "\r%llu runs", static_cast<unsigned long long>(runs));
     };
   }
+  if (!program.quiet) announce_private_server(request.run);
   Result<Exploration> result = explore(*scenario, request, &program.stop);
   if (shows_progress) std::fputs("\r\033[K", stderr);
   if (!result) return fail_with(result.error());
@@ -121,10 +122,8 @@ int explore_scenario(Program& program) {
 
 CommandSpec explore_command() {
   std::vector<OptionSpec> options = run_options();
-  std::erase_if(options, [](const OptionSpec& option) {
-    return option.name == "dsn" || option.name == "workers" || option.name == "deadlock-timeout" ||
-           option.name == "connect-timeout";
-  });
+  std::erase_if(options,
+                [](const OptionSpec& option) { return option.name == "workers" || option.name == "executor"; });
   options.insert(options.begin() + 1,
                  {"protocol", "NAME", "how the store isolates (lockstep list --protocols); default: the store's first",
                   Names::protocol});
@@ -150,7 +149,8 @@ CommandSpec explore_command() {
           "in-process "
           "locks and the real kv. Orders that differ only in steps which touch nothing in common are one class, and "
           "one "
-          "run stands for all of them; the numbers of interleavings are exact. A wait with a deadline may also time "
+          "run stands for all of them; the numbers of interleavings are exact. On SQLite and PostgreSQL every "
+          "interleaving is run on the real thing, one by one. A wait with a deadline may also time "
           "out. "
           "A body that gives up is run again once (--retries).\n\n"
           "The shortest run of each way to end badly is saved. Exit code 5: the budget was spent before everything had "

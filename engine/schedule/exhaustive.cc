@@ -1,6 +1,8 @@
 // exhaustive.cc: depth-first through the interleavings, run by run.
 #include "engine/schedule/exhaustive.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "engine/schedule/trace.h"
@@ -33,6 +35,18 @@ Choice calmest_of(std::span<const Choice> choices, Mask allowed, int last) {
   return *best;
 }
 
+std::string names_of(std::span<const Choice> choices) {
+  std::string names;
+  for (const Choice& each : choices)
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", name_of(each, fmt::format("actor {}", each.actor)));
+  return names;
+}
+
+/// What a program can do that could do something else after the same choices.
+std::string difference(std::size_t step, std::span<const Choice> before, std::span<const Choice> now) {
+  return fmt::format("before step {} it had the choice of {}, and then of {}", step, names_of(before), names_of(now));
+}
+
 class Unreduced final : public Search {
  public:
   bool begin() override {
@@ -45,7 +59,10 @@ class Unreduced final : public Search {
   bool choose(std::span<const Choice> enabled, Choice& next) override {
     if (depth_ == nodes_.size()) nodes_.push_back({{enabled.begin(), enabled.end()}, 0});
     const Node& node = nodes_[depth_++];
-    LOCKSTEP_CHECK(node.choices.size() == enabled.size(), "the program did not do the same again: step {}", depth_);
+    if (!std::equal(node.choices.begin(), node.choices.end(), enabled.begin(), enabled.end())) {
+      disagreement_ = difference(depth_, node.choices, enabled);
+      return false;
+    }
     next = node.choices[node.at];
     taken_.push_back(next);
     return true;
@@ -53,6 +70,15 @@ class Unreduced final : public Search {
   void took(const Footprint&) override {}
   double end(bool complete, std::span<const Step>) override { return complete ? 1 : 0; }
   bool exhaustive() const noexcept override { return true; }
+  const std::string& disagreement() const noexcept override { return disagreement_; }
+  void repeat() noexcept override {
+    disagreement_.clear();
+    first_ = true;
+  }
+  void leave_out() noexcept override {
+    disagreement_.clear();
+    nodes_.resize(depth_ - 1);
+  }
   const std::vector<Choice>& taken() const noexcept override { return taken_; }
 
  private:
@@ -67,7 +93,8 @@ class Unreduced final : public Search {
   std::vector<Node> nodes_;
   std::vector<Choice> taken_;
   std::size_t depth_ = 0;
-  bool first_ = true;
+  bool first_ = true;  // nothing is to be left behind: this is the first run, or the same once more
+  std::string disagreement_;
 };
 
 class Reduced final : public Search {
@@ -84,7 +111,10 @@ class Reduced final : public Search {
   bool choose(std::span<const Choice> enabled, Choice& next) override {
     if (depth_ == nodes_.size() && !enter(enabled)) return false;
     Node& node = nodes_[depth_];
-    LOCKSTEP_CHECK(node.enabled == mask_of(enabled), "the program did not do the same again: step {}", depth_ + 1);
+    if (node.enabled != mask_of(enabled)) {
+      disagreement_ = difference(depth_ + 1, node.choices, enabled);
+      return false;
+    }
     next = node.choice;
     taken_.push_back(next);
     return true;
@@ -121,6 +151,16 @@ class Reduced final : public Search {
   }
 
   bool exhaustive() const noexcept override { return true; }
+  const std::string& disagreement() const noexcept override { return disagreement_; }
+  void repeat() noexcept override {
+    disagreement_.clear();
+    first_ = true;
+  }
+  void leave_out() noexcept override {
+    disagreement_.clear();
+    nodes_.resize(depth_);
+    trace_.shrink_to(std::min(trace_.size(), depth_));
+  }
   const std::vector<Choice>& taken() const noexcept override { return taken_; }
   std::vector<Choice> calmest() const override {
     std::vector<Choice> choices;
@@ -227,7 +267,8 @@ class Reduced final : public Search {
   std::size_t depth_ = 0;     ///< in the run in hand
   std::size_t replayed_ = 0;  ///< how many nodes the run in hand shares with the latest one, its new choice included
   const Footprint* objects_ = nullptr;
-  bool first_ = true;
+  bool first_ = true;  // nothing is to be left behind: this is the first run, or the same once more
+  std::string disagreement_;
 };
 
 }  // namespace

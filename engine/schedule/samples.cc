@@ -26,6 +26,9 @@ class Sampling : public Search {
   void took(const Footprint&) override {}
   double end(bool complete, std::span<const Step>) override { return complete ? 1 : 0; }
   bool exhaustive() const noexcept override { return false; }
+  const std::string& disagreement() const noexcept override { return none_; }
+  void repeat() noexcept override {}
+  void leave_out() noexcept override {}
   const std::vector<Choice>& taken() const noexcept override { return taken_; }
 
  protected:
@@ -35,6 +38,7 @@ class Sampling : public Search {
 
   std::mt19937_64 random_;
   std::vector<Choice> taken_;
+  const std::string none_;
 };
 
 /// Every choice with the same chance.

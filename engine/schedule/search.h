@@ -19,6 +19,7 @@
 #include <memory>
 #include <random>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "engine/schedule/footprint.h"
@@ -50,7 +51,7 @@ class Search {
   virtual ~Search() = default;
   /// False when there is nothing left to run.
   virtual bool begin() = 0;
-  /// What to do next; `enabled` is not empty. False: this run is to be given up.
+  /// What to do next; `enabled` is not empty. False: this run is to be given up, or disagreement() says why.
   virtual bool choose(std::span<const Choice> enabled, Choice& next) = 0;
   /// The step just chosen is done.
   virtual void took(const Footprint& step) = 0;
@@ -60,6 +61,13 @@ class Search {
   virtual double end(bool complete, std::span<const Step> blocked) = 0;
   /// True when, after begin() has answered false, every interleaving has been accounted for.
   virtual bool exhaustive() const noexcept = 0;
+  /// Not empty when the program could do something else than before after the same choices: the first difference.
+  /// Nothing that was found can be trusted then.
+  virtual const std::string& disagreement() const noexcept = 0;
+  /// After a disagreement: the next begin() is the same run once more.
+  virtual void repeat() noexcept = 0;
+  /// After a disagreement: what lies behind the choice before it is left out.
+  virtual void leave_out() noexcept = 0;
   /// The choices of the run in hand, or of the latest.
   virtual const std::vector<Choice>& taken() const noexcept = 0;
   /// The same run's choices in an order that is as good, with few changes from one actor to another.

@@ -59,7 +59,8 @@ class PostgresBackend final : public Backend {
   std::string schema_;
   std::string token_;  ///< the second half of the advisory lock, as the server's integer
   bool has_schema_ = false;
-  bool is_used_ = false;  ///< set_up has run: the schema must be made afresh
+  bool is_used_ = false;  ///< set_up has run
+  bool has_ddl_ = false;  ///< with statements of the scenario
 };
 
 Result<void> done(const Result<Table>& result) {
@@ -186,11 +187,14 @@ PostgresBackend::~PostgresBackend() {
 
 Result<void> PostgresBackend::set_up(const State& rows, std::span<const std::string> ddl) {
   if (is_used_) {
+    // A statement of the scenario may have made anything in the schema; without one there are only rows.
     auto made = done(common_.monitor->query(
-        fmt::format("drop schema if exists {0} cascade; create schema {0}; {1}", schema_, kCreateTable)));
+        has_ddl_ ? fmt::format("drop schema if exists {0} cascade; create schema {0}; {1}", schema_, kCreateTable)
+                 : std::string("delete from kv")));
     if (!made) return made;
   }
   is_used_ = true;
+  has_ddl_ = !ddl.empty();
   std::string insert;
   for (const auto& [key, value] : rows) {
     insert += insert.empty() ? "insert into kv (k, v) values " : ", ";

@@ -247,6 +247,29 @@ TEST(Search, FindsWhatEveryInterleavingFinds) {
   }
 }
 
+TEST(Search, SaysThatAProgramDidNotDoTheSameAgain) {
+  for (const Strategy strategy : {Strategy::exhaustive, Strategy::unreduced}) {
+    const auto search = make_search({.strategy = strategy});
+    Footprint footprint;
+    std::string said;
+    for (int run = 0; said.empty() && run < 3; ++run) {
+      ASSERT_TRUE(search->begin());
+      std::vector<Choice> choices{{0, false}, {1, false}};
+      if (run > 0) choices.push_back({2, false});
+      for (int step = 0; step < 2; ++step) {
+        Choice next;
+        if (!search->choose(choices, next)) break;
+        footprint.clear_step();
+        footprint.lock("one for all", Touch::changes);
+        search->took(footprint);
+      }
+      said = search->disagreement();
+      search->end(said.empty(), {});
+    }
+    EXPECT_EQ(said, "before step 1 it had the choice of actor 0, actor 1, and then of actor 0, actor 1, actor 2");
+  }
+}
+
 TEST(Search, SamplesNeverEndAndFindTheDeadlock) {
   for (const Strategy strategy : {Strategy::walk, Strategy::pct, Strategy::pos}) {
     const Found some = explore(Toy({locks({0, 1}), locks({1, 0})}), strategy, 500);
