@@ -262,6 +262,7 @@ TEST(Search, SaysThatAProgramDidNotDoTheSameAgain) {
         footprint.clear_step();
         footprint.lock("one for all", Touch::changes);
         search->took(footprint);
+        choices = {{1 - next.actor, false}};  // the other one, for the second step
       }
       said = search->disagreement();
       search->end(said.empty(), {});
