@@ -91,7 +91,7 @@ class Index {
   explicit Index(Epochs& epochs) : epochs_(epochs), hash_(epochs), order_(epochs) {}
   ~Index() {
     epochs_.free_all();  // entries that are retired lie in the arena too
-    hash_.for_each([](Entry* entry) { entry->~Entry(); });
+    hash_.for_each([this](Entry* entry) { free(entry); });
   }
   Index(const Index&) = delete;
   Index& operator=(const Index&) = delete;
