@@ -1,8 +1,13 @@
 // json.cc: the only file that knows the JSON library.
 #include "cli/json.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+
+#include "cli/kv_text.h"
 
 namespace lockstep::cli {
 namespace {
@@ -12,6 +17,26 @@ using Json = nlohmann::ordered_json;
 std::string line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 double rounded(double ms) { return std::isfinite(ms) ? std::round(ms * 1000) / 1000 : 0; }
+
+bool is_utf8(const std::string& bytes) {
+  try {
+    (void)Json(bytes).dump();
+    return true;
+  } catch (const Json::type_error&) {
+    return false;
+  }
+}
+
+/// As text when it is some, else as hexadecimal digits under NAME_hex.
+void add_bytes(Json& object, const std::string& name, const std::string& bytes) {
+  if (is_utf8(bytes)) {
+    object[name] = bytes;
+    return;
+  }
+  std::string digits;
+  for (const char c : bytes) digits += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  object[name + "_hex"] = digits;
+}
 
 Json or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
@@ -220,6 +245,71 @@ std::string check_json(const std::vector<Cell>& cells, std::uint64_t seed,
                {"left_out", out},
                {"wall_ms", rounded(wall_ms)},
                {"cells", all}});
+}
+
+std::string kv_verify_json(const kv::FolderReport& report) {
+  Json files = Json::array();
+  kv::Position last = 0;
+  for (const kv::FileReport& file : report.files) {
+    last = std::max(last, file.last);
+    files.push_back({{"name", file.name},
+                     {"needed", file.is_needed},
+                     {"first", file.first},
+                     {"last", file.last},
+                     {file.is_checkpoint ? "rows" : "commits", file.items},
+                     {"bytes", file.bytes},
+                     {"torn_bytes", file.torn_bytes},
+                     {"damage", file.damage ? Json(file.damage->message) : Json(nullptr)}});
+  }
+  const Error* const problem = report.first_problem();
+  return line({{"schema", kJsonSchema},
+               {"folder", report.folder},
+               {"store_id", fmt::format("{:016x}", report.store_id)},
+               {"format", report.format},
+               {"intact", problem == nullptr},
+               {"problem", problem ? Json(problem->message) : Json(nullptr)},
+               {"commits", last},
+               {"closed", report.settled == last},
+               {"files", files},
+               {"unfinished", report.unfinished},
+               {"foreign", report.foreign}});
+}
+
+std::string kv_rows_json(const kv::Contents& contents) {
+  Json rows = Json::array();
+  for (const auto& [key, value] : contents.rows) {
+    Json row = Json::object();
+    add_bytes(row, "key", key);
+    add_bytes(row, "value", value);
+    rows.push_back(std::move(row));
+  }
+  return line({{"schema", kJsonSchema},
+               {"position", contents.last},
+               {"damage", contents.damage ? Json(contents.damage->message) : Json(nullptr)},
+               {"rows", std::move(rows)}});
+}
+
+std::string kv_log_json(const std::vector<LoggedTransaction>& transactions, const std::optional<Error>& damage) {
+  Json commits = Json::array();
+  for (const LoggedTransaction& transaction : transactions) {
+    Json writes = Json::array();
+    for (const auto& [key, value] : transaction.writes) {
+      Json write = Json::object();
+      add_bytes(write, "key", key);
+      if (value)
+        add_bytes(write, "value", *value);
+      else
+        write["erased"] = true;
+      writes.push_back(std::move(write));
+    }
+    commits.push_back({{"position", transaction.position},
+                       {"file", transaction.file},
+                       {"offset", transaction.offset},
+                       {"writes", std::move(writes)}});
+  }
+  return line({{"schema", kJsonSchema},
+               {"damage", damage ? Json(damage->message) : Json(nullptr)},
+               {"commits", std::move(commits)}});
 }
 
 }  // namespace lockstep::cli

@@ -10,8 +10,9 @@ namespace lockstep::cli {
 
 const std::vector<CommandSpec>& commands() {
   static const std::vector<CommandSpec> all = {
-      list_command(), show_command(),  run_command(), explore_command(),    replay_command(),   debug_command(),
-      runs_command(), check_command(), man_command(), completion_command(), complete_command(), help_command(),
+      list_command(),       show_command(),     run_command(),   explore_command(), replay_command(),
+      debug_command(),      runs_command(),     check_command(), kv_command(),      man_command(),
+      completion_command(), complete_command(), help_command(),
   };
   return all;
 }
@@ -48,7 +49,8 @@ std::vector<OptionSpec> all_options(const CommandSpec& command) {
 const std::vector<CodeMeaning>& exit_codes() {
   static const std::vector<CodeMeaning> all = {
       {kAsExpected, "as expected; a deadlock that was to be shown and was shown is success"},
-      {kNotAsExpected, "a verdict that was not expected, or an invariant broken under a strategy said to be safe"},
+      {kNotAsExpected,
+       "a verdict that was not expected, or an invariant broken under a strategy said to be safe; a damaged store"},
       {kUsage, "a wrong name, option or schedule"},
       {kStoreUnavailable, "the store could not be opened, or failed in mid-run"},
       {kInternal, "an internal error, or standard output or the recording could not be written"},

@@ -13,6 +13,7 @@ CommandSpec replay_command();
 CommandSpec debug_command();
 CommandSpec runs_command();
 CommandSpec check_command();
+CommandSpec kv_command();
 CommandSpec man_command();
 CommandSpec completion_command();
 CommandSpec complete_command();

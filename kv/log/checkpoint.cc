@@ -41,7 +41,7 @@ std::string block_of(std::string_view rows, std::uint32_t count, std::uint64_t s
 }  // namespace
 
 Error CheckpointReader::damaged(std::string_view what) const {
-  return Error{Fault::io, "damaged",
+  return Error{Fault::io, std::string(kDamaged),
                fmt::format("{} is damaged at offset {}: {}; restore it from a backup (an older checkpoint serves when "
                            "the log since then is still there: move this one away)",
                            path_, block_at_, what)};

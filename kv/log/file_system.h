@@ -15,6 +15,9 @@
 
 namespace lockstep::kv {
 
+/// Error::code when there is no file of that name.
+inline constexpr std::string_view kGone = "ENOENT";
+
 /// One open file. One thread at a time. Closed by its destructor, which syncs nothing.
 class File {
  public:

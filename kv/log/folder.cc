@@ -54,6 +54,12 @@ std::string checkpoint_path(const std::string& folder, Position position) {
   return join_path(folder, fmt::format("{}{:020}", kCheckpoint, position));
 }
 
+std::size_t FolderContents::first_needed() const noexcept {
+  std::size_t index = 0;
+  while (index + 1 < segments.size() && segments[index + 1] <= newest_checkpoint() + 1) ++index;
+  return index;
+}
+
 Result<FolderContents> look_into(FileSystem& files, const std::string& folder) {
   const Result<std::vector<std::string>> names = files.list(folder);
   if (!names.ok()) return names.error();
@@ -98,7 +104,7 @@ Result<std::uint64_t> read_identity(FileSystem& files, const std::string& folder
                              "that wrote it",
                              folder, format, kLogFormat)};
   if (read != 2 || *text != identity_text(format, id))
-    return Error{Fault::io, "damaged",
+    return Error{Fault::io, std::string(kDamaged),
                  fmt::format("{} is damaged: it should be four lines that name the format and the id of the store; "
                              "restore it from a backup",
                              path)};
@@ -117,7 +123,7 @@ Result<Position> read_settled(FileSystem& files, const std::string& folder, std:
   if (!text.ok()) return text.fault() == Fault::invalid ? Result<Position>(0) : text.error();
   unsigned long long position = 0;
   if (std::sscanf(text->c_str(), "position %llu\n", &position) != 1 || *text != settled_text(id, position))
-    return Error{Fault::io, "damaged",
+    return Error{Fault::io, std::string(kDamaged),
                  fmt::format("{} is damaged: it should be two lines that name a position; restore it from a backup, or "
                              "move it away to open the store without knowing where its log ended",
                              path)};

@@ -29,6 +29,11 @@ struct FolderContents {
   bool has_identity = false;
   bool has_settled = false;
 
+  /// 0: there is none.
+  Position newest_checkpoint() const noexcept { return checkpoints.empty() ? 0 : checkpoints.back(); }
+  /// The index of the first segment that holds something behind it.
+  std::size_t first_needed() const noexcept;
+
   bool is_empty() const noexcept { return segments.empty() && checkpoints.empty() && foreign.empty() && !has_identity; }
 };
 

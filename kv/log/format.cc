@@ -47,7 +47,7 @@ std::optional<std::size_t> find_proof(std::string_view bytes, std::size_t from, 
 }
 
 Error damaged(const std::string& path, std::uint64_t offset, std::string_view what) {
-  return Error{Fault::io, "damaged",
+  return Error{Fault::io, std::string(kDamaged),
                fmt::format("{} is damaged at offset {}: {}; take a copy of the folder, look at it with `lockstep kv "
                            "verify` and `kv dump --log`, and restore the file from a backup",
                            path, offset, what)};

@@ -26,6 +26,9 @@
 
 namespace lockstep::kv {
 
+/// Error::code of every fault that says that a file is not what was written.
+inline constexpr std::string_view kDamaged = "damaged";
+
 inline constexpr std::uint32_t kLogFormat = 1;
 inline constexpr std::size_t kSegmentHeaderBytes = 40;
 inline constexpr std::size_t kRecordHeaderBytes = 32;

@@ -27,9 +27,6 @@ class Recovery {
   Result<void> continue_last(const std::string& bytes, const SegmentEnd& end);
   Result<void> remove_leftovers();
 
-  /// The first segment that holds something behind the checkpoint.
-  std::size_t first_needed() const;
-
   FileSystem& files_;
   const std::string& folder_;
   Restorer& into_;
@@ -38,7 +35,7 @@ class Recovery {
 };
 
 Error missing(const std::string& folder, Position from, std::string_view why) {
-  return Error{Fault::io, "damaged",
+  return Error{Fault::io, std::string(kDamaged),
                fmt::format("the log in {} lacks the records from position {} on: {}; restore the missing log-* file "
                            "from a backup",
                            folder, from, why)};
@@ -73,7 +70,7 @@ Result<void> Recovery::identify() {
                              "empty or not there",
                              folder_, found_.foreign.front())};
   return Error{
-      Fault::io, "damaged",
+      Fault::io, std::string(kDamaged),
       fmt::format("{} is missing beside the logs of a store; restore it from a backup", join_path(folder_, "STORE"))};
 }
 
@@ -91,8 +88,8 @@ Result<void> Recovery::create() {
 }
 
 Result<void> Recovery::load_checkpoint() {
-  if (found_.checkpoints.empty()) return {};
-  open_.checkpoint = found_.checkpoints.back();
+  open_.checkpoint = found_.newest_checkpoint();
+  if (open_.checkpoint == 0) return {};
   Result<CheckpointReader> reader =
       CheckpointReader::open(files_, checkpoint_path(folder_, open_.checkpoint), open_.store_id, open_.checkpoint);
   if (!reader.ok()) return reader.error();
@@ -105,12 +102,6 @@ Result<void> Recovery::load_checkpoint() {
   open_.checkpoint_bytes = reader->bytes();
   open_.report.rows = reader->rows();
   return {};
-}
-
-std::size_t Recovery::first_needed() const {
-  std::size_t index = 0;
-  while (index + 1 < found_.segments.size() && found_.segments[index + 1] <= open_.checkpoint + 1) ++index;
-  return index;
 }
 
 Result<void> Recovery::apply(const LogRecord& record, const std::string& path) {
@@ -145,7 +136,7 @@ Result<void> Recovery::replay_segment(std::size_t index, std::string& bytes, Seg
 
 Result<void> Recovery::replay() {
   if (found_.segments.empty()) return missing(folder_, open_.checkpoint + 1, "there is no log-* file");
-  std::size_t index = first_needed();
+  std::size_t index = found_.first_needed();
   if (found_.segments[index] > open_.checkpoint + 1)
     return missing(folder_, open_.checkpoint + 1,
                    fmt::format("the first file is {}", segment_path(folder_, found_.segments[index])));
@@ -177,7 +168,7 @@ Result<void> Recovery::remove_leftovers() {
   for (const std::string& name : found_.unfinished) paths.push_back(join_path(folder_, name));
   for (const Position checkpoint : found_.checkpoints)
     if (checkpoint != open_.checkpoint) paths.push_back(checkpoint_path(folder_, checkpoint));
-  for (std::size_t i = 0; i < first_needed(); ++i) paths.push_back(segment_path(folder_, found_.segments[i]));
+  for (std::size_t i = 0; i < found_.first_needed(); ++i) paths.push_back(segment_path(folder_, found_.segments[i]));
   for (const std::string& path : paths)
     if (Result<void> done = files_.remove(path); !done.ok()) return done;
   return {};
@@ -196,7 +187,7 @@ Result<OpenFolder> Recovery::run() {
 }  // namespace
 
 Error not_writes(const std::string& path, std::uint64_t offset) {
-  return Error{Fault::io, "damaged",
+  return Error{Fault::io, std::string(kDamaged),
                fmt::format("{} is damaged at offset {}: the record there has the right checksum and holds no writes; "
                            "restore the file from a backup",
                            path, offset)};
