@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <future>
 #include <utility>
 
 #include "kv/log/log.h"
@@ -51,49 +52,107 @@ std::optional<Error> wrong_bounds(KeyView from, KeyView to) {
 /// True when the store does not go on with the transaction after this answer; otherwise it was a refusal.
 bool gives_up(Fault fault) noexcept { return is_retry_safe(fault) && fault != Fault::version_changed; }
 
-/// Loads what is recovered into a store through transactions, many rows in each, so that it needs nothing of the
-/// protocol.
+/// What a recovery has read, to be applied in one go.
+struct LoadBatch {
+  struct Write {
+    std::size_t offset = 0;
+    std::uint32_t key_bytes = 0;
+    std::uint32_t value_bytes = 0;
+    bool erased = false;
+  };
+  std::string bytes;
+  std::vector<Write> writes;
+
+  KeyView key_of(const Write& write) const { return KeyView(bytes).substr(write.offset, write.key_bytes); }
+  std::string_view value_of(const Write& write) const {
+    return std::string_view(bytes).substr(write.offset + write.key_bytes, write.value_bytes);
+  }
+};
+
+/// Loads what is recovered into a store through transactions, so that it needs nothing of the protocol. Collects many
+/// writes and applies them in key order: neighbours in the index are then touched one after the other, and of several
+/// writes to a key only the last is applied. That happens in a second thread, one batch at a time, while the next one
+/// is read.
 class Loader final : public Restorer, private Waiter {
  public:
   explicit Loader(Protocol& protocol) : protocol_(protocol) {}
   ~Loader() override {
-    if (!state_) return;
-    state_->roll_back();
-    protocol_.end(*state_);
+    if (applied_.valid()) applied_.wait();
   }
 
-  Result<void> put(KeyView key, std::string_view value) override {
-    return in_batch(key, [&](TransactionState& state) { return state.write(key, value, *this); });
-  }
-  Result<void> erase(KeyView key) override {
-    return in_batch(key, [&](TransactionState& state) { return state.erase(key, *this); });
-  }
+  Result<void> put(KeyView key, std::string_view value) override { return add(key, value, false); }
+  Result<void> erase(KeyView key) override { return add(key, {}, true); }
+
+  /// Applies what was collected.
   Result<void> finish() {
-    if (!state_) return {};
-    const Attempt<void> answer = state_->commit(*this);
-    LOCKSTEP_CHECK(answer, "a recovery waits for somebody");
-    if (answer->ok()) protocol_.end(*std::exchange(state_, nullptr));
-    return *answer;
+    Result<void> done = hand_over();
+    return done.ok() && applied_.valid() ? applied_.get() : done;
   }
 
  private:
-  static constexpr std::size_t kBatch = 512;
+  static constexpr std::size_t kTransaction = 512;         // writes in one
+  static constexpr std::size_t kWrites = 64 * 1024;        // that are collected
+  static constexpr std::size_t kBytes = 16 * 1024 * 1024;  // of them
 
   void wake() noexcept override {}
 
-  template <class Operation>
-  Result<void> in_batch(KeyView key, Operation operation) {
-    if (!state_) state_ = &protocol_.begin({.label = "recovery", .claims_all = true});
-    const auto answer = operation(*state_);
+  Result<void> add(KeyView key, std::string_view value, bool erased) {
+    reading_.writes.push_back({reading_.bytes.size(), static_cast<std::uint32_t>(key.size()),
+                               static_cast<std::uint32_t>(value.size()), erased});
+    reading_.bytes.append(key).append(value);
+    return reading_.writes.size() < kWrites && reading_.bytes.size() < kBytes ? Result<void>() : hand_over();
+  }
+
+  Result<void> hand_over() {
+    Result<void> done = applied_.valid() ? applied_.get() : Result<void>();
+    applying_.bytes.clear();
+    applying_.writes.clear();
+    std::swap(reading_, applying_);
+    if (done.ok() && !applying_.writes.empty()) applied_ = std::async(std::launch::async, [this] { return apply(); });
+    return done;
+  }
+
+  Result<void> apply() {
+    std::vector<std::pair<KeyView, const LoadBatch::Write*>> order;
+    order.reserve(applying_.writes.size());
+    for (const LoadBatch::Write& write : applying_.writes) order.emplace_back(applying_.key_of(write), &write);
+    const auto by_key = [](const auto& a, const auto& b) { return a.first < b.first; };
+    if (!std::is_sorted(order.begin(), order.end(), by_key)) std::stable_sort(order.begin(), order.end(), by_key);
+    for (std::size_t next = 0; next < order.size();) {
+      TransactionState& state = protocol_.begin({.label = "recovery", .claims_all = true});
+      Result<void> done;
+      for (std::size_t in_batch = 0; done.ok() && in_batch < kTransaction && next < order.size(); ++next) {
+        if (next + 1 < order.size() && order[next + 1].first == order[next].first) continue;
+        done = apply(state, order[next].first, *order[next].second);
+        ++in_batch;
+      }
+      if (done.ok()) {
+        const Attempt<void> committed = state.commit(*this);
+        LOCKSTEP_CHECK(committed, "a recovery waits for somebody");
+        done = *committed;
+      }
+      if (!done.ok()) state.roll_back();
+      protocol_.end(state);
+      if (!done.ok()) return done;
+    }
+    return {};
+  }
+
+  Result<void> apply(TransactionState& state, KeyView key, const LoadBatch::Write& write) {
+    if (write.erased) {
+      const Attempt<bool> answer = state.erase(key, *this);
+      LOCKSTEP_CHECK(answer, "a recovery waits for somebody at {}", key);
+      return answer->ok() ? Result<void>() : answer->error();
+    }
+    const Attempt<void> answer = state.write(key, applying_.value_of(write), *this);
     LOCKSTEP_CHECK(answer, "a recovery waits for somebody at {}", key);
-    if (!answer->ok()) return answer->error();
-    if (++count_ % kBatch != 0) return {};
-    return finish();
+    return *answer;
   }
 
   Protocol& protocol_;
-  TransactionState* state_ = nullptr;
-  std::size_t count_ = 0;
+  LoadBatch reading_;
+  LoadBatch applying_;  // of the second thread, between hand_over() and the end of applied_
+  std::future<Result<void>> applied_;
 };
 
 Result<std::unique_ptr<Log>> open_log(const Options& options, Protocol& protocol) {
