@@ -50,29 +50,62 @@ std::string describe_cycle(const std::vector<Step>& path, const LockOwner& first
   return text + first.label;
 }
 
+bool is_retry(const LockOwner& owner) noexcept { return owner.id != owner.age; }
+
+/// True when the policy would rather give up `a`. Only while the table is frozen.
+bool is_better_victim(VictimPolicy policy, LockOwner& a, LockOwner& b) noexcept {
+  if (policy == VictimPolicy::youngest) return b.is_older_than(a);
+  if (is_retry(a) != is_retry(b)) return is_retry(b);
+  if (is_retry(a)) return b.is_older_than(a);
+  if (policy == VictimPolicy::oldest) return a.is_older_than(b);
+  const std::size_t work_of_a = a.requests.size();
+  const std::size_t work_of_b = b.requests.size();
+  return work_of_a != work_of_b ? work_of_a < work_of_b : b.is_older_than(a);
+}
+
 }  // namespace
 
-std::optional<DeadlockDetector::Found> DeadlockDetector::find_cycle(LockOwner& start) {
+std::string_view name_of(VictimPolicy policy) noexcept {
+  switch (policy) {
+    case VictimPolicy::youngest:
+      return "youngest";
+    case VictimPolicy::oldest:
+      return "oldest";
+    case VictimPolicy::least_work:
+      return "least work";
+  }
+  return "?";
+}
+
+std::optional<DeadlockDetector::Found> DeadlockDetector::find_cycle(LockOwner& start) const {
   const std::vector<Step> path = path_back_to(start);
   if (path.empty()) return std::nullopt;
   Found found;
   for (const Step& step : path) {
     LockOwner* const owner = step.request->owner;
     found.report.cycle.push_back(LockTable::edge(*step.request, *step.blockers[step.next - 1]));
-    // Two attempts may name the same first one; then the later of them is the younger.
-    if (!found.victim || std::pair(owner->age, owner->id) > std::pair(found.victim->age, found.victim->id))
-      found.victim = owner;
+    found.report.labels.push_back(owner->label);
+    if (!found.victim || is_better_victim(policy_, *owner, *found.victim)) found.victim = owner;
   }
   const LockRequest& given_up = *found.victim->waiting;
   found.where = found.victim->waits_in.load(std::memory_order_acquire);
   found.wait_number = found.victim->wait_number;
   found.report.victim = found.victim->id;
-  found.report.why = "youngest";
+  const bool only_retries = policy_ != VictimPolicy::youngest && is_retry(*found.victim);
+  found.report.why = only_retries ? "youngest of the retries" : name_of(policy_);
   found.error = Error{Fault::deadlock,
                       {},
-                      fmt::format("{} gave up {}; cycle {}; victim: youngest; a retry is safe", found.victim->label,
-                                  describe(given_up.head->key, given_up.wanted), describe_cycle(path, *found.victim))};
+                      fmt::format("{} gave up {}; cycle {}; victim: {}; a retry is safe", found.victim->label,
+                                  describe(given_up.head->key, given_up.wanted), describe_cycle(path, *found.victim),
+                                  found.report.why)};
   return found;
+}
+
+std::vector<DeadlockReport> DeadlockDetector::deadlocks() const {
+  MutexLock lock(latest_mutex_);
+  std::vector<DeadlockReport> reports;
+  for (std::uint64_t n = found_ < kRing ? 0 : found_ - kRing; n < found_; ++n) reports.push_back(latest_[n % kRing]);
+  return reports;
 }
 
 std::optional<Error> DeadlockDetector::queued(LockTable& table, LockOwner& owner) {
@@ -87,6 +120,10 @@ std::optional<Error> DeadlockDetector::queued(LockTable& table, LockOwner& owner
     });
     if (!found) return std::nullopt;
     if (observer_) observer_->on_deadlock(found->report);
+    {
+      MutexLock lock(latest_mutex_);
+      latest_[found_++ % kRing] = found->report;
+    }
     if (found->victim != &owner) {
       table.kill(*found->victim, *found->where, found->wait_number, std::move(found->error));
     } else if (table.withdraw(owner)) {

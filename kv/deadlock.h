@@ -1,6 +1,7 @@
 // deadlock.h: finds cycles of waiting transactions and breaks them.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "kv/base/mutex.h"
@@ -10,16 +11,17 @@ namespace lockstep::kv {
 
 /// Looks for a cycle each time that somebody has to wait, starting from whoever waits now: a cycle is complete when its
 /// last edge appears, so this finds every one at once and needs no timer. The look is at the whole table at one moment,
-/// hence no false deadlocks. The victim is the youngest of the cycle (the highest age): it has lost the least work, and
-/// a retry that names its first attempt cannot stay the youngest for ever.
+/// hence no false deadlocks. Whom it costs is the policy's choice; nobody is chosen for ever (VictimPolicy).
 ///
 /// Thread-safe. Lock order: `mutex_`, then the shards of the lock table. The observer is called with `mutex_` held.
 class DeadlockDetector final : public ConflictPolicy {
  public:
   /// `observer` may be nullptr; it outlives the detector.
-  explicit DeadlockDetector(Observer* observer) : observer_(observer) {}
+  explicit DeadlockDetector(Observer* observer, VictimPolicy victim = VictimPolicy::youngest)
+      : observer_(observer), policy_(victim) {}
 
   std::optional<Error> queued(LockTable& table, LockOwner& owner) override;
+  std::vector<DeadlockReport> deadlocks() const override;
 
  private:
   struct Found {
@@ -30,10 +32,17 @@ class DeadlockDetector final : public ConflictPolicy {
     Error error;
   };
   /// Only while the table is frozen.
-  static std::optional<Found> find_cycle(LockOwner& start);
+  std::optional<Found> find_cycle(LockOwner& start) const;
+
+  static constexpr std::size_t kRing = 16;
 
   Mutex mutex_;  // one detection at a time: nobody reports or breaks a cycle twice
   Observer* const observer_;
+  const VictimPolicy policy_;
+
+  mutable Mutex latest_mutex_;  // a leaf, so that a look does not wait for a detection
+  std::array<DeadlockReport, kRing> latest_ LOCKSTEP_GUARDED_BY(latest_mutex_);
+  std::uint64_t found_ LOCKSTEP_GUARDED_BY(latest_mutex_) = 0;  // report number n is in latest_[n % kRing]
 };
 
 }  // namespace lockstep::kv

@@ -21,6 +21,8 @@ class ConflictPolicy {
   /// `owner` has just been queued, and no mutex is held. Answers an error when it must not wait: it has then been taken
   /// out of the queue with LockTable::withdraw(), which has not woken it.
   virtual std::optional<Error> queued(LockTable& table, LockOwner& owner) = 0;
+  /// The latest that it has broken; the latest comes last.
+  virtual std::vector<DeadlockReport> deadlocks() const { return {}; }
   /// `owner` has just strengthened the lock `request` past requests that wait for its key: some of them may wait for it
   /// only since then. No mutex is held. Answers an error when it must give up.
   virtual std::optional<Error> overtook(LockTable&, LockOwner&, const LockRequest&) { return std::nullopt; }
@@ -137,6 +139,9 @@ class LockTable final : public LockManager {
   std::vector<LockInfo> locks() const override;
   std::vector<WaitEdge> waits() const override;
   std::vector<WaitEdge> waits_of(const LockOwner& owner) const override;
+  std::vector<DeadlockReport> deadlocks() const override {
+    return config_.policy ? config_.policy->deadlocks() : std::vector<DeadlockReport>{};
+  }
 
  private:
   // Fewer than the 64 mutexes of one thread that ThreadSanitizer can follow: frozen() takes all of them.

@@ -281,6 +281,8 @@ class LockManager {
   virtual std::vector<WaitEdge> waits() const = 0;
   /// `owner` must not end meanwhile.
   virtual std::vector<WaitEdge> waits_of(const LockOwner& owner) const = 0;
+  /// The latest that were broken; the latest comes last.
+  virtual std::vector<DeadlockReport> deadlocks() const { return {}; }
 };
 
 inline LockOwner::~LockOwner() {

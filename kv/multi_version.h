@@ -30,6 +30,7 @@ class MultiVersion final : public Protocol {
   std::vector<LockInfo> locks() const override { return config_.locks->locks(); }
   std::vector<WaitEdge> waits() const override { return config_.locks->waits(); }
   std::vector<WaitEdge> waits_of(TxnId txn) const override;
+  std::vector<DeadlockReport> deadlocks() const override { return config_.locks->deadlocks(); }
 
  protected:
   std::unique_ptr<TransactionState> make_state() override;

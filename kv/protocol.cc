@@ -41,6 +41,7 @@ TransactionState& Protocol::begin(const TxnOptions& options) {
     }
     state = shard.idle.back();
     shard.idle.pop_back();
+    ++shard.counters.begun;
     state->id = draw_id(shard);
     state->age = options.first_attempt == 0 ? state->id : options.first_attempt;
     state->tag = options.tag;
@@ -51,6 +52,8 @@ TransactionState& Protocol::begin(const TxnOptions& options) {
   state->reader_->pin();
   state->protocol_ = this;
   state->pending = false;
+  state->has_committed = false;
+  state->waits = 0;
   state->given_up.reset();
   state->savepoints.clear();
   state->log_position = 0;
@@ -68,6 +71,11 @@ void Protocol::end(TransactionState& state) noexcept {
   shard.active[state.position_] = shard.active.back();
   shard.active.pop_back();
   shard.idle.push_back(&state);
+  shard.counters.waits += state.waits;
+  if (state.given_up)
+    ++shard.counters.given_up[static_cast<std::size_t>(state.given_up->fault)];
+  else
+    ++(state.has_committed ? shard.counters.committed : shard.counters.aborted);
 }
 
 void TransactionState::append_to_log() noexcept {
@@ -80,6 +88,19 @@ std::uint64_t Protocol::tag_of(TxnId txn) const {
   std::uint64_t tag = 0;
   with_active(txn, [&tag](const TransactionState& state) { tag = state.tag; });
   return tag;
+}
+
+Counters Protocol::counters() const {
+  Counters sum;
+  for (const Shard& shard : shards_) {
+    MutexLock lock(shard.mutex);
+    sum.begun += shard.counters.begun;
+    sum.committed += shard.counters.committed;
+    sum.aborted += shard.counters.aborted;
+    sum.waits += shard.counters.waits;
+    for (std::size_t i = 0; i < Counters::kFaults; ++i) sum.given_up[i] += shard.counters.given_up[i];
+  }
+  return sum;
 }
 
 void Protocol::for_each_active(const std::function<void(const TransactionState&)>& visit) const {

@@ -77,6 +77,9 @@ class TransactionState {
 
   /// The latest attempt answered pending.
   bool pending = false;
+  bool has_committed = false;
+  /// How many attempts answered pending.
+  std::uint64_t waits = 0;
   /// Set when the store has given the transaction up; it has been rolled back then.
   std::optional<Error> given_up;
 
@@ -130,6 +133,8 @@ class Protocol {
   virtual std::vector<LockInfo> locks() const { return {}; }
   virtual std::vector<WaitEdge> waits() const { return {}; }
   virtual std::vector<WaitEdge> waits_of(TxnId) const { return {}; }
+  virtual std::vector<DeadlockReport> deadlocks() const { return {}; }
+  Counters counters() const;
 
   /// nullptr: in memory only.
   Log* log() const noexcept { return log_; }
@@ -162,6 +167,7 @@ class Protocol {
     std::vector<std::unique_ptr<TransactionState>> states LOCKSTEP_GUARDED_BY(mutex);
     std::vector<TransactionState*> active LOCKSTEP_GUARDED_BY(mutex);
     std::vector<TransactionState*> idle LOCKSTEP_GUARDED_BY(mutex);
+    Counters counters LOCKSTEP_GUARDED_BY(mutex);
     TxnId next_id LOCKSTEP_GUARDED_BY(mutex) = 0;  // [next_id, last_id]: the rest of its block
     TxnId last_id LOCKSTEP_GUARDED_BY(mutex) = 0;
   };

@@ -225,10 +225,11 @@ Attempt<T> Transaction::attempt(Operation operation) {
   if (state_->pending || state_->given_up)
     if (std::optional<Error> error = not_ready(*state_)) return Result<T>(*std::move(error));
   Attempt<T> answer = operation(*state_);
-  if (!answer)
+  if (!answer) {
     state_->pending = true;
-  else if (!answer->ok() && gives_up(answer->fault()))
-    give_up(*state_, answer->error());
+    ++state_->waits;
+  }
+  if (answer && !answer->ok() && gives_up(answer->fault())) give_up(*state_, answer->error());
   return answer;
 }
 
@@ -319,7 +320,7 @@ void Transaction::prefetch(std::span<const KeyView> keys) const noexcept {
 Attempt<void> Transaction::commit(Waiter& waiter) {
   if (state_ && state_->protocol().log()) return commit_to_log(waiter);
   Attempt<void> answer = attempt<void>([&](TransactionState& s) { return s.commit(waiter); });
-  if (answer && answer->ok()) end();
+  if (answer && answer->ok()) end(true);
   return answer;
 }
 
@@ -344,22 +345,24 @@ Attempt<void> Transaction::commit_to_log(Waiter& waiter) {
                                             label_of(*state_), lockstep::name_of(*why))});
   else
     answer = log.wait_for(state_->log_position, state_->log_wait, waiter);
-  if (answer) end();
+  if (answer) end(true);
   return answer;
 }
 
-void Transaction::end() noexcept {
+void Transaction::end(bool committed) noexcept {
   TransactionState& state = *std::exchange(state_, nullptr);
+  state.has_committed = committed;
   state.protocol().end(state);
 }
 
 void Transaction::abort() noexcept {
   if (!state_) return;
-  if (state_->awaits_log)
+  const bool has_committed = state_->awaits_log;  // only that it is on disk was not waited for
+  if (has_committed)
     state_->protocol().log()->cancel(state_->log_wait);
   else if (!state_->given_up)
     state_->roll_back();
-  end();
+  end(has_committed);
 }
 
 Nanos Transaction::wait_deadline() const noexcept {
@@ -422,6 +425,8 @@ std::vector<LockInfo> Store::locks() const {
 }
 std::vector<WaitEdge> Store::waits() const { return protocol_->waits(); }
 std::vector<WaitEdge> Store::waits_of(TxnId txn) const { return protocol_->waits_of(txn); }
+std::vector<DeadlockReport> Store::deadlocks() const { return protocol_->deadlocks(); }
+Counters Store::counters() const { return protocol_->counters(); }
 std::uint64_t Store::tag_of(TxnId txn) const { return protocol_->tag_of(txn); }
 std::string_view Store::protocol() const noexcept { return protocol_->name; }
 

@@ -6,6 +6,7 @@
 // kv/sync_facade.h.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -60,9 +61,33 @@ struct LockInfo {
 
 /// A deadlock that the store found and broke.
 struct DeadlockReport {
-  std::vector<WaitEdge> cycle;  ///< edge i ends at the waiter of edge i+1; the last ends at the first
+  std::vector<WaitEdge> cycle;      ///< edge i ends at the waiter of edge i+1; the last ends at the first
+  std::vector<std::string> labels;  ///< of the waiter of each edge
   TxnId victim = 0;
   std::string why;  ///< the victim policy, such as "youngest"
+};
+
+/// Whom a deadlock costs. A retry that names its first attempt is spared while another member of the cycle is not one;
+/// among retries it is the one with the youngest first attempt. So nobody is the victim for ever.
+enum class VictimPolicy : std::uint8_t {
+  youngest,    ///< who began last (first attempts count, also for retries)
+  oldest,      ///< who began first
+  least_work,  ///< who has or wants the fewest locks; of equals the youngest
+};
+
+/// "youngest", "oldest", "least work".
+std::string_view name_of(VictimPolicy policy) noexcept;
+
+/// What has happened in a store since it was opened.
+struct Counters {
+  static constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::internal) + 1;
+  std::uint64_t begun = 0;
+  std::uint64_t committed = 0;
+  std::uint64_t aborted = 0;                      ///< by their callers
+  std::array<std::uint64_t, kFaults> given_up{};  ///< by the store, by fault
+  std::uint64_t waits = 0;                        ///< operations that were pending; counted when the transaction ends
+
+  std::uint64_t given_up_for(Fault fault) const noexcept { return given_up[static_cast<std::size_t>(fault)]; }
 };
 
 /// Told what the store decides by itself. Called in the thread of the operation that caused it, with no lock of the
@@ -84,7 +109,8 @@ struct Options {
   FileSystem* files = nullptr;   ///< outlives the store; nullptr = the real one
   Nanos lock_timeout = kNever;   ///< longest wait for one lock; kNever = no limit. `2pl-timeout` defaults to 50 ms
   const Clock* clock = nullptr;  ///< outlives the store; nullptr = a real clock
-  Observer* observer = nullptr;  ///< outlives the store; nullptr = nobody
+  VictimPolicy victim = VictimPolicy::youngest;  ///< where deadlocks are broken: `2pl-detect`, `snapshot`, `ssi`
+  Observer* observer = nullptr;                  ///< outlives the store; nullptr = nobody
 };
 
 /// What a transaction asks for. Neither level shows dirty data, and under neither is a dirty row overwritten.
@@ -196,7 +222,7 @@ class Transaction {
   template <class T, class Operation>
   Attempt<T> attempt(Operation operation);
   Attempt<void> commit_to_log(Waiter& waiter);
-  void end() noexcept;
+  void end(bool committed) noexcept;
   Attempt<void> scan_as(bool for_update, KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
                         Waiter& waiter);
 
@@ -223,6 +249,10 @@ class Store {
   std::vector<WaitEdge> waits() const;
   /// Whom `txn` waits for right now; empty when it does not wait.
   std::vector<WaitEdge> waits_of(TxnId txn) const;
+  /// The latest deadlocks that were broken, at most 16; the latest comes last.
+  std::vector<DeadlockReport> deadlocks() const;
+  /// Transactions that are over, and how they ended.
+  Counters counters() const;
   /// The tag given at begin; 0 when the transaction is over.
   std::uint64_t tag_of(TxnId txn) const;
 

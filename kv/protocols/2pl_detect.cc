@@ -3,8 +3,8 @@
 // Paper: Eswaran, Gray, Lorie, Traiger, "The notions of consistency and predicate locks", 1976; waits-for graph and
 // victims: Gray and Reuter, "Transaction Processing", 1993, 7.11. Next-key locks: Mohan, "ARIES/KVL", 1990.
 //
-// Guarantee: serializable, without phantoms. A deadlock is found the moment that it forms; the youngest of the cycle
-// gives up.
+// Guarantee: serializable, without phantoms. A deadlock is found the moment that it forms; one of the cycle gives up,
+// the youngest unless Options::victim says otherwise.
 //
 // Price: readers and writers of a row wait for each other, and each wait of somebody who holds locks stops the whole
 // lock table for the look.
@@ -20,7 +20,7 @@ ProtocolEntry protocol_2pl_detect() {
           .open = [](const Options& options, const Clock& clock) -> std::unique_ptr<Protocol> {
             return std::make_unique<TwoPhase>(
                 TwoPhase::Config{.locks = std::make_unique<LockTable>(
-                                     LockTable::Config{.policy = std::make_unique<DeadlockDetector>(options.observer),
+                                     LockTable::Config{.policy = std::make_unique<DeadlockDetector>(options.observer, options.victim),
                                                        .lock_timeout = options.lock_timeout,
                                                        .clock = &clock})});
           }};

@@ -23,7 +23,7 @@ ProtocolEntry protocol_ssi() {
           .open = [](const Options& options, const Clock& clock) -> std::unique_ptr<Protocol> {
             return std::make_unique<MultiVersion>(
                 MultiVersion::Config{.locks = std::make_unique<LockTable>(LockTable::Config{
-                                         .policy = std::make_unique<DeadlockDetector>(options.observer),
+                                         .policy = std::make_unique<DeadlockDetector>(options.observer, options.victim),
                                          .lock_timeout = options.lock_timeout,
                                          .clock = &clock}),
                                      .tracks_reads = true});

@@ -192,6 +192,91 @@ TEST_F(Deadlock, ARetryKeepsTheAgeOfItsFirstAttempt) {
   EXPECT_EQ(t2_.commit(), "ok");
 }
 
+/// T1 has three locks, T2 two, T3 one; then T1 waits for T2, T2 for T3, and T3 for T1. Whom it costs.
+std::string victim_of_a_circle(VictimPolicy policy, const std::vector<int>& retries) {
+  const auto store = open_store("2pl-detect", {.victim = policy});
+  load(*store, {{"a", "0"}, {"b", "0"}, {"c", "0"}, {"d", "0"}, {"e", "0"}, {"x", "0"}});
+  std::vector<std::unique_ptr<Client>> clients;
+  for (const char* label : {"T1", "T2", "T3"}) clients.push_back(std::make_unique<Client>(*store, label));
+  for (const int i : retries) {
+    Client& client = *clients[static_cast<std::size_t>(i)];
+    const TxnId first = client.txn.id();
+    client.txn.abort();
+    client.begin(first);
+  }
+  Client& t1 = *clients[0];
+  Client& t2 = *clients[1];
+  Client& t3 = *clients[2];
+  for (const char* key : {"a", "d", "e"}) EXPECT_EQ(t1.write(key, "1"), "ok");
+  for (const char* key : {"b", "x"}) EXPECT_EQ(t2.write(key, "2"), "ok");
+  EXPECT_EQ(t3.write("c", "3"), "ok");
+  EXPECT_EQ(t1.write("b", "1"), "waits");
+  EXPECT_EQ(t2.write("c", "2"), "waits");
+  t3.write("a", "3");
+  const std::vector<DeadlockReport> reports = store->deadlocks();
+  EXPECT_EQ(reports.size(), 1u);
+  if (reports.empty()) return "nobody";
+  for (std::size_t i = 0; i < 3; ++i)
+    if (clients[i]->txn.id() == reports[0].victim) return fmt::format("T{}: {}", i + 1, reports[0].why);
+  return "somebody else";
+}
+
+TEST(Victim, IsChosenByThePolicy) {
+  EXPECT_EQ(victim_of_a_circle(VictimPolicy::youngest, {}), "T3: youngest");
+  EXPECT_EQ(victim_of_a_circle(VictimPolicy::oldest, {}), "T1: oldest");
+  EXPECT_EQ(victim_of_a_circle(VictimPolicy::least_work, {}), "T3: least work");
+}
+
+TEST(Victim, IsNoRetryWhileThereIsAnother) {
+  EXPECT_EQ(victim_of_a_circle(VictimPolicy::oldest, {0}), "T2: oldest");
+  EXPECT_EQ(victim_of_a_circle(VictimPolicy::least_work, {2}), "T2: least work");
+  EXPECT_EQ(victim_of_a_circle(VictimPolicy::oldest, {0, 1}), "T3: oldest");
+  EXPECT_EQ(victim_of_a_circle(VictimPolicy::oldest, {0, 1, 2}), "T3: youngest of the retries");
+}
+
+TEST(Introspection, KeepsTheLatestDeadlocks) {
+  const auto store = open_store("2pl-detect");
+  load(*store, {{"a", "0"}, {"b", "0"}});
+  TxnId last_victim = 0;
+  for (int i = 0; i < 20; ++i) {
+    Client t1(*store, "T1");
+    Client t2(*store, "T2");
+    ASSERT_EQ(t1.write("a", "1"), "ok");
+    ASSERT_EQ(t2.write("b", "2"), "ok");
+    ASSERT_EQ(t1.write("b", "1"), "waits");
+    ASSERT_EQ(t2.write("a", "2"), "deadlock");
+    last_victim = t2.txn.id();
+  }
+  const std::vector<DeadlockReport> reports = store->deadlocks();
+  ASSERT_EQ(reports.size(), 16u);
+  EXPECT_EQ(reports.back().victim, last_victim);
+  EXPECT_EQ(reports.back().labels, (std::vector<std::string>{"T2", "T1"}));
+  EXPECT_EQ(reports.back().cycle[0].key, "a");
+  EXPECT_EQ(reports.back().cycle[0].wanted, LockMode::exclusive);
+}
+
+TEST(Introspection, CountsHowTransactionsEnded) {
+  const auto store = open_store("2pl-detect");
+  load(*store, {{"a", "0"}, {"b", "0"}});
+  {
+    Client t1(*store, "T1");
+    Client t2(*store, "T2");
+    Client t3(*store, "T3");
+    ASSERT_EQ(t1.write("a", "1"), "ok");
+    ASSERT_EQ(t2.write("b", "2"), "ok");
+    ASSERT_EQ(t1.write("b", "1"), "waits");
+    ASSERT_EQ(t2.write("a", "2"), "deadlock");
+    ASSERT_EQ(t1.again(), "ok");
+    ASSERT_EQ(t1.commit(), "ok");
+  }
+  const Counters counters = store->counters();
+  EXPECT_EQ(counters.begun, 4u);
+  EXPECT_EQ(counters.committed, 2u) << "with the loader";
+  EXPECT_EQ(counters.given_up_for(Fault::deadlock), 1u);
+  EXPECT_EQ(counters.aborted, 1u);
+  EXPECT_EQ(counters.waits, 1u);
+}
+
 TEST(Introspection, ShowsHoldersWaitersAndGaps) {
   const auto store = open_store("2pl-detect");
   load(*store, {{"a", "0"}, {"b", "0"}});
