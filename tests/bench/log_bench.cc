@@ -216,3 +216,5 @@ BENCHMARK(Recovers)->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond)->UseRealTime(
 
 }  // namespace
 }  // namespace lockstep::kv
+
+BENCHMARK_MAIN();
