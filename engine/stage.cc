@@ -103,14 +103,15 @@ Result<void> Stage::open_store() {
   return backend_->set_up(scenario_.rows(), pattern_.ddl);
 }
 
-/// However a performance ends: the executor goes first, then the sessions, then what they used.
+/// However a performance ends: the executor goes first, then the sessions and the world, whose locks may still name
+/// actors, then those.
 void Stage::strike() noexcept {
   executor_.reset();
   for (const auto& actor : state_.actors) actor->session.reset();
-  state_.actors.clear();
   contexts_.clear();
   conductor_.reset();
   world_.reset();
+  state_.actors.clear();
 }
 
 /// Makes the world, the actors and their sessions.

@@ -412,18 +412,25 @@ LockCell* LockTable::unlink_if_idle(LockShard& shard, LockHead& head) const {
 }
 
 void LockTable::inflate_all() {
-  MutexLock owners(owners_mutex_);
-  for (LockOwner* owner : owners_) {
-    for (std::size_t i = 0; i < owner->requests.size(); ++i) {
-      const LockRequest& request = owner->requests[i];
-      LockCell* const cell = request.cell.load(std::memory_order_acquire);
-      if (!cell) continue;
-      LockShard& shard = shard_of(*cell);
-      MutexLock lock(shard.mutex);
-      if (LockCell::only_holder(cell->word.load(std::memory_order_acquire)) == &request)
-        inflate(shard, *cell, request.key);
+  std::vector<LockCell*> gone;
+  {
+    MutexLock owners(owners_mutex_);
+    for (LockOwner* owner : owners_) {
+      for (std::size_t i = 0; i < owner->requests.size(); ++i) {
+        const LockRequest& request = owner->requests[i];
+        LockCell* const cell = request.cell.load(std::memory_order_acquire);
+        if (!cell) continue;
+        LockShard& shard = shard_of(*cell);
+        MutexLock lock(shard.mutex);
+        if (LockCell::only_holder(cell->word.load(std::memory_order_acquire)) != &request) continue;
+        // A thin lock is given back without the mutex: the cell may be free by now, and its head nobody's.
+        LockHead* const head = inflate(shard, *cell, request.key);
+        LockCell* const idle = head ? unlink_if_idle(shard, *head) : nullptr;
+        if (idle) gone.push_back(idle);
+      }
     }
   }
+  for (LockCell* cell : gone) tell_gone(cell);
 }
 
 }  // namespace lockstep::kv

@@ -19,10 +19,10 @@ ProtocolEntry protocol_2pl_detect() {
                    .serializable = true},
           .open = [](const Options& options, const Clock& clock) -> std::unique_ptr<Protocol> {
             return std::make_unique<TwoPhase>(
-                TwoPhase::Config{.locks = std::make_unique<LockTable>(
-                                     LockTable::Config{.policy = std::make_unique<DeadlockDetector>(options.observer, options.victim),
-                                                       .lock_timeout = options.lock_timeout,
-                                                       .clock = &clock})});
+                TwoPhase::Config{.locks = std::make_unique<LockTable>(LockTable::Config{
+                                     .policy = std::make_unique<DeadlockDetector>(options.observer, options.victim),
+                                     .lock_timeout = options.lock_timeout,
+                                     .clock = &clock})});
           }};
 }
 
