@@ -9,7 +9,7 @@ enum ExitCode : int {
   kUsage = 2,             ///< a wrong name, option or schedule
   kStoreUnavailable = 3,  ///< the store cannot be opened, or failed in mid-run
   kInternal = 4,          ///< a fault of Lockstep, or of its output: stdout or the recording could not be written
-  kTimeBudgetHit = 5,     ///< the run was ended by --timeout, and nobody expected that
+  kTimeBudgetHit = 5,     ///< ended by --timeout, which nobody expected, or a search by --budget
   kInterrupted = 130,     ///< ^C, SIGTERM or SIGHUP
 };
 

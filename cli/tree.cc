@@ -54,7 +54,7 @@ const std::vector<CodeMeaning>& exit_codes() {
       {kUsage, "a wrong name, option or schedule"},
       {kStoreUnavailable, "the store could not be opened, or failed in mid-run"},
       {kInternal, "an internal error, or standard output or the recording could not be written"},
-      {kTimeBudgetHit, "the run was ended by --timeout, and nobody expected that"},
+      {kTimeBudgetHit, "ended by --timeout, which nobody expected, or a search by --budget"},
       {kInterrupted, "interrupted; what happened up to then is shown and saved"},
   };
   return all;
