@@ -117,6 +117,13 @@ std::string explore_json(const std::string& scenario, const Exploration& explore
                         {"schedule", each.shortest.schedule},
                         {"shortest", or_null(ids[i])}});
   }
+  Json graph = nullptr;
+  if (explored.graph) {
+    graph = {{"states", explored.graph->states.size()},
+             {"moves", explored.graph->moves()},
+             {"deadlock_states", explored.graph->ends_as(record::Verdict::deadlock)},
+             {"complete", explored.graph->complete}};
+  }
   const bool exhaustive = explored.strategy == Strategy::exhaustive;
   return line({{"schema", kJsonSchema},
                {"scenario", scenario},
@@ -137,6 +144,7 @@ std::string explore_json(const std::string& scenario, const Exploration& explore
                {"shortest", shortest},
                {"schedules_per_s", rounded(explored.runs_per_second())},
                {"as_expected", as_expected},
+               {"state_graph", graph},
                {"findings", findings}});
 }
 

@@ -75,6 +75,7 @@ Result<void> Conductor::conduct(Executor& executor) {
     if (!find_candidates()) {
       if (schedule_.looks_ahead() && !std::exchange(closed_, true) && close(executor)) continue;
       if (advance()) continue;
+      if (!schedule_.looks_ahead()) schedule_.nothing_left();
       if (debugging::is_awaited()) debugging::look(run_, static_cast<std::uint32_t>(taken_.size()), nullptr);
       run_.end_as(record::Ending::stuck);
       stop_and_drain(executor, Fault::hung);

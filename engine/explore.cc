@@ -9,6 +9,7 @@
 
 #include "engine/actor.h"
 #include "engine/stage.h"
+#include "engine/state_graph.h"
 #include "engine/verdict.h"
 
 namespace lockstep {
@@ -318,6 +319,16 @@ Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& requ
     return std::pair(badness(a.verdict), -static_cast<double>(a.runs)) <
            std::pair(badness(b.verdict), -static_cast<double>(b.runs));
   });
+  if (request.most_states > 0 && stage.state().virtual_time && resolved->store != "sqlite") {
+    StateGraphRequest asked_for{.run = *resolved, .most_states = request.most_states};
+    for (const Finding& each : result.findings) {
+      Result<std::vector<Choice>> way = choices_named(each.shortest.schedule, names);
+      if (way) asked_for.ways.push_back(std::move(*way));
+    }
+    Result<record::StateGraph> graph = state_graph(scenario, asked_for, stop);
+    if (!graph) return graph.error();
+    result.graph = std::move(*graph);
+  }
   return result;
 }
 

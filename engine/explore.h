@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/record/run.h"
+#include "engine/record/state_graph.h"
 #include "engine/run.h"
 #include "engine/scenario.h"
 #include "engine/schedule/search.h"
@@ -21,6 +22,8 @@ struct ExploreRequest {
   Strategy strategy = Strategy::exhaustive;
   std::uint64_t most_runs = 10'000'000;        ///< budget
   Nanos most_time = std::chrono::seconds(60);  ///< budget, of real time
+  /// Of the state graph; 0: none is drawn. Only on kv and in-process locks.
+  std::size_t most_states = 0;
   /// Called now and then with the number of runs so far; may be empty.
   std::function<void(std::uint64_t)> progress = {};
 };
@@ -45,6 +48,8 @@ struct Exploration {
   double interleavings = 0;    ///< that the runs stand for; below 0 when they are too many to be counted
   double seconds = 0;
   std::vector<Finding> findings;  ///< the worst first, then the most frequent
+  /// With most_states; the ways of `findings` are in it. Nobody's when there is none.
+  std::optional<record::StateGraph> graph;
 
   double runs_per_second() const { return seconds > 0 ? static_cast<double>(runs + pruned) / seconds : 0; }
   std::uint64_t runs_ending(record::Verdict verdict) const;

@@ -50,6 +50,8 @@ class RunState final : public StoreObserver {
   std::vector<std::unique_ptr<Actor>> actors;  ///< fixed before the run starts
   /// What each step touches is written here when a search asks for it; nullptr = nobody asks. Outlives the run.
   Footprint* footprint = nullptr;
+  /// In-process locks are to be noted when they are taken: see for_each_lock(). Set before the run.
+  bool keeps_locks = false;
   /// The store; nullptr when there is none. Outlives the run.
   Backend* backend = nullptr;
 
@@ -73,7 +75,7 @@ class RunState final : public StoreObserver {
 
   /// Stops every actor that has not finished.
   void stop_all(Fault why);
-  /// For debuggers: an in-process lock that has been taken. It stays until the next run begins.
+  /// For who looks on: an in-process lock that has been taken. It stays until the next run begins.
   void note_lock(const sync::LockCore& lock);
   void for_each_lock(const std::function<void(const sync::LockCore&)>& visit) const;
 

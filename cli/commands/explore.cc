@@ -4,8 +4,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
+#include <fstream>
 
 #include "cli/command_line.h"
 #include "cli/commands/commands.h"
@@ -22,6 +26,7 @@ namespace lockstep::cli {
 namespace {
 
 constexpr std::size_t kSavedMost = 8;
+constexpr std::size_t kStatesMost = 2000;  ///< of the state graph: about what a page can show
 
 /// "10s" or "100000".
 std::string read_budget(const Arguments& arguments, ExploreRequest& request) {
@@ -54,14 +59,24 @@ bool as_expected(const Scenario& scenario, const Exploration& explored) {
   return true;
 }
 
-/// Saves the shortest run of every way to end badly. Answers their ids, in the order of the findings; empty: not saved.
+bool is_good(record::Verdict verdict) {
+  return verdict == record::Verdict::clean || verdict == record::Verdict::avoided;
+}
+
+/// Saves the shortest run of every way to end badly (of any way when none is bad), the first with the state graph.
+/// Answers their ids, in the order of the findings; empty: not saved.
 std::vector<std::string> save_all(Program& program, Exploration& explored, int& code) {
   std::vector<std::string> ids;
   const std::string folder = runs_folder(program.arguments);
+  const bool all_good = std::all_of(explored.findings.begin(), explored.findings.end(),
+                                    [](const Finding& each) { return is_good(each.verdict); });
   for (Finding& each : explored.findings) {
     ids.emplace_back();
-    const bool good = each.verdict == record::Verdict::clean || each.verdict == record::Verdict::avoided;
-    if (good || program.arguments.has("no-record") || ids.size() > kSavedMost) continue;
+    const bool first = ids.size() == 1;
+    const bool wanted = !is_good(each.verdict) || (all_good && first);
+    if (!wanted || program.arguments.has("no-record") || ids.size() > kSavedMost) continue;
+    if (first && explored.graph)
+      each.shortest.documents[record::kStateGraphDocument] = record::to_json(*explored.graph);
     RunRequest request = explored.run;
     request.schedule = each.shortest.schedule;
     each.shortest.command = command_of(each.shortest, request);
@@ -78,6 +93,19 @@ std::vector<std::string> save_all(Program& program, Exploration& explored, int& 
   return ids;
 }
 
+/// The state graph, for graphviz when the file's name ends in .dot, else as JSON.
+Result<void> write_graph(const Exploration& explored, const std::string& path) {
+  if (!explored.graph) {
+    return Error{Fault::invalid,
+                 {},
+                 fmt::format("--graph: no state graph on {}: what its steps touch is not known", explored.run.store)};
+  }
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << (path.ends_with(".dot") ? record::to_dot(*explored.graph) : record::to_json(*explored.graph) + "\n");
+  if (file.flush()) return {};
+  return Error{Fault::io, {}, fmt::format("{} cannot be written: {}", path, std::strerror(errno))};
+}
+
 int explore_scenario(Program& program) {
   std::string error;
   const Scenario* scenario = scenario_named(program.arguments.value("NAME"), error);
@@ -86,6 +114,8 @@ int explore_scenario(Program& program) {
   if (error = read_run_options(program.arguments, request.run); !error.empty()) return usage_error(error);
   if (error = read_budget(program.arguments, request); !error.empty()) return usage_error(error);
   request.strategy = *strategy_named(program.arguments.value("strategy", "exhaustive"));
+  const std::string graph_file = program.arguments.value("graph");
+  if (!graph_file.empty() || !program.arguments.has("no-record")) request.most_states = kStatesMost;
   const bool shows_progress = !program.quiet && !program.json && ::isatty(STDERR_FILENO) != 0;
   if (shows_progress) {
     request.progress = [](std::uint64_t runs) {
@@ -105,6 +135,9 @@ int explore_scenario(Program& program) {
              : !explored.complete && !sampled ? int{kTimeBudgetHit}
                                               : int{kAsExpected};
   const std::vector<std::string> ids = save_all(program, explored, code);
+  if (!graph_file.empty()) {
+    if (const Result<void> written = write_graph(explored, graph_file); !written) return fail_with(written.error());
+  }
   if (program.json) {
     program.out.write(explore_json(scenario->name, explored, ids, expected));
   } else if (program.quiet) {
@@ -140,6 +173,10 @@ CommandSpec explore_command() {
   options.push_back({"budget", "TIME|RUNS", "when to stop, such as 10s or 100000 runs; default: 60s"});
   options.push_back(out_option());
   options.push_back({"no-record", "", "do not save the shortest bad runs"});
+  options.push_back({"graph", "FILE",
+                     "write the state graph (states, moves, lock tables, wait-for graphs), at most 2000 states and the "
+                     "ways of the shortest runs: JSON, or for graphviz when the name ends in .dot",
+                     Names::file});
   options.push_back({"json", "", "the result as JSON, in place of the table"});
   return {
       .name = "explore",

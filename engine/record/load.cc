@@ -124,6 +124,8 @@ void Loader::read_lists() {
   }
   for (Statement row(database_, "SELECT name, value FROM environment"); row.next();)
     run_.environment[row.text(0)] = row.text(1);
+  for (Statement row(database_, "SELECT name, content FROM document"); row.next();)
+    run_.documents[row.text(0)] = row.text(1);
 }
 
 void Loader::read_events() {

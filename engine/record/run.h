@@ -110,6 +110,8 @@ struct Run {
   std::string command;                             ///< the command line that gives this run again
   std::map<std::string, std::string> environment;  ///< compiler, cores, kernel, server settings …
   std::vector<Event> events;
+  /// What belongs to the run beside its events, as JSON by name: "state-graph" (state_graph.h).
+  std::map<std::string, std::string> documents;
 
   bool as_expected() const noexcept { return !expected || *expected == verdict; }
 };
@@ -123,7 +125,7 @@ struct RunSummary {
 };
 
 /// The version of the recorded file's schema (SQLite's user_version).
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 /// Writes `run` to FOLDER/ID/run.sqlite, creating the folder; gives the path. The file appears whole or not at all
 /// (written beside, then renamed); a run that was saved before is replaced. Fault::permission, disk_full or io with the

@@ -86,6 +86,8 @@ void write_lists(Database& database, const Run& run) {
   }
   Statement environment(database, "INSERT INTO environment VALUES (?,?)");
   for (const auto& [name, value] : run.environment) environment.insert(name, value);
+  Statement document(database, "INSERT INTO document VALUES (?,?)");
+  for (const auto& [name, content] : run.documents) document.insert(name, content);
 }
 
 void write_events(Database& database, const std::vector<Event>& events) {

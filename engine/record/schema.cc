@@ -78,6 +78,10 @@ CREATE TABLE environment ( -- compiler, cores, kernel, settings of the store ...
   name  TEXT NOT NULL PRIMARY KEY,
   value TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE document ( -- what belongs to the run beside its events
+  name    TEXT NOT NULL PRIMARY KEY, -- state-graph ...
+  content TEXT NOT NULL              -- JSON
+);
 
 CREATE VIEW timeline AS -- event, for people
   SELECT e.seq, e.at_ns / 1e6 AS ms, a.name AS actor, e.step, e.kind, e.verb, e.object, e.detail, e.fault, e.code,

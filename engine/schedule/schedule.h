@@ -42,7 +42,7 @@ class Schedule {
   virtual bool looks_ahead() const noexcept { return false; }
   /// Somebody else took the choice that next() has just made: a debugger.
   virtual void overruled() {}
-  /// Looks ahead: nobody can go on any more without waiting. Called once.
+  /// Nobody can go on any more; called once. For one that looks ahead: without waiting.
   virtual void nothing_left() {}
 };
 

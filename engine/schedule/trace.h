@@ -29,6 +29,8 @@ class Trace {
   bool before(std::size_t i, std::size_t j) const noexcept {
     return entries_[j].latest[static_cast<std::size_t>(entries_[i].step.choice.actor)] >= static_cast<int>(i);
   }
+  /// The position of the latest step of `actor` that must come before j, or is j; -1 for none.
+  int latest(std::size_t j, std::size_t actor) const noexcept { return entries_[j].latest[actor]; }
   /// i < j: whether they depend on each other with nothing between them that says so already.
   bool adjacent(std::size_t i, std::size_t j, const Footprint& objects) const;
   /// i < j, adjacent: the step that j could have come before, in another run. i itself; or, when i gives back what j

@@ -294,7 +294,7 @@ bool LockCore::grantable(const LockRequest& request, std::size_t ahead) const no
 
 void LockCore::grant(LockRequest& request) {
   const Actor& actor = request.operation_->actor();
-  if (debugging::is_awaited()) actor.run.note_lock(*this);
+  if (actor.run.keeps_locks || debugging::is_awaited()) actor.run.note_lock(*this);
   const Regime regime = regime_of(actor);
   const boost::thread::id thread =
       regime == Regime::threads_at_large ? boost::this_thread::get_id() : boost::thread::id();

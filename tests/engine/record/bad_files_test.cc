@@ -74,8 +74,8 @@ TEST_F(BadRecording, IsRefusedWhenItIsAnotherDatabase) {
 }
 
 TEST_F(BadRecording, IsRefusedWithBothVersionsWhenItsSchemaIsAnother) {
-  change("PRAGMA user_version = 2");
-  expect_refused(path_, "schema version 2 and this program reads version 1");
+  change("PRAGMA user_version = 1");
+  expect_refused(path_, "schema version 1 and this program reads version 2");
 }
 
 TEST_F(BadRecording, IsRefusedWhereverItIsCut) {

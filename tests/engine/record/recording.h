@@ -60,6 +60,7 @@ inline Run full_run() {
   run.started_at = "2026-01-02T03:04:05.678Z";
   run.command = "lockstep run deadlock/two-lock";
   run.environment = {{"compiler", "g++ 12"}, {"cores", "2"}};
+  run.documents = {{"state-graph", "{}"}};
   for (int kind = 0; kind <= static_cast<int>(EventKind::note); ++kind) {
     Event event;
     event.seq = run.events.size() + 1;
@@ -114,6 +115,7 @@ inline void expect_same(const Run& a, const Run& b) {
   EXPECT_EQ(a.started_at, b.started_at);
   EXPECT_EQ(a.command, b.command);
   EXPECT_EQ(a.environment, b.environment);
+  EXPECT_EQ(a.documents, b.documents);
   ASSERT_EQ(a.events.size(), b.events.size());
   for (std::size_t i = 0; i < a.events.size(); ++i) {
     SCOPED_TRACE("event " + std::to_string(i + 1));
