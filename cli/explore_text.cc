@@ -19,14 +19,10 @@ std::string counted(double number) {
   return number < 9e15 ? fmt::format("{:.0f}", number) : fmt::format("{:.3g}", number);
 }
 
-bool is_sampled(const Exploration& explored) {
-  return explored.strategy != Strategy::exhaustive && explored.strategy != Strategy::unreduced;
-}
+bool is_sampled(const Exploration& explored) { return is_sampling(explored.strategy); }
 
 std::string unit_of(const Exploration& explored) {
-  return explored.strategy == Strategy::exhaustive  ? "classes"
-         : explored.strategy == Strategy::unreduced ? "runs"
-                                                    : "samples";
+  return is_sampled(explored) ? "samples" : explored.strategy == Strategy::unreduced ? "runs" : "classes";
 }
 
 bool is_good(record::Verdict verdict) {
@@ -79,7 +75,57 @@ void add_table(std::vector<Line>& lines, const Exploration& explored, const Look
   }
 }
 
-std::string steps(std::size_t count) { return fmt::format("{} step{}", count, count == 1 ? "" : "s"); }
+std::string plural(std::size_t count, std::string_view one) {
+  return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
+}
+
+/// What a partial search is worth.
+std::string worth_of_part(const Exploration& explored) {
+  if (explored.left_out > 0) {
+    return fmt::format(
+        "after {} {}; {} choices that the server did not make again were left out, with what lies behind them",
+        explored.runs, unit_of(explored), explored.left_out);
+  }
+  std::string text = fmt::format("{} after {} {}: ", explored.interrupted ? "interrupted" : "the budget is spent",
+                                 explored.runs, unit_of(explored));
+  if (explored.preemptions_seen >= 0) {
+    text += fmt::format("every schedule with at most {} has been seen; ",
+                        plural(static_cast<std::size_t>(explored.preemptions_seen), "preemption"));
+  }
+  return text + "what was not seen may exist all the same";
+}
+
+std::string worth_of(const Exploration& explored) {
+  std::string worth;
+  if (explored.complete && explored.strategy == Strategy::unreduced) {
+    worth = fmt::format("all {} interleavings, one by one", explored.runs);
+  } else if (explored.complete) {
+    worth = fmt::format("all {} interleavings, in {} of the same order; {} cut short", counted(explored.interleavings),
+                        explored.runs == 1 ? "1 class" : fmt::format("{} classes", explored.runs),
+                        plural(explored.pruned, "run"));
+  } else if (is_sampled(explored)) {
+    worth = fmt::format("{} by chance: what was not seen may exist all the same", plural(explored.runs, "run"));
+  } else {
+    worth = worth_of_part(explored);
+  }
+  return fmt::format(
+      "{}; {} s, {:.0f} runs a second{}", worth,
+      explored.seconds < 10 ? fmt::format("{:.2f}", explored.seconds) : fmt::format("{:.0f}", explored.seconds),
+      explored.runs_per_second(), explored.jobs > 1 ? fmt::format(", {} jobs", explored.jobs) : "");
+}
+
+/// "deadlock in 4 steps with 1 preemption, provably the fewest of both: T1 T2 T2 T1"
+std::string shortest_of(const Finding& finding) {
+  const std::string& schedule = finding.shortest.schedule;
+  std::string text =
+      fmt::format("{} in {}", record::name_of(finding.verdict),
+                  plural(static_cast<std::size_t>(1 + std::count(schedule.begin(), schedule.end(), ' ')), "step"));
+  if (finding.preemptions) {
+    text += fmt::format(" with {}", plural(static_cast<std::size_t>(*finding.preemptions), "preemption"));
+    text += finding.fewest_steps ? ", provably the fewest of both" : ", provably the fewest preemptions";
+  }
+  return text + ": " + schedule;
+}
 
 }  // namespace
 
@@ -119,41 +165,16 @@ std::string explore_text(const Exploration& explored, const Look& look, const st
   add_table(lines, explored, look);
   lines.emplace_back();
 
-  const std::string speed = fmt::format(
-      "{} s, {:.0f} runs a second",
-      explored.seconds < 10 ? fmt::format("{:.2f}", explored.seconds) : fmt::format("{:.0f}", explored.seconds),
-      explored.runs_per_second());
-  std::string worth;
-  if (explored.complete) {
-    worth = explored.strategy == Strategy::exhaustive
-                ? fmt::format("all {} interleavings, in {} classes of the same order; {} runs cut short; {}",
-                              counted(explored.interleavings), explored.runs, explored.pruned, speed)
-                : fmt::format("all {} interleavings, one by one; {}", explored.runs, speed);
-  } else if (is_sampled(explored)) {
-    worth = fmt::format("{} runs by chance: what was not seen may exist all the same; {}", explored.runs, speed);
-  } else {
-    worth = explored.left_out > 0
-                ? fmt::format(
-                      "after {} {}; {} choices that the server did not make again were left out, with what "
-                      "lies behind them; {}",
-                      explored.runs, unit_of(explored), explored.left_out, speed)
-                : fmt::format("{} after {} {}: what was not seen may exist all the same; {}",
-                              explored.interrupted ? "interrupted" : "the budget is spent", explored.runs,
-                              unit_of(explored), speed);
-  }
   add_paragraph(lines, look, explored.complete ? Style::good : Style::bold,
                 explored.complete      ? "complete"
                 : is_sampled(explored) ? "sampled"
                                        : "partial",
-                worth);
+                worth_of(explored));
+  constexpr int kShown = 4;
+  int shown = 0;
   for (const Finding& each : explored.findings) {
-    if (is_good(each.verdict)) continue;
-    add_paragraph(lines, look, Style::bold, "shortest",
-                  fmt::format("{} in {}: {}", record::name_of(each.verdict),
-                              steps(static_cast<std::size_t>(
-                                  1 + std::count(each.shortest.schedule.begin(), each.shortest.schedule.end(), ' '))),
-                              each.shortest.schedule));
-    break;
+    if (is_good(each.verdict) || ++shown > kShown) continue;
+    add_paragraph(lines, look, Style::bold, "shortest", shortest_of(each));
   }
   for (const Hint& hint : hints) {
     Line line;

@@ -114,6 +114,8 @@ std::string explore_json(const std::string& scenario, const Exploration& explore
                         {"what", each.what},
                         {"runs", each.runs},
                         {"interleavings", counted(each.interleavings)},
+                        {"preemptions", each.preemptions ? Json(*each.preemptions) : Json(nullptr)},
+                        {"fewest_steps", each.fewest_steps},
                         {"schedule", each.shortest.schedule},
                         {"shortest", or_null(ids[i])}});
   }
@@ -124,7 +126,12 @@ std::string explore_json(const std::string& scenario, const Exploration& explore
              {"deadlock_states", explored.graph->ends_as(record::Verdict::deadlock)},
              {"complete", explored.graph->complete}};
   }
-  const bool exhaustive = explored.strategy == Strategy::exhaustive;
+  const bool has_classes = explored.strategy == Strategy::exhaustive || explored.strategy == Strategy::bounded;
+  Json shares = Json::object();
+  for (const Finding& each : explored.findings) {
+    const double share = explored.share_ending(each.verdict);
+    shares[std::string(record::name_of(each.verdict))] = share < 0 ? Json(nullptr) : Json(share);
+  }
   return line({{"schema", kJsonSchema},
                {"scenario", scenario},
                {"store", explored.run.store},
@@ -134,13 +141,16 @@ std::string explore_json(const std::string& scenario, const Exploration& explore
                {"retries", explored.run.retries.value_or(0)},
                {"seed", explored.run.seed},
                {"interleavings", counted(explored.interleavings)},
-               {"classes", exhaustive ? Json(explored.runs) : Json(nullptr)},
+               {"classes", has_classes ? Json(explored.runs) : Json(nullptr)},
                {"runs", explored.runs},
                {"pruned", explored.pruned},
                {"left_out", explored.left_out},
                {"complete", explored.complete},
                {"deadlocks", explored.runs_ending(record::Verdict::deadlock)},
                {"anomalies", explored.runs_ending(record::Verdict::anomaly)},
+               {"shares", shares},
+               {"preemptions_seen", explored.preemptions_seen < 0 ? Json(nullptr) : Json(explored.preemptions_seen)},
+               {"jobs", explored.jobs},
                {"shortest", shortest},
                {"schedules_per_s", rounded(explored.runs_per_second())},
                {"as_expected", as_expected},

@@ -27,10 +27,10 @@ void Conductor::woken(Actor& actor) noexcept {
 
 Actor* Conductor::pop_woken() {
   MutexLock lock(mutex_);
-  if (woken_.empty()) return nullptr;
-  Actor* const actor = woken_.front();
-  woken_.pop_front();
-  return actor;
+  if (heard_ < woken_.size()) return woken_[heard_++];
+  woken_.clear();
+  heard_ = 0;
+  return nullptr;
 }
 
 bool Conductor::anybody_waits() const {

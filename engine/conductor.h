@@ -4,7 +4,6 @@
 // it asks the schedule who goes next. So a schedule gives the same run every time, on threads and on coroutines.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <span>
 #include <vector>
@@ -59,7 +58,8 @@ class Conductor {
   Nanos real_start_{0};
 
   Mutex mutex_;
-  std::deque<Actor*> woken_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::vector<Actor*> woken_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::size_t heard_ LOCKSTEP_GUARDED_BY(mutex_) = 0;  // of woken_: the others are still to be let go
 };
 
 }  // namespace lockstep

@@ -1,167 +1,218 @@
-// explore.cc: a search through a scenario's runs.
+// explore.cc: a search through a scenario's runs, from its coordinates to what it has found.
 #include "engine/explore.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
-#include <map>
+#include <climits>
+#include <thread>
 
-#include "engine/actor.h"
-#include "engine/stage.h"
+#include "engine/party.h"
 #include "engine/state_graph.h"
 #include "engine/verdict.h"
 
 namespace lockstep {
 namespace {
 
-constexpr std::array<std::string_view, 5> kStrategies = {"exhaustive", "unreduced", "walk", "pct", "pos"};
+constexpr std::array<std::string_view, 6> kStrategies = {"exhaustive", "unreduced", "bounded", "walk", "pct", "pos"};
 constexpr Nanos kDeadlockTimeout = std::chrono::milliseconds(1);  ///< of a server: every deadlock takes as long
 constexpr int kRepeatsMost = 20;                                  ///< of one run on a server
 constexpr int kRetries = 1;  ///< unless asked otherwise: every retry multiplies the interleavings
+/// A search that ends within so many runs is left to one explorer; a longer one begins anew with all of them, also when
+/// there is one: what they find does not depend on how many they are.
+constexpr std::uint64_t kAloneMost = 4096;
+/// The part of the tree of choices that is shared: a third of a run's length, no more than so many steps.
+constexpr std::size_t kSharedMost = 10;
+/// For the fewest preemptions: the states met are kept, at about 100 bytes each.
+constexpr std::uint64_t kBoundedMost = 1'000'000;
+constexpr Nanos kBoundedLeast = std::chrono::seconds(1);
+constexpr std::size_t kReadableMost = 500;  ///< steps of a schedule that is worth the trouble
 
-/// Lets a search decide who goes next, and tells it what each step touched.
-class Explored final : public Schedule {
+bool is_bad(const EndingKey& key) { return key.first < badness_of(record::Verdict::avoided); }
+
+/// One exploration, phase by phase.
+class Expedition {
  public:
-  Explored(RunState& run, Search& search) : run_(run), search_(&search) {}
-  void use(Search& search) { search_ = &search; }
+  Expedition(const Scenario& scenario, const ExploreRequest& request, RunRequest resolved, std::unique_ptr<Party> party,
+             const StopSource* stop)
+      : scenario_(scenario),
+        request_(request),
+        resolved_(std::move(resolved)),
+        party_(std::move(party)),
+        stop_(stop),
+        begun_(clock_.now()),
+        until_(request.most_time == kNever ? kNever : begun_ + request.most_time) {}
 
-  void begin() {
-    footprint_.clear_run();
-    stepping_ = false;
-    complete_ = true;
-    blocked_.clear();
-  }
-
-  Result<Choice> next(const std::vector<Candidate>& candidates) override {
-    settle();
-    choices_.clear();
-    for (const Candidate& each : candidates) {
-      if (each.enabled && !each.would_wait) choices_.push_back({each.actor, false});
-      if (each.may_time_out) choices_.push_back({each.actor, true});
+  Result<Exploration> go(int jobs) {
+    result_.run = resolved_;
+    result_.strategy = request_.strategy;
+    result_.jobs = jobs;
+    Result<Halt> halt = Halt::news;
+    while (halt && *halt == Halt::news) {
+      party_->share_news();
+      tally_ = {};
+      done_ = 0;
+      halt = search();
     }
-    Choice choice;
-    if (!search_->choose(choices_, choice)) {
-      complete_ = false;
-      find_blocked();
-      return Error{Fault::cancelled, {}, {}};
+    if (!halt) return halt.error();
+    result_.complete = *halt == Halt::exhausted && tally_.left_out == 0;
+    result_.interrupted = *halt == Halt::interrupted;
+    result_.seconds = std::chrono::duration<double>(clock_.now() - begun_).count();
+    result_.runs = tally_.runs;
+    result_.pruned = tally_.pruned;
+    result_.left_out = tally_.left_out;
+    result_.interleavings = tally_.interleavings;
+    if (Result<void> minimised = find_fewest_preemptions(); !minimised) return minimised.error();
+    for (auto& [key, ending] : tally_.endings) {
+      if (Result<void> recorded = record_ending(key, ending); !recorded) return recorded.error();
     }
-    stepping_ = true;
-    return choice;
+    std::stable_sort(result_.findings.begin(), result_.findings.end(), [](const Finding& a, const Finding& b) {
+      return std::pair(badness_of(a.verdict), -static_cast<double>(a.runs)) <
+             std::pair(badness_of(b.verdict), -static_cast<double>(b.runs));
+    });
+    if (Result<void> drawn = draw_graph(); !drawn) return drawn.error();
+    return std::move(result_);
   }
-  bool looks_ahead() const noexcept override { return true; }
-  void nothing_left() override {
-    settle();
-    find_blocked();
-  }
-
-  /// The run is over: how many interleavings it stands for.
-  double end() {
-    settle();
-    return search_->end(complete_, blocked_);
-  }
-  bool complete() const noexcept { return complete_; }
-  Footprint& footprint() noexcept { return footprint_; }
 
  private:
-  /// The latest step has had its consequences.
-  void settle() {
-    if (stepping_) search_->took(footprint_);
-    stepping_ = false;
-    footprint_.clear_step();
+  SearchOptions how() const { return {.strategy = request_.strategy, .seed = resolved_.seed}; }
+  Limits limits() {
+    return {
+        .most_runs = request_.most_runs, .until = until_, .enough = {}, .done = &done_, .progress = request_.progress};
   }
 
-  void find_blocked() {
-    blocked_.clear();
-    for (const auto& actor : run_.actors) {
-      if (actor->place != Actor::Place::at_gate || !actor->current()->would_wait()) continue;
-      footprint_.clear_step();
-      actor->current()->foresee(footprint_);
-      blocked_.push_back({.choice = {actor->index, false},
-                          .actors = 1U << static_cast<unsigned>(actor->index),
-                          .accesses = footprint_.accesses()});
+  Result<Halt> search() {
+    if (is_sampling(request_.strategy)) return party_->sample(how(), tally_, limits());
+    const std::unique_ptr<Search> alone = make_search(how());
+    const bool may_divide =
+        request_.strategy == Strategy::exhaustive && is_in_this_process() && request_.most_runs > kAloneMost;
+    Limits of_alone = limits();
+    if (may_divide) of_alone.most_runs = kAloneMost;
+    Result<Halt> halt = party_->leader().search(*alone, tally_, of_alone);
+    if (request_.strategy == Strategy::bounded) result_.preemptions_seen = alone->preemptions() - 1;
+    const bool is_long = may_divide && halt && *halt == Halt::budget && tally_.runs + tally_.pruned >= kAloneMost;
+    if (!is_long) return halt;
+    tally_ = {};
+    done_ = 0;
+    return party_->search_divided(std::clamp<std::size_t>(alone->taken().size() / 3, 1, kSharedMost), tally_, limits());
+  }
+
+  /// Where it is known what a step touches.
+  bool is_in_this_process() const { return resolved_.store == "kv" || resolved_.store == "none"; }
+
+  /// A search of its own, which takes the schedules in this order.
+  Result<void> find_fewest_preemptions() {
+    std::vector<EndingKey> wanted;
+    for (const auto& [key, ending] : tally_.endings) {
+      if (is_bad(key) && ending.schedule.size() <= kReadableMost) wanted.push_back(key);
     }
-    footprint_.clear_step();
-  }
-
-  RunState& run_;
-  Search* search_;
-  Footprint footprint_;
-  std::vector<Choice> choices_;
-  std::vector<Step> blocked_;
-  bool stepping_ = false;
-  bool complete_ = true;
-};
-
-/// Somebody's last attempt failed: what the scenario promises of everybody's success cannot hold then.
-bool gave_up(const RunState& state) {
-  return std::any_of(state.actors.begin(), state.actors.end(), [](const auto& actor) {
-    return actor->has_finished() && actor->ending() && is_retry_safe(actor->ending()->fault);
-  });
-}
-bool gave_up(const record::Run& run) {
-  return std::any_of(run.events.begin(), run.events.end(), [](const record::Event& event) {
-    return event.kind == record::EventKind::finish && event.fault && is_retry_safe(*event.fault);
-  });
-}
-
-/// What a run came to. `gave_up`: see above.
-record::Verdict verdict_of(const record::Run& run, bool gave_up) {
-  return gave_up && run.verdict == record::Verdict::anomaly ? record::Verdict::abort : run.verdict;
-}
-
-/// The same for people: runs that differ in this are told apart.
-std::string what_of(const record::Run& run, bool gave_up) {
-  if (gave_up) return "somebody gave up, the retries spent";
-  if (run.verdict == record::Verdict::anomaly) {
-    std::string text = "broken: ";
-    for (const record::Invariant& each : run.invariants) {
-      if (!each.held) text += fmt::format("{}{}", text.ends_with(' ') ? "" : ", ", each.text);
+    if (request_.strategy == Strategy::bounded) {
+      note_preemptions(wanted, tally_, result_.preemptions_seen);
+      return {};
     }
-    return text;
+    if (wanted.empty() || !request_.fewest_preemptions || result_.interrupted || !is_in_this_process()) return {};
+    const Nanos now = clock_.now();
+    const std::unique_ptr<Search> bounded = make_search({.strategy = Strategy::bounded});
+    Tally found;
+    int looked_at = 0;
+    Limits limits{.most_runs = std::min(kBoundedMost, request_.most_runs),
+                  .until = std::min(until_, now + std::max(kBoundedLeast, now - begun_))};
+    limits.enough = [&] {
+      if (bounded->preemptions() == looked_at) return false;
+      looked_at = bounded->preemptions();
+      return std::all_of(wanted.begin(), wanted.end(),
+                         [&](const EndingKey& key) { return found.endings.contains(key); });
+    };
+    const Result<Halt> halt = party_->leader().search(*bounded, found, limits);
+    if (!halt) return halt.error();
+    for (const auto& [key, ending] : found.endings) {
+      if (result_.complete && !tally_.endings.contains(key)) {
+        return Error{Fault::internal,
+                     {},
+                     fmt::format("{}: \"{}\" ends as {} {}, which the search has not found", scenario_.name,
+                                 schedule_text(ending.schedule, party_->leader().actors()),
+                                 record::name_of(ending.verdict), key.second)};
+      }
+    }
+    const int seen = *halt == Halt::exhausted ? INT_MAX : bounded->preemptions() - 1;
+    note_preemptions(wanted, found, seen);
+    return {};
   }
-  // On a server a cycle is seen in passing, or not.
-  if (run.cycles.empty() || run.store == "postgres") return {};
-  std::vector<std::string> cycles;
-  for (const auto& cycle : run.cycles) {
-    cycles.push_back(fmt::format("{} → {}", fmt::join(cycle, " → "), cycle.front()));
+
+  /// `seen`: every schedule with at most so many preemptions is in `found`.
+  void note_preemptions(const std::vector<EndingKey>& wanted, const Tally& found, int seen) {
+    for (const EndingKey& key : wanted) {
+      const auto ending = found.endings.find(key);
+      if (ending == found.endings.end()) continue;
+      minimal_[key] = {ending->second.preemptions, ending->second.preemptions <= seen};
+      tally_.endings[key].schedule = ending->second.schedule;
+    }
   }
-  std::sort(cycles.begin(), cycles.end());
-  return fmt::format("{}", fmt::join(cycles, ", "));
-}
 
-int changes_of_actor(const std::vector<Choice>& choices) {
-  int changes = 0;
-  for (std::size_t i = 1; i < choices.size(); ++i) changes += choices[i].actor != choices[i - 1].actor ? 1 : 0;
-  return changes;
-}
-
-/// The best schedule so far that ends in one way.
-struct Ending {
-  Finding finding;
-  std::vector<Choice> schedule;
-
-  void consider(const std::vector<Choice>& other) {
-    const bool shorter = schedule.empty() || other.size() < schedule.size() ||
-                         (other.size() == schedule.size() && changes_of_actor(other) < changes_of_actor(schedule));
-    if (shorter) schedule = other;
+  /// Runs it once more, recorded.
+  Result<void> record_ending(const EndingKey& key, const Ending& ending) {
+    RunRequest again = resolved_;
+    again.executor = request_.run.executor;
+    again.schedule = schedule_text(ending.schedule, party_->leader().actors());
+    again.recording = true;
+    Result<record::Run> shortest = run(scenario_, again);
+    const auto ends_so = [&] { return shortest && ending_of(*shortest, gave_up(*shortest)) == key; };
+    const bool on_server = resolved_.store == "postgres";
+    for (int i = 0; on_server && i < kRepeatsMost && !ends_so(); ++i) shortest = run(scenario_, again);
+    if (!shortest && !(on_server && shortest.fault() == Fault::invalid)) return shortest.error();
+    if (!on_server && !ends_so()) {
+      return Error{Fault::internal,
+                   {},
+                   fmt::format("{} does not do the same after the same choices: \"{}\" ended as {} {}, and then as {}",
+                               scenario_.name, again.schedule, record::name_of(ending.verdict), key.second,
+                               record::name_of(shortest->verdict))};
+    }
+    if (!shortest) {
+      record::Run unseen;  // the server did not do it again
+      unseen.scenario = scenario_.name;
+      unseen.schedule = again.schedule;
+      shortest = std::move(unseen);
+    }
+    Finding finding;
+    finding.verdict = ending.verdict;
+    finding.what = key.second;
+    finding.runs = ending.runs;
+    finding.interleavings = ending.interleavings;
+    if (const auto minimal = minimal_.find(key); minimal != minimal_.end()) {
+      finding.preemptions = minimal->second.first;
+      finding.fewest_steps = minimal->second.second;
+    }
+    finding.shortest = std::move(*shortest);
+    result_.findings.push_back(std::move(finding));
+    return {};
   }
+
+  Result<void> draw_graph() {
+    if (request_.most_states == 0 || !is_in_this_process()) return {};
+    StateGraphRequest asked{.run = resolved_, .most_states = request_.most_states};
+    for (const Finding& each : result_.findings) {
+      Result<std::vector<Choice>> way = choices_named(each.shortest.schedule, party_->leader().actors());
+      if (way) asked.ways.push_back(std::move(*way));
+    }
+    Result<record::StateGraph> graph = state_graph(scenario_, asked, stop_);
+    if (!graph) return graph.error();
+    result_.graph = std::move(*graph);
+    return {};
+  }
+
+  const Scenario& scenario_;
+  const ExploreRequest& request_;
+  const RunRequest resolved_;
+  const std::unique_ptr<Party> party_;
+  const StopSource* const stop_;
+  const RealClock clock_;
+  const Nanos begun_, until_;
+  std::atomic<std::uint64_t> done_{0};
+  Tally tally_;
+  std::map<EndingKey, std::pair<int, bool>> minimal_;  ///< preemptions; whether fewer steps are ruled out too
+  Exploration result_;
 };
-
-/// How bad it is: for the order of the findings.
-int badness(record::Verdict verdict) {
-  using record::Verdict;
-  constexpr std::array<Verdict, 8> kWorstFirst = {Verdict::deadlock, Verdict::hung,  Verdict::starved, Verdict::anomaly,
-                                                  Verdict::timeout,  Verdict::abort, Verdict::avoided, Verdict::clean};
-  return static_cast<int>(std::find(kWorstFirst.begin(), kWorstFirst.end(), verdict) - kWorstFirst.begin());
-}
-
-using EndingKey = std::pair<int, std::string>;  ///< badness, what
-
-bool ends_as(const record::Run& run, const EndingKey& key) {
-  const bool spent = gave_up(run);
-  return badness(verdict_of(run, spent)) == key.first && what_of(run, spent) == key.second;
-}
 
 }  // namespace
 
@@ -179,6 +230,19 @@ std::uint64_t Exploration::runs_ending(record::Verdict verdict) const {
   return sum;
 }
 
+double Exploration::share_ending(record::Verdict verdict) const {
+  const bool sampled = is_sampling(strategy);
+  const double whole = sampled ? static_cast<double>(runs) : interleavings;
+  if (whole < 0) return -1;
+  double part = 0;
+  for (const Finding& each : findings) {
+    if (each.verdict != verdict) continue;
+    if (!sampled && each.interleavings < 0) return -1;
+    part += sampled ? static_cast<double>(each.runs) : each.interleavings;
+  }
+  return whole == 0 ? 0 : part / whole;
+}
+
 Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& request, const StopSource* stop) {
   RunRequest asked = request.run;
   asked.executor = "coroutines";
@@ -187,149 +251,18 @@ Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& requ
   if (!asked.retries) asked.retries = kRetries;
   Result<RunRequest> resolved = resolve(scenario, asked);
   if (!resolved) return resolved.error();
+  const std::size_t actors = scenario.pattern_named(resolved->pattern)->actors.size();
+  if (actors > kMostActors) {
+    return Error{Fault::invalid, {}, fmt::format("{} actors; at most {} can be explored", actors, kMostActors)};
+  }
   if (resolved->store == "postgres" && !resolved->deadlock_timeout) resolved->deadlock_timeout = kDeadlockTimeout;
-  Result<std::unique_ptr<Stage>> opened = Stage::open(scenario, *resolved, stop);
-  if (!opened) return opened.error();
-  Stage& stage = **opened;
-  std::vector<std::string> names;
-  for (const ActorSpec& spec : stage.pattern().actors) names.push_back(spec.name);
-  if (names.size() > kMostActors) {
-    return Error{Fault::invalid, {}, fmt::format("{} actors; at most {} can be explored", names.size(), kMostActors)};
-  }
-
-  Exploration result;
-  result.run = *resolved;
-  result.strategy = request.strategy;
-  const SearchOptions how{.strategy = request.strategy, .seed = resolved->seed};
-  std::unique_ptr<Search> search = make_search(how);
-  Explored explored(stage.state(), *search);
-  stage.state().footprint = &explored.footprint();
-  std::map<EndingKey, Ending> endings;
-  int repeated = 0;
-  const RealClock clock;
-  const Nanos begun = clock.now();
-  for (;;) {
-    if (!search->begin()) {
-      result.complete = search->exhaustive() && result.left_out == 0;
-      break;
-    }
-    if (stop != nullptr && stop->requested()) {
-      result.interrupted = true;
-      break;
-    }
-    const std::uint64_t done = result.runs + result.pruned;
-    if (done >= request.most_runs || (done % 64 == 0 && clock.now() - begun > request.most_time)) break;
-    if (request.progress && done % 4096 == 0) request.progress(done);
-
-    explored.begin();
-    const Result<void> performed = stage.perform(&explored);
-    if (stage.state().ending() == record::Ending::interrupted) {
-      result.interrupted = true;
-      break;
-    }
-    if (!performed && performed.fault() != Fault::cancelled) return performed.error();
-    if (stage.state().ending() == record::Ending::unavailable)
-      return Error{Fault::unavailable, {}, "the store is gone"};
-    if (!search->disagreement().empty() && !stage.state().virtual_time && ++repeated < kRepeatsMost) {
-      // A server decides some things by the clock, such as which of two gives up for a deadlock.
-      search->repeat();
-      continue;
-    }
-    if (!search->disagreement().empty() && !stage.state().virtual_time) {
-      repeated = 0;
-      ++result.left_out;
-      search->leave_out();
-      continue;
-    }
-    if (!search->disagreement().empty()) {
-      return Error{Fault::invalid,
-                   {},
-                   fmt::format("{} on {} does not do the same after the same choices: {}", scenario.name,
-                               resolved->store, search->disagreement())};
-    }
-    if (explored.footprint().take_news()) {
-      // The choices themselves are others now: from the begin.
-      search = make_search(how);
-      explored.use(*search);
-      endings.clear();
-      result.runs = result.pruned = 0;
-      result.interleavings = 0;
-      continue;
-    }
-    repeated = 0;
-    const double orders = explored.end();
-    if (!explored.complete()) {
-      ++result.pruned;
-      continue;
-    }
-    ++result.runs;
-    record::Run run;
-    run.store = resolved->store;
-    run.protocol = resolved->protocol;
-    run.actors = names;
-    stage.judge(run);
-    const bool spent = gave_up(stage.state());
-    const record::Verdict verdict = verdict_of(run, spent);
-    Ending& ending = endings[{badness(verdict), what_of(run, spent)}];
-    ending.finding.verdict = verdict;
-    ++ending.finding.runs;
-    const auto add = [orders](double& sum) { sum = orders < 0 || sum < 0 ? -1 : sum + orders; };
-    add(ending.finding.interleavings);
-    add(result.interleavings);
-    const std::vector<Choice>& taken = stage.taken();
-    if (ending.schedule.empty() || taken.size() <= ending.schedule.size()) {
-      std::vector<Choice> calm = search->calmest();
-      calm.insert(calm.end(), taken.begin() + static_cast<std::ptrdiff_t>(calm.size()), taken.end());
-      ending.consider(calm);
-    }
-  }
-  result.seconds = std::chrono::duration<double>(clock.now() - begun).count();
-  stage.state().footprint = nullptr;
-
-  // Every way to end once more, recorded.
-  for (auto& [key, ending] : endings) {
-    RunRequest again = *resolved;
-    again.executor = request.run.executor;
-    again.schedule = schedule_text(ending.schedule, names);
-    again.recording = true;
-    Result<record::Run> shortest = run(scenario, again);
-    const bool on_server = resolved->store == "postgres";
-    for (int i = 0; on_server && i < kRepeatsMost && (!shortest || !ends_as(*shortest, key)); ++i) {
-      shortest = run(scenario, again);
-    }
-    if (!shortest && !(on_server && shortest.fault() == Fault::invalid)) return shortest.error();
-    if (!shortest) {
-      record::Run unseen;  // the server did not do it again
-      unseen.scenario = scenario.name;
-      unseen.schedule = again.schedule;
-      shortest = std::move(unseen);
-    }
-    ending.finding.what = key.second;
-    ending.finding.shortest = std::move(*shortest);
-    if (!on_server && !ends_as(ending.finding.shortest, key)) {
-      return Error{Fault::internal,
-                   {},
-                   fmt::format("{} does not do the same after the same choices: \"{}\" ended as {} {}, and then as {}",
-                               scenario.name, again.schedule, record::name_of(ending.finding.verdict), key.second,
-                               record::name_of(ending.finding.shortest.verdict))};
-    }
-    result.findings.push_back(std::move(ending.finding));
-  }
-  std::stable_sort(result.findings.begin(), result.findings.end(), [](const Finding& a, const Finding& b) {
-    return std::pair(badness(a.verdict), -static_cast<double>(a.runs)) <
-           std::pair(badness(b.verdict), -static_cast<double>(b.runs));
-  });
-  if (request.most_states > 0 && stage.state().virtual_time && resolved->store != "sqlite") {
-    StateGraphRequest asked_for{.run = *resolved, .most_states = request.most_states};
-    for (const Finding& each : result.findings) {
-      Result<std::vector<Choice>> way = choices_named(each.shortest.schedule, names);
-      if (way) asked_for.ways.push_back(std::move(*way));
-    }
-    Result<record::StateGraph> graph = state_graph(scenario, asked_for, stop);
-    if (!graph) return graph.error();
-    result.graph = std::move(*graph);
-  }
-  return result;
+  const bool in_process = resolved->store == "kv" || resolved->store == "none";
+  const bool divides = request.strategy == Strategy::exhaustive || is_sampling(request.strategy);
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int jobs = in_process && divides ? (request.jobs > 0 ? request.jobs : cores) : 1;
+  Result<std::unique_ptr<Party>> party = Party::open(scenario, *resolved, jobs, stop);
+  if (!party) return party.error();
+  return Expedition(scenario, request, std::move(*resolved), std::move(*party), stop).go(jobs);
 }
 
 }  // namespace lockstep

@@ -22,6 +22,12 @@ struct ExploreRequest {
   Strategy strategy = Strategy::exhaustive;
   std::uint64_t most_runs = 10'000'000;        ///< budget
   Nanos most_time = std::chrono::seconds(60);  ///< budget, of real time
+  /// Threads that search side by side; 0: as many as there are cores. Only exhaustive searches and samples in this
+  /// process; what they find is the same whatever their number, unless the time is up before they are done.
+  int jobs = 0;
+  /// For everything bad that was found, looks for the schedule with the fewest preemptions: in this process, for as
+  /// long again as the search has taken (at least 1 s) within the budget.
+  bool fewest_preemptions = true;
   /// Of the state graph; 0: none is drawn. Only on kv and in-process locks.
   std::size_t most_states = 0;
   /// Called now and then with the number of runs so far; may be empty.
@@ -34,28 +40,37 @@ struct Finding {
   std::string what;          ///< "T1 → T2 → T1", "broken: money is conserved"; empty when the verdict says it all
   std::uint64_t runs = 0;    ///< classes of interleavings, or samples, that end so
   double interleavings = 0;  ///< that end so; below 0 when they are too many to be counted
-  record::Run shortest;      ///< recorded: the fewest steps, then the fewest changes of actor
+  /// Of the shortest run: how often somebody else is let go although who went last could go on. No schedule with fewer
+  /// ends so. nullopt: not known (nothing bad, a server, or the budget was spent).
+  std::optional<int> preemptions;
+  bool fewest_steps = false;  ///< no schedule with as many preemptions that ends so has fewer steps
+  record::Run shortest;       ///< recorded: the fewest preemptions where known, then steps, then changes of actor
 };
 
 struct Exploration {
   RunRequest run;  ///< the coordinates
   Strategy strategy = Strategy::exhaustive;
+  int jobs = 1;
   bool complete = false;       ///< every interleaving is accounted for
   bool interrupted = false;    ///< by ^C
   std::uint64_t runs = 0;      ///< run to their ends: one for each class when exhaustive
   std::uint64_t pruned = 0;    ///< given up, since they would have repeated what was known
   std::uint64_t left_out = 0;  ///< choices of a server that it did not make again, with what lies behind them
   double interleavings = 0;    ///< that the runs stand for; below 0 when they are too many to be counted
+  int preemptions_seen = -1;  ///< bounded: every schedule with at most so many has been seen; -1: not even those with 0
   double seconds = 0;
   std::vector<Finding> findings;  ///< the worst first, then the most frequent
-  /// With most_states; the ways of `findings` are in it. Nobody's when there is none.
+  /// With most_states; the ways of `findings` are in it.
   std::optional<record::StateGraph> graph;
 
   double runs_per_second() const { return seconds > 0 ? static_cast<double>(runs + pruned) / seconds : 0; }
   std::uint64_t runs_ending(record::Verdict verdict) const;
+  /// The part of all interleavings (of the samples, when they were drawn by chance) that end so, from 0 to 1; below 0
+  /// when they are too many to be counted.
+  double share_ending(record::Verdict verdict) const;
 };
 
-/// The strategies' names: "exhaustive", "unreduced", "walk", "pct", "pos".
+/// The strategies' names: "exhaustive", "unreduced", "bounded", "walk", "pct", "pos".
 std::string_view name_of(Strategy strategy) noexcept;
 std::optional<Strategy> strategy_named(std::string_view name) noexcept;
 

@@ -78,6 +78,8 @@ Stage::Stage(const Scenario& scenario, const RunRequest& request, const StopSour
       request_(request),
       pattern_(*scenario.pattern_named(request.pattern)),
       free_(request.schedule == "free"),
+      retries_(
+          request.retries.value_or(std::stoi(tuned(pattern_, "retries").value_or(std::to_string(kRetriesDefault))))),
       state_(!free_ && request.store != "postgres", request.recording, request.limit, stop) {}
 
 Stage::~Stage() { strike(); }
@@ -117,9 +119,9 @@ void Stage::strike() noexcept {
 /// Makes the world, the actors and their sessions.
 Result<void> Stage::cast() {
   world_ = scenario_.make_world();
-  const Retries retries{.most = request_.retries.value_or(
-                            std::stoi(tuned(pattern_, "retries").value_or(std::to_string(kRetriesDefault)))),
-                        .backs_off = free_};
+  state_.actors.reserve(pattern_.actors.size());
+  contexts_.reserve(pattern_.actors.size());
+  const Retries retries{.most = retries_, .backs_off = free_};
   for (std::size_t i = 0; i < pattern_.actors.size(); ++i) {
     const ActorSpec& spec = pattern_.actors[i];
     auto actor = std::make_unique<Actor>(static_cast<int>(i), spec.name, state_, *executor_);

@@ -46,6 +46,7 @@ class Stage {
   const RunRequest request_;
   const Pattern& pattern_;
   const bool free_;
+  const int retries_;
   RunState state_;
   std::unique_ptr<Backend> backend_;  // nullptr: in-process locks alone
   bool as_new_ = true;                // the store holds what the scenario begins with

@@ -4,12 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <deque>
 #include <unordered_map>
 
 #include "engine/actor.h"
-#include "engine/schedule/trace.h"
+#include "engine/schedule/state_key.h"
 #include "engine/stage.h"
 #include "engine/sync/lock_core.h"
 #include "engine/verdict.h"
@@ -22,49 +21,6 @@ using record::EventKind;
 using record::StateGraph;
 
 constexpr int kRetries = 1;  ///< as explore(), unless asked otherwise
-
-/// Which state a run is in: the steps so far, as far as their order matters. Steps are told by who took them and by the
-/// steps of everybody that must come before; the sum does not see in which order the others came. 64 bits: two of some
-/// thousand states are taken for one with a chance of less than one in a million million.
-class StateKey {
- public:
-  void clear() {
-    trace_.shrink_to(0);
-    position_.clear();
-    counts_.fill(0);
-    sum_ = 0;
-  }
-  void add(Choice choice, const Footprint& footprint) {
-    Step& step = trace_.append();
-    step.choice = choice;
-    step.actors = footprint.actors() | 1U << static_cast<unsigned>(choice.actor);
-    step.accesses = footprint.accesses();
-    trace_.order_last(footprint);
-    const std::size_t last = trace_.size() - 1;
-    position_.push_back(++counts_[static_cast<std::size_t>(choice.actor)]);
-    std::uint64_t hash = mixed(static_cast<std::uint64_t>(2 * choice.actor + (choice.timeout ? 1 : 0)) + 1);
-    for (std::size_t a = 0; a < kMostActors; ++a) {
-      const int latest = trace_.latest(last, a);
-      hash = mixed(hash + (latest < 0 ? 0 : position_[static_cast<std::size_t>(latest)]));
-    }
-    sum_ += hash;
-  }
-  std::uint64_t value() const noexcept { return sum_; }
-
- private:
-  /// The finaliser of SplitMix64.
-  static std::uint64_t mixed(std::uint64_t z) noexcept {
-    z += 0x9e3779b97f4a7c15U;
-    z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27U)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31U);
-  }
-
-  Trace trace_;
-  std::vector<std::uint32_t> position_;  ///< of each step among those of its actor, from 1
-  std::array<std::uint32_t, kMostActors> counts_{};
-  std::uint64_t sum_ = 0;
-};
 
 /// Follows a plan, and writes down the states that it comes through.
 class Charted final : public Schedule {

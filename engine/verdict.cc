@@ -16,6 +16,7 @@ namespace {
 using record::Verdict;
 
 bool any_fault(const record::Run& run, std::initializer_list<Fault> faults) {
+  if (run.outcomes.faults.empty()) return false;
   return std::any_of(faults.begin(), faults.end(),
                      [&](Fault f) { return run.outcomes.faults.contains(std::string(name_of(f))); });
 }

@@ -2,57 +2,128 @@
 #include "engine/wait_graph.h"
 
 #include <algorithm>
-#include <deque>
-#include <map>
-#include <set>
+#include <cstdint>
+#include <limits>
+#include <span>
 
 namespace lockstep {
 namespace {
 
-using Successors = std::map<int, std::set<int>>;
-
-/// The edges among `actors`.
-Successors successors_of(const std::vector<WaitForEdge>& edges, const std::set<int>& actors) {
-  Successors successors;
-  for (const WaitForEdge& edge : edges) {
-    if (actors.contains(edge.from) && actors.contains(edge.to)) successors[edge.from].insert(edge.to);
-  }
-  return successors;
-}
-
-/// Whether an actor with these edges must wait as long as those `left` do.
-bool is_held_up(const std::vector<const WaitForEdge*>& edges, const std::set<int>& left) {
-  bool one_of_several = false, one_goes_on = false;
-  for (const WaitForEdge* const edge : edges) {
-    const bool waits = left.contains(edge->to);
-    if (!edge->any && waits) return true;
-    one_of_several = one_of_several || edge->any;
-    one_goes_on = one_goes_on || (edge->any && !waits);
-  }
-  return one_of_several && !one_goes_on;
-}
-
-std::optional<std::vector<int>> shortest_cycle(const Successors& successors, int actor) {
-  std::map<int, int> came_from;
-  std::deque<int> queue{actor};
-  while (!queue.empty()) {
-    const int at = queue.front();
-    queue.pop_front();
-    const auto found = successors.find(at);
-    if (found == successors.end()) continue;
-    for (const int next : found->second) {
-      if (next == actor) {
-        std::vector<int> cycle;
-        for (int back = at; back != actor; back = came_from.at(back)) cycle.push_back(back);
-        cycle.push_back(actor);
-        std::reverse(cycle.begin(), cycle.end());
-        return cycle;
-      }
-      if (came_from.emplace(next, at).second) queue.push_back(next);
+/// Numbers in groups: those of group g are `of(g)`.
+class Groups {
+ public:
+  /// `group_of(i)` for i below `size`; negative: in none.
+  template <class GroupOf>
+  Groups(std::size_t groups, std::size_t size, GroupOf group_of) : first_(groups + 1, 0) {
+    for (std::size_t i = 0; i < size; ++i) {
+      if (group_of(i) >= 0) ++first_[static_cast<std::size_t>(group_of(i)) + 1];
+    }
+    for (std::size_t g = 1; g <= groups; ++g) first_[g] += first_[g - 1];
+    members_.resize(first_[groups]);
+    std::vector<std::uint32_t> at(first_.begin(), first_.end());
+    for (std::size_t i = 0; i < size; ++i) {
+      if (group_of(i) >= 0) members_[at[static_cast<std::size_t>(group_of(i))]++] = static_cast<std::uint32_t>(i);
     }
   }
-  return std::nullopt;
+  std::span<const std::uint32_t> of(int group) const {
+    const auto g = static_cast<std::size_t>(group);
+    return std::span(members_).subspan(first_[g], first_[g + 1] - first_[g]);
+  }
+
+ private:
+  std::vector<std::uint32_t> first_, members_;
+};
+
+std::size_t actors_of(const std::vector<WaitForEdge>& edges) {
+  int highest = -1;
+  for (const WaitForEdge& edge : edges) highest = std::max({highest, edge.from, edge.to});
+  return static_cast<std::size_t>(highest + 1);
 }
+
+/// The edges by whom they begin at and end at, and who of the actors waits for ever. Searches ask for this again and
+/// again: plain vectors, and nothing is sorted that need not be.
+class Waits {
+ public:
+  explicit Waits(const std::vector<WaitForEdge>& edges)
+      : edges_(edges),
+        count_(actors_of(edges)),
+        from_(count_, edges.size(), [&](std::size_t i) { return edges[i].from; }),
+        to_(count_, edges.size(), [&](std::size_t i) { return edges[i].from < 0 ? -1 : edges[i].to; }),
+        left_(count_, false) {
+    reduce();
+  }
+
+  std::size_t count() const noexcept { return count_; }
+  /// It waits for ever.
+  bool is_stuck(int actor) const { return actor >= 0 && left_[static_cast<std::size_t>(actor)]; }
+
+  /// The shortest cycle through a stuck actor: breadth first, over the smaller indices first. Empty: there is none.
+  std::vector<int> cycle_through(int actor) const {
+    constexpr int kNew = std::numeric_limits<int>::min();
+    if (actor < 0 || static_cast<std::size_t>(actor) >= count_ || !is_stuck(actor)) return {};
+    std::vector<int> came_from(count_, kNew), queue{actor}, next;
+    for (std::size_t head = 0; head < queue.size(); ++head) {
+      const int at = queue[head];
+      next.clear();
+      for (const std::uint32_t i : from_.of(at)) {
+        if (is_stuck(edges_[i].to)) next.push_back(edges_[i].to);
+      }
+      std::sort(next.begin(), next.end());
+      for (const int to : next) {
+        if (to == actor) return way_back(came_from, at, actor);
+        if (came_from[static_cast<std::size_t>(to)] != kNew) continue;
+        came_from[static_cast<std::size_t>(to)] = at;
+        queue.push_back(to);
+      }
+    }
+    return {};
+  }
+
+ private:
+  static std::vector<int> way_back(const std::vector<int>& came_from, int at, int actor) {
+    std::vector<int> cycle;
+    for (; at != actor; at = came_from[static_cast<std::size_t>(at)]) cycle.push_back(at);
+    cycle.push_back(actor);
+    std::reverse(cycle.begin(), cycle.end());
+    return cycle;
+  }
+
+  /// Takes those away who wait for nobody that is left. Whoever goes on is a reason to look again at those who wait for
+  /// him.
+  void reduce() {
+    std::vector<int> to_look_at;
+    for (int actor = 0; actor < static_cast<int>(count_); ++actor) {
+      if (from_.of(actor).empty()) continue;
+      left_[static_cast<std::size_t>(actor)] = true;
+      to_look_at.push_back(actor);
+    }
+    while (!to_look_at.empty()) {
+      const int actor = to_look_at.back();
+      to_look_at.pop_back();
+      if (!is_stuck(actor) || is_held_up(actor)) continue;
+      left_[static_cast<std::size_t>(actor)] = false;
+      for (const std::uint32_t i : to_.of(actor)) to_look_at.push_back(edges_[i].from);
+    }
+  }
+
+  /// Whether the actor must wait as long as those who are left do.
+  bool is_held_up(int actor) const {
+    bool one_of_several = false, one_goes_on = false;
+    for (const std::uint32_t i : from_.of(actor)) {
+      const WaitForEdge& edge = edges_[i];
+      const bool waits = is_stuck(edge.to);
+      if (!edge.any && waits) return true;
+      one_of_several = one_of_several || edge.any;
+      one_goes_on = one_goes_on || (edge.any && !waits);
+    }
+    return one_of_several && !one_goes_on;
+  }
+
+  const std::vector<WaitForEdge>& edges_;
+  const std::size_t count_;
+  const Groups from_, to_;
+  std::vector<bool> left_;  // by actor
+};
 
 }  // namespace
 
@@ -62,40 +133,31 @@ std::vector<int> canonical(std::vector<int> cycle) {
 }
 
 std::set<int> WaitGraph::stuck() const {
-  std::set<int> left;
-  std::map<int, std::vector<const WaitForEdge*>> edges_of;
-  std::map<int, std::vector<int>> waiters_of;
-  for (const WaitForEdge& edge : edges_) {
-    if (edge.from < 0) continue;
-    left.insert(edge.from);
-    edges_of[edge.from].push_back(&edge);
-    waiters_of[edge.to].push_back(edge.from);
+  const Waits waits(edges_);
+  std::set<int> stuck;
+  for (int actor = 0; actor < static_cast<int>(waits.count()); ++actor) {
+    if (waits.is_stuck(actor)) stuck.insert(actor);
   }
-  // Whoever goes on is a reason to look again at those who wait for him.
-  std::vector<int> to_look_at(left.begin(), left.end());
-  while (!to_look_at.empty()) {
-    const int actor = to_look_at.back();
-    to_look_at.pop_back();
-    if (!left.contains(actor) || is_held_up(edges_of.at(actor), left)) continue;
-    left.erase(actor);
-    if (const auto waiters = waiters_of.find(actor); waiters != waiters_of.end()) {
-      to_look_at.insert(to_look_at.end(), waiters->second.begin(), waiters->second.end());
-    }
-  }
-  return left;
+  return stuck;
 }
 
 std::optional<std::vector<int>> WaitGraph::cycle_through(int actor) const {
-  return shortest_cycle(successors_of(edges_, stuck()), actor);
+  std::vector<int> cycle = Waits(edges_).cycle_through(actor);
+  return cycle.empty() ? std::nullopt : std::optional(std::move(cycle));
 }
 
 std::vector<std::vector<int>> WaitGraph::cycles() const {
-  std::set<std::vector<int>> found;
-  const Successors successors = successors_of(edges_, stuck());
-  for (const auto& [actor, unused] : successors) {
-    if (auto cycle = shortest_cycle(successors, actor)) found.insert(canonical(std::move(*cycle)));
+  std::vector<std::vector<int>> found;
+  if (edges_.empty()) return found;
+  const Waits waits(edges_);
+  for (int actor = 0; actor < static_cast<int>(waits.count()); ++actor) {
+    if (!waits.is_stuck(actor)) continue;
+    if (std::vector<int> cycle = waits.cycle_through(actor); !cycle.empty())
+      found.push_back(canonical(std::move(cycle)));
   }
-  return {found.begin(), found.end()};
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
 }
 
 WaitGraph::Breaker WaitGraph::breaker_of(const std::vector<int>& cycle) const {

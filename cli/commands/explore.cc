@@ -26,6 +26,7 @@ namespace lockstep::cli {
 namespace {
 
 constexpr std::size_t kSavedMost = 8;
+constexpr int kJobsMost = 256;
 constexpr std::size_t kStatesMost = 2000;  ///< of the state graph: about what a page can show
 
 /// "10s" or "100000".
@@ -114,6 +115,13 @@ int explore_scenario(Program& program) {
   if (error = read_run_options(program.arguments, request.run); !error.empty()) return usage_error(error);
   if (error = read_budget(program.arguments, request); !error.empty()) return usage_error(error);
   request.strategy = *strategy_named(program.arguments.value("strategy", "exhaustive"));
+  if (program.arguments.has("jobs")) {
+    const std::string text = program.arguments.value("jobs");
+    const char* const end = text.data() + text.size();
+    const auto [rest, wrong] = std::from_chars(text.data(), end, request.jobs);
+    if (wrong != std::errc() || rest != end || request.jobs < 1 || request.jobs > kJobsMost)
+      return usage_error(fmt::format("--jobs \"{}\" is no whole number from 1 to {}", text, kJobsMost));
+  }
   const std::string graph_file = program.arguments.value("graph");
   if (!graph_file.empty() || !program.arguments.has("no-record")) request.most_states = kStatesMost;
   const bool shows_progress = !program.quiet && !program.json && ::isatty(STDERR_FILENO) != 0;
@@ -129,7 +137,7 @@ int explore_scenario(Program& program) {
   Exploration& explored = *result;
 
   const bool expected = as_expected(*scenario, explored);
-  const bool sampled = request.strategy != Strategy::exhaustive && request.strategy != Strategy::unreduced;
+  const bool sampled = is_sampling(request.strategy);
   int code = explored.interrupted             ? int{kInterrupted}
              : !expected                      ? int{kNotAsExpected}
              : !explored.complete && !sampled ? int{kTimeBudgetHit}
@@ -166,10 +174,11 @@ CommandSpec explore_command() {
   options.push_back(
       {"strategy",
        "NAME",
-       "exhaustive (one run for each class of interleavings), unreduced (every interleaving), or by chance: "
-       "walk, pct, pos; default: exhaustive",
+       "exhaustive (one run for each class of interleavings), unreduced (every interleaving), bounded (no preemption "
+       "first, then one, two …), or by chance: walk, pct, pos; default: exhaustive",
        Names::choices,
-       {"exhaustive", "unreduced", "walk", "pct", "pos"}});
+       {"exhaustive", "unreduced", "bounded", "walk", "pct", "pos"}});
+  options.push_back({"jobs", "N", "threads that search side by side; what is found is the same; default: the cores"});
   options.push_back({"budget", "TIME|RUNS", "when to stop, such as 10s or 100000 runs; default: 60s"});
   options.push_back(out_option());
   options.push_back({"no-record", "", "do not save the shortest bad runs"});
@@ -190,13 +199,17 @@ CommandSpec explore_command() {
           "interleaving is run on the real thing, one by one. A wait with a deadline may also time "
           "out. "
           "A body that gives up is run again once (--retries).\n\n"
-          "The shortest run of each way to end badly is saved. Exit code 5: the budget was spent before everything had "
+          "The shortest run of each way to end badly is saved: with the fewest preemptions (somebody else is let go "
+          "although who went last could go on), then the fewest steps. Exit code 5: the budget was spent before "
+          "everything had "
           "been seen; 1: an invariant broken, or somebody waiting for ever, where the scenario does not promise that.",
       .arguments = {{"NAME", "the scenario (lockstep list)", true, Names::scenario}},
       .options = std::move(options),
       .examples = {{"explore threads/dining-philosophers", "How many orders starve them all?"},
                    {"explore threads/dining-philosophers --pattern ordered", "The fix, proved: complete, no deadlock."},
                    {"explore deadlock/two-lock --protocol occ", "The same transfers under another protocol of kv."},
+                   {"explore deadlock/three-cycle --strategy bounded --budget 2s",
+                    "All schedules with few preemptions, however many there are in all."},
                    {"explore money/hot-counter --strategy pct --budget 5s", "Too large to exhaust: by chance."}},
       .run = explore_scenario};
 }

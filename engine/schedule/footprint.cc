@@ -3,17 +3,40 @@
 
 namespace lockstep {
 
+std::uint32_t ObjectNumbers::number_of(const std::string& key, Object object) {
+  MutexLock lock(mutex_);
+  const auto [known, fresh] = numbers_.try_emplace(key, static_cast<std::uint32_t>(objects_.size()));
+  if (fresh) objects_.push_back(std::move(object));
+  return known->second;
+}
+
+void ObjectNumbers::copy_to(std::vector<Object>& to) const {
+  MutexLock lock(mutex_);
+  to.insert(to.end(), objects_.begin() + static_cast<std::ptrdiff_t>(to.size()), objects_.end());
+}
+
 std::uint32_t Footprint::number_of(char kind, std::string_view name, std::string_view to) {
   wanted_.assign(1, kind);
   wanted_.append(name);
   if (kind == 'r') wanted_.append(1, '\0').append(to);
   const auto known = numbers_.find(wanted_);
   if (known != numbers_.end()) return known->second;
-  const auto number = static_cast<std::uint32_t>(objects_.size());
+  const std::uint32_t number = shared_->number_of(wanted_, {kind, std::string(name), std::string(to)});
   numbers_.emplace(wanted_, number);
-  objects_.push_back({kind, std::string(name), std::string(to)});
-  has_ranges_ = has_ranges_ || kind == 'r';
+  if (number >= objects_.size()) learn_numbers();
   return number;
+}
+
+void Footprint::learn_numbers() {
+  const std::size_t known = objects_.size();
+  shared_->copy_to(objects_);
+  for (std::size_t i = known; i < objects_.size(); ++i) has_ranges_ = has_ranges_ || objects_[i].kind == 'r';
+}
+
+void Footprint::learn_queues(const Footprint& other) {
+  if (queue_matters_.size() < other.queue_matters_.size()) queue_matters_.resize(other.queue_matters_.size());
+  for (std::size_t i = 0; i < other.queue_matters_.size(); ++i)
+    queue_matters_[i] = queue_matters_[i] || other.queue_matters_[i];
 }
 
 void Footprint::queue_matters(std::string_view lock) {

@@ -5,11 +5,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include "kv/base/mutex.h"
 
 namespace lockstep {
 
@@ -27,9 +30,32 @@ struct Access {
   friend bool operator==(const Access&, const Access&) = default;
 };
 
+/// The numbers of things, for several footprints that are to mean the same by them. Thread-safe.
+class ObjectNumbers {
+ public:
+  struct Object {
+    char kind = 'l';
+    std::string name;  // or the begin of the range
+    std::string to;    // the end of the range
+  };
+  /// `key`: kind, name and end in one.
+  std::uint32_t number_of(const std::string& key, Object object);
+  /// Adds those from to.size() on.
+  void copy_to(std::vector<Object>& to) const;
+
+ private:
+  mutable Mutex mutex_;
+  std::vector<Object> objects_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, std::uint32_t> numbers_ LOCKSTEP_GUARDED_BY(mutex_);
+};
+
 /// Collects the accesses of one step after the other. Not thread-safe: one actor runs at a time.
 class Footprint {
  public:
+  /// `shared`: with other footprints, whose accesses this one is to understand too.
+  explicit Footprint(std::shared_ptr<ObjectNumbers> shared = std::make_shared<ObjectNumbers>())
+      : shared_(std::move(shared)) {}
+
   // -- during a step --
   /// An in-process lock or its like, by its name.
   void lock(std::string_view name, Touch touch) { add(number_of('l', name, {}), touch); }
@@ -62,6 +88,10 @@ class Footprint {
   }
   /// A new run begins. What the numbers mean stays, and whose queue matters.
   void clear_run() noexcept;
+  /// Understands the numbers that others have given by now.
+  void learn_numbers();
+  /// What another one has been told by queue_matters().
+  void learn_queues(const Footprint& other);
   /// True once after queue_matters() has said something new: what was seen before does not hold any more.
   bool take_news() noexcept { return std::exchange(has_news_, false); }
 
@@ -72,11 +102,7 @@ class Footprint {
   }
 
  private:
-  struct Object {
-    char kind = 'l';
-    std::string name;  // or the begin of the range
-    std::string to;    // the end of the range
-  };
+  using Object = ObjectNumbers::Object;
 
   std::uint32_t number_of(char kind, std::string_view name, std::string_view to);
   void add(std::uint32_t object, Touch touch);
@@ -87,7 +113,8 @@ class Footprint {
   }
   bool overlap(std::uint32_t a, std::uint32_t b) const;
 
-  std::vector<Object> objects_;
+  std::shared_ptr<ObjectNumbers> shared_;
+  std::vector<Object> objects_;  // those of shared_, as far as they are known here
   std::unordered_map<std::string, std::uint32_t> numbers_;
   std::string wanted_;  // the key of a look-up; its capacity is used again
   bool has_ranges_ = false;

@@ -1,9 +1,8 @@
-// samples.cc: a uniform walk, PCT and POS.
-#include "engine/schedule/samples.h"
-
+// samples.cc: searches that try some interleavings by chance: a uniform walk, PCT and POS. See search.h.
 #include <algorithm>
 #include <array>
 
+#include "engine/schedule/strategies.h"
 #include "engine/schedule/trace.h"
 
 namespace lockstep {

@@ -1,17 +1,19 @@
 // search.cc: makes a search by its strategy.
 #include "engine/schedule/search.h"
 
-#include "engine/schedule/exhaustive.h"
-#include "engine/schedule/samples.h"
+#include "engine/schedule/reduced.h"
+#include "engine/schedule/strategies.h"
 
 namespace lockstep {
 
 std::unique_ptr<Search> make_search(const SearchOptions& options) {
   switch (options.strategy) {
     case Strategy::exhaustive:
-      return make_reduced_search();
+      return std::make_unique<Reduced>();
     case Strategy::unreduced:
       return make_unreduced_search();
+    case Strategy::bounded:
+      return make_bounded_search();
     case Strategy::walk:
     case Strategy::pct:
     case Strategy::pos:

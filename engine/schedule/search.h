@@ -11,6 +11,10 @@
 //
 //   Unreduced: every interleaving, one by one: to check the former, and for the doubtful.
 //
+//   Bounded: every state with no preemption, then with one, with two … (Musuvathi and Qadeer, "Iterative context
+//   bounding", PLDI 2007), so that what goes wrong is met first with as few preemptions as it needs. States that the
+//   same steps lead to, but for the order of those that touch nothing in common, are met once.
+//
 //   Samples, for what is too large: a uniform walk; PCT (Burckhardt, Kothari, Musuvathi and Nagarakatte, ASPLOS 2010);
 //   POS (Yuan, Yang and Gu, CAV 2018).
 #pragma once
@@ -57,7 +61,7 @@ class Search {
   virtual void took(const Footprint& step) = 0;
   /// The run is over. `complete` is false when it was given up. `blocked`: the steps of those who stand before
   /// something that another one has taken for ever. Answers how many interleavings the run stands for: 0 for one that
-  /// was given up, below 0 when they are too many to be counted.
+  /// was given up or repeats what is known, below 0 when they are too many to be counted.
   virtual double end(bool complete, std::span<const Step> blocked) = 0;
   /// True when, after begin() has answered false, every interleaving has been accounted for.
   virtual bool exhaustive() const noexcept = 0;
@@ -70,11 +74,14 @@ class Search {
   virtual void leave_out() noexcept = 0;
   /// The choices of the run in hand, or of the latest.
   virtual const std::vector<Choice>& taken() const noexcept = 0;
+  /// Bounded: of the run in hand; everything with fewer has been seen. Else -1.
+  virtual int preemptions() const noexcept { return -1; }
   /// The same run's choices in an order that is as good, with few changes from one actor to another.
   virtual std::vector<Choice> calmest() const { return taken(); }
 };
 
-enum class Strategy : std::uint8_t { exhaustive, unreduced, walk, pct, pos };
+enum class Strategy : std::uint8_t { exhaustive, unreduced, bounded, walk, pct, pos };
+inline bool is_sampling(Strategy strategy) noexcept { return strategy >= Strategy::walk; }
 
 struct SearchOptions {
   Strategy strategy = Strategy::exhaustive;

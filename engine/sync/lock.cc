@@ -17,6 +17,7 @@ std::string at_most(Nanos limit) {
 }
 
 Error gave_up(Fault why, const Actor& actor, const LockCore& core, Nanos limit) {
+  if (!actor.run.recording) return {why, {}, {}};  // a search, which asks no text of its many runs
   std::string after = why == Fault::lock_timeout ? fmt::format(" after {} ms", in_ms(limit)) : std::string();
   return {why, {}, fmt::format("{} gave {} up{}; it is {}", actor.name, core.name(), after, core.held_by())};
 }

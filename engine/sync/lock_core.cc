@@ -353,7 +353,7 @@ std::vector<Blocker> LockCore::blockers(const LockRequest& request) const {
   MutexLock lock(mutex_);
   if (request.stage_ != LockRequest::Stage::queued) return found;
   for (const Hold& hold : holds_) {
-    if (conflicts(request, hold)) add(*hold.actor, fmt::format("{} lock", name_of(hold.mode)));
+    if (conflicts(request, hold)) add(*hold.actor, std::string(name_of(hold.mode)) + " lock");
   }
   // At large a writer may pass those ahead of it.
   if (request.mode_ == LockMode::exclusive && regime_of(request.operation_->actor()) == Regime::threads_at_large) {

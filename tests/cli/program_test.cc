@@ -86,7 +86,7 @@ TEST(Program, ExploresAndSavesTheShortestBadRun) {
   EXPECT_EQ(text.code, 0) << text.err;
   EXPECT_THAT(text.out, HasSubstr("✗ deadlock  P0 → P1 → P2 → P3 → P4 → P0"));
   EXPECT_THAT(text.out, HasSubstr(" complete  all 13712800 interleavings"));
-  EXPECT_THAT(text.out, HasSubstr(" shortest  deadlock in 10 steps: "));
+  EXPECT_THAT(text.out, HasSubstr(" shortest  deadlock in 10 steps with 1 preemption, provably the fewest"));
   const auto saved = record::list(folder.path());
   ASSERT_TRUE(saved.ok());
   ASSERT_EQ(saved->size(), 1u);
@@ -100,6 +100,19 @@ TEST(Program, ExploresAndSavesTheShortestBadRun) {
   EXPECT_EQ(parsed["deadlocks"], 0);
   EXPECT_TRUE(parsed["shortest"].is_null());
 
+  const std::string dot = folder.path() + "/states.dot";
+  const Ended bounded = lockstep({"explore", "threads/two-lock", "--strategy", "bounded", "--jobs", "2", "--graph", dot,
+                                  "--out", folder.path(), "--json"});
+  EXPECT_EQ(bounded.code, 0) << bounded.err;
+  const auto graph = nlohmann::json::parse(bounded.out);
+  EXPECT_EQ(graph["findings"][0]["preemptions"], 1);
+  EXPECT_EQ(graph["shares"]["deadlock"], 0.5);
+  EXPECT_EQ(graph["state_graph"]["complete"], true);
+  std::string first_line;
+  std::getline(std::ifstream(dot), first_line);
+  EXPECT_EQ(first_line, "digraph \"threads/two-lock\" {");
+
+  EXPECT_EQ(lockstep({"explore", "deadlock/two-lock", "--jobs", "0", "--no-record"}).code, 2);
   EXPECT_EQ(lockstep({"explore", "deadlock/two-lock", "--budget", "2", "--no-record"}).code, 5);
   EXPECT_EQ(lockstep({"explore", "deadlock/two-lock", "--budget", "soon", "--no-record"}).code, 2);
   EXPECT_EQ(lockstep({"explore", "deadlock/two-lock", "--store", "postgres", "--pattern", "gone"}).code, 2);

@@ -44,15 +44,19 @@ TEST_P(Explore, FindsWhatEveryInterleavingShows) {
       RunRequest run = coordinates;
       run.schedule.clear();
       run.retries = 0;
-      const Exploration every =
-          must_explore(scenario, {.run = run, .strategy = Strategy::unreduced, .most_runs = kMost});
+      const Exploration every = must_explore(
+          scenario, {.run = run, .strategy = Strategy::unreduced, .most_runs = kMost, .fewest_preemptions = false});
       if (!every.complete) continue;  // too many to be gone through one by one
       ++compared;
-      const Exploration reduced = must_explore(scenario, {.run = run, .most_runs = kMost});
+      const Exploration reduced = must_explore(scenario, {.run = run, .most_runs = kMost, .fewest_preemptions = false});
       EXPECT_TRUE(reduced.complete);
       EXPECT_EQ(ends_of(reduced), ends_of(every));
       EXPECT_EQ(reduced.interleavings, every.interleavings);
       EXPECT_LE(reduced.runs + reduced.pruned, every.runs);
+      const Exploration bounded = must_explore(scenario, {.run = run, .strategy = Strategy::bounded});
+      EXPECT_TRUE(bounded.complete);
+      EXPECT_EQ(ends_of(bounded), ends_of(every));
+      EXPECT_EQ(bounded.runs, reduced.runs);
     }
   }
   RecordProperty("compared", compared);
@@ -92,6 +96,60 @@ TEST(ExploreCatalogue, StopsAtItsBudgetAndSaysSo) {
   const Exploration some = must_explore(*scenarios::find("deadlock/two-lock"), {.most_runs = 3});
   EXPECT_FALSE(some.complete);
   EXPECT_EQ(some.runs + some.pruned, 3U);
+}
+
+/// All that does not depend on the clock.
+std::string story_of(const Exploration& explored) {
+  std::string story = std::to_string(explored.runs) + " " + std::to_string(explored.pruned) + " " +
+                      std::to_string(explored.interleavings) + (explored.complete ? " complete\n" : "\n");
+  for (const Finding& each : explored.findings) {
+    story += std::string(record::name_of(each.verdict)) + " " + each.what + " " + std::to_string(each.runs) + " " +
+             std::to_string(each.interleavings) + " " + std::to_string(each.preemptions.value_or(-1)) + " " +
+             each.shortest.schedule + "\n";
+  }
+  return story;
+}
+
+TEST(ExploreCatalogue, FindsTheSameWhateverTheNumberOfJobs) {
+  const Scenario& ring = *scenarios::find("deadlock/three-cycle");
+  RunRequest wound_wait{.protocol = "2pl-wound-wait"};
+  wound_wait.retries = 2;
+  for (const ExploreRequest& asked :
+       {ExploreRequest{.run = wound_wait, .most_runs = 12'000},
+        ExploreRequest{.run = {.store = "kv"}, .strategy = Strategy::walk, .most_runs = 3'000},
+        ExploreRequest{.run = {.store = "kv"}, .strategy = Strategy::pos, .most_runs = 3'000}}) {
+    ExploreRequest request = asked;
+    request.jobs = 1;
+    const Exploration alone = must_explore(ring, request);
+    EXPECT_GT(alone.runs, is_sampling(request.strategy) ? 2048U : 4096U) << "too small to be divided";
+    for (const int jobs : {2, 3}) {
+      request.jobs = jobs;
+      EXPECT_EQ(story_of(must_explore(ring, request)), story_of(alone))
+          << name_of(request.strategy) << ", " << jobs << " jobs";
+    }
+  }
+}
+
+TEST(ExploreCatalogue, SaysHowFewPreemptionsADeadlockNeeds) {
+  const Exploration naive = must_explore(*scenarios::find("threads/dining-philosophers"), {});
+  ASSERT_FALSE(naive.findings.empty());
+  const Exploration bounded =
+      must_explore(*scenarios::find("threads/dining-philosophers"), {.strategy = Strategy::bounded});
+  EXPECT_TRUE(bounded.complete);
+  EXPECT_EQ(bounded.runs, naive.runs);
+  EXPECT_EQ(bounded.interleavings, naive.interleavings);
+  EXPECT_EQ(bounded.findings.front().preemptions, naive.findings.front().preemptions);
+  EXPECT_TRUE(naive.findings.front().fewest_steps);
+  EXPECT_EQ(bounded.findings.front().shortest.schedule, naive.findings.front().shortest.schedule);
+}
+
+TEST(ExploreCatalogue, ABoundedSearchSaysHowFarItHasSeenEverything) {
+  const Exploration some =
+      must_explore(*scenarios::find("deadlock/three-cycle"), {.strategy = Strategy::bounded, .most_runs = 300});
+  EXPECT_FALSE(some.complete);
+  EXPECT_GE(some.preemptions_seen, 0);
+  const double sum = some.share_ending(record::Verdict::deadlock) + some.share_ending(record::Verdict::clean);
+  EXPECT_DOUBLE_EQ(sum, 1);
 }
 
 TEST(ExploreCatalogue, GoesThroughTheInterleavingsOfSqlite) {

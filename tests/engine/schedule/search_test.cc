@@ -11,6 +11,8 @@
 #include <set>
 #include <string>
 
+#include "engine/schedule/divided.h"
+
 namespace lockstep {
 namespace {
 
@@ -25,7 +27,9 @@ using Script = std::vector<Op>;
 /// sets it and wakes whoever waits.
 class Toy {
  public:
-  explicit Toy(std::vector<Script> scripts) : scripts_(std::move(scripts)) {}
+  explicit Toy(std::vector<Script> scripts, std::shared_ptr<ObjectNumbers> numbers = std::make_shared<ObjectNumbers>())
+      : scripts_(std::move(scripts)), footprint_(std::move(numbers)) {}
+  void learn_numbers() { footprint_.learn_numbers(); }
 
   void restart() {
     at_.assign(scripts_.size(), 0);
@@ -147,23 +151,70 @@ struct Found {
   }
 };
 
-Found explore(Toy program, Strategy strategy, std::size_t most = SIZE_MAX) {
-  Found found;
-  const auto search = make_search({.strategy = strategy});
-  while (found.runs() < most && search->begin()) {
+/// Fewest preemptions, of a bounded search, for each outcome.
+using Preemptions = std::map<std::string, int>;
+
+void run_through(Search& search, Toy& program, Found& found, std::size_t most = SIZE_MAX,
+                 Preemptions* preemptions = nullptr) {
+  while (found.runs() < most && search.begin()) {
     program.restart();
     bool complete = true;
     for (auto choices = program.enabled(); complete && !choices.empty(); choices = program.enabled()) {
       Choice next;
-      complete = search->choose(choices, next);
-      if (complete) search->took(program.take(next));
+      complete = search.choose(choices, next);
+      if (complete) search.took(program.take(next));
     }
-    const double stands_for = search->end(complete, program.blocked());
+    const double stands_for = search.end(complete, program.blocked());
+    complete = complete && stands_for != 0;
     ++(complete ? found.complete : found.pruned);
     if (complete) found.outcomes[program.outcome()] += stands_for;
+    if (complete && preemptions != nullptr) preemptions->try_emplace(program.outcome(), search.preemptions());
     found.interleavings += stands_for;
   }
+}
+
+Found explore(Toy program, Strategy strategy, std::size_t most = SIZE_MAX) {
+  Found found;
+  run_through(*make_search({.strategy = strategy}), program, found, most);
   return found;
+}
+
+/// In parts; of each round the last first, and by two programs that share nothing but the numbers of things.
+Found explore_divided(const std::vector<Script>& scripts, std::size_t shared) {
+  Found found;
+  const auto numbers = std::make_shared<ObjectNumbers>();
+  Toy programs[] = {Toy(scripts, numbers), Toy(scripts, numbers)};
+  Divided divided(shared);
+  for (auto parts = divided.next_round(); !parts.empty(); parts = divided.next_round()) {
+    for (std::size_t i = parts.size(); i-- > 0;) {
+      programs[i % 2].learn_numbers();
+      run_through(*parts[i], programs[i % 2], found);
+    }
+    divided.put_together(parts);
+  }
+  return found;
+}
+
+/// The fewest preemptions of each outcome, by going through every interleaving.
+Preemptions preemptions_by_force(Toy program) {
+  Preemptions fewest;
+  const auto search = make_search({.strategy = Strategy::unreduced});
+  while (search->begin()) {
+    program.restart();
+    int count = 0, last = -1;
+    for (auto choices = program.enabled(); !choices.empty(); choices = program.enabled()) {
+      Choice next;
+      search->choose(choices, next);
+      const bool could_go_on = std::find(choices.begin(), choices.end(), Choice{last, false}) != choices.end();
+      count += could_go_on && !(next == Choice{last, false}) ? 1 : 0;
+      last = next.actor;
+      search->took(program.take(next));
+    }
+    search->end(true, {});
+    const auto [known, fresh] = fewest.try_emplace(program.outcome(), count);
+    known->second = std::min(known->second, count);
+  }
+  return fewest;
 }
 
 constexpr auto kLock = Op::Kind::lock, kUnlock = Op::Kind::unlock;
@@ -181,6 +232,18 @@ void expect_same(const std::vector<Script>& scripts) {
   const Found reduced = explore(Toy(scripts), Strategy::exhaustive);
   EXPECT_EQ(reduced.outcomes, every.outcomes);
   EXPECT_EQ(reduced.interleavings, every.interleavings);
+  for (const std::size_t shared : {1U, 3U}) {
+    const Found divided = explore_divided(scripts, shared);
+    EXPECT_EQ(divided.outcomes, every.outcomes) << "divided, " << shared;
+    EXPECT_EQ(divided.complete, reduced.complete) << "divided, " << shared;
+  }
+  Found bounded;
+  Preemptions preemptions;
+  Toy program(scripts);
+  run_through(*make_search({.strategy = Strategy::bounded}), program, bounded, SIZE_MAX, &preemptions);
+  EXPECT_EQ(bounded.outcomes, every.outcomes) << "bounded";
+  EXPECT_EQ(bounded.complete, reduced.complete) << "bounded";
+  EXPECT_EQ(preemptions, preemptions_by_force(Toy(scripts)));
 }
 
 TEST(Search, CountsWhatTwoLocksInOppositeOrdersCanDo) {

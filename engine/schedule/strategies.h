@@ -1,4 +1,4 @@
-// samples.h: searches that try some interleavings by chance. See search.h.
+// strategies.h: the searches behind make_search(). See search.h.
 #pragma once
 
 #include <memory>
@@ -7,7 +7,9 @@
 
 namespace lockstep {
 
-/// Strategy::walk, ::pct or ::pos; never ends by itself.
+std::unique_ptr<Search> make_unreduced_search();
+std::unique_ptr<Search> make_bounded_search();
+/// walk, pct, pos.
 std::unique_ptr<Search> make_sampling_search(const SearchOptions& options);
 
 }  // namespace lockstep
