@@ -1,7 +1,7 @@
 // executor.h: how actors wait. The executor knows nothing of locks and stores; a store knows nothing of executors.
 //
-// Which thread resumes: on `threads` always the actor's own; on `coroutines` a worker of the arena (free schedule), or
-// the conductor's thread (controlled schedules).
+// Which thread resumes: on `threads` always the actor's own; on `coroutines` the worker that the actor is pinned to
+// (free schedule), or the conductor's thread (controlled schedules).
 #pragma once
 
 #include <memory>
@@ -33,7 +33,7 @@ class Executor {
   /// the coroutine is suspended.
   virtual bool turn(Actor& actor) = 0;
   /// The operation could not finish: waits until it is woken. True: make another attempt in this stack. False:
-  /// suspended, and the actor may be running elsewhere already.
+  /// suspended.
   virtual bool wait(Actor& actor, Operation& operation) = 0;
   /// The body has ended; on an executor that suspends this may be the last that is heard of the actor's stack.
   virtual void finished(Actor& actor) noexcept = 0;
@@ -60,7 +60,8 @@ class Executor {
 
 /// One OS thread for each actor (boost::thread, named after it). `conductor` is nullptr for the free schedule.
 std::unique_ptr<Executor> make_threads_executor(RunState& run, Conductor* conductor);
-/// Coroutines: on a TBB arena with `workers` threads when free, on the conductor's thread when controlled.
+/// Coroutines: on one event loop (executors/loop.h) for each of `workers` threads when free, on the conductor's thread
+/// when controlled.
 std::unique_ptr<Executor> make_coroutines_executor(RunState& run, Conductor* conductor, int workers);
 
 }  // namespace lockstep

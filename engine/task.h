@@ -29,6 +29,10 @@ class Actor;
 template <class T = void>
 class Task;
 
+namespace runtime {
+class Strand;
+}
+
 namespace detail {
 
 /// Told once that the task it waits for has finished.
@@ -43,8 +47,9 @@ class Continuation {
 /// What every task's promise has, whatever its type.
 class PromiseBase {
  public:
-  Actor* actor = nullptr;      ///< whom the task belongs to; handed from parent to child
-  std::optional<Error> error;  ///< why it ended without a value
+  Actor* actor = nullptr;             ///< whom the task belongs to; handed from parent to child
+  runtime::Strand* strand = nullptr;  ///< where it runs outside a scenario's run (executors/strand.h); handed down too
+  std::optional<Error> error;         ///< why it ended without a value
 
   std::suspend_always initial_suspend() const noexcept { return {}; }
 
@@ -194,6 +199,7 @@ class TaskAwaiter final : Continuation {
     parent_ = parent;
     parent_promise_ = &parent.promise();
     promise().actor = parent.promise().actor;
+    promise().strand = parent.promise().strand;
     promise().continuation = this;
     child_.handle().resume();
     return promise().finished_else_notify() ? end_with_child() : true;

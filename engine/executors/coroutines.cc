@@ -1,61 +1,79 @@
-// coroutines.cc: actors as coroutines. Free: resumed by the workers of a TBB arena, while the calling thread polls
-// sockets and deadlines. Under a schedule: resumed on the conductor's thread, one at a time.
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <tbb/global_control.h>
-#include <tbb/task_arena.h>
-#include <unistd.h>
-
+// coroutines.cc: actors as coroutines. Free: each is pinned to the loop of one worker, where it runs, waits for sockets
+// and deadlines, and is resumed; the calling thread only watches. Under a schedule: resumed on the conductor's thread,
+// one at a time.
 #include <algorithm>
 #include <atomic>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "engine/actor.h"
 #include "engine/conductor.h"
 #include "engine/executor.h"
+#include "engine/executors/loop.h"
 #include "engine/executors/monitor.h"
 #include "engine/run_state.h"
 
 namespace lockstep {
 namespace {
 
-std::atomic<unsigned> hand_overs{0};
+/// An actor that keeps a worker's thread longer than this is named in the recording.
+constexpr Nanos kBlockedAfter = std::chrono::milliseconds(20);
+constexpr Nanos kWatchEvery = std::chrono::milliseconds(4);
 
-/// What a worker of the arena runs. TBB hands it over correctly, but its library is not compiled for ThreadSanitizer,
-/// which therefore sees none of it: the copy that TBB keeps, and everything before it, would look raced for, and so
-/// would memory that TBB uses again. So each hand-over is told a second time: a copy acquires before it writes and
-/// releases after it; the worker acquires before it reads and releases when it has read.
-template <class Work>
-class HandedOver {
+/// An actor's place on its loop: where it becomes ready, and what it waits for beside a call of wake(). Everything but
+/// make_ready() in the loop's thread.
+class Seat final : runtime::Job, runtime::Timer, runtime::Watch {
  public:
-  explicit HandedOver(Work work) : work_(work) {}
-  HandedOver(const HandedOver& other) : work_(acquired(other).work_) {
-    hand_overs.fetch_add(1, std::memory_order_release);
+  Seat(Actor& actor, runtime::Loop& loop) : actor_(actor), loop_(loop) {}
+  ~Seat() = default;
+
+  /// The actor begins or goes on, when its loop comes to it. Any thread.
+  void make_ready() noexcept { loop_.post(*this); }
+
+  /// The operation's socket and times. False when its socket cannot be watched: it is to be tried again at once.
+  bool expect(const Waiting& what) noexcept {
+    if (what.fd >= 0 && !loop_.watch(*this, what.fd, what.events)) return false;
+    const Nanos moment = std::min(what.deadline, what.retry_at);
+    if (moment != kNever) loop_.timers().set(*this, moment);
+    return true;
   }
-  HandedOver& operator=(const HandedOver&) = delete;
-  void operator()() const {
-    const Work work = acquired(*this).work_;
-    hand_overs.fetch_add(1, std::memory_order_release);
-    work();
+  void forget() noexcept {
+    loop_.timers().cancel(*this);
+    loop_.unwatch(*this);
   }
 
  private:
-  static const HandedOver& acquired(const HandedOver& which) {
-    hand_overs.load(std::memory_order_acquire);
-    return which;
+  void run() noexcept override {
+    loop_.entered({actor_.name.c_str()});
+    forget();
+    if (actor_.place == Actor::Place::not_started) {
+      actor_.place = Actor::Place::running;
+      actor_.start();
+    } else {
+      actor_.resume();
+    }
   }
+  void fire() noexcept override {
+    Operation& operation = *actor_.current();  // it waits: nobody but this thread could let it go on
+    if (operation.is_woken()) return;
+    const Waiting& what = operation.waiting();
+    if (what.deadline > actor_.run.clock().now()) {
+      operation.wake();
+    } else if (operation.expire(what.deadline_fault)) {
+      make_ready();
+    }
+  }
+  void on_ready() noexcept override { actor_.current()->wake(); }
 
-  const Work work_;
+  Actor& actor_;
+  runtime::Loop& loop_;
 };
 
 class CoroutinesExecutor final : public Executor {
  public:
   CoroutinesExecutor(RunState& run, Conductor* conductor, int workers)
       : run_(run), conductor_(conductor), workers_(std::max(workers, 1)) {}
-
-  ~CoroutinesExecutor() override {
-    if (wake_fd_ >= 0) ::close(wake_fd_);
-  }
 
   std::string_view name() const noexcept override { return "coroutines"; }
   bool parks_threads() const noexcept override { return false; }
@@ -73,12 +91,12 @@ class CoroutinesExecutor final : public Executor {
       actor.place = Actor::Place::running;
       return true;
     }
-    const Waiting& what = operation.waiting();
-    const bool polled = what.fd >= 0 || what.deadline != kNever || what.retry_at != kNever;
-    if (!operation.arm()) return true;
-    // From here on the actor may be running elsewhere: nothing of it is touched.
-    if (polled) wake_poller();
-    return false;
+    Seat& seat = seat_of(actor);
+    if (!seat.expect(operation.waiting())) return true;
+    // Woken from now on it is resumed by this very thread, which is still here.
+    if (operation.arm()) return false;
+    seat.forget();
+    return true;
   }
 
   bool park(Actor&, Operation&, Nanos) override {
@@ -92,15 +110,14 @@ class CoroutinesExecutor final : public Executor {
       return;
     }
     MutexLock lock(mutex_);
-    --unfinished_;
-    wake_poller();
+    if (--unfinished_ == 0) all_finished_.notify_all();
   }
 
   void ready(Actor& actor) noexcept override {
     if (controlled()) {
       conductor_->woken(actor);
     } else {
-      submit([&actor] { actor.resume(); });
+      seat_of(actor).make_ready();
     }
   }
 
@@ -119,100 +136,58 @@ class CoroutinesExecutor final : public Executor {
   }
 
   void run_free(std::span<const std::unique_ptr<Actor>> actors) override {
-    wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    LOCKSTEP_CHECK(wake_fd_ >= 0, "eventfd failed");
-    // The calling thread only polls, so all of the arena's slots are workers'.
-    tbb::global_control parallelism(tbb::global_control::max_allowed_parallelism,
-                                    static_cast<std::size_t>(workers_) + 1);
-    tbb::task_arena arena(workers_, 0);
-    arena_ = &arena;
+    for (int i = 0; i < workers_; ++i) loops_.push_back(std::make_unique<runtime::Loop>(i));
+    for (const auto& actor : actors) {
+      seats_.push_back(std::make_unique<Seat>(*actor, *loops_[seats_.size() % loops_.size()]));
+    }
     {
       MutexLock lock(mutex_);
       unfinished_ = actors.size();
     }
-    for (const auto& actor : actors) submit([a = actor.get()] { a->start(); });
-    Monitor monitor(run_);
-    Nanos next_look = run_.clock().now() + monitor.interval();
-    while (any_unfinished()) {
-      poll_once(actors, next_look);
-      if (run_.clock().now() >= next_look) {
-        monitor.look();
-        next_look = run_.clock().now() + monitor.interval();
-      }
-    }
-    // A worker may still be leaving the stack of the last actor to finish.
-    while (inside_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
+    for (const auto& seat : seats_) seat->make_ready();
+    std::vector<std::thread> threads;
+    for (const auto& loop : loops_) threads.emplace_back([&loop] { loop->run(); });
+    watch_over();
+    for (const auto& loop : loops_) loop->stop();
+    for (std::thread& thread : threads) thread.join();
   }
 
  private:
-  template <class Work>
-  void submit(Work work) {
-    inside_.fetch_add(1, std::memory_order_relaxed);
-    arena_->enqueue(HandedOver([this, work] {
-      work();
-      inside_.fetch_sub(1, std::memory_order_release);
-    }));
+  Seat& seat_of(const Actor& actor) { return *seats_[static_cast<std::size_t>(actor.index)]; }
+
+  /// Until every actor has ended: ^C, the run's limit, cycles that nobody breaks, and who keeps a thread for himself.
+  void watch_over() {
+    Monitor monitor(run_);
+    runtime::Watchdog watchdog(kBlockedAfter);
+    Nanos next_look = run_.clock().now() + monitor.interval();
+    while (!wait_for_the_end(std::min(kWatchEvery, monitor.interval()))) {
+      for (const auto& loop : loops_) {
+        if (const auto blocked = watchdog.look(*loop)) run_.note(runtime::to_string(*blocked));
+      }
+      if (run_.clock().now() < next_look) continue;
+      monitor.look();
+      next_look = run_.clock().now() + monitor.interval();
+    }
   }
 
-  bool any_unfinished() {
+  /// True when every actor has ended; false after `span`.
+  bool wait_for_the_end(Nanos span) {
+    const auto until = std::chrono::steady_clock::now() + span;
     MutexLock lock(mutex_);
-    return unfinished_ > 0;
-  }
-
-  void wake_poller() noexcept {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = ::write(wake_fd_, &one, sizeof one);
-  }
-
-  /// Waits for a socket, a deadline, the next look, or a call to wake_poller(); hands over whoever is due.
-  void poll_once(std::span<const std::unique_ptr<Actor>> actors, Nanos next_look) {
-    std::vector<pollfd> fds{{wake_fd_, POLLIN, 0}};
-    std::vector<Actor*> waiting{nullptr};
-    Nanos until = next_look;
-    for (const auto& actor : actors) {
-      actor->while_waiting([&](Operation& operation) {
-        if (operation.is_woken()) return;
-        const Waiting& what = operation.waiting();
-        until = std::min({until, what.deadline, what.retry_at});
-        if (what.fd >= 0) {
-          fds.push_back({what.fd, what.events, 0});
-          waiting.push_back(actor.get());
-        }
-      });
+    while (unfinished_ > 0) {
+      if (!all_finished_.wait_until(mutex_, until)) break;
     }
-    const std::int64_t left_ms = std::max<std::int64_t>((until - run_.clock().now()).count() / 1'000'000 + 1, 0);
-    ::poll(fds.data(), fds.size(), static_cast<int>(left_ms));
-    if (fds[0].revents != 0) {
-      std::uint64_t count = 0;
-      [[maybe_unused]] const ssize_t drained = ::read(wake_fd_, &count, sizeof count);
-    }
-    for (std::size_t i = 1; i < fds.size(); ++i) {
-      if (fds[i].revents == 0) continue;
-      waiting[i]->while_waiting([&](Operation& operation) {
-        if (operation.waiting().fd == fds[i].fd) operation.wake();
-      });
-    }
-    const Nanos now = run_.clock().now();
-    for (const auto& actor : actors) {
-      actor->while_waiting([&](Operation& operation) {
-        const Waiting& what = operation.waiting();
-        if (what.deadline <= now) {
-          if (!operation.is_woken() && operation.expire(what.deadline_fault)) ready(*actor);
-        } else if (what.retry_at <= now && !operation.is_woken()) {
-          operation.wake();
-        }
-      });
-    }
+    return unfinished_ == 0;
   }
 
   RunState& run_;
   Conductor* const conductor_;
   const int workers_;
-  int wake_fd_ = -1;
-  tbb::task_arena* arena_ = nullptr;    // set while run_free() runs
-  std::atomic<std::size_t> inside_{0};  // resumptions submitted and not yet left
+  std::vector<std::unique_ptr<runtime::Loop>> loops_;  // one a worker; made by run_free()
+  std::vector<std::unique_ptr<Seat>> seats_;           // by actor
 
   Mutex mutex_;
+  CondVar all_finished_;
   std::size_t unfinished_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
 };
 
