@@ -96,6 +96,7 @@ Locked LockTable::lock_slowly(LockOwner& owner, const LockTarget& target, LockSp
   LockShard& shard = shard_of(*target.cell);
   LockRequest* mine = nullptr;
   LockCell* gone = nullptr;
+  bool converts = false;
   bool overtook = false;
   bool refused = false;
   {
@@ -128,8 +129,9 @@ Locked LockTable::lock_slowly(LockOwner& owner, const LockTarget& target, LockSp
         mine = &owner.requests.take(target);
         mine->head = &head;
       }
+      converts = mine->is_conversion();
       if (free) {
-        overtook = mine->is_conversion() && head.first_waiter;
+        overtook = converts && head.first_waiter;
         mine->wanted = wanted;
         grant(head, *mine);
         if (!overtook) return Locked::granted;
@@ -140,14 +142,17 @@ Locked LockTable::lock_slowly(LockOwner& owner, const LockTarget& target, LockSp
   }
   tell_gone(gone);
   if (refused) return Locked::refused;
-  std::optional<Error> error;
-  if (config_.policy)
-    error = overtook ? config_.policy->overtook(*this, owner, *mine) : config_.policy->queued(*this, owner);
-  if (error) {
+  if (!config_.policy) return overtook ? Locked::granted : Locked::pending;
+  if (std::optional<Error> error =
+          overtook ? config_.policy->overtook(*this, owner, *mine) : config_.policy->queued(*this, owner)) {
     owner.verdict = std::move(error);
     return Locked::refused;
   }
-  return overtook ? Locked::granted : Locked::pending;
+  if (overtook) return Locked::granted;
+  // A conversion may be granted before the policy has looked at it in the queue, and has then gone past requests that
+  // the policy knows nothing of. Its owner has been woken for it: the answer comes with the next attempt.
+  if (converts && !owner.is_waiting() && !owner.verdict) owner.verdict = config_.policy->overtook(*this, owner, *mine);
+  return Locked::pending;
 }
 
 // While the owner does not wait, nobody else changes what it holds: so it may look without the mutex, and finds what a

@@ -24,7 +24,8 @@ class ConflictPolicy {
   /// The latest that it has broken; the latest comes last.
   virtual std::vector<DeadlockReport> deadlocks() const { return {}; }
   /// `owner` has just strengthened the lock `request` past requests that wait for its key: some of them may wait for it
-  /// only since then. No mutex is held. Answers an error when it must give up.
+  /// only since then. It was granted at once, or after queued() was too late to see it wait. No mutex is held. Answers
+  /// an error when it must give up.
   virtual std::optional<Error> overtook(LockTable&, LockOwner&, const LockRequest&) { return std::nullopt; }
 };
 

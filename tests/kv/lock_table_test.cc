@@ -325,5 +325,43 @@ TEST_F(LockTableTest, AWaitEndsOnceWhenGrantAndCancelMeet) {
   EXPECT_GE(granted, 1000);
 }
 
+/// Gives back the lock of `holder` while a request that was just queued has not been looked at yet.
+class LateLook final : public ConflictPolicy {
+ public:
+  std::optional<Error> queued(LockTable&, LockOwner&) override {
+    if (Owner* const holder = std::exchange(releases, nullptr)) holder->release();
+    return std::nullopt;
+  }
+  std::optional<Error> overtook(LockTable&, LockOwner& owner, const LockRequest&) override {
+    return Error{Fault::wounded, {}, owner.label};
+  }
+  Owner* releases = nullptr;
+};
+
+// Once 2pl-wound-wait hung: an older transaction waited for a younger one that had strengthened its lock past it, and
+// was granted so early that the policy never saw it wait.
+TEST(LockTablePolicy, LearnsOfAConversionThatWasGrantedBeforeItLooked) {
+  VirtualClock clock;
+  auto owned = std::make_unique<LateLook>();
+  LateLook& policy = *owned;
+  LockTable::Config config;
+  config.policy = std::move(owned);
+  config.clock = &clock;
+  LockTable table(std::move(config));
+  Owner updater(table, 1);
+  Owner older(table, 2);
+  Owner younger(table, 3);
+  ASSERT_TRUE(younger.lock("a", kShared));
+  ASSERT_TRUE(updater.lock("a", kUpdate));
+  ASSERT_FALSE(older.lock("a", kUpdate));
+  policy.releases = &updater;
+  EXPECT_FALSE(younger.lock("a", kExclusive));
+  EXPECT_EQ(younger.waiter.wakes, 1);
+  ASSERT_TRUE(younger.owner.verdict) << "it went past the older one, and nobody told the policy";
+  EXPECT_EQ(younger.owner.verdict->fault, Fault::wounded);
+  younger.release();
+  EXPECT_TRUE(older.woken());
+}
+
 }  // namespace
 }  // namespace lockstep::kv::testing
