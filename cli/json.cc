@@ -161,18 +161,23 @@ std::string explore_json(const std::string& scenario, const Exploration& explore
 std::string replay_json(const Replay& replayed, const std::string& id) {
   Json divergence = nullptr;
   if (replayed.divergence) {
-    divergence = {{"event", replayed.divergence->seq},
+    const Divergence& at = *replayed.divergence;
+    divergence = {{"event", at.step > 0 ? Json(nullptr) : Json(at.seq)},
+                  {"step", at.step > 0 ? Json(at.step) : Json(nullptr)},
                   {"recorded", replayed.divergence->recorded},
                   {"happened", replayed.divergence->happened}};
   }
   return line({{"schema", kJsonSchema},
-               {"id", id},
+               {"id", or_null(id)},
                {"scenario", replayed.run.scenario},
                {"executor", replayed.run.executor},
                {"steps", replayed.steps},
                {"events", replayed.run.events.size()},
                {"stopped", replayed.stopped},
                {"identical", !replayed.divergence},
+               {"times_identical", replayed.identical},
+               {"replays_per_s",
+                replayed.seconds > 0 ? rounded(static_cast<double>(replayed.identical) / replayed.seconds) : 0},
                {"divergence", divergence}});
 }
 

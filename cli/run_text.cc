@@ -221,9 +221,27 @@ std::string verdict_line(const Run& run, const Look& look) {
   return line.str(look);
 }
 
+namespace {
+
+std::string place_of(const Divergence& divergence) {
+  return divergence.step > 0 ? fmt::format("at step {}", divergence.step) : fmt::format("at event {}", divergence.seq);
+}
+
+/// ", 1000 times, 12345 a second"; empty after a single replay.
+std::string times_of(const Replay& replayed) {
+  const std::uint64_t done = replayed.identical + (replayed.divergence ? 1 : 0);
+  if (done <= 1) return {};
+  if (replayed.divergence) return fmt::format(", after {} times that were the same", replayed.identical);
+  return fmt::format(", {} times, {:.0f} a second", done, static_cast<double>(done) / std::max(replayed.seconds, 1e-9));
+}
+
+}  // namespace
+
 std::string replay_line(const Replay& replayed, const Look& look) {
-  if (replayed.divergence) return Line(fmt::format("diverged at event {}", replayed.divergence->seq)).str(look);
-  return Line(fmt::format("the same: {} steps, {} events", replayed.steps, replayed.run.events.size())).str(look);
+  if (replayed.divergence) return Line(fmt::format("diverged {}", place_of(*replayed.divergence))).str(look);
+  return Line(fmt::format("the same: {} steps, {} events{}", replayed.steps, replayed.run.events.size(),
+                          times_of(replayed)))
+      .str(look);
 }
 
 std::string replay_text(const Replay& replayed, const Look& look, const LaneOptions& options) {
@@ -236,7 +254,7 @@ std::string replay_text(const Replay& replayed, const Look& look, const LaneOpti
   add_picture(lines, run, look);
   if (replayed.divergence) {
     const Divergence& different = *replayed.divergence;
-    add_paragraph(lines, look, Style::fault, "DIVERGED", fmt::format("at event {}", different.seq));
+    add_paragraph(lines, look, Style::fault, "DIVERGED", place_of(different) + times_of(replayed));
     add_paragraph(lines, look, Style::dim, "recorded", different.recorded);
     add_paragraph(lines, look, Style::dim, "now", different.happened);
   } else if (replayed.stopped) {
@@ -244,8 +262,9 @@ std::string replay_text(const Replay& replayed, const Look& look, const LaneOpti
                   fmt::format("after step {} of the schedule; the same as recorded so far", replayed.steps));
   } else {
     add_verdict(lines, run, look);
-    add_paragraph(lines, look, Style::good, "replayed",
-                  fmt::format("{} steps, {} events: all as recorded", replayed.steps, run.events.size()));
+    add_paragraph(
+        lines, look, Style::good, "replayed",
+        fmt::format("{} steps, {} events: all as recorded{}", replayed.steps, run.events.size(), times_of(replayed)));
   }
   return str(lines, look);
 }

@@ -205,22 +205,32 @@ Result<Replay> replay(const Scenario& scenario, const record::Run& recorded, con
   if (!opened) return opened.error();
   Stage& stage = **opened;
 
-  Replayed schedule(recorded, std::move(*order), options.until, stage.state());
-  const Result<void> performed = stage.perform(&schedule);
-  if (!performed && performed.fault() != Fault::cancelled) return performed.error();
-  schedule.compare(!schedule.ended());
-
   Replay result;
-  result.steps = schedule.steps();
-  result.divergence = schedule.divergence();
-  result.stopped = schedule.ended() && !result.divergence;
+  if (options.times > 1) stage.keep_threads();
+  const RealClock clock;
+  const Nanos begun = clock.now();
+  std::size_t seen = 0;
+  bool ended = false;
+  for (std::uint64_t i = 0; i < options.times && !result.divergence; ++i) {
+    Replayed schedule(recorded, *order, options.until, stage.state());
+    const Result<void> performed = stage.perform(&schedule);
+    if (!performed && performed.fault() != Fault::cancelled) return performed.error();
+    if (stage.state().ending() == record::Ending::interrupted) break;
+    schedule.compare(!schedule.ended());
+    result.steps = schedule.steps();
+    result.divergence = schedule.divergence();
+    ended = schedule.ended();
+    seen = schedule.seen();
+    if (!result.divergence) ++result.identical;
+  }
+  result.seconds = std::chrono::duration<double>(clock.now() - begun).count();
+  result.stopped = ended && !result.divergence;
   record::Run& run = result.run;
   run = recorded;
   run.id.clear();
   run.executor = resolved->executor;
   run.events.clear();
-  const std::size_t seen = schedule.seen();
-  if (schedule.ended()) {
+  if (ended) {
     run.events = stage.state().take_events();
     run.events.resize(std::min(run.events.size(), seen));
     return result;

@@ -19,11 +19,14 @@ struct ReplayOptions {
   /// Stops when so many steps of the schedule have been taken and what they caused has happened.
   std::size_t until = std::numeric_limits<std::size_t>::max();
   std::string dsn = {};  ///< postgres: as RunRequest::dsn
+  /// How often; from 2 on the threads stay from one time to the next, on one processor.
+  std::uint64_t times = 1;
 };
 
-/// The first event that was not as recorded.
+/// The first thing that was not as recorded.
 struct Divergence {
-  std::uint64_t seq = 0;  ///< its number, from 1
+  std::uint64_t seq = 0;  ///< of an event: its number, from 1
+  std::size_t step = 0;   ///< of a schedule file (schedule_file.h): the number of the step, from 1; 0: an event
   std::string recorded;   ///< for people; "nothing more" when the recording ends before it
   std::string happened;   ///< likewise
 };
@@ -33,6 +36,8 @@ struct Replay {
   std::size_t steps = 0;  ///< of the schedule that were taken
   bool stopped = false;   ///< by `until`: nothing is judged
   std::optional<Divergence> divergence;
+  std::uint64_t identical = 0;  ///< how often it was the same
+  double seconds = 0;           ///< that all of it took, the opening of the store not included
 };
 
 /// Runs `recorded` again: the same coordinates, seed, options and schedule. Every event is compared with the recorded

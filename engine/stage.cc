@@ -153,7 +153,7 @@ Result<void> Stage::perform(Schedule* schedule) {
   }
   as_new_ = false;
   if (schedule != nullptr) conductor_ = std::make_unique<Conductor>(state_, *schedule);
-  executor_ = request_.executor == "threads" ? make_threads_executor(state_, conductor_.get())
+  executor_ = request_.executor == "threads" ? make_threads_executor(state_, conductor_.get(), crew_.get())
                                              : make_coroutines_executor(state_, conductor_.get(), request_.workers);
   if (Result<void> ready = cast(); !ready) return ready;
   if (debugging::is_awaited()) {
@@ -188,6 +188,10 @@ void Stage::judge(record::Run& run) {
   }
   const Final end(std::move(rows), backend_.get(), scenario_.world_type(), world_.get());
   lockstep::judge(scenario_, pattern_, end, state_, run);
+}
+
+void Stage::keep_threads() {
+  if (!crew_) crew_ = std::make_unique<Crew>();
 }
 
 const std::vector<Choice>& Stage::taken() const {

@@ -6,6 +6,7 @@
 
 #include "engine/backend.h"
 #include "engine/conductor.h"
+#include "engine/executors/crew.h"
 #include "engine/run.h"
 #include "engine/run_state.h"
 #include "engine/scenario.h"
@@ -26,6 +27,10 @@ class Stage {
   /// Runs the actors to their ends, or as far as they get: every time with a store, a world and actors as new.
   /// `schedule` decides who goes next; nullptr under the free schedule. Fault::invalid when it cannot be followed.
   Result<void> perform(Schedule* schedule);
+
+  /// From now on the threads of a performance stay for the next one, all on one processor (executors/crew.h). Only
+  /// under a schedule.
+  void keep_threads();
 
   /// After perform(): what happened, judged. Fills in what record::Run has beside its coordinates.
   void judge(record::Run& run);
@@ -49,6 +54,7 @@ class Stage {
   const int retries_;
   RunState state_;
   std::unique_ptr<Backend> backend_;  // nullptr: in-process locks alone
+  std::unique_ptr<Crew> crew_;        // nullptr: threads are made for each performance
   bool as_new_ = true;                // the store holds what the scenario begins with
   double wall_ms_ = 0;
 

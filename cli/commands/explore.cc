@@ -21,6 +21,7 @@
 #include "cli/program.h"
 #include "cli/run_options.h"
 #include "cli/runs_folder.h"
+#include "cli/schedule_files.h"
 
 namespace lockstep::cli {
 namespace {
@@ -143,6 +144,12 @@ int explore_scenario(Program& program) {
              : !explored.complete && !sampled ? int{kTimeBudgetHit}
                                               : int{kAsExpected};
   const std::vector<std::string> ids = save_all(program, explored, code);
+  const std::string schedule_file = program.arguments.value("save-schedule");
+  if (!schedule_file.empty() && !explored.findings.empty()) {
+    const Result<void> saved =
+        save_schedule(*scenario, explored.findings.front().shortest, schedule_file, request.run.dsn);
+    if (!saved) return fail_with(saved.error());
+  }
   if (!graph_file.empty()) {
     if (const Result<void> written = write_graph(explored, graph_file); !written) return fail_with(written.error());
   }
@@ -182,6 +189,7 @@ CommandSpec explore_command() {
   options.push_back({"budget", "TIME|RUNS", "when to stop, such as 10s or 100000 runs; default: 60s"});
   options.push_back(out_option());
   options.push_back({"no-record", "", "do not save the shortest bad runs"});
+  options.push_back(save_schedule_option());
   options.push_back({"graph", "FILE",
                      "write the state graph (states, moves, lock tables, wait-for graphs), at most 2000 states and the "
                      "ways of the shortest runs: JSON, or for graphviz when the name ends in .dot",

@@ -1,4 +1,4 @@
-// replay.cc: `lockstep replay`: a saved run again, step for step.
+// replay.cc: `lockstep replay`: a saved run or a schedule file again, step for step.
 #include "engine/replay.h"
 
 #include <fmt/format.h>
@@ -14,43 +14,72 @@
 #include "cli/run_options.h"
 #include "cli/run_text.h"
 #include "cli/runs_folder.h"
+#include "cli/schedule_files.h"
 #include "engine/run.h"
 
 namespace lockstep::cli {
 namespace {
 
-int replay_run(Program& program) {
-  const std::string folder = runs_folder(program.arguments);
-  const Result<std::string> path = record::find(folder, program.arguments.value("ID"));
-  if (!path) return fail_with(path.error());
-  const Result<record::Run> recorded = record::load(*path);
-  if (!recorded) return fail_with(recorded.error());
-  std::string error;
-  const Scenario* scenario = scenario_named(recorded->scenario, error);
-  if (scenario == nullptr) return usage_error(error);
+/// A number that an option gives; a complaint in `error` when it is none.
+template <class Number>
+void read_number(const Program& program, const char* option, const char* what, Number& number, std::string& error) {
+  if (!program.arguments.has(option) || !error.empty()) return;
+  const std::string text = program.arguments.value(option);
+  const char* const end = text.data() + text.size();
+  const auto [rest, wrong] = std::from_chars(text.data(), end, number);
+  if (wrong != std::errc() || rest != end) error = fmt::format("--{} \"{}\" is no number of {}", option, text, what);
+}
 
+void show(Program& program, const Replay& replayed, const std::string& id) {
+  if (program.json) {
+    program.out.write(replay_json(replayed, id));
+  } else if (program.quiet) {
+    program.out.write(replay_line(replayed, program.look));
+  } else {
+    program.out.write(replay_text(replayed, program.look, {.full = program.arguments.has("full")}));
+  }
+}
+
+int replay_run(Program& program) {
+  const std::string name = program.arguments.value("ID|FILE");
+  std::string error;
   ReplayOptions options{.executor = program.arguments.value("executor", "threads"),
                         .dsn = program.arguments.value("dsn")};
-  if (program.arguments.has("until")) {
-    const std::string text = program.arguments.value("until");
-    const char* const end = text.data() + text.size();
-    const auto [rest, wrong] = std::from_chars(text.data(), end, options.until);
-    if (wrong != std::errc() || rest != end)
-      return usage_error(fmt::format("--until \"{}\" is no number of steps", text));
-  }
-  if (!program.quiet) announce_private_server({.store = recorded->store, .dsn = options.dsn});
-  const Result<Replay> replayed = replay(*scenario, *recorded, options, &program.stop);
-  if (!replayed) return program.stopped() ? int{kInterrupted} : fail_with(replayed.error());
+  read_number(program, "until", "steps", options.until, error);
+  read_number(program, "times", "times", options.times, error);
+  if (error.empty() && options.times == 0) error = "--times 0: once at least";
+  if (!error.empty()) return usage_error(error);
 
-  if (program.json) {
-    program.out.write(replay_json(*replayed, recorded->id));
-  } else if (program.quiet) {
-    program.out.write(replay_line(*replayed, program.look));
+  std::optional<ScheduleFile> file;
+  record::Run recorded;
+  if (is_schedule_file(name)) {
+    Result<ScheduleFile> read = load_schedule(name);
+    if (!read) return fail_with(read.error());
+    file = std::move(*read);
+    recorded.scenario = file->scenario;
+    recorded.store = file->run.store;
   } else {
-    program.out.write(replay_text(*replayed, program.look, {.full = program.arguments.has("full")}));
+    const Result<std::string> path = record::find(runs_folder(program.arguments), name);
+    if (!path) return fail_with(path.error());
+    Result<record::Run> loaded = record::load(*path);
+    if (!loaded) return fail_with(loaded.error());
+    recorded = std::move(*loaded);
   }
-  if (replayed->run.ending == record::Ending::interrupted && program.stopped()) return kInterrupted;
-  return replayed->divergence ? kNotAsExpected : kAsExpected;
+  const Scenario* scenario = scenario_named(recorded.scenario, error);
+  if (scenario == nullptr) return usage_error(error);
+  if (!program.quiet) announce_private_server({.store = recorded.store, .dsn = options.dsn});
+  const Result<Replay> replayed =
+      file ? replay(*scenario, *file, options, &program.stop) : replay(*scenario, recorded, options, &program.stop);
+  if (!replayed) return program.stopped() ? int{kInterrupted} : fail_with(replayed.error());
+  show(program, *replayed, recorded.id);
+  if (program.stopped()) return kInterrupted;
+  if (replayed->divergence) return kNotAsExpected;
+  if (program.arguments.has("save-schedule") && !replayed->stopped) {
+    const Result<void> saved =
+        save_schedule(*scenario, replayed->run, program.arguments.value("save-schedule"), options.dsn);
+    if (!saved) return fail_with(saved.error());
+  }
+  return kAsExpected;
 }
 
 }  // namespace
@@ -62,8 +91,12 @@ CommandSpec replay_command() {
       .description =
           "Every event is compared with the recorded one before the next step is taken; at the first that differs the "
           "replay stops and says so (exit code 1). Times are not compared, and on a server neither is what it names by "
-          "its own numbers. A run under the free schedule cannot be replayed.",
-      .arguments = {{"ID", "the saved run; a unique beginning of its id is enough", true, Names::run}},
+          "its own numbers. A run under the free schedule cannot be replayed.\n\n"
+          "A schedule file (--save-schedule) is JSON, one line a step: who takes it, what he is about to do, and who "
+          "could go. It names things as the scenario does, so it outlives versions of the program; the first step that "
+          "is not as written is shown with the difference.",
+      .arguments = {{"ID|FILE", "the saved run, by a unique beginning of its id, or a schedule file", true,
+                     Names::run}},
       .options = {{"until", "STEP",
                    "stop when so many steps of its schedule have been taken, and show how things stand"},
                   {"executor",
@@ -71,11 +104,18 @@ CommandSpec replay_command() {
                    "how actors wait: threads (the default) or coroutines",
                    Names::choices,
                    {"threads", "coroutines"}},
+                  {"times", "N",
+                   "so often, on threads that stay and share one processor; stops at the first time that differs"},
+                  save_schedule_option(),
                   {"dsn", "DSN", "the PostgreSQL server to use (LOCKSTEP_DSN; default: a private one)"},
                   out_option(),
                   {"full", "", "every row of a long run, every text whole"},
                   {"json", "", "the result as JSON"}},
-      .examples = {{"replay 7f3a", "The same again."}, {"replay 7f3a --until 5", "How things stand after five steps."}},
+      .examples = {{"replay 7f3a", "The same again."},
+                   {"replay 7f3a --times 1000", "A thousand times."},
+                   {"replay 7f3a --save-schedule deadlock.jsonl", "To keep beside a bug report, or in a test."},
+                   {"replay deadlock.jsonl", "That schedule, with whatever the scenario does by now."},
+                   {"replay 7f3a --until 5", "How things stand after five steps."}},
       .run = replay_run,
   };
 }

@@ -13,6 +13,7 @@
 #include "cli/program.h"
 #include "cli/run_options.h"
 #include "cli/runs_folder.h"
+#include "cli/schedule_files.h"
 #include "engine/gdb/registry.h"
 #include "engine/run.h"
 
@@ -82,6 +83,10 @@ int run_once(Program& program) {
     complain(save_error);
     if (code == kAsExpected) code = kInternal;
   }
+  if (program.arguments.has("save-schedule")) {
+    const Result<void> saved = save_schedule(*scenario, run, program.arguments.value("save-schedule"), request.dsn);
+    if (!saved) return fail_with(saved.error());
+  }
   return code;
 }
 
@@ -101,6 +106,7 @@ CommandSpec run_command() {
       {"expect", "VERDICT", "the verdict that is success, instead of the scenario's", Names::choices, verdict_names()});
   options.push_back(out_option());
   options.push_back({"no-record", "", "do not save the run"});
+  options.push_back(save_schedule_option());
   options.push_back({"hold", "", "stand still at the first cycle of waits, for a debugger to be attached, until ^C"});
   options.push_back({"full", "", "every row of a long run, every text whole"});
   options.push_back({"json", "", "the result as JSON, in place of the picture"});

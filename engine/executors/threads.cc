@@ -15,6 +15,7 @@
 #include "engine/actor.h"
 #include "engine/conductor.h"
 #include "engine/executor.h"
+#include "engine/executors/crew.h"
 #include "engine/executors/monitor.h"
 #include "engine/run_state.h"
 
@@ -26,9 +27,10 @@ constexpr Nanos kSlice = std::chrono::milliseconds(25);
 
 class ThreadsExecutor final : public Executor {
  public:
-  ThreadsExecutor(RunState& run, Conductor* conductor) : run_(run), conductor_(conductor) {}
+  ThreadsExecutor(RunState& run, Conductor* conductor, Crew* crew) : run_(run), conductor_(conductor), crew_(crew) {}
 
   ~ThreadsExecutor() override {
+    if (crew_ != nullptr) crew_->wait();
     for (Seat& seat : seats_) {
       if (seat.thread.joinable()) seat.thread.join();
     }
@@ -51,7 +53,13 @@ class ThreadsExecutor final : public Executor {
       return true;
     }
     give_back(actor, Actor::Place::waiting);
-    while (!operation.is_woken()) operation.block(actor, kSlice);
+    while (!operation.is_woken()) {
+      if (crew_ != nullptr) {
+        park(actor, operation, kSlice);
+      } else {
+        operation.block(actor, kSlice);
+      }
+    }
     await_turn(actor);
     return true;
   }
@@ -131,6 +139,13 @@ class ThreadsExecutor final : public Executor {
   }
 
   void start_thread(Actor& actor) {
+    if (crew_ != nullptr) {
+      crew_->start(static_cast<std::size_t>(actor.index), actor.name, [this, &actor] {
+        await_turn(actor);
+        actor.start();
+      });
+      return;
+    }
     seat_of(actor).thread = boost::thread([this, &actor] {
       pthread_setname_np(pthread_self(), actor.name.substr(0, 15).c_str());
       if (controlled()) {
@@ -182,6 +197,7 @@ class ThreadsExecutor final : public Executor {
 
   RunState& run_;
   Conductor* const conductor_;
+  Crew* const crew_;
   boost::mutex mutex_;
   boost::condition_variable changed_;
   std::vector<Seat> seats_;   // sized once, before the first thread starts
@@ -191,8 +207,8 @@ class ThreadsExecutor final : public Executor {
 
 }  // namespace
 
-std::unique_ptr<Executor> make_threads_executor(RunState& run, Conductor* conductor) {
-  return std::make_unique<ThreadsExecutor>(run, conductor);
+std::unique_ptr<Executor> make_threads_executor(RunState& run, Conductor* conductor, Crew* crew) {
+  return std::make_unique<ThreadsExecutor>(run, conductor, crew);
 }
 
 }  // namespace lockstep

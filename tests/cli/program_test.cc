@@ -132,6 +132,16 @@ TEST(Program, ReplaysASavedRun) {
   EXPECT_THAT(lockstep({"replay", id, "--until", "5", "--out", folder.path()}).out,
               HasSubstr(" stopped   after step 5"));
   EXPECT_EQ(nlohmann::json::parse(lockstep({"replay", id, "--json", "--out", folder.path()}).out)["identical"], true);
+  const auto often =
+      nlohmann::json::parse(lockstep({"replay", id, "--times", "50", "--json", "--out", folder.path()}).out);
+  EXPECT_EQ(often["times_identical"], 50);
+  EXPECT_GT(often["replays_per_s"], 0);
+  EXPECT_EQ(lockstep({"replay", id, "--times", "0", "--out", folder.path()}).code, 2);
+
+  const std::string file = folder.path() + "/deadlock.jsonl";
+  EXPECT_EQ(lockstep({"replay", id, "--save-schedule", file, "--quiet", "--out", folder.path()}).code, 0);
+  EXPECT_THAT(lockstep({"replay", file, "--out", folder.path()}).out, HasSubstr(" DEADLOCK  "));
+  EXPECT_EQ(lockstep({"replay", folder.path() + "/none.jsonl"}).code, 2);
   EXPECT_EQ(lockstep({"replay", "ffff", "--out", folder.path()}).code, 2);
   EXPECT_EQ(lockstep({"replay", id, "--until", "soon", "--out", folder.path()}).code, 2);
 }
