@@ -80,6 +80,11 @@ std::string run_json(const record::Run& run, const std::string& path) {
     if (!invariant.held) each["detail"] = invariant.detail;
     invariants.push_back(std::move(each));
   }
+  Json figures = Json::array();
+  for (const record::Event& event : run.events) {
+    if (event.kind != record::EventKind::figure) continue;
+    figures.push_back({{"row", event.object}, {"column", event.verb}, {"value", event.detail}});
+  }
   const Json json = {{"schema", kJsonSchema},
                      {"id", path.empty() ? Json(nullptr) : Json(run.id)},
                      {"scenario", run.scenario},
@@ -96,6 +101,7 @@ std::string run_json(const record::Run& run, const std::string& path) {
                      {"cycles", run.cycles},
                      {"victims", run.victims},
                      {"invariants", invariants},
+                     {"figures", figures},
                      {"events", run.events.size()},
                      {"wall_ms", rounded(run.wall_ms)},
                      {"recording", or_null(path)}};

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "cli/figures.h"
 #include "cli/text.h"
 #include "cli/wait_picture.h"
 
@@ -200,6 +201,7 @@ std::string run_text(const Run& run, const Look& look, const RunTextOptions& opt
   add_verdict(lines, run, look);
   add_paragraph(lines, look, Style::fault, "ended", ending_note(run));
   add_invariants(lines, run, look);
+  for (Line& line : figures(run, look)) lines.push_back(std::move(line));
   // The scenario says why its trouble happens. Where it did not happen this time, that would mislead.
   const bool trouble = run.verdict != Verdict::clean || run.expected == Verdict::clean;
   if (trouble) add_paragraph(lines, look, Style::dim, "why", run.why);

@@ -20,6 +20,9 @@ constexpr const char* kRetries = "option retries";
 constexpr const char* kLockTimeout = "option lock-timeout-ns";
 constexpr const char* kDeadlockTimeout = "option deadlock-timeout-ns";
 
+/// True for what is no part of what happened: how it was judged, and what was measured on the way.
+bool is_beside(const Event& event) { return event.kind == EventKind::invariant || event.kind == EventKind::figure; }
+
 /// True for what a server decides by itself, or names by its own numbers: when it is looked at differs from run to run.
 bool is_in_passing(const Event& event) {
   return event.kind == EventKind::wait || event.kind == EventKind::cycle || event.kind == EventKind::note ||
@@ -49,8 +52,7 @@ class Replayed final : public Schedule {
         run_(run),
         lanes_(recorded.actors.size() + 1) {
     for (const Event& event : recorded.events) {
-      // How it was judged is not part of what happened.
-      if (event.kind != EventKind::invariant && (recorded.virtual_time || !is_in_passing(event))) {
+      if (!is_beside(event) && (recorded.virtual_time || !is_in_passing(event))) {
         lane_of(event).expected.push_back(&event);
       }
     }
@@ -82,7 +84,7 @@ class Replayed final : public Schedule {
     if (divergence_ || ended_ || left_) return;
     for (Event& event : run_.events_from(seen_)) {
       ++seen_;
-      if (event.kind == EventKind::invariant || (!recorded_.virtual_time && is_in_passing(event))) continue;
+      if (is_beside(event) || (!recorded_.virtual_time && is_in_passing(event))) continue;
       Lane& lane = lane_of(event);
       const Event* const expected = lane.matched < lane.expected.size() ? lane.expected[lane.matched] : nullptr;
       if (expected == nullptr || !same(*expected, event)) {

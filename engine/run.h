@@ -26,6 +26,7 @@ struct RunRequest {
   int workers = 2;                             ///< of the coroutines executor under the free schedule
   std::optional<int> retries = {};             ///< of a body that gave up; default: the pattern's, else 10
   bool recording = true;
+  bool measure = false;  ///< bodies that measure do so at full size and give figures (Context::figure)
 };
 
 /// Fills in the defaults and checks the names. Fault::invalid, one line with the nearest name or the list of what is

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/actor.h"
+
 namespace lockstep {
 namespace {
 
@@ -32,6 +34,22 @@ std::int64_t number_of(std::string_view text) {
 }
 
 }  // namespace
+
+void Context::figure(std::string row, std::string column, double value, std::string_view unit) const {
+  if (!measures) return;
+  actor->emit({.kind = record::EventKind::figure,
+               .verb = std::move(column),
+               .object = std::move(row),
+               .detail = fmt::format("{:.{}f} {}", value,
+                                     value < 10    ? 2
+                                     : value < 100 ? 1
+                                                   : 0,
+                                     unit)});
+}
+
+void Context::note(std::string text) const {
+  actor->emit({.kind = record::EventKind::note, .detail = std::move(text)});
+}
 
 std::string Final::operator[](std::string_view key) const {
   const auto row = std::find_if(state_.begin(), state_.end(), [key](const auto& r) { return r.first == key; });

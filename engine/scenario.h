@@ -54,6 +54,15 @@ struct Context {
   const std::string& name;  ///< of the actor
   Random random;            ///< seeded from the run's seed and the actor's index
 
+  /// True when figures are wanted: a body that measures then runs at full size, for a second or so. Else it only shows,
+  /// in milliseconds, that it works.
+  bool measures = false;
+  /// One cell of the run's table of figures, such as figure("10000 descriptors", "epoll", 2.4, "us"). Kept only when
+  /// figures are wanted: they differ from run to run, and a run's story does not.
+  void figure(std::string row, std::string column, double value, std::string_view unit) const;
+  /// A line of the actor's story.
+  void note(std::string text) const;
+
   /// The world that the scenario declared with `.with<W>()`: one for each run, shared by its actors.
   template <class W>
   W& world() const {
@@ -63,6 +72,7 @@ struct Context {
 
   std::type_index world_type = typeid(void);
   void* world_object = nullptr;
+  Actor* actor = nullptr;
 };
 
 /// The end of a run, as an invariant sees it.

@@ -137,8 +137,10 @@ Result<void> Stage::cast() {
         std::make_unique<Context>(Context{.db = Database(actor->session),
                                           .name = actor->name,
                                           .random = Random(request_.seed, static_cast<std::uint64_t>(actor->index)),
+                                          .measures = request_.measure,
                                           .world_type = scenario_.world_type(),
-                                          .world_object = world_.get()}));
+                                          .world_object = world_.get(),
+                                          .actor = actor.get()}));
     const ActorSpec& spec = pattern_.actors[static_cast<std::size_t>(actor->index)];
     actor->set_body(act(*contexts_.back(), spec.body, *actor, retries));
   }

@@ -188,6 +188,7 @@ class Charted final : public Schedule {
       case EventKind::request:
       case EventKind::invariant:
       case EventKind::time:
+      case EventKind::figure:
         return {};
       case EventKind::wait:
         return fmt::format("{} {}: waits for {}", name(event.actor), what, fmt::join(names(), ", "));

@@ -52,6 +52,7 @@ int run_once(Program& program) {
   if (scenario == nullptr) return usage_error(error);
   RunRequest request;
   if (error = read_run_options(program.arguments, request); !error.empty()) return usage_error(error);
+  request.measure = true;
   const Result<RunRequest> resolved = resolve(*scenario, request);
   if (!resolved) return fail_with(resolved.error());
 

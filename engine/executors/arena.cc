@@ -4,7 +4,6 @@
 // cost about a microsecond, mostly for waking TBB's threads. So a hop there and back costs two short locks while there
 // is work. The queue's mutex is also what orders the hand-over: TBB's library is not compiled for ThreadSanitizer, and
 // nothing but the address of the queue goes through it.
-#include <tbb/global_control.h>
 #include <tbb/task_arena.h>
 
 #include <algorithm>
@@ -28,17 +27,16 @@ class Arena {
     {
       MutexLock lock(mutex_);
       jobs_.push_back(&job);
-      if (working_ == processors_) return;
+      if (working_ == workers_) return;
       ++working_;
     }
     arena_.enqueue([] { only().work(); });
   }
 
  private:
-  Arena()
-      : processors_(std::max(1, static_cast<int>(std::thread::hardware_concurrency()))),
-        parallelism_(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(processors_) + 1),
-        arena_(processors_, 0) {}
+  // One slot is kept for a thread of ours, which never comes: TBB has a worker less than there are processors, and
+  // would complain of an arena that wants more.
+  Arena() : workers_(std::max(1, static_cast<int>(std::thread::hardware_concurrency()) - 1)), arena_(workers_ + 1, 1) {}
 
   void work() {
     for (;;) {
@@ -56,8 +54,7 @@ class Arena {
     }
   }
 
-  const int processors_;
-  const tbb::global_control parallelism_;  // no slot is kept for a thread of ours: all of them are TBB's workers
+  const int workers_;
   tbb::task_arena arena_;
   Mutex mutex_;
   std::deque<Job*> jobs_ LOCKSTEP_GUARDED_BY(mutex_);

@@ -71,7 +71,7 @@ Result<T> run(Task<T> task, const RunOptions& options = {}) {
 }
 
 namespace detail {
-/// Runs `job` in a thread of the arena: as many as there are processors, shared by the whole program.
+/// Runs `job` in a thread of the arena: one less than there are processors, shared by the whole program.
 void give_to_arena(Job& job);
 /// Runs `job` in a helper thread: at most kHelpers of them; the others wait for their turn.
 void give_to_helper(Job& job);

@@ -8,13 +8,13 @@
 namespace lockstep::record {
 namespace {
 
-constexpr std::array<std::string_view, 11> kEventKinds = {"request", "wait",   "grant", "fault",     "release", "cycle",
-                                                          "retry",   "finish", "time",  "invariant", "note"};
+constexpr std::array<std::string_view, 12> kEventKinds = {
+    "request", "wait", "grant", "fault", "release", "cycle", "retry", "finish", "time", "invariant", "note", "figure"};
 constexpr std::array<std::string_view, 8> kVerdicts = {"clean",   "deadlock", "abort",   "timeout",
                                                        "anomaly", "avoided",  "starved", "hung"};
 constexpr std::array<std::string_view, 4> kEndings = {"complete", "stuck", "interrupted", "unavailable"};
 
-static_assert(kEventKinds.size() == static_cast<std::size_t>(EventKind::note) + 1);
+static_assert(kEventKinds.size() == static_cast<std::size_t>(EventKind::figure) + 1);
 static_assert(kVerdicts.size() == static_cast<std::size_t>(Verdict::hung) + 1);
 static_assert(kEndings.size() == static_cast<std::size_t>(Ending::unavailable) + 1);
 

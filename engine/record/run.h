@@ -27,6 +27,7 @@ enum class EventKind : std::uint8_t {
   time,       ///< virtual time jumped: detail = how far and why
   invariant,  ///< an invariant was checked: object = its text, detail = "held" or "broken: values"
   note,       ///< something worth saying: detail
+  figure,     ///< something measured: object = the row and verb = the column of a table, detail = "2.4 us"
 };
 
 std::string_view name_of(EventKind kind) noexcept;

@@ -41,7 +41,7 @@ CREATE TABLE event ( -- everything that happened, in one total order
   at_ns  INTEGER NOT NULL,    -- nanoseconds since the start of the run
   actor  INTEGER REFERENCES actor(idx), -- NULL: no single actor caused it
   step   INTEGER,             -- number of the operation; NULL: none
-  kind   TEXT NOT NULL,       -- request wait grant fault release cycle retry finish time invariant note
+  kind   TEXT NOT NULL,       -- request wait grant fault release cycle retry finish time invariant note figure
   verb   TEXT NOT NULL,
   object TEXT NOT NULL,
   detail TEXT NOT NULL,

@@ -1,0 +1,228 @@
+// transfers.h: the same transfers on kv by sessions that are threads and by sessions that are coroutines.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <charconv>
+#include <cmath>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "engine/executors/kv_call.h"
+#include "engine/executors/runtime.h"
+#include "kv/sync_facade.h"
+#include "scenarios/runtime/measured.h"
+
+namespace lockstep::scenarios {
+
+/// Every session moves money between two accounts of its own, one transfer after the other: so what is compared is how
+/// they wait for their commits, and nothing else.
+struct Load {
+  int sessions = 1;
+  int workers = 1;  ///< threads of the coroutines
+  Nanos span{0};    ///< how long; 0 = until each has made `transfers_each`
+  int transfers_each = 1;
+  Nanos think{0};  ///< a coroutine sleeps about so long before each transfer; 0 = not at all
+};
+
+struct Loaded {
+  std::uint64_t committed = 0;
+  double seconds = 0;
+  double cpu_seconds = 0;
+  int sessions = 0;                           ///< that could be begun
+  bool failed = false;                        ///< a call of kv answered with a fault
+  double p50_us = 0, p99_us = 0, max_us = 0;  ///< from a transfer's begin to its answer; of coroutines
+
+  double per_second() const { return seconds > 0 ? static_cast<double>(committed) / seconds : 0; }
+  double cpu_us_each() const { return committed > 0 ? cpu_seconds * 1e6 / static_cast<double>(committed) : 0; }
+};
+
+namespace transfers_detail {
+
+/// Durations by powers of 2 to the 1/8: percentiles to within 9 %. Any thread.
+class Histogram {
+ public:
+  void add(Nanos took) {
+    const double ns = static_cast<double>(std::max<std::int64_t>(took.count(), 1));
+    counts_[static_cast<std::size_t>(std::log2(ns) * 8)].fetch_add(1, std::memory_order_relaxed);
+    std::int64_t most = max_ns_.load(std::memory_order_relaxed);
+    while (most < took.count() && !max_ns_.compare_exchange_weak(most, took.count(), std::memory_order_relaxed)) {
+    }
+  }
+  /// `share` 0.99: the 99th percentile.
+  double us(double share) const {
+    std::uint64_t all = 0;
+    for (const auto& each : counts_) all += each;
+    const double wanted = static_cast<double>(all) * share;
+    double seen = 0;
+    for (std::size_t i = 0; i < counts_.size(); ++i) {
+      seen += static_cast<double>(counts_[i]);
+      if (seen >= wanted && all > 0) return std::exp2((static_cast<double>(i) + 0.5) / 8) / 1e3;
+    }
+    return 0;
+  }
+  double max_us() const { return static_cast<double>(max_ns_) / 1e3; }
+
+ private:
+  std::array<std::atomic<std::uint64_t>, 8 * 64> counts_{};
+  std::atomic<std::int64_t> max_ns_{0};
+};
+
+/// Sessions and the threads that they are on share these.
+struct Run {
+  kv::Store& store;
+  const Load load;
+  std::atomic<std::uint64_t> committed{0};
+  std::atomic<bool> over{false};
+  std::atomic<bool> failed{false};
+  Histogram took{};
+};
+
+/// The account's balance in `text`, changed by `by`.
+inline void change(std::string& text, std::int64_t by) {
+  std::int64_t balance = 0;
+  std::from_chars(text.data(), text.data() + text.size(), balance);
+  char digits[24];
+  text.assign(digits, std::to_chars(digits, digits + sizeof digits, balance + by).ptr);
+}
+
+inline std::string account(int session, char side) { return std::string(1, side) + std::to_string(session); }
+
+inline bool goes_on(const Run& run, int made) {
+  return run.load.span == Nanos(0) ? made < run.load.transfers_each : !run.over.load(std::memory_order_relaxed);
+}
+
+inline bool transfer(kv::SyncTransaction txn, const std::string& from, const std::string& to, std::string& balance) {
+  for (const auto& [name, by] : {std::pair(&from, -1), std::pair(&to, 1)}) {
+    if (!txn.read_for_update(*name, balance).ok()) return false;
+    change(balance, by);
+    if (!txn.write(*name, balance).ok()) return false;
+  }
+  return txn.commit().ok();
+}
+
+inline void thread_session(Run& run, int session) {
+  const std::string from = account(session, 'a'), to = account(session, 'b');
+  std::string balance;
+  int made = 0;
+  for (; goes_on(run, made); ++made) {
+    if (transfer(kv::SyncTransaction(run.store.begin()), from, to, balance)) continue;
+    run.failed = true;
+    break;
+  }
+  run.committed.fetch_add(static_cast<std::uint64_t>(made), std::memory_order_relaxed);
+}
+
+inline Task<> coroutine_session(Run* run, int session) {
+  const std::string names[] = {account(session, 'a'), account(session, 'b')};
+  std::string balance;
+  int made = 0;
+  const Nanos think = run->load.think;
+  for (; goes_on(*run, made); ++made) {
+    // Between half and one and a half of it, so that sessions do not come in step.
+    if (think > Nanos(0)) {
+      const std::uint32_t noise =
+          (static_cast<std::uint32_t>(session) * 7919U + static_cast<std::uint32_t>(made) * 104729U) % 1000;
+      co_await runtime::sleep_for(think / 2 + think * noise / 1000);
+    }
+    const Nanos began = now();
+    kv::Transaction txn = run->store.begin();
+    for (int side = 0; side < 2; ++side) {
+      const std::string& name = names[side];
+      const auto read = [&](Waiter& w) { return txn.read_for_update(name, balance, w); };
+      const Result<bool> found = co_await runtime::kv_call(txn, read);
+      change(balance, side == 0 ? -1 : 1);
+      const auto write = [&](Waiter& w) { return txn.write(name, balance, w); };
+      const Result<void> written = co_await runtime::kv_call(txn, write);
+      if (!found.ok() || !written.ok()) run->failed = true;
+    }
+    const auto commit = [&](Waiter& w) { return txn.commit(w); };
+    const Result<void> committed = co_await runtime::kv_call(txn, commit);
+    if (!committed.ok()) run->failed = true;
+    if (think > Nanos(0)) run->took.add(now() - began);
+    // An embedded store answers at once where nothing is to be waited for: whoever has a worker to himself still lets
+    // the clock's coroutine have its turn.
+    if (run->load.sessions > run->load.workers || made % 64 == 0) co_await runtime::yield();
+  }
+  run->committed.fetch_add(static_cast<std::uint64_t>(made), std::memory_order_relaxed);
+}
+
+inline Task<> coroutine_sessions(runtime::Group& group, Run* run) {
+  for (int i = 0; i < run->load.sessions; ++i) {
+    group.spawn(coroutine_session(run, i), {"session", static_cast<std::uint32_t>(i + 1)}, i % run->load.workers);
+  }
+  if (run->load.span > Nanos(0)) co_await runtime::sleep_for(run->load.span);
+  run->over = true;
+}
+
+}  // namespace transfers_detail
+
+/// Puts 1,000 into both accounts of every session.
+inline bool fill(kv::Store& store, int sessions) {
+  using transfers_detail::account;
+  kv::SyncTransaction txn(store.begin({.claims_all = true}));
+  for (int i = 0; i < sessions; ++i) {
+    if (!txn.write(account(i, 'a'), "1000").ok() || !txn.write(account(i, 'b'), "1000").ok()) return false;
+  }
+  return txn.commit().ok();
+}
+
+/// The sum of all accounts.
+inline std::int64_t total(kv::Store& store) {
+  std::vector<kv::Row> rows;
+  kv::SyncTransaction txn(store.begin({.claims_all = true}));
+  if (!txn.scan("", "", SIZE_MAX, rows).ok()) return -1;
+  std::int64_t sum = 0;
+  for (const kv::Row& row : rows) sum += std::stoll(row.value);
+  return sum;
+}
+
+/// Sessions that are threads: as many as the system allows.
+inline Loaded transfers_on_threads(kv::Store& store, const Load& load) {
+  transfers_detail::Run run{.store = store, .load = load};
+  std::atomic<bool> begin{false};
+  std::vector<std::thread> threads;
+  try {
+    for (int i = 0; i < load.sessions; ++i) {
+      threads.emplace_back([&run, &begin, i] {
+        begin.wait(false);
+        transfers_detail::thread_session(run, i);
+      });
+    }
+  } catch (const std::system_error&) {
+    // As many as there are: the caller sees how many.
+  }
+  const Nanos began = now();
+  const double cpu = cpu_seconds();
+  begin = true;
+  begin.notify_all();
+  if (load.span > Nanos(0)) std::this_thread::sleep_for(load.span);
+  run.over = true;
+  for (std::thread& thread : threads) thread.join();
+  return {.committed = run.committed,
+          .seconds = static_cast<double>((now() - began).count()) / 1e9,
+          .cpu_seconds = cpu_seconds() - cpu,
+          .sessions = static_cast<int>(threads.size()),
+          .failed = run.failed};
+}
+
+/// Sessions that are coroutines on `load.workers` loops.
+inline Loaded transfers_on_coroutines(kv::Store& store, const Load& load) {
+  transfers_detail::Run run{.store = store, .load = load};
+  const Nanos began = now();
+  const double cpu = cpu_seconds();
+  const Result<void> ended =
+      runtime::run(runtime::with_group(transfers_detail::coroutine_sessions, &run), {.workers = load.workers});
+  return {.committed = run.committed,
+          .seconds = static_cast<double>((now() - began).count()) / 1e9,
+          .cpu_seconds = cpu_seconds() - cpu,
+          .sessions = load.sessions,
+          .failed = run.failed || !ended.ok(),
+          .p50_us = run.took.us(0.5),
+          .p99_us = run.took.us(0.99),
+          .max_us = run.took.max_us()};
+}
+
+}  // namespace lockstep::scenarios
