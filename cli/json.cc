@@ -85,26 +85,26 @@ std::string run_json(const record::Run& run, const std::string& path) {
     if (event.kind != record::EventKind::figure) continue;
     figures.push_back({{"row", event.object}, {"column", event.verb}, {"value", event.detail}});
   }
-  const Json json = {{"schema", kJsonSchema},
-                     {"id", path.empty() ? Json(nullptr) : Json(run.id)},
-                     {"scenario", run.scenario},
-                     {"store", run.store},
-                     {"store_version", run.store_version},
-                     {"protocol", run.protocol},
-                     {"pattern", run.pattern},
-                     {"executor", run.executor},
-                     {"schedule", run.schedule},
-                     {"seed", run.seed},
-                     {"verdict", record::name_of(run.verdict)},
-                     {"as_expected", run.as_expected()},
-                     {"outcomes", outcomes_of(run.outcomes)},
-                     {"cycles", run.cycles},
-                     {"victims", run.victims},
-                     {"invariants", invariants},
-                     {"figures", figures},
-                     {"events", run.events.size()},
-                     {"wall_ms", rounded(run.wall_ms)},
-                     {"recording", or_null(path)}};
+  Json json = {{"schema", kJsonSchema},
+               {"id", path.empty() ? Json(nullptr) : Json(run.id)},
+               {"scenario", run.scenario},
+               {"store", run.store},
+               {"store_version", run.store_version},
+               {"protocol", run.protocol},
+               {"pattern", run.pattern},
+               {"executor", run.executor},
+               {"schedule", run.schedule},
+               {"seed", run.seed},
+               {"verdict", record::name_of(run.verdict)},
+               {"as_expected", run.as_expected()},
+               {"outcomes", outcomes_of(run.outcomes)},
+               {"cycles", run.cycles},
+               {"victims", run.victims},
+               {"invariants", invariants},
+               {"events", run.events.size()},
+               {"wall_ms", rounded(run.wall_ms)},
+               {"recording", or_null(path)}};
+  if (!figures.empty()) json["figures"] = figures;  // only of runs that have measured something
   return line(json);
 }
 
