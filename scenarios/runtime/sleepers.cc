@@ -40,6 +40,7 @@ Task<> sleeper(Bedroom* room, const Alarm* alarm, std::size_t i, std::int64_t* l
 }
 
 Task<> put_to_bed(Group& group, Bedroom* room, Alarm* alarm, std::vector<std::int64_t>* late_ns, double* bytes) {
+  give_back_memory();
   const double before = resident_bytes();
   for (std::size_t i = 0; i < alarm->count; ++i) group.spawn(sleeper(room, alarm, i, &(*late_ns)[i]));
   // They go to sleep in the loop's next turns; the first one wakes when all of them have.
@@ -76,6 +77,7 @@ Task<> threads_sleep(Context& c) {
   for (const std::size_t count : c.measures ? std::vector<std::size_t>{1'000, 10'000} : std::vector<std::size_t>{4}) {
     std::vector<std::int64_t> late_ns(count);
     const Alarm alarm{now() + (c.measures ? 300ms + 100us * count : 1ms), c.measures ? 1s : 1ms, count};
+    give_back_memory();
     const double before = resident_bytes();
     std::vector<std::thread> threads;
     try {

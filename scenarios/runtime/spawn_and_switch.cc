@@ -40,7 +40,10 @@ Task<> measure_coroutines(Counted* counted, int count, Times* times) {
   Strand& self = co_await runtime::this_strand();
   Group group(self);
   const Nanos began = now();
-  for (int i = 0; i < count; ++i) group.spawn(count_one(counted));
+  for (int i = 0; i < count; ++i) {
+    group.spawn(count_one(counted));
+    if (i % 100 == 99) co_await group.join();  // so that memory is used again, as in a server
+  }
   co_await group.join();
   const Nanos spawned = now();
   for (int i = 0; i < 2; ++i) group.spawn(take_turns(counted, count));
