@@ -13,8 +13,9 @@ namespace lockstep {
 namespace {
 
 constexpr Nanos kVirtualStep = std::chrono::microseconds(10);  ///< one step takes 0.01 ms of virtual time
-constexpr int kPollFirst_ms = 1;                               ///< waiting for a server: looked at fast at first …
-constexpr int kPollMost_ms = 16;                               ///< … then slower
+/// Waiting for a server: whether it is blocked is looked at fast at first, then slower.
+constexpr Nanos kPollFirst = std::chrono::microseconds(300);
+constexpr Nanos kPollMost = std::chrono::milliseconds(16);
 constexpr std::uint32_t kStepsMax = 1'000'000;
 constexpr Nanos kDrainMax = std::chrono::seconds(5);  ///< for a server to answer the cancel of a stopped actor
 
@@ -53,6 +54,7 @@ bool Conductor::over_limit() {
 
 Result<void> Conductor::conduct(Executor& executor) {
   real_start_ = real_.now();
+  taken_.reserve(64);
   for (const auto& actor : run_.actors) {
     executor.go(*actor);
     settle(executor);
@@ -163,7 +165,7 @@ void Conductor::settle(Executor& executor) {
 
 /// Waits until every wait for a server is known to be blocked by another session. True when somebody was woken.
 bool Conductor::settle_external() {
-  int patience_ms = kPollFirst_ms;
+  Nanos patience = kPollFirst;
   for (;;) {
     std::vector<pollfd> fds;
     std::vector<Actor*> waiting;
@@ -177,13 +179,14 @@ bool Conductor::settle_external() {
       });
     }
     if (waiting.empty()) return false;
-    if (::poll(fds.data(), fds.size(), patience_ms) > 0) {
+    const timespec span{.tv_sec = 0, .tv_nsec = patience.count()};
+    if (::ppoll(fds.data(), fds.size(), &span, nullptr) > 0) {
       for (std::size_t i = 0; i < fds.size(); ++i) {
         if (fds[i].revents != 0) waiting[i]->current()->wake();
       }
       return true;
     }
-    patience_ms = std::min(patience_ms * 2, kPollMost_ms);
+    patience = std::min(patience * 2, kPollMost);
 
     bool all_blocked = true;
     for (Actor* const actor : waiting) {
@@ -240,9 +243,9 @@ void Conductor::wait_for_server(Nanos deadline) {
     });
   }
   const Nanos left = deadline == kNever ? kNever : deadline - run_.clock().now();
-  const auto left_ms = left == kNever
-                           ? kPollMost_ms
-                           : static_cast<int>(std::clamp<std::int64_t>(left.count() / 1'000'000 + 1, 0, kPollMost_ms));
+  constexpr std::int64_t kMost_ms = kPollMost.count() / 1'000'000;
+  const auto left_ms =
+      static_cast<int>(left == kNever ? kMost_ms : std::clamp<std::int64_t>(left.count() / 1'000'000 + 1, 0, kMost_ms));
   if (::poll(fds.data(), fds.size(), left_ms) <= 0) return;
   for (std::size_t i = 0; i < fds.size(); ++i) {
     if (fds[i].revents != 0) waiting[i]->current()->wake();

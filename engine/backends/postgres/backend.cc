@@ -186,18 +186,20 @@ PostgresBackend::~PostgresBackend() {
 }
 
 Result<void> PostgresBackend::set_up(const State& rows, std::span<const std::string> ddl) {
-  if (is_used_) {
-    // A statement of the scenario may have made anything in the schema; without one there are only rows.
+  std::string insert;
+  if (is_used_ && has_ddl_) {
+    // A statement of the scenario may have made anything in the schema.
+    common_.idle.clear();
     auto made = done(common_.monitor->query(
-        has_ddl_ ? fmt::format("drop schema if exists {0} cascade; create schema {0}; {1}", schema_, kCreateTable)
-                 : std::string("delete from kv")));
+        fmt::format("drop schema if exists {0} cascade; create schema {0}; {1}", schema_, kCreateTable)));
     if (!made) return made;
+  } else if (is_used_) {
+    insert = "delete from kv;";
   }
   is_used_ = true;
   has_ddl_ = !ddl.empty();
-  std::string insert;
   for (const auto& [key, value] : rows) {
-    insert += insert.empty() ? "insert into kv (k, v) values " : ", ";
+    insert += &key == &rows.front().first ? "insert into kv (k, v) values " : ", ";
     insert += fmt::format("({}, {})", quoted_value(key), quoted_value(value));
   }
   if (!insert.empty()) {

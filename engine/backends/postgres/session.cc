@@ -23,6 +23,24 @@ int Actors::actor_of(int pid) const {
   return found == actors_.end() ? -1 : found->second;
 }
 
+Connection IdleConnections::take() {
+  const MutexLock lock(mutex_);
+  if (idle_.empty()) return nullptr;
+  Connection connection = std::move(idle_.back());
+  idle_.pop_back();
+  return connection;
+}
+
+void IdleConnections::give(Connection connection) {
+  const MutexLock lock(mutex_);
+  idle_.push_back(std::move(connection));
+}
+
+void IdleConnections::clear() {
+  const MutexLock lock(mutex_);
+  idle_.clear();
+}
+
 PostgresSession::~PostgresSession() {
   if (pid_ == 0) return;
   bool working = false;

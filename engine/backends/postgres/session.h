@@ -30,6 +30,22 @@ class Actors {
   std::map<int, int> actors_ LOCKSTEP_GUARDED_BY(mutex_);
 };
 
+/// Connections that wait for another session: to connect costs a process of the server, far more than a whole run of a
+/// search. Thread-safe; `mutex_` is a leaf.
+class IdleConnections {
+ public:
+  /// nullptr: there is none.
+  Connection take() LOCKSTEP_EXCLUDES(mutex_);
+  /// It must be outside a transaction, with nothing in flight.
+  void give(Connection connection) LOCKSTEP_EXCLUDES(mutex_);
+  /// Closes them: what they have prepared is of no use any more.
+  void clear() LOCKSTEP_EXCLUDES(mutex_);
+
+ private:
+  Mutex mutex_;
+  std::vector<Connection> idle_ LOCKSTEP_GUARDED_BY(mutex_);
+};
+
 /// What the sessions of one backend share. Outlives them; constant after the backend was opened but for the parts that
 /// do their own locking.
 struct Common {
@@ -39,6 +55,7 @@ struct Common {
   Nanos connect_max{};
   std::unique_ptr<Monitor> monitor;
   Actors actors;
+  IdleConnections idle;  ///< of sessions that do not block
 };
 
 /// A session on a connection of its own. attempt() belongs to its actor; cancel() and blockers() may come from any

@@ -23,6 +23,7 @@ std::string field_of(const PGresult* answer, int field) {
 class PqSession final : public PostgresSession {
  public:
   PqSession(Common& common, int actor) : PostgresSession(common, actor) {}
+  ~PqSession() override;
 
   std::optional<Error> open(const std::string& name);
   bool attempt(Pending& pending, Waiter& waiter) override;
@@ -43,15 +44,38 @@ class PqSession final : public PostgresSession {
   std::string farewell_code_, farewell_said_;
 };
 
+/// What DISCARD ALL does (PostgreSQL manual), but for the prepared statements, which the next session needs too.
+constexpr const char* kForget =
+    "close all; set session authorization default; reset all; unlisten *; select pg_catalog.pg_advisory_unlock_all();"
+    " discard temp; discard sequences;";
+
+PqSession::~PqSession() {
+  const bool is_idle = connection_ != nullptr && ::PQstatus(connection_.get()) == CONNECTION_OK &&
+                       ::PQtransactionStatus(connection_.get()) == PQTRANS_IDLE && farewell_code_.empty();
+  if (!is_idle || ::PQsetnonblocking(connection_.get(), 0) != 0) return;
+  // Its locks are given back now, as if the connection had been closed.
+  if (!ask(connection_.get(), kForget, {}, common_.connect_max)) return;
+  ::PQsetNoticeReceiver(connection_.get(), [](void*, const PGresult*) {}, nullptr);
+  common_.idle.give(std::move(connection_));
+}
+
 std::optional<Error> PqSession::open(const std::string& name) {
-  auto connection = connect(common_.dsn, "lockstep " + name, common_.connect_max);
-  if (!connection) return connection.error();
-  connection_ = std::move(connection).value();
   std::string setup = common_.session_setup;
-  for (const auto& statement : prepared_statements()) {
-    setup += fmt::format("prepare {} ({}) as {};", statement.name, statement.types, statement.sql);
+  connection_ = common_.idle.take();
+  if (connection_ != nullptr) {
+    setup += fmt::format("set application_name = {};", quoted_value("lockstep " + name));
+    if (!ask(connection_.get(), setup, {}, common_.connect_max)) connection_ = nullptr;  // gone meanwhile
   }
-  if (const auto done = ask(connection_.get(), setup, {}, common_.connect_max); !done) return done.error();
+  if (connection_ == nullptr) {
+    auto connection = connect(common_.dsn, "lockstep " + name, common_.connect_max);
+    if (!connection) return connection.error();
+    connection_ = std::move(connection).value();
+    setup = common_.session_setup;
+    for (const auto& statement : prepared_statements()) {
+      setup += fmt::format("prepare {} ({}) as {};", statement.name, statement.types, statement.sql);
+    }
+    if (const auto done = ask(connection_.get(), setup, {}, common_.connect_max); !done) return done.error();
+  }
   if (::PQsetnonblocking(connection_.get(), 1) != 0) {
     return Error{Fault::internal, {}, one_line(::PQerrorMessage(connection_.get()))};
   }
