@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/run_state.h"
 
 namespace lockstep {
@@ -157,6 +159,13 @@ void Actor::note_wait(Operation& operation) {
 }
 
 void Actor::note_blockers(Operation& operation, const std::vector<Blocker>& blockers) {
+  if (!run.recording) {
+    // A search asks only whether there was any avoidance.
+    const bool avoidance = std::any_of(blockers.begin(), blockers.end(), [](const Blocker& b) { return b.avoidance; });
+    if (avoidance) run.avoidances.fetch_add(1, std::memory_order_relaxed);
+    noted_wait_ = &operation;
+    return;
+  }
   std::vector<int> others;
   std::string what;
   bool avoidance = false;

@@ -36,10 +36,15 @@ std::string what_of(const record::Run& run, bool gave_up) {
   }
   // On a server a cycle is seen in passing, or not.
   if (run.cycles.empty() || run.store == "postgres") return {};
+  // Asked of every run of a search: no formatting.
+  const auto text_of = [](const std::vector<std::string>& cycle) {
+    std::string text;
+    for (const std::string& actor : cycle) text += actor + " → ";
+    return text + cycle.front();
+  };
+  if (run.cycles.size() == 1) return text_of(run.cycles.front());
   std::vector<std::string> cycles;
-  for (const auto& cycle : run.cycles) {
-    cycles.push_back(fmt::format("{} → {}", fmt::join(cycle, " → "), cycle.front()));
-  }
+  for (const auto& cycle : run.cycles) cycles.push_back(text_of(cycle));
   std::sort(cycles.begin(), cycles.end());
   return fmt::format("{}", fmt::join(cycles, ", "));
 }

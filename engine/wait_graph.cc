@@ -2,12 +2,17 @@
 #include "engine/wait_graph.h"
 
 #include <algorithm>
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <limits>
 #include <span>
 
 namespace lockstep {
 namespace {
+
+/// Most graphs have a handful of edges: no allocation for those.
+template <class T>
+using Few = boost::container::small_vector<T, 16>;
 
 /// Numbers in groups: those of group g are `of(g)`.
 class Groups {
@@ -20,18 +25,18 @@ class Groups {
     }
     for (std::size_t g = 1; g <= groups; ++g) first_[g] += first_[g - 1];
     members_.resize(first_[groups]);
-    std::vector<std::uint32_t> at(first_.begin(), first_.end());
+    Few<std::uint32_t> at(first_.begin(), first_.end());
     for (std::size_t i = 0; i < size; ++i) {
       if (group_of(i) >= 0) members_[at[static_cast<std::size_t>(group_of(i))]++] = static_cast<std::uint32_t>(i);
     }
   }
   std::span<const std::uint32_t> of(int group) const {
     const auto g = static_cast<std::size_t>(group);
-    return std::span(members_).subspan(first_[g], first_[g + 1] - first_[g]);
+    return {members_.data() + first_[g], first_[g + 1] - first_[g]};
   }
 
  private:
-  std::vector<std::uint32_t> first_, members_;
+  Few<std::uint32_t> first_, members_;
 };
 
 std::size_t actors_of(const std::vector<WaitForEdge>& edges) {
@@ -49,19 +54,19 @@ class Waits {
         count_(actors_of(edges)),
         from_(count_, edges.size(), [&](std::size_t i) { return edges[i].from; }),
         to_(count_, edges.size(), [&](std::size_t i) { return edges[i].from < 0 ? -1 : edges[i].to; }),
-        left_(count_, false) {
+        left_(count_, 0) {
     reduce();
   }
 
   std::size_t count() const noexcept { return count_; }
   /// It waits for ever.
-  bool is_stuck(int actor) const { return actor >= 0 && left_[static_cast<std::size_t>(actor)]; }
+  bool is_stuck(int actor) const { return actor >= 0 && left_[static_cast<std::size_t>(actor)] != 0; }
 
   /// The shortest cycle through a stuck actor: breadth first, over the smaller indices first. Empty: there is none.
   std::vector<int> cycle_through(int actor) const {
     constexpr int kNew = std::numeric_limits<int>::min();
     if (actor < 0 || static_cast<std::size_t>(actor) >= count_ || !is_stuck(actor)) return {};
-    std::vector<int> came_from(count_, kNew), queue{actor}, next;
+    Few<int> came_from(count_, kNew), queue(1, actor), next;
     for (std::size_t head = 0; head < queue.size(); ++head) {
       const int at = queue[head];
       next.clear();
@@ -80,7 +85,7 @@ class Waits {
   }
 
  private:
-  static std::vector<int> way_back(const std::vector<int>& came_from, int at, int actor) {
+  static std::vector<int> way_back(const Few<int>& came_from, int at, int actor) {
     std::vector<int> cycle;
     for (; at != actor; at = came_from[static_cast<std::size_t>(at)]) cycle.push_back(at);
     cycle.push_back(actor);
@@ -91,17 +96,17 @@ class Waits {
   /// Takes those away who wait for nobody that is left. Whoever goes on is a reason to look again at those who wait for
   /// him.
   void reduce() {
-    std::vector<int> to_look_at;
+    Few<int> to_look_at;
     for (int actor = 0; actor < static_cast<int>(count_); ++actor) {
       if (from_.of(actor).empty()) continue;
-      left_[static_cast<std::size_t>(actor)] = true;
+      left_[static_cast<std::size_t>(actor)] = 1;
       to_look_at.push_back(actor);
     }
     while (!to_look_at.empty()) {
       const int actor = to_look_at.back();
       to_look_at.pop_back();
       if (!is_stuck(actor) || is_held_up(actor)) continue;
-      left_[static_cast<std::size_t>(actor)] = false;
+      left_[static_cast<std::size_t>(actor)] = 0;
       for (const std::uint32_t i : to_.of(actor)) to_look_at.push_back(edges_[i].from);
     }
   }
@@ -122,7 +127,7 @@ class Waits {
   const std::vector<WaitForEdge>& edges_;
   const std::size_t count_;
   const Groups from_, to_;
-  std::vector<bool> left_;  // by actor
+  Few<char> left_;  // by actor: waits for ever
 };
 
 }  // namespace
