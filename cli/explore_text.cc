@@ -170,6 +170,15 @@ std::string explore_text(const Exploration& explored, const Look& look, const st
                 : is_sampled(explored) ? "sampled"
                                        : "partial",
                 worth_of(explored));
+  for (const record::OrderViolation& each : explored.potential) {
+    add_paragraph(
+        lines, look, Style::bold, "potential",
+        fmt::format("{}: {}",
+                    explored.complete ? "an order of locks that hangs in no interleaving, but would if what keeps "
+                                        "them apart went away"
+                                      : "an order of locks that could hang; no run seen did",
+                    record::text_of(each)));
+  }
   constexpr int kShown = 4;
   int shown = 0;
   for (const Finding& each : explored.findings) {

@@ -49,6 +49,11 @@ Json outcomes_of(const record::Outcomes& outcomes) {
           {"retries", outcomes.retries}};
 }
 
+Json lock_orders_json(const record::Run& run) {
+  const auto document = run.documents.find(record::kLockOrderDocument);
+  return document == run.documents.end() ? Json::array() : Json::parse(document->second, nullptr, false);
+}
+
 Json pattern_of(const Pattern& pattern) {
   Json actors = Json::array();
   for (const ActorSpec& actor : pattern.actors) actors.push_back(actor.name);
@@ -101,6 +106,7 @@ std::string run_json(const record::Run& run, const std::string& path) {
                {"cycles", run.cycles},
                {"victims", run.victims},
                {"invariants", invariants},
+               {"potential_deadlocks", lock_orders_json(run)},
                {"events", run.events.size()},
                {"wall_ms", rounded(run.wall_ms)},
                {"recording", or_null(path)}};
@@ -124,6 +130,10 @@ std::string explore_json(const std::string& scenario, const Exploration& explore
                         {"fewest_steps", each.fewest_steps},
                         {"schedule", each.shortest.schedule},
                         {"shortest", or_null(ids[i])}});
+  }
+  Json potential = Json::array();
+  for (const record::OrderViolation& each : explored.potential) {
+    potential.push_back(Json::parse(record::to_json({each})).front());
   }
   Json graph = nullptr;
   if (explored.graph) {
@@ -161,6 +171,7 @@ std::string explore_json(const std::string& scenario, const Exploration& explore
                {"schedules_per_s", rounded(explored.runs_per_second())},
                {"as_expected", as_expected},
                {"state_graph", graph},
+               {"potential_deadlocks", potential},
                {"findings", findings}});
 }
 

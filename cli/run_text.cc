@@ -118,6 +118,15 @@ void add_verdict(std::vector<Line>& lines, const Run& run, const Look& look) {
   lines.push_back(std::move(line));
 }
 
+/// Orders of locks that could hang, although nobody did.
+void add_lock_orders(std::vector<Line>& lines, const Run& run, const Look& look) {
+  for (const record::OrderViolation& each : lock_orders_of(run)) {
+    add_paragraph(lines, look, Style::bold, "potential",
+                  fmt::format("a deadlock that did not happen this time: {}; lockstep explore says whether it can",
+                              record::text_of(each)));
+  }
+}
+
 void add_invariants(std::vector<Line>& lines, const Run& run, const Look& look) {
   for (const record::Invariant& invariant : run.invariants) {
     const std::string sign = invariant.held ? look.glyphs().good : look.glyphs().fault;
@@ -202,6 +211,7 @@ std::string run_text(const Run& run, const Look& look, const RunTextOptions& opt
   add_paragraph(lines, look, Style::fault, "ended", ending_note(run));
   add_invariants(lines, run, look);
   for (Line& line : figures(run, look)) lines.push_back(std::move(line));
+  add_lock_orders(lines, run, look);
   // The scenario says why its trouble happens. Where it did not happen this time, that would mislead.
   const bool trouble = run.verdict != Verdict::clean || run.expected == Verdict::clean;
   if (trouble) add_paragraph(lines, look, Style::dim, "why", run.why);
@@ -211,6 +221,13 @@ std::string run_text(const Run& run, const Look& look, const RunTextOptions& opt
     lines.push_back(Line().add(" ").add(Style::dim, "saved").to(kTextAt).add(look.clean(options.path)));
   }
   return str(lines, look);
+}
+
+std::vector<record::OrderViolation> lock_orders_of(const Run& run) {
+  const auto document = run.documents.find(record::kLockOrderDocument);
+  if (document == run.documents.end()) return {};
+  Result<std::vector<record::OrderViolation>> orders = record::order_violations_of(document->second);
+  return orders ? std::move(*orders) : std::vector<record::OrderViolation>();
 }
 
 std::string verdict_line(const Run& run, const Look& look) {

@@ -7,6 +7,7 @@
 
 #include "cli/lanes.h"
 #include "cli/look.h"
+#include "engine/record/lock_order.h"
 #include "engine/record/run.h"
 #include "engine/replay.h"
 
@@ -29,6 +30,8 @@ std::string run_text(const record::Run& run, const Look& look, const RunTextOpti
 /// The line of the verdict alone, for --quiet: "deadlock  found and broken: 1 victim, 1 retry  as expected".
 std::string verdict_line(const record::Run& run, const Look& look);
 
+/// The potential deadlocks that the run's recording tells of.
+std::vector<record::OrderViolation> lock_orders_of(const record::Run& run);
 /// A replay: the lanes, how things stand where it stopped, and whether it was the same.
 std::string replay_text(const Replay& replayed, const Look& look, const LaneOptions& options = {});
 /// For --quiet.

@@ -71,6 +71,7 @@ class Expedition {
       return std::pair(badness_of(a.verdict), -static_cast<double>(a.runs)) <
              std::pair(badness_of(b.verdict), -static_cast<double>(b.runs));
     });
+    collect_potential();
     if (Result<void> drawn = draw_graph(); !drawn) return drawn.error();
     return std::move(result_);
   }
@@ -186,6 +187,30 @@ class Expedition {
     finding.shortest = std::move(*shortest);
     result_.findings.push_back(std::move(finding));
     return {};
+  }
+
+  /// Those of the recorded runs that are no deadlock in any of them.
+  void collect_potential() {
+    for (const Finding& each : result_.findings) {
+      const auto document = each.shortest.documents.find(record::kLockOrderDocument);
+      if (document == each.shortest.documents.end()) continue;
+      Result<std::vector<record::OrderViolation>> orders = record::order_violations_of(document->second);
+      if (!orders) continue;
+      for (record::OrderViolation& order : *orders) {
+        const bool known =
+            std::find(result_.potential.begin(), result_.potential.end(), order) != result_.potential.end();
+        if (!known && !is_actual(order)) result_.potential.push_back(std::move(order));
+      }
+    }
+  }
+  bool is_actual(const record::OrderViolation& order) const {
+    return std::any_of(result_.findings.begin(), result_.findings.end(), [&order](const Finding& finding) {
+      return std::any_of(finding.shortest.cycles.begin(), finding.shortest.cycles.end(), [&order](const auto& cycle) {
+        return cycle.size() == order.size() && std::all_of(order.begin(), order.end(), [&cycle](const auto& leg) {
+                 return std::find(cycle.begin(), cycle.end(), leg.actor) != cycle.end();
+               });
+      });
+    });
   }
 
   Result<void> draw_graph() {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/record/lock_order.h"
 #include "engine/record/run.h"
 #include "engine/record/state_graph.h"
 #include "engine/run.h"
@@ -60,6 +61,9 @@ struct Exploration {
   int preemptions_seen = -1;  ///< bounded: every schedule with at most so many has been seen; -1: not even those with 0
   double seconds = 0;
   std::vector<Finding> findings;  ///< the worst first, then the most frequent
+  /// Orders of in-process locks that could hang, of which no run has made a deadlock: that none can is proved when the
+  /// search is complete. Seen in the recorded runs of the findings.
+  std::vector<record::OrderViolation> potential;
   /// With most_states; the ways of `findings` are in it.
   std::optional<record::StateGraph> graph;
 

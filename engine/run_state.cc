@@ -66,8 +66,12 @@ void RunState::note_lock(const sync::LockCore& lock) {
 }
 
 void RunState::for_each_lock(const std::function<void(const sync::LockCore&)>& visit) const {
-  MutexLock guard(mutex_);
-  for (const sync::LockCore* lock : locks_) visit(*lock);
+  std::vector<const sync::LockCore*> locks;
+  {
+    MutexLock guard(mutex_);
+    locks = locks_;
+  }
+  for (const sync::LockCore* lock : locks) visit(*lock);  // takes the lock's own mutex, under which it was noted here
 }
 
 void RunState::end_as(record::Ending ending) noexcept {

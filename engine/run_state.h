@@ -23,7 +23,8 @@ namespace lockstep {
 
 namespace sync {
 class LockCore;
-}
+class LockOrder;
+}  // namespace sync
 
 /// For a search: the step in hand touches a lock or its like.
 void touch(const Actor& actor, std::string_view lock, Touch how);
@@ -50,6 +51,8 @@ class RunState final : public StoreObserver {
   std::vector<std::unique_ptr<Actor>> actors;  ///< fixed before the run starts
   /// What each step touches is written here when a search asks for it; nullptr = nobody asks. Outlives the run.
   Footprint* footprint = nullptr;
+  /// Told of every in-process lock that is asked for, taken and given back; nullptr = nobody asks. Outlives the run.
+  sync::LockOrder* lock_order = nullptr;
   /// In-process locks are to be noted when they are taken: see for_each_lock(). Set before the run.
   bool keeps_locks = false;
   /// The store; nullptr when there is none. Outlives the run.

@@ -154,6 +154,8 @@ Result<void> Stage::perform(Schedule* schedule) {
     if (Result<void> ready = backend_->set_up(scenario_.rows(), pattern_.ddl); !ready) return ready;
   }
   as_new_ = false;
+  if (state_.recording) lock_order_ = std::make_unique<sync::LockOrder>();
+  state_.lock_order = lock_order_.get();
   if (schedule != nullptr) conductor_ = std::make_unique<Conductor>(state_, *schedule);
   executor_ = request_.executor == "threads" ? make_threads_executor(state_, conductor_.get(), crew_.get())
                                              : make_coroutines_executor(state_, conductor_.get(), request_.workers);

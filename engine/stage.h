@@ -10,6 +10,7 @@
 #include "engine/run.h"
 #include "engine/run_state.h"
 #include "engine/scenario.h"
+#include "engine/sync/lock_order.h"
 
 namespace lockstep {
 
@@ -53,9 +54,10 @@ class Stage {
   const bool free_;
   const int retries_;
   RunState state_;
-  std::unique_ptr<Backend> backend_;  // nullptr: in-process locks alone
-  std::unique_ptr<Crew> crew_;        // nullptr: threads are made for each performance
-  bool as_new_ = true;                // the store holds what the scenario begins with
+  std::unique_ptr<Backend> backend_;             // nullptr: in-process locks alone
+  std::unique_ptr<sync::LockOrder> lock_order_;  // of the latest performance; nullptr: it is not recorded
+  std::unique_ptr<Crew> crew_;                   // nullptr: threads are made for each performance
+  bool as_new_ = true;                           // the store holds what the scenario begins with
   double wall_ms_ = 0;
 
   // Of the latest performance; taken down in this order reversed, sessions before all.

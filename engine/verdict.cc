@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "engine/backend.h"
+#include "engine/sync/lock_order.h"
 
 namespace lockstep {
 namespace {
@@ -86,6 +87,20 @@ std::string fix_command_of(const Scenario& scenario, const Pattern& pattern, con
   return command + " --pattern " + fixed->name;
 }
 
+/// Potential deadlocks are those whose actors did not wait for each other in a cycle: a deadlock that happened is one.
+void note_lock_order(const RunState& state, record::Run& run) {
+  if (state.lock_order == nullptr) return;
+  std::vector<record::OrderViolation> potential = state.lock_order->violations(run.actors);
+  std::erase_if(potential, [&run](const record::OrderViolation& violation) {
+    return std::any_of(run.cycles.begin(), run.cycles.end(), [&violation](const std::vector<std::string>& cycle) {
+      return cycle.size() == violation.size() && std::all_of(violation.begin(), violation.end(), [&](const auto& leg) {
+               return std::find(cycle.begin(), cycle.end(), leg.actor) != cycle.end();
+             });
+    });
+  });
+  if (!potential.empty()) run.documents[record::kLockOrderDocument] = record::to_json(potential);
+}
+
 std::string values_of(const Final& end) {
   std::string text;
   for (const auto& [key, value] : end.state()) {
@@ -133,6 +148,7 @@ void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, R
     run.fix = pattern.fix;
     run.fix_command = fix_command_of(scenario, pattern, run);
   }
+  note_lock_order(state, run);
   run.events = state.take_events();
 }
 

@@ -10,6 +10,7 @@
 #include "engine/executor.h"
 #include "engine/gdb/registry.h"
 #include "engine/run_state.h"
+#include "engine/sync/lock_order.h"
 #include "kv/base/check.h"
 
 namespace lockstep::sync {
@@ -43,6 +44,9 @@ LockCore::~LockCore() {
 // -- taking --
 
 bool LockCore::acquire(LockRequest& request, Operation& operation) {
+  if (LockOrder* const order = operation.actor().run.lock_order; order != nullptr && request.operation_ == nullptr) {
+    order->asks(operation.actor().index, name_, request.mode_, request.where_);
+  }
   request.belong_to(operation);
   const Regime regime = regime_of(operation.actor());
   if (regime == Regime::threads_at_large) return acquire_real_first(request);
@@ -244,6 +248,7 @@ void LockCore::drop(Actor& actor, LockMode mode) {
   LOCKSTEP_CHECK(regime_of(actor) == Regime::suspended || hold->thread == boost::this_thread::get_id(),
                  "{}, taken by {}, is given back by another thread", name_, actor.name);
   holds_.erase(hold);
+  if (LockOrder* const order = actor.run.lock_order) order->gives_back(actor.index, name_);
 }
 
 void LockCore::downgrade(Actor& actor, LockMode from, LockMode to) {
@@ -307,6 +312,7 @@ void LockCore::grant(LockRequest& request) {
     *hold = {&actor, request.mode_, request.where_, thread};
   } else {
     holds_.push_back({&actor, request.mode_, request.where_, thread});
+    if (LockOrder* const order = actor.run.lock_order) order->takes(actor.index, name_, request.mode_, request.where_);
   }
   if (regime == Regime::threads_in_turn) ++unsettled_;
   request.stage_ = LockRequest::Stage::granted;
