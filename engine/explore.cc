@@ -122,8 +122,11 @@ class Expedition {
     limits.enough = [&] {
       if (bounded->preemptions() == looked_at) return false;
       looked_at = bounded->preemptions();
-      return std::all_of(wanted.begin(), wanted.end(),
-                         [&](const EndingKey& key) { return found.endings.contains(key); });
+      // A level has begun, so those below it are done.
+      return std::all_of(wanted.begin(), wanted.end(), [&](const EndingKey& key) {
+        const auto ending = found.endings.find(key);
+        return ending != found.endings.end() && ending->second.preemptions < looked_at;
+      });
     };
     const Result<Halt> halt = party_->leader().search(*bounded, found, limits);
     if (!halt) return halt.error();

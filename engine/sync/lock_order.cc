@@ -16,7 +16,7 @@ constexpr std::size_t kFoundMost = 16;
 
 std::string text_of(const std::source_location& where) {
   std::string_view file = where.file_name();
-  for (const std::string_view root : {"/scenarios/", "/engine/", "/tests/"}) {
+  for (const std::string_view root : {"/tests/scenarios/", "/tests/engine/", "/scenarios/", "/engine/"}) {
     if (const std::size_t at = file.rfind(root); at != std::string_view::npos) {
       file.remove_prefix(at + 1);
       break;

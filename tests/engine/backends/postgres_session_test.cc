@@ -101,30 +101,6 @@ TEST_P(PostgresSession, AnswersEveryPortableVerb) {
   EXPECT_EQ(final_state(), (State{{"a", "10"}, {"c", "3"}, {"d", "it's \"4\" \\ \xc3\xa4"}, {"e", "0"}}));
 }
 
-TEST_P(PostgresSession, FindsNothingOfTheSessionBeforeIt) {
-  open("read-committed");
-  const int pid = server_pid(*t1_);
-  const std::string lock = fmt::format("select pg_advisory_lock({}, 5)", ::getpid());
-  for (const std::string& sql :
-       {std::string("set work_mem = '1234kB'"), std::string("create temp table scratch (n int)"), lock}) {
-    EXPECT_FALSE(t1_->fault({.verb = Verb::execute, .key = sql})) << sql;
-  }
-  t1_.reset();
-  t1_ = open_client(*backend_, 0);
-  if (!GetParam()) EXPECT_EQ(server_pid(*t1_), pid) << "the connection is used again";
-  const auto asked = [this](const std::string& sql) {
-    const auto table = t1_->run({.verb = Verb::execute, .key = sql}).reply.table;
-    return table.empty() ? std::string("(no row)") : table[0][0].value_or("(null)");
-  };
-  EXPECT_NE(asked("show work_mem"), "1234kB");
-  EXPECT_EQ(asked("select to_regclass('pg_temp.scratch')::text"), "(null)");
-  EXPECT_EQ(
-      asked(fmt::format("select count(*) from pg_locks where locktype = 'advisory' and classid = {}", ::getpid())),
-      "0");
-  EXPECT_FALSE(t1_->fault({.verb = Verb::begin}));
-  EXPECT_EQ(t1_->read("a"), "1") << "the statements are prepared";
-}
-
 TEST_P(PostgresSession, ScansInTheOrderOfBytes) {
   open("read-committed");
   ASSERT_TRUE(backend_->set_up({{"a", "1"}, {"B", "2"}, {"a1", "3"}, {"b", "4"}}, {}));
