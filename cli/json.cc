@@ -106,11 +106,11 @@ std::string run_json(const record::Run& run, const std::string& path) {
                {"cycles", run.cycles},
                {"victims", run.victims},
                {"invariants", invariants},
-               {"potential_deadlocks", lock_orders_json(run)},
                {"events", run.events.size()},
                {"wall_ms", rounded(run.wall_ms)},
                {"recording", or_null(path)}};
   if (!figures.empty()) json["figures"] = figures;  // only of runs that have measured something
+  if (const Json potential = lock_orders_json(run); !potential.empty()) json["potential_deadlocks"] = potential;
   return line(json);
 }
 
