@@ -68,7 +68,9 @@ std::vector<Suggestion> patterns(const Typed& typed) {
 
 std::vector<Suggestion> saved_runs(const Typed& typed) {
   std::vector<Suggestion> all;
-  if (const auto runs = record::list(runs_folder(typed.arguments))) {
+  const std::vector<OptionSpec>& options = typed.command->options;
+  const bool apart = std::any_of(options.begin(), options.end(), [](const OptionSpec& o) { return o.name == "runs"; });
+  if (const auto runs = record::list(runs_folder(typed.arguments, apart ? "runs" : "out"))) {
     for (const record::RunSummary& run : *runs) all.push_back({run.id, run.scenario + " " + run.store});
   }
   return all;
@@ -128,8 +130,12 @@ std::vector<Suggestion> all_suggestions(const std::vector<std::string>& words) {
     for (const OptionSpec& option : options) all.push_back({"--" + option.name, option.help});
     return all;
   }
-  if (typed.positionals < command->arguments.size()) {
-    const ArgumentSpec& argument = command->arguments[typed.positionals];
+  std::size_t next = typed.positionals;
+  if (!command->arguments.empty() && command->arguments.back().repeats) {
+    next = std::min(next, command->arguments.size() - 1);
+  }
+  if (next < command->arguments.size()) {
+    const ArgumentSpec& argument = command->arguments[next];
     return named(argument.names, argument.choices, typed);
   }
   return all;

@@ -55,7 +55,8 @@ void add_examples(std::vector<Line>& lines, const Look& look, const std::vector<
 std::string usage_line(const CommandSpec& command) {
   std::string line = "lockstep " + command.name;
   for (const ArgumentSpec& argument : command.arguments) {
-    line += argument.required ? " " + argument.name : " [" + argument.name + "]";
+    const std::string name = argument.name + (argument.repeats ? "…" : "");
+    line += argument.required ? " " + name : " [" + name + "]";
   }
   return line + (command.options.empty() ? "" : " [options]");
 }

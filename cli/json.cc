@@ -257,6 +257,14 @@ std::string runs_json(const std::string& folder, const std::vector<record::RunSu
   return line({{"schema", kJsonSchema}, {"folder", folder}, {"runs", all}, {"unreadable", unreadable}});
 }
 
+std::string report_json(const std::vector<std::string>& ids, const std::vector<ReportFile>& files) {
+  Json all = Json::array();
+  for (const ReportFile& file : files) {
+    all.push_back({{"format", file.format}, {"path", file.path}, {"bytes", file.bytes}});
+  }
+  return line({{"schema", kJsonSchema}, {"runs", ids}, {"files", all}});
+}
+
 std::string check_json(const std::vector<Cell>& cells, std::uint64_t seed,
                        const std::vector<std::pair<std::string, std::string>>& left_out, double wall_ms) {
   Json all = Json::array(), out = Json::array();

@@ -29,6 +29,12 @@ std::string show_json(const Scenario& scenario);
 std::string stores_json(std::span<const BackendKind> kinds);
 std::string runs_json(const std::string& folder, const std::vector<record::RunSummary>& runs,
                       const std::vector<std::string>& unreadable);
+struct ReportFile {
+  std::string format, path;
+  std::uint64_t bytes = 0;
+};
+/// What `lockstep report` has written of the runs `ids`.
+std::string report_json(const std::vector<std::string>& ids, const std::vector<ReportFile>& files);
 /// `left_out`: the stores that were not checked, with the reason.
 std::string check_json(const std::vector<Cell>& cells, std::uint64_t seed,
                        const std::vector<std::pair<std::string, std::string>>& left_out, double wall_ms);

@@ -5,11 +5,15 @@
 
 #include <algorithm>
 
-#include "cli/lane_rows.h"
 #include "cli/text.h"
+#include "reports/lane_rows.h"
 
 namespace lockstep::cli {
 namespace {
+
+using reports::LaneRow;
+using reports::LaneState;
+using reports::Mark;
 
 constexpr std::size_t kLanesAt = 15;       ///< column of the first lane: after step and ms
 constexpr std::size_t kContentUsual = 26;  ///< columns of a wide lane, if there is room
@@ -82,7 +86,7 @@ Style text_style(Mark mark) {
 class Layout {
  public:
   Layout(const record::Run& run, const Look& look, const LaneOptions& options)
-      : look_(look), options_(options), virtual_time_(run.virtual_time), rows_(lane_rows(run)) {
+      : look_(look), options_(options), virtual_time_(run.virtual_time), rows_(reports::lane_rows(run)) {
     for (const std::string& name : run.actors) names_.push_back(look.clean(name));
     for (const LaneRow& row : rows_) {
       cells_.push_back({look.clean(row.text), look.clean(row.status), look.clean(row.short_status)});

@@ -49,7 +49,7 @@ void build(Built& built) {
   for (const ArgumentSpec& spec : built.command->arguments) {
     Slot& slot = built.slots.emplace_back();
     slot.name = spec.name;
-    slot.option = app.add_option(spec.name, slot.word);
+    slot.option = spec.repeats ? app.add_option(spec.name, slot.values) : app.add_option(spec.name, slot.word);
   }
 }
 

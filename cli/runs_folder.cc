@@ -23,10 +23,10 @@ std::size_t common_prefix(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-std::string runs_folder(const Arguments& arguments) {
+std::string runs_folder(const Arguments& arguments, const std::string& option) {
   const char* variable = std::getenv("LOCKSTEP_RUNS");
   const std::string otherwise = variable == nullptr || *variable == '\0' ? "lockstep-runs" : variable;
-  const std::string wished = arguments.value("out");
+  const std::string wished = arguments.value(option);
   return wished.empty() ? otherwise : wished;
 }
 

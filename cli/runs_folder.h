@@ -8,8 +8,8 @@
 
 namespace lockstep::cli {
 
-/// --out, else LOCKSTEP_RUNS, else "lockstep-runs".
-std::string runs_folder(const Arguments& arguments);
+/// The option (--out; --runs of a command whose --out is something else), else LOCKSTEP_RUNS, else "lockstep-runs".
+std::string runs_folder(const Arguments& arguments, const std::string& option = "out");
 
 /// The shortest beginning of `id`, at least four digits, that no other run in `folder` has.
 std::string short_id(const std::string& id, const std::string& folder);

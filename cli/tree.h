@@ -29,6 +29,7 @@ struct ArgumentSpec {
   bool required = false;
   Names names = Names::nothing;
   std::vector<std::string> choices = {};
+  bool repeats = false;  ///< the last one only: as many as are typed
 };
 
 struct Example {

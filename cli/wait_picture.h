@@ -6,30 +6,18 @@
 //    └───── wants A ──────┘
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "cli/look.h"
-#include "engine/record/run.h"
+#include "reports/waits.h"
 
 namespace lockstep::cli {
 
-/// One wait: `from` wants `object`, which `to` holds. Names as in the run; not yet clean.
-struct Want {
-  std::string from, object, to;
-  bool event = false;  ///< what is waited for is no thing but something to happen
-};
-
-/// What stood when the first cycle closed; the edges of the cycle in its order, then other waits.
-struct Waits {
-  std::vector<Want> cycle;
-  std::vector<Want> others;
-  std::size_t more_cycles = 0;  ///< distinct ones that closed later
-};
-
-Waits waits_of(const record::Run& run);
+using reports::Waits;
+using reports::waits_of;
+using reports::Want;
 
 /// The picture in at most `width` columns; empty when nobody waited.
-std::vector<Line> wait_picture(const Waits& waits, const Look& look, std::size_t width);
+std::vector<Line> wait_picture(const reports::Waits& waits, const Look& look, std::size_t width);
 
 }  // namespace lockstep::cli

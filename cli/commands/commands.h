@@ -11,6 +11,7 @@ CommandSpec run_command();
 CommandSpec explore_command();
 CommandSpec replay_command();
 CommandSpec debug_command();
+CommandSpec report_command();
 CommandSpec runs_command();
 CommandSpec check_command();
 CommandSpec kv_command();

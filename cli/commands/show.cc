@@ -7,12 +7,12 @@
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
 #include "cli/json.h"
-#include "cli/lane_rows.h"
 #include "cli/names.h"
 #include "cli/program.h"
 #include "cli/run_text.h"
 #include "cli/text.h"
 #include "engine/run.h"
+#include "reports/lane_rows.h"
 
 namespace lockstep::cli {
 namespace {
@@ -39,7 +39,7 @@ Steps steps_of(const Scenario& scenario, const Pattern& pattern) {
     if (event.actor == record::kNobody) continue;
     auto& steps = done[static_cast<std::size_t>(event.actor)];
     if (event.kind == record::EventKind::retry) steps.clear();
-    if (event.kind == record::EventKind::request) steps.push_back(operation_text(event));
+    if (event.kind == record::EventKind::request) steps.push_back(reports::operation_text(event));
   }
   Steps all;
   for (std::size_t i = 0; i < done.size(); ++i) all[tried->actors[i]] = fmt::format("{}", fmt::join(done[i], ", "));

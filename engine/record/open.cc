@@ -40,8 +40,10 @@ Error refused(const std::string& path, const std::string& why) {
   return {Fault::invalid, {}, fmt::format("{} is not a recording that can be read: {}", path, why)};
 }
 
+enum class Length { whole, any };
+
 /// Looks at the header before SQLite does: its answer to every kind of damage is the same word.
-Result<void> check_header(const std::string& path) {
+Result<void> check_header(const std::string& path, Length length) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) return refused(path, "there is no such file");
   if (fd < 0) return file_error("cannot open the recording", path, errno);
@@ -63,7 +65,7 @@ Result<void> check_header(const std::string& path) {
                                "wrote it, or run the scenario again",
                                header.version(), kSchemaVersion));
   }
-  if (status.st_size < header.file_size()) {
+  if (length == Length::whole && status.st_size < header.file_size()) {
     return damaged(path, fmt::format("it is cut short, {} bytes of {}", status.st_size, header.file_size()));
   }
   return {};
@@ -78,8 +80,19 @@ Error damaged(const std::string& path, const std::string& why) {
 }
 
 Result<sqlite::Database> open_recording(const std::string& path) {
-  if (auto checked = check_header(path); !checked) return checked.error();
+  if (auto checked = check_header(path, Length::whole); !checked) return checked.error();
   sqlite::Database database(path, sqlite::Database::Mode::read);
+  if (database.failed()) return database.error("cannot open the recording");
+  return database;
+}
+
+Result<sqlite::Database> open_damaged(const std::string& path) {
+  if (auto checked = check_header(path, Length::any); !checked) return checked.error();
+  sqlite::Database database(path, sqlite::Database::Mode::read);
+  // Only so does SQLite look into a file that is shorter than its header says. Nothing can be written: it is open for
+  // reading.
+  if (!database.failed()) sqlite3_db_config(database.handle(), SQLITE_DBCONFIG_DEFENSIVE, 0, nullptr);
+  database.run("PRAGMA writable_schema=ON");
   if (database.failed()) return database.error("cannot open the recording");
   return database;
 }

@@ -12,6 +12,10 @@ namespace lockstep::record {
 /// nobody may write. Fault::invalid when it is not a recording, is cut short or of another schema; permission, io.
 Result<sqlite::Database> open_recording(const std::string& path);
 
+/// What is left of a recording that open_recording() refuses because it is cut short or its pages are damaged: queries
+/// give rows up to the first page that is not there. Fault::invalid for what is no recording of this schema.
+Result<sqlite::Database> open_damaged(const std::string& path);
+
 /// The same words for damage that shows later.
 Error damaged(const std::string& path, const std::string& why);
 

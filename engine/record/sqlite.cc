@@ -242,9 +242,9 @@ bool Statement::next() {
   return false;
 }
 
-std::string Statement::text(int column) const {
+std::string_view Statement::view(int column) const {
   const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(handle_.get(), column));
-  return data == nullptr ? std::string() : std::string(data, sqlite3_column_bytes(handle_.get(), column));
+  return data == nullptr ? std::string_view() : std::string_view(data, sqlite3_column_bytes(handle_.get(), column));
 }
 
 }  // namespace lockstep::sqlite

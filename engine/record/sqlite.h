@@ -81,7 +81,9 @@ class Statement {
 
   int columns() const { return sqlite3_column_count(handle_.get()); }
   bool is_null(int column) const { return sqlite3_column_type(handle_.get(), column) == SQLITE_NULL; }
-  std::string text(int column) const;
+  std::string text(int column) const { return std::string(view(column)); }
+  /// Good until the statement moves on.
+  std::string_view view(int column) const;
   std::int64_t integer(int column) const { return sqlite3_column_int64(handle_.get(), column); }
   double real(int column) const { return sqlite3_column_double(handle_.get(), column); }
 

@@ -1,5 +1,5 @@
 // text.cc: the characters that matter to a terminal, in three small tables.
-#include "cli/text.h"
+#include "reports/text.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <array>
 #include <utility>
 
-namespace lockstep::cli {
+namespace lockstep::reports {
 namespace {
 
 struct Span {
@@ -196,4 +196,4 @@ std::string counted(unsigned long long count, std::string_view one, std::string_
   return fmt::format("{} {}", count, count == 1 ? one : many);
 }
 
-}  // namespace lockstep::cli
+}  // namespace lockstep::reports

@@ -1,5 +1,5 @@
 // lane_rows.cc: follows the events of a run, actor by actor: what each performs, holds and waits for.
-#include "cli/lane_rows.h"
+#include "reports/lane_rows.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include <string_view>
 #include <utility>
 
-namespace lockstep::cli {
+namespace lockstep::reports {
 namespace {
 
 using record::Event;
@@ -34,6 +34,8 @@ bool takes_hold(const Event& event, std::string_view protocol) {
   if (one_of(event.verb, {"read", "scan"})) return protocol.starts_with("2pl");
   return false;
 }
+
+bool is_shared(const Event& event) { return one_of(event.verb, {"read", "scan", "lock_shared", "try_lock_shared"}); }
 
 bool gives_back(const Event& event) { return one_of(event.verb, {"unlock", "release", "give_back"}); }
 
@@ -74,6 +76,9 @@ class Teller {
   std::vector<LaneRow> tell() {
     for (next_ = 0; next_ < run_.events.size();) follow(run_.events[next_++]);
     for (std::size_t i = 0; i < actors_.size() && !ended_; ++i) tell_unanswered(static_cast<int>(i));
+    if (!rows_.empty()) {
+      for (Change& change : changes_) rows_.back().changes.push_back(std::move(change));
+    }
     return std::move(rows_);
   }
 
@@ -167,6 +172,7 @@ class Teller {
     const bool again = actor.shown;
     if (!again) actor.wait_began_ns = event.at_ns;
     actor.shown = true;
+    change(Change::Kind::wait, event.actor, event.verb == "execute" ? "" : event.object).others = event.others;
     const std::string whom = names_of(event.others, run_);
     LaneRow& told = row(event, Mark::wait, asked_text(actor, event));
     if (whom.empty()) {
@@ -185,23 +191,25 @@ class Teller {
     std::string text = asked_text(actor, event);
     Event granted = asked;
     granted.detail = event.detail;
-
-    actor.asked.reset();
-    actor.wait_began_ns = -1;
-    actor.shown = false;
+    end_request(event.actor);
     Mark mark = Mark::operation;
     if (event.verb == "abort" && actor.given_up) return;  // the row of the fault says it
     if (event.verb == "commit") {
-      actor.held.clear();
+      give_all(event.actor);
       mark = Mark::good;
     } else if (event.verb == "abort") {
-      actor.held.clear();
+      give_all(event.actor);
     } else if (gives_back(asked)) {
-      release(actor, asked.object);
+      give(event.actor, asked.object);
     } else if (takes_hold(granted, run_.protocol) || (waited && !only_waits(asked))) {
       const std::string name = asked.verb == "execute" ? "" : asked.object;
       const bool held = std::find(actor.held.begin(), actor.held.end(), name) != actor.held.end();
-      if (!held) actor.held.push_back(name);
+      if (!held) {
+        actor.held.push_back(name);
+        change(Change::Kind::take, event.actor, name).shared = is_shared(asked);
+      } else if (!only_reads(asked)) {
+        change(Change::Kind::take, event.actor, name);  // what was shared is no longer
+      }
       mark = waited || (!held && !only_reads(asked)) ? Mark::grant : Mark::operation;
     }
     if (!event.detail.empty()) text += answer_text(asked, event.detail);
@@ -228,13 +236,11 @@ class Teller {
                           *event.fault != Fault::version_changed;
     if ((given_up || ends_transaction(event)) && run_.store != "none") {
       text += given_back_text(actor.held);
-      actor.held.clear();
+      give_all(event.actor);
       actor.given_up = true;
     }
     actor.last_fault = event.fault ? std::string(name_of(*event.fault)) : "";
-    actor.asked.reset();
-    actor.wait_began_ns = -1;
-    actor.shown = false;
+    end_request(event.actor);
     row(event, Mark::fault, text);
   }
 
@@ -256,7 +262,7 @@ class Teller {
 
   void follow_release(const Event& event) {
     ActorStory& actor = story(event);
-    const bool known = release(actor, event.object);
+    const bool known = give(event.actor, event.object);
     // Within an operation (unlock, commit, a wait on a condition) the operation's own row says it.
     if (known && !actor.asked && !ended_) row(event, Mark::operation, words(event.verb) + " " + event.object).step = 0;
   }
@@ -269,7 +275,7 @@ class Teller {
       actor.retry.reset();
     }
     actor.finished = true;
-    actor.held.clear();
+    give_all(event.actor);
     const std::string fault = event.fault ? std::string(name_of(*event.fault)) : "";
     if (!event.fault) return;
     const bool told_before = fault == actor.last_fault && !rows_.empty() && rows_.back().actor == event.actor;
@@ -290,11 +296,36 @@ class Teller {
     row(event, Mark::operation, operation_text(event)).status = "no answer";
   }
 
-  static bool release(ActorStory& actor, const std::string& object) {
-    const auto found = std::find(actor.held.begin(), actor.held.end(), object);
-    if (found == actor.held.end()) return false;
-    actor.held.erase(found);
+  Change& change(Change::Kind kind, int actor, std::string object) {
+    Change& made = changes_.emplace_back();
+    made.kind = kind;
+    made.actor = actor;
+    made.object = std::move(object);
+    return made;
+  }
+
+  bool give(int index, const std::string& object) {
+    std::vector<std::string>& held = actors_[static_cast<std::size_t>(index)].held;
+    const auto found = std::find(held.begin(), held.end(), object);
+    if (found == held.end()) return false;
+    held.erase(found);
+    change(Change::Kind::give, index, object);
     return true;
+  }
+
+  void give_all(int index) {
+    std::vector<std::string>& held = actors_[static_cast<std::size_t>(index)].held;
+    for (std::string& object : held) change(Change::Kind::give, index, std::move(object));
+    held.clear();
+  }
+
+  /// The actor's request has been answered.
+  void end_request(int index) {
+    ActorStory& actor = actors_[static_cast<std::size_t>(index)];
+    if (actor.shown) change(Change::Kind::go_on, index, "");
+    actor.asked.reset();
+    actor.wait_began_ns = -1;
+    actor.shown = false;
   }
 
   static std::string asked_text(const ActorStory& actor, const Event& event) {
@@ -333,6 +364,7 @@ class Teller {
       if (mark == Mark::operation || mark == Mark::grant) told.mark = Mark::retry;
     }
     told.text = std::move(text);
+    told.changes = std::exchange(changes_, {});
     for (const ActorStory& actor : actors_) {
       told.lanes.push_back(actor.finished             ? LaneState::gone
                            : actor.wait_began_ns >= 0 ? LaneState::waits
@@ -346,6 +378,7 @@ class Teller {
   const record::Run& run_;
   std::vector<ActorStory> actors_;
   std::vector<LaneRow> rows_;
+  std::vector<Change> changes_;  ///< since the last row
   std::size_t next_ = 0;
   bool ended_ = false;  ///< from outside
 };
@@ -374,4 +407,4 @@ std::string duration_text(std::int64_t ns) {
   return ms >= 1000 ? fmt::format("{:.2f} s", ms / 1000) : fmt::format("{:.2f} ms", ms);
 }
 
-}  // namespace lockstep::cli
+}  // namespace lockstep::reports

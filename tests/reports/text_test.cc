@@ -1,9 +1,9 @@
-// text_test.cc: text from anywhere, made fit for a terminal.
-#include "cli/text.h"
+// text_test.cc: text from anywhere, made fit to be shown.
+#include "reports/text.h"
 
 #include <gmock/gmock.h>
 
-namespace lockstep::cli {
+namespace lockstep::reports {
 namespace {
 
 using testing::ElementsAre;
@@ -65,4 +65,4 @@ TEST(Text, PadsToColumnsAndCounts) {
 }
 
 }  // namespace
-}  // namespace lockstep::cli
+}  // namespace lockstep::reports

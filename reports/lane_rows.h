@@ -1,5 +1,5 @@
 // lane_rows.h: the story of a run as rows, one for each thing that happened to an actor: what a person reads in the
-// lanes. Knows nothing of terminals; lanes.h lays the rows out.
+// lanes. Knows nothing of terminals and pages; whoever shows the rows lays them out.
 #pragma once
 
 #include <cstdint>
@@ -8,12 +8,23 @@
 
 #include "engine/record/run.h"
 
-namespace lockstep::cli {
+namespace lockstep::reports {
 
 /// What a lane shows beside the rows of its own actor.
 enum class LaneState : std::uint8_t { gone, alive, holds, waits };
 
 enum class Mark : std::uint8_t { operation, grant, wait, fault, good, retry, cycle, time, note };
+
+/// What a row changes in who holds and who waits for what. Played from the first row on, they give the lock table and
+/// the wait-for graph at any moment.
+struct Change {
+  enum class Kind : std::uint8_t { take, give, wait, go_on };
+  Kind kind = Kind::take;
+  int actor = 0;
+  std::string object;            ///< "": what a statement locks has no name
+  std::vector<int> others = {};  ///< of a wait: for whom; record::kNobody: somebody outside the run
+  bool shared = false;           ///< of take: others may hold it too
+};
 
 struct LaneRow {
   std::uint32_t step = 0;  ///< the operation's number; 0 = none
@@ -24,6 +35,7 @@ struct LaneRow {
   std::string status;            ///< "waits for T2", "granted", "after 0.05 ms"
   std::string short_status;      ///< the same where there is little room
   std::vector<LaneState> lanes;  ///< of every actor, once the row has happened
+  std::vector<Change> changes;   ///< since the row before
 };
 
 /// The rows in the order of the events. An operation gives one row when it is answered at once and two when it waited.
@@ -36,4 +48,4 @@ std::string operation_text(const record::Event& event);
 /// "0.05 ms", "1.20 s".
 std::string duration_text(std::int64_t ns);
 
-}  // namespace lockstep::cli
+}  // namespace lockstep::reports

@@ -1,0 +1,173 @@
+// digest.cc: counts. What an actor waits for is remembered until it is answered.
+#include "reports/digest.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace lockstep::reports {
+
+using record::EventKind;
+using record::EventView;
+
+void Durations::add(std::int64_t ns) {
+  const auto value = static_cast<std::uint64_t>(std::max<std::int64_t>(ns, 0));
+  std::size_t bucket = static_cast<std::size_t>(value);
+  if (value >= kSub) {
+    const int octave = std::bit_width(value) - 5;  // 16 … 31 is octave 0
+    bucket = kSub * (static_cast<std::size_t>(octave) + 1) + ((value >> octave) - kSub);
+  }
+  ++buckets_[bucket];
+  ++count_;
+  largest_ = std::max(largest_, ns);
+}
+
+std::int64_t Durations::quantile(double q) const noexcept {
+  if (count_ == 0) return 0;
+  if (q >= 1) return largest_;
+  const auto wanted = static_cast<std::uint64_t>(std::ceil(q * static_cast<double>(count_)));
+  std::uint64_t below = 0;
+  for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
+    below += buckets_[bucket];
+    if (below < std::max<std::uint64_t>(wanted, 1)) continue;
+    if (bucket < kSub) return static_cast<std::int64_t>(bucket);
+    const std::size_t octave = bucket / kSub - 1;
+    const std::uint64_t low = (kSub + bucket % kSub) << octave, width = std::uint64_t{1} << octave;
+    return std::min(largest_, static_cast<std::int64_t>(low + width / 2));
+  }
+  return largest_;
+}
+
+std::vector<std::pair<std::string, Digest::ObjectCounts>> Digest::busiest(std::size_t most) const {
+  std::vector<std::pair<std::string, ObjectCounts>> all(objects.begin(), objects.end());
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+    return a.second.waited_ns != b.second.waited_ns ? a.second.waited_ns > b.second.waited_ns : a.first < b.first;
+  });
+  if (all.size() > most) all.resize(most);
+  return all;
+}
+
+namespace {
+
+class Counter {
+ public:
+  explicit Counter(Digest& digest) : digest_(digest), open_(digest.actors.size()) {}
+
+  void count(const EventView& event) {
+    ++digest_.events;
+    Digest::Slice& slice = digest_.slices[slice_at(event.at_ns)];
+    if (event.kind == EventKind::cycle) ++digest_.cycles;
+    if (event.actor == record::kNobody) return;
+    const auto index = static_cast<std::size_t>(event.actor);
+    Digest::ActorCounts& actor = digest_.actors[index];
+    Open& open = open_[index];
+    switch (event.kind) {
+      case EventKind::request:
+        ++actor.operations;
+        ++slice.operations;
+        break;
+      case EventKind::wait:
+        if (open.waits) break;
+        open.waits = true;
+        open.since_ns = event.at_ns;
+        open.object = event.object;
+        open.others = *event.others;
+        ++actor.waits;
+        ++slice.waits;
+        break;
+      case EventKind::grant:
+        if (event.verb == "commit") {
+          ++actor.commits;
+          ++slice.commits;
+        }
+        end_wait(index, event, "granted");
+        break;
+      case EventKind::fault: {
+        ++actor.faults;
+        ++slice.faults;
+        const std::string_view name = event.fault ? name_of(*event.fault) : "failed";
+        ++digest_.faults[std::string(name)];
+        end_wait(index, event, name);
+        break;
+      }
+      case EventKind::retry:
+        ++actor.retries;
+        break;
+      default:
+        break;
+    }
+  }
+
+  /// Those who still wait at the end.
+  void finish() {
+    EventView last;
+    last.at_ns = digest_.end_ns;
+    for (std::size_t i = 0; i < open_.size(); ++i) {
+      last.actor = static_cast<int>(i);
+      end_wait(i, last, "never");
+    }
+  }
+
+ private:
+  struct Open {
+    bool waits = false;
+    std::int64_t since_ns = 0;
+    std::string object;
+    std::vector<int> others;
+  };
+
+  std::size_t slice_at(std::int64_t at_ns) const {
+    if (digest_.end_ns <= 0 || at_ns <= 0) return 0;
+    const double share = static_cast<double>(at_ns) / static_cast<double>(digest_.end_ns);
+    return std::min(digest_.slices.size() - 1,
+                    static_cast<std::size_t>(share * static_cast<double>(digest_.slices.size())));
+  }
+
+  void end_wait(std::size_t index, const EventView& event, std::string_view how) {
+    Open& open = open_[index];
+    if (!open.waits) return;
+    open.waits = false;
+    const std::int64_t waited = event.at_ns - open.since_ns;
+    digest_.actors[index].waited_ns += waited;
+    digest_.waits.add(waited);
+    auto object = digest_.objects.find(open.object);
+    if (object == digest_.objects.end()) {
+      object = digest_.objects.try_emplace(digest_.objects.size() < kObjectsMost ? open.object : std::string()).first;
+    }
+    ++object->second.waits;
+    object->second.waited_ns += waited;
+    keep_if_long(index, open, waited, how);
+  }
+
+  void keep_if_long(std::size_t index, const Open& open, std::int64_t waited, std::string_view how) {
+    std::vector<Digest::LongWait>& longest = digest_.longest;
+    if (longest.size() == kLongestKept && longest.back().waited_ns >= waited) return;
+    const auto place = std::upper_bound(longest.begin(), longest.end(), waited,
+                                        [](std::int64_t ns, const auto& other) { return ns > other.waited_ns; });
+    longest.insert(place, {waited, open.since_ns, static_cast<int>(index), open.object, open.others, std::string(how)});
+    if (longest.size() > kLongestKept) longest.pop_back();
+  }
+
+  Digest& digest_;
+  std::vector<Open> open_;
+};
+
+}  // namespace
+
+Result<void> digest_of(record::Reader& reader, Digest& digest) {
+  digest.slices.assign(kSlices, {});
+  digest.actors.assign(reader.run().actors.size(), {});
+  {
+    sqlite::Statement last(reader.database(), "SELECT at_ns FROM event ORDER BY seq DESC LIMIT 1");
+    if (last.next()) digest.end_ns = last.integer(0);
+  }
+  Counter counter(digest);
+  const auto read = reader.each_event([&counter](const EventView& event) {
+    counter.count(event);
+    return true;
+  });
+  counter.finish();
+  return read;
+}
+
+}  // namespace lockstep::reports

@@ -1,0 +1,17 @@
+// digest_html.h: a long run on a page: activity over time, who waited, for what, and the longest waits.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "reports/subject.h"
+
+namespace lockstep::reports {
+
+std::string digest_html(const Subject& subject, const std::string& id, int level);
+
+/// Aborts and other failures by cause: bars and a table. Empty when there was none.
+std::string faults_html(const std::map<std::string, std::uint64_t>& faults, const std::string& id, int level);
+
+}  // namespace lockstep::reports

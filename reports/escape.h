@@ -1,0 +1,29 @@
+// escape.h: text from anywhere (keys, SQL, messages of servers, names of a stranger's recording) made harmless for each
+// place where a report puts it. Everything that a report writes and did not make up itself goes through one of these.
+//
+// Thread-safe: no state. Control characters, bytes that are not UTF-8 and characters that hide or reorder text become
+// visible (\x1b, \u{202e}), as reports::neutral() does.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace lockstep::reports {
+
+/// Between tags and in quoted attributes of HTML, SVG and XML.
+std::string html(std::string_view text);
+
+/// A JSON string with its quotes. Holds no <, >, & and no line separator, so it can stand in a <script> too.
+std::string json(std::string_view text);
+
+/// A field of CSV (RFC 4180), in quotes where need be. What a spreadsheet would take for a formula (= + - @ at the
+/// start) gets an apostrophe before it.
+std::string csv(std::string_view text);
+
+/// Plain text in Markdown, also in a cell of a table: nothing in it is markup or HTML.
+std::string markdown(std::string_view text);
+
+/// In backquotes in Markdown, as many as the text asks for.
+std::string markdown_code(std::string_view text);
+
+}  // namespace lockstep::reports

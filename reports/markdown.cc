@@ -1,0 +1,145 @@
+// markdown.cc: the report for a pull request or a chat: headlines, tables, commands.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "reports/escape.h"
+#include "reports/page.h"
+#include "reports/report.h"
+#include "reports/text.h"
+#include "reports/waits.h"
+#include "reports/words.h"
+
+namespace lockstep::reports {
+namespace {
+
+using record::Run;
+
+constexpr std::size_t kRowsMost = 400;
+
+template <class... Values>
+void add(std::string& text, fmt::format_string<Values...> format, Values&&... values) {
+  fmt::format_to(std::back_inserter(text), format, std::forward<Values>(values)...);
+}
+
+void fenced(std::string& text, const std::string& command) {
+  // A line that begins with four spaces is code whatever it holds.
+  add(text, "    {}\n\n", neutral(command));
+}
+
+void steps(std::string& text, const Subject& subject) {
+  const Run& run = subject.run;
+  text += "| step | ms | actor | what | |\n| ---: | ---: | --- | --- | --- |\n";
+  std::size_t told = 0;
+  for (const LaneRow& row : subject.rows) {
+    if (++told > kRowsMost) break;
+    add(text, "| {} | {:.2f} | {} | {} | {} |\n", row.step == 0 ? "" : std::to_string(row.step),
+        static_cast<double>(row.at_ns) / 1e6,
+        row.actor == record::kNobody ? "" : markdown(run.actors[static_cast<std::size_t>(row.actor)]),
+        markdown(row.text), markdown(row.status));
+  }
+  if (told > kRowsMost) add(text, "\n{} more rows are in the HTML report.\n", subject.rows.size() - kRowsMost);
+  text += "\n";
+}
+
+void digest(std::string& text, const Subject& subject) {
+  const Digest& digest = *subject.digest;
+  text += "| waited for | waits | waited ms |\n| --- | ---: | ---: |\n";
+  for (const auto& [name, counts] : digest.busiest(20)) {
+    add(text, "| {} | {} | {:.2f} |\n", name.empty() ? "(others)" : markdown(name), grouped(counts.waits),
+        static_cast<double>(counts.waited_ns) / 1e6);
+  }
+  text += "\n";
+}
+
+void one(std::string& text, const Subject& subject, const char* level) {
+  const Run& run = subject.run;
+  add(text, "{} {}\n\n{}\n\n", level, markdown(run.scenario), markdown(run.title));
+  add(text, "{} · schedule {} · seed {} · run {}\n\n", markdown(strategy(run)), markdown_code(run.schedule), run.seed,
+      markdown_code(run.id));
+  if (!subject.wrong.empty()) add(text, "**This recording is damaged:** {}\n\n", markdown(subject.wrong));
+  add(text, "**{} {}** — {} ({})\n\n", sign_of_verdict(run.verdict), name_of(run.verdict), markdown(run.summary),
+      markdown(expectation(run)));
+  for (const record::Invariant& invariant : run.invariants) {
+    add(text, "- {} {}{}\n", invariant.held ? "✓ holds:" : "✗ broken:", markdown(invariant.text),
+        invariant.detail.empty() ? "" : " — " + markdown(invariant.detail));
+  }
+  if (!run.invariants.empty()) text += "\n";
+  if (!run.why.empty()) add(text, "**Why.** {}\n\n", markdown(run.why));
+  if (!run.fix.empty()) add(text, "**Fix.** {}\n\n", markdown(run.fix));
+  if (!run.fix_command.empty()) fenced(text, run.fix_command);
+  add(text, "| committed | aborted | retries | events |\n| ---: | ---: | ---: | ---: |\n| {} | {} | {} | {} |\n\n",
+      grouped(run.outcomes.committed), grouped(run.outcomes.aborted), grouped(run.outcomes.retries),
+      grouped(subject.events));
+  if (subject.whole()) {
+    steps(text, subject);
+    const Waits waits = waits_of(run);
+    if (!waits.cycle.empty()) {
+      text += "| on the cycle | wants | held by |\n| --- | --- | --- |\n";
+      for (const Want& want : waits.cycle) {
+        add(text, "| {} | {} | {} |\n", markdown(want.from), markdown(want.object), markdown(want.to));
+      }
+      text += "\n";
+    }
+  } else {
+    digest(text, subject);
+  }
+  if (!run.outcomes.faults.empty()) {
+    text += "| cause | times |\n| --- | ---: |\n";
+    for (const auto& [name, count] : run.outcomes.faults) add(text, "| {} | {} |\n", markdown(name), grouped(count));
+    text += "\n";
+  }
+  if (!run.command.empty()) fenced(text, run.command);
+}
+
+}  // namespace
+
+std::string markdown_report(const Report& report) {
+  std::string text;
+  if (report.subjects.size() == 1) {
+    one(text, report.subjects.front(), "#");
+    return text;
+  }
+  text +=
+      "# Runs side by side\n\n| run | scenario | strategy | verdict | committed | aborted | retries |\n"
+      "| --- | --- | --- | --- | ---: | ---: | ---: |\n";
+  for (const Subject& subject : report.subjects) {
+    const Run& run = subject.run;
+    add(text, "| {} | {} | {} | {} {} | {} | {} | {} |\n", markdown_code(run.id), markdown(run.scenario),
+        markdown(strategy(run)), sign_of_verdict(run.verdict), name_of(run.verdict), grouped(run.outcomes.committed),
+        grouped(run.outcomes.aborted), grouped(run.outcomes.retries));
+  }
+  text += "\n";
+  for (const Subject& subject : report.subjects) one(text, subject, "##");
+  return text;
+}
+
+std::string junit_report(const Report& report) {
+  std::size_t failures = 0;
+  std::string cases;
+  for (const Subject& subject : report.subjects) {
+    const Run& run = subject.run;
+    std::string theme = run.scenario;
+    std::replace(theme.begin(), theme.end(), '/', '.');
+    add(cases, "  <testcase classname=\"{}\" name=\"{} {}\" time=\"{:.3f}\"", html(theme), html(strategy(run)),
+        html(run.id), run.wall_ms / 1000);
+    const bool good = run.as_expected() && subject.wrong.empty();
+    if (good) {
+      cases += "/>\n";
+      continue;
+    }
+    ++failures;
+    const std::string message =
+        subject.wrong.empty() ? fmt::format("{}: {}", name_of(run.verdict), expectation(run)) : subject.wrong;
+    add(cases, ">\n    <failure message=\"{}\">{}\n{}</failure>\n  </testcase>\n", html(message), html(run.summary),
+        html(run.command));
+  }
+  return fmt::format(
+      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"lockstep report\" tests=\"{}\" "
+      "failures=\"{}\">\n{}"
+      "</testsuite>\n",
+      report.subjects.size(), failures, cases);
+}
+
+}  // namespace lockstep::reports

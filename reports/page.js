@@ -1,0 +1,247 @@
+'use strict';
+// The report's own script: the player, linked highlighting, sortable tables. Without it everything can be read.
+(() => {
+  document.documentElement.classList.add('js');
+  const SVG = 'http://www.w3.org/2000/svg';
+  const make = (name, className, text) => {
+    const node = document.createElement(name);
+    if (className) node.className = className;
+    if (text !== undefined) node.textContent = text;
+    return node;
+  };
+
+  // --- how things stand: who holds and who waits for what ----------------------------------------------------------
+
+  /** The actors of others that `from` can reach along waits; true when `to` is among them. */
+  function reaches(standing, from, to) {
+    const seen = new Set(), open = [from];
+    while (open.length) {
+      const at = open.pop();
+      if (at === to) return true;
+      if (seen.has(at) || at < 0) continue;
+      seen.add(at);
+      const wait = standing[at].wait;
+      if (wait) open.push(...wait.others);
+    }
+    return false;
+  }
+
+  /** The rows of the lock table: [object, holders, waiters]. */
+  function locks(standing, actors) {
+    const table = new Map();
+    const row = (object) => {
+      if (!table.has(object)) table.set(object, [[], []]);
+      return table.get(object);
+    };
+    standing.forEach((actor, i) => {
+      actor.held.forEach((shared, object) => row(object)[0].push(actors[i] + (shared ? ' (shared)' : '')));
+    });
+    standing.forEach((actor, i) => {
+      if (actor.wait) row(actor.wait.object)[1].push(actors[i]);
+    });
+    return [...table].sort((a, b) => (a[0] < b[0] ? -1 : 1));
+  }
+
+  function drawTable(body, standing, actors) {
+    const rows = locks(standing, actors);
+    body.replaceChildren(...rows.map(([object, [held, wanted]]) => {
+      const row = make('tr');
+      row.append(make('td', 'mono', object || '(rows of a statement)'), make('td', '', held.join(', ') || '\u2013'),
+        make('td', wanted.length ? 'wait' : '', wanted.join(', ') || '\u2013'));
+      return row;
+    }));
+    if (!rows.length) {
+      const row = make('tr'), cell = make('td', 'dim', 'nothing is held, nobody waits');
+      cell.colSpan = 3;
+      row.append(cell);
+      body.append(row);
+    }
+  }
+
+  const rim = (node, x, y) => {
+    const dx = x - node.x, dy = y - node.y, rx = node.h + 5, ry = 21;
+    const length = Math.sqrt(dx * dx / (rx * rx) + dy * dy / (ry * ry)) || 1;
+    return [node.x + dx / length, node.y + dy / length];
+  };
+
+  /** An arrow that bends to the left of its way: the rule of wait_svg.cc. */
+  function edge(from, to, label, onCycle) {
+    const dx = to.x - from.x, dy = to.y - from.y, length = Math.max(1, Math.hypot(dx, dy));
+    const bend = Math.min(46, length * 0.22);
+    const cx = (from.x + to.x) / 2 + dy / length * bend, cy = (from.y + to.y) / 2 - dx / length * bend;
+    const [x1, y1] = rim(from, cx, cy), [x2, y2] = rim(to, cx, cy);
+    const group = document.createElementNS(SVG, 'g'), path = document.createElementNS(SVG, 'path');
+    const text = document.createElementNS(SVG, 'text');
+    group.setAttribute('class', onCycle ? 'edge cyc' : 'edge');
+    path.setAttribute('d', `M${x1} ${y1}Q${cx} ${cy} ${x2} ${y2}`);
+    path.setAttribute('marker-end', 'url(#arrow)');
+    text.setAttribute('x', (x1 + 2 * cx + x2) / 4);
+    text.setAttribute('y', (y1 + 2 * cy + y2) / 4 + 4);
+    text.textContent = label.length > 22 ? label.slice(0, 21) + '\u2026' : label;
+    group.append(path, text);
+    return group;
+  }
+
+  function drawGraph(svg, standing, actors) {
+    if (!svg) return;
+    const nodes = [...svg.querySelectorAll('.node')];
+    const places = nodes.map((node) => ({x: +node.dataset.x, y: +node.dataset.y, h: +node.dataset.h}));
+    const edges = [], words = [];
+    standing.forEach((actor, i) => {
+      const look = actor.gone ? ' gone' : actor.wait ? ' waits' : actor.held.size ? ' holds' : '';
+      nodes[i].setAttribute('class', 'node' + look);
+      if (!actor.wait) return;
+      actor.wait.others.forEach((other) => {
+        if (other < 0 || other === i) return;
+        const label = actor.wait.object ? 'wants ' + actor.wait.object : 'waits';
+        edges.push(edge(places[i], places[other], label, reaches(standing, other, i)));
+        words.push(`${actors[i]} waits for ${actors[other]}`);
+      });
+    });
+    svg.querySelector('.edges').replaceChildren(...edges);
+    svg.querySelector('desc').textContent = words.join(', ') || 'Nobody waits.';
+  }
+
+  const nobody = (actors) => actors.map(() => ({held: new Map(), wait: null, gone: false}));
+
+  // --- a player over moments: a run is a line of them, an exploration a graph ---------------------------------------
+
+  class Player {
+    constructor(root, data) {
+      this.root = root;
+      this.data = data;
+      this.find = (name) => root.querySelector(`[data-p="${name}"]`);
+      root.addEventListener('click', (event) => {
+        const button = event.target.closest('button[data-go]');
+        if (button) this.press(button.dataset.go);
+      });
+    }
+    draw(standing) {
+      drawTable(this.find('locks'), standing, this.data.actors);
+      drawGraph(this.root.querySelector('svg.waits'), standing, this.data.actors);
+    }
+    enable(name, on) {
+      const button = this.root.querySelector(`button[data-go="${name}"]`);
+      if (button) button.disabled = !on;
+    }
+    /** Keys count for the player that was used last. */
+    key(event) {
+      const go = {ArrowLeft: 'back', ArrowRight: 'next', Home: 'first', End: 'last'}[event.key];
+      if (!go) return;
+      event.preventDefault();
+      this.press(go);
+    }
+  }
+
+  class RunPlayer extends Player {
+    constructor(root, data) {
+      super(root, data);
+      this.at = data.start;
+      this.slider = this.find('slider');
+      this.slider.addEventListener('input', () => this.go(+this.slider.value));
+      const prefix = root.dataset.player;
+      this.marks = new Map();
+      document.querySelectorAll(`#${prefix}-lanes [data-r]`).forEach((mark) => this.marks.set(+mark.dataset.r, mark));
+      this.marks.forEach((mark, row) => mark.addEventListener('click', () => this.go(row + 1)));
+      const table = document.querySelector(`#${prefix}-steps tbody`);
+      this.rows = table ? [...table.rows] : [];
+      this.box = table ? table.closest('.tall') : null;
+      if (table) {
+        table.addEventListener('click', (event) => {
+          const row = event.target.closest('tr');
+          if (row && !getSelection().toString()) this.go(this.rows.indexOf(row) + 1);
+        });
+      }
+      this.prefix = prefix;
+      this.fromLink();
+    }
+    fromLink() {
+      const found = location.hash.match(new RegExp(`^#${this.prefix}-row=(\\d+)$`));
+      this.go(found ? +found[1] : this.at, true);
+      if (found) this.root.scrollIntoView();
+    }
+    press(name) {
+      const end = this.data.rows.length;
+      this.go({first: 0, back: this.at - 1, next: this.at + 1, last: end, telling: this.data.start}[name]);
+    }
+    go(to, quietly) {
+      const {rows, words, actors} = this.data;
+      this.at = Math.max(0, Math.min(rows.length, to));
+      const standing = nobody(actors);
+      rows.slice(0, this.at).forEach(([, , , , , , changes]) => changes.forEach(([kind, actor, object, extra]) => {
+        const who = standing[actor];
+        if (kind === 0) who.held.set(words[object], (who.held.get(words[object]) ?? true) && !!extra);
+        if (kind === 1) who.held.delete(words[object]);
+        if (kind === 2) who.wait = {object: words[object], others: extra};
+        if (kind === 3) who.wait = null;
+      }));
+      rows.slice(0, this.at).forEach(([, , actor, , , , , ends]) => { if (ends) standing[actor].gone = true; });
+      this.draw(standing);
+      this.tell();
+      if (!quietly) history.replaceState(null, '', `#${this.prefix}-row=${this.at}`);
+    }
+    tell() {
+      const {rows, words, actors, unit} = this.data;
+      const now = this.find('now'), row = rows[this.at - 1];
+      const at = make('span', 'at', `row ${this.at} of ${rows.length}` +
+        (row ? ` \u00b7 ${row[0] ? 'step ' + row[0] + ' \u00b7 ' : ''}${row[1]} ${unit}` : ' \u00b7 before the first step'));
+      const parts = [at];
+      if (row) {
+        if (row[2] >= 0) parts.push(make('b', '', actors[row[2]]));
+        parts.push(words[row[4]]);
+        if (words[row[5]]) parts.push(make('span', row[3] === 'wait' ? 'wait' : 'dim', ' \u2014 ' + words[row[5]]));
+      }
+      now.replaceChildren(...parts);
+      this.slider.value = this.at;
+      for (const name of ['first', 'back']) this.enable(name, this.at > 0);
+      for (const name of ['next', 'last']) this.enable(name, this.at < rows.length);
+      if (this.on) this.on.forEach((node) => node.classList.remove('on'));
+      this.on = [this.marks.get(this.at - 1), this.rows[this.at - 1]].filter(Boolean);
+      this.on.forEach((node) => node.classList.add('on'));
+      const shown = this.rows[this.at - 1];
+      if (this.box && shown) {
+        const top = shown.offsetTop - this.box.clientHeight / 2;
+        this.box.scrollTop = Math.max(0, top);
+      }
+    }
+  }
+
+  // --- tables that sort ---------------------------------------------------------------------------------------------
+
+  function sortable(table) {
+    const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
+    heads.forEach((head, column) => {
+      const button = make('button', '', head.textContent);
+      button.type = 'button';
+      head.replaceChildren(button);
+      button.addEventListener('click', () => {
+        const down = head.getAttribute('aria-sort') === 'ascending';
+        heads.forEach((other) => other.removeAttribute('aria-sort'));
+        head.setAttribute('aria-sort', down ? 'descending' : 'ascending');
+        const value = (row) => {
+          const cell = row.cells[column], text = cell.dataset.v ?? cell.textContent;
+          const number = parseFloat(text.replace(/,/g, ''));
+          return head.classList.contains('n') ? (Number.isNaN(number) ? -Infinity : number) : text;
+        };
+        const body = table.tBodies[0];
+        const rows = [...body.rows].sort((a, b) => {
+          const x = value(a), y = value(b);
+          return (x < y ? -1 : x > y ? 1 : 0) * (down ? -1 : 1);
+        });
+        body.append(...rows);
+      });
+    });
+  }
+
+  document.querySelectorAll('table.sort').forEach(sortable);
+  const players = [...document.querySelectorAll('[data-player]')].map((root) =>
+    new RunPlayer(root, JSON.parse(document.getElementById(root.dataset.player + '-data').textContent)));
+  let active = players[0];
+  players.forEach((player) => player.root.addEventListener('pointerdown', () => { active = player; }));
+  players.forEach((player) => player.root.addEventListener('focusin', () => { active = player; }));
+  addEventListener('hashchange', () => players.forEach((player) => player.fromLink()));
+  document.addEventListener('keydown', (event) => {
+    const typing = event.target.closest && event.target.closest('input,textarea,select,[contenteditable],.scroll,.tall');
+    if (active && !typing && !event.altKey && !event.ctrlKey && !event.metaKey) active.key(event);
+  });
+})();

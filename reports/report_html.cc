@@ -1,0 +1,133 @@
+// report_html.cc: the page of one run, or of several side by side.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "reports/escape.h"
+#include "reports/page.h"
+#include "reports/report.h"
+#include "reports/text.h"
+#include "reports/words.h"
+
+namespace lockstep::reports {
+namespace {
+
+using record::Run;
+
+/// A cell that says so when it differs from the baseline's.
+Cell against(const std::string& text, const std::string& base, bool is_base) {
+  Cell cell(text);
+  if (is_base || text == base) return cell;
+  cell.inner = "<b>≠ " + cell.inner + "</b>";
+  return cell;
+}
+
+/// The number of the first event that is not the same in both, from 1; 0 when all are.
+std::uint64_t first_difference(const Run& a, const Run& b) {
+  const auto same = [](const record::Event& x, const record::Event& y) {
+    return x.kind == y.kind && x.actor == y.actor && x.verb == y.verb && x.object == y.object && x.detail == y.detail &&
+           x.fault == y.fault && x.others == y.others;
+  };
+  const std::size_t both = std::min(a.events.size(), b.events.size());
+  for (std::size_t i = 0; i < both; ++i) {
+    if (!same(a.events[i], b.events[i])) return i + 1;
+  }
+  return a.events.size() == b.events.size() ? 0 : both + 1;
+}
+
+std::string difference(const Subject& subject, const Subject& base) {
+  if (&subject == &base) return "the baseline";
+  if (!subject.whole() || !base.whole()) return "not compared: too long";
+  const std::uint64_t first = first_difference(subject.run, base.run);
+  return first == 0 ? "the same events" : fmt::format("from event {} on", first);
+}
+
+std::string side_by_side(const Report& report) {
+  const bool based = report.baseline;
+  Table all{.caption = based ? "Each run beside the baseline; ≠ marks what differs" : "The runs",
+            .columns = {{"run"},
+                        {"scenario"},
+                        {"strategy"},
+                        {"verdict"},
+                        {"expected"},
+                        {"committed", true},
+                        {"aborted", true},
+                        {"retries", true},
+                        {"waited ms", true},
+                        {"events", true}},
+            .rows = {}};
+  if (based) all.columns.push_back({"differs"});
+  const Subject& base = report.subjects.front();
+  for (std::size_t i = 0; i < report.subjects.size(); ++i) {
+    const Subject& subject = report.subjects[i];
+    const Run& run = subject.run;
+    const auto cell = [&](const std::string& text, const std::string& base_text) {
+      return against(text, base_text, !based || i == 0);
+    };
+    double waited = 0;
+    for (const Span& span : subject.spans) {
+      if (span.kind == Span::Kind::wait) waited += static_cast<double>(span.to_ns - span.from_ns) / 1e6;
+    }
+    if (subject.digest) {
+      for (const Digest::ActorCounts& actor : subject.digest->actors)
+        waited += static_cast<double>(actor.waited_ns) / 1e6;
+    }
+    std::vector<Cell> row;
+    row.emplace_back(Html{fmt::format("<a href=\"#r{}\">{}</a>", i + 1, html(run.id))});
+    row.emplace_back(run.scenario);
+    row.push_back(cell(strategy(run), strategy(base.run)));
+    row.push_back(cell(std::string(sign_of_verdict(run.verdict)) + " " + std::string(name_of(run.verdict)),
+                       std::string(sign_of_verdict(base.run.verdict)) + " " + std::string(name_of(base.run.verdict))));
+    row.back().look = run.as_expected() ? "" : "bad";
+    row.emplace_back(run.expected ? std::string(run.as_expected() ? "✓" : "✗ ") +
+                                        (run.as_expected() ? "" : std::string(name_of(*run.expected)))
+                                  : "–");
+    row.push_back(cell(grouped(run.outcomes.committed), grouped(base.run.outcomes.committed)));
+    row.push_back(cell(grouped(run.outcomes.aborted), grouped(base.run.outcomes.aborted)));
+    row.push_back(cell(grouped(run.outcomes.retries), grouped(base.run.outcomes.retries)));
+    row.push_back(Cell::number(waited, 2));
+    row.push_back(cell(grouped(subject.events), grouped(base.events)));
+    if (based) row.emplace_back(difference(subject, base));
+    all.rows.push_back(std::move(row));
+  }
+  return section("overview", based ? "Against the baseline" : "Side by side", table(all));
+}
+
+const std::vector<Link>& links_of(const Options& options, std::size_t subject) {
+  static const std::vector<Link> kNone;
+  return subject < options.links.size() ? options.links[subject] : kNone;
+}
+
+}  // namespace
+
+std::string html_report(const Report& report, const Options& options) {
+  PageHead head;
+  head.version = options.version;
+  head.nonce = options.nonce;
+  if (report.subjects.size() == 1) {
+    const Subject& subject = report.subjects.front();
+    head.kind = "report of a run";
+    head.headline = subject.run.scenario;
+    head.subtitle = subject.run.title;
+    head.title = fmt::format("{}: {} — Lockstep", subject.run.scenario, name_of(subject.run.verdict));
+    return page(head, run_html(subject, "r1", 2, links_of(options, 0)));
+  }
+  head.kind = "report of several runs";
+  std::string common = report.subjects.front().run.scenario;
+  for (const Subject& subject : report.subjects) {
+    if (subject.run.scenario != common) common.clear();
+  }
+  const std::string count = counted(report.subjects.size(), "run", "runs");
+  head.headline = common.empty() ? count : common + ": " + count;
+  head.title = head.headline + " — Lockstep";
+  std::string body = side_by_side(report);
+  for (std::size_t i = 0; i < report.subjects.size(); ++i) {
+    const Subject& subject = report.subjects[i];
+    const std::string id = fmt::format("r{}", i + 1);
+    body += section(id, fmt::format("{} · {} · {}", subject.run.id, subject.run.scenario, strategy(subject.run)),
+                    run_html(subject, id, 3, links_of(options, i)));
+  }
+  return page(head, body);
+}
+
+}  // namespace lockstep::reports

@@ -1,0 +1,216 @@
+// run_html.cc: one function a section.
+#include "reports/run_html.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "reports/digest_html.h"
+#include "reports/escape.h"
+#include "reports/lanes_svg.h"
+#include "reports/page.h"
+#include "reports/player.h"
+#include "reports/text.h"
+#include "reports/words.h"
+
+namespace lockstep::reports {
+namespace {
+
+using record::Run;
+
+constexpr std::size_t kLanesInTable = 6;  ///< actors that get a column each in the table of steps
+
+const char* class_of(LaneState state) {
+  switch (state) {
+    case LaneState::gone:
+      return "l";
+    case LaneState::alive:
+      return "l a";
+    case LaneState::holds:
+      return "l hh";
+    case LaneState::waits:
+      return "l ww";
+  }
+  return "l";
+}
+
+const char* sign_of(Mark mark) {
+  static constexpr const char* kSigns[] = {"●", "■", "▒", "✗", "✓", "↻", "◆", "»", "·"};
+  return kSigns[static_cast<std::size_t>(mark)];
+}
+
+std::string told(const LaneRow& row) {
+  std::string text = fmt::format("<span class=\"sign1\">{}</span>", sign_of(row.mark));
+  if (!row.status.empty()) text += "<i>" + html(row.status) + "</i>";
+  return text + html(row.text);
+}
+
+const char* tone_of(Mark mark) {
+  return mark == Mark::fault ? " x" : mark == Mark::good ? " k" : mark == Mark::cycle ? " q" : "";
+}
+
+/// The story in words: a column for each actor, as far as there is room.
+std::string steps_table(const Run& run, const std::vector<LaneRow>& rows, const std::string& id) {
+  const bool wide = run.actors.size() <= kLanesInTable;
+  Table all{
+      .caption = fmt::format("Steps of {}; times in ms{}", run.scenario, run.virtual_time ? " of virtual time" : ""),
+      .columns = {{"step", true}, {"ms", true}},
+      .rows = {},
+      .sortable = false,
+      .tall = rows.size() > 24,
+      .look = "steps",
+      .id = id};
+  if (wide) {
+    for (const std::string& actor : run.actors) all.columns.push_back({actor});
+  } else {
+    all.columns.push_back({"actor"});
+    all.columns.push_back({"what"});
+  }
+  for (const LaneRow& row : rows) {
+    std::vector<Cell>& cells = all.rows.emplace_back();
+    cells.emplace_back(row.step == 0 ? "" : std::to_string(row.step));
+    cells.push_back(Cell::number(static_cast<double>(row.at_ns) / 1e6, 2));
+    if (!wide) {
+      cells.emplace_back(row.actor == record::kNobody ? "" : run.actors[static_cast<std::size_t>(row.actor)]);
+      cells.emplace_back(Html{told(row)});
+      cells.back().look = "l" + std::string(tone_of(row.mark));
+      continue;
+    }
+    for (std::size_t lane = 0; lane < run.actors.size(); ++lane) {
+      const bool mine = row.actor == static_cast<int>(lane) || (row.actor == record::kNobody && lane == 0);
+      Cell cell = mine ? Cell(Html{told(row)}) : Cell("");
+      cell.look = class_of(row.lanes[lane]) + std::string(mine ? tone_of(row.mark) : "");
+      cells.push_back(std::move(cell));
+    }
+  }
+  return table(all);
+}
+
+std::string key_of_lanes() {
+  return "<span><svg class=\"key\" width=\"22\" height=\"12\" aria-hidden=\"true\"><rect class=\"h\" width=\"22\" "
+         "height=\"12\"/></svg>holds</span><span><svg class=\"key\" width=\"22\" height=\"12\" "
+         "aria-hidden=\"true\"><rect "
+         "class=\"h s\" x=\"1\" y=\"1\" width=\"20\" height=\"10\"/></svg>shares</span><span><svg class=\"key\" "
+         "width=\"22\" "
+         "height=\"12\" aria-hidden=\"true\"><rect class=\"w\" width=\"22\" height=\"12\"/><rect class=\"wb\" x=\".5\" "
+         "y=\".5\" width=\"21\" height=\"11\"/></svg>waits</span><span>■ granted</span><span>● done</span><span>✗ "
+         "fault</span><span>✓ commit</span><span>↻ retry</span><span>◆ cycle of waits</span>";
+}
+
+std::string lanes_section(const Subject& subject, const std::string& id, int level) {
+  const Run& run = subject.run;
+  std::string inner = fmt::format("<div id=\"{}-lanes\">", id);
+  inner += figure(lanes_svg(run, subject.rows, subject.spans, id + "-ls"), key_of_lanes()) + "</div>";
+  inner += steps_table(run, subject.rows, id + "-steps");
+  return section(id + "-lane", "Lanes", inner, level);
+}
+
+std::string lesson(const Run& run, const std::string& id, int level) {
+  const bool trouble = run.verdict != record::Verdict::clean || run.expected == record::Verdict::clean;
+  std::string inner;
+  if (trouble && !run.why.empty()) inner += "<p><b>Why.</b> " + html(run.why) + "</p>\n";
+  if (!run.fix.empty() || !run.fix_command.empty()) inner += "<p><b>Fix.</b> " + html(run.fix) + "</p>\n";
+  if (!run.fix_command.empty()) inner += command(run.fix_command);
+  return inner.empty() ? inner : section(id + "-why", "The lesson", inner, level);
+}
+
+std::string invariants(const Run& run) {
+  if (run.invariants.empty()) return {};
+  std::string text = "<ul class=\"plain\">\n";
+  for (const record::Invariant& invariant : run.invariants) {
+    text += fmt::format("<li class=\"{}\">{} {}{}</li>\n", invariant.held ? "good" : "bad",
+                        invariant.held ? "✓ holds:" : "✗ broken:", html(invariant.text),
+                        invariant.held || invariant.detail.empty() ? "" : " — " + html(invariant.detail));
+  }
+  return text + "</ul>\n";
+}
+
+std::string environment(const Subject& subject, const std::string& id, int level) {
+  const Run& run = subject.run;
+  std::string inner;
+  if (!run.command.empty()) inner += "<p>This run again:</p>" + command(run.command);
+  if (!run.id.empty())
+    inner += "<p>The same, step for step, and under a debugger:</p>" + command("lockstep replay " + run.id) +
+             command("lockstep debug " + run.id);
+  Table all{.caption = "Environment", .columns = {{"name"}, {"value"}}, .rows = {}, .sortable = false};
+  const auto row = [&all](const char* name, const std::string& value) {
+    if (!value.empty()) all.rows.push_back({name, value});
+  };
+  row("schedule", run.schedule);
+  row("seed", std::to_string(run.seed));
+  row("started", run.started_at);
+  row("took", fmt::format("{:.1f} ms", run.wall_ms));
+  row("clock", run.virtual_time ? "virtual: 0.01 ms a step" : "the machine's");
+  row("store", run.store == "none" ? "none: in-process locks" : run.store + " " + run.store_version);
+  for (const auto& [name, value] : run.environment) all.rows.push_back({name, value});
+  return section(id + "-env", "Environment and command", inner + table(all), level);
+}
+
+std::string raw_data(const Subject& subject, const std::string& id, int level, const std::vector<Link>& links) {
+  std::string inner = "<ul>";
+  for (const Link& link : links)
+    inner += fmt::format("<li><a href=\"{}\">{}</a></li>", html(link.target), html(link.words));
+  inner += "</ul>\n<p>The recording is a SQLite file with documented tables:</p>";
+  inner += command("sqlite3 " + subject.path +
+                   " \"SELECT actor, object, waits_for, waited_ms FROM waits ORDER BY waited_ms DESC\"");
+  return section(id + "-raw", "Raw data", inner, level);
+}
+
+}  // namespace
+
+std::string coordinates(const Run& run) {
+  return facts({{"store", run.store == "none" ? "in-process" : run.store},
+                {"protocol", run.protocol == "none" ? "" : run.protocol},
+                {"pattern", run.pattern},
+                {"executor", run.executor},
+                {"schedule", shortened(neutral(run.schedule), 60)},
+                {"seed", std::to_string(run.seed)},
+                {"run", run.id}});
+}
+
+std::string verdict_box(const Run& run) {
+  const bool good = run.as_expected();
+  std::string word(name_of(run.verdict));
+  std::transform(word.begin(), word.end(), word.begin(),
+                 [](char c) { return static_cast<char>(c >= 'a' ? c - 32 : c); });
+  return fmt::format(
+      "<div class=\"verdict {}\"><p class=\"word\">{} {}</p><p class=\"how\">{}</p><p class=\"exp\">{}</p></div>\n",
+      good ? "ok" : "bad", sign_of_verdict(run.verdict), word, html(run.summary), html(expectation(run)));
+}
+
+std::string run_html(const Subject& subject, const std::string& id, int level, const std::vector<Link>& links) {
+  const Run& run = subject.run;
+  std::string text = coordinates(run);
+  if (!subject.wrong.empty()) {
+    text += "<div class=\"warn\" role=\"note\"><p><b>✗ This recording is damaged.</b> " + html(subject.wrong) +
+            fmt::format("</p><p>What could still be read is shown: {} of {}.</p></div>\n",
+                        grouped(subject.whole() ? run.events.size() : subject.digest->events),
+                        counted(subject.events, "event", "events"));
+  }
+  text += verdict_box(run) + invariants(run);
+  const record::Outcomes& outcomes = run.outcomes;
+  text += tiles({{"committed", grouped(outcomes.committed)},
+                 {"aborted", grouped(outcomes.aborted)},
+                 {"retries", grouped(outcomes.retries)},
+                 {"events", grouped(subject.events)}});
+  text += lesson(run, id, level);
+  if (subject.whole()) {
+    if (const std::string inner = player(run, subject.rows, id); !inner.empty()) {
+      text += section(id + "-play", "Step through it", inner, level);
+    }
+    if (!subject.rows.empty() && !run.actors.empty()) text += lanes_section(subject, id, level);
+    if (const std::string inner = cycle_picture(run, id); !inner.empty()) {
+      const bool cycle = !run.cycles.empty();
+      text += section(id + "-cycle", cycle ? "The cycle" : "Who waits", inner, level);
+    }
+  } else {
+    text += digest_html(subject, id, level);
+  }
+  text += faults_html(run.outcomes.faults, id, level);
+  text += environment(subject, id, level);
+  text += raw_data(subject, id, level, links);
+  return text;
+}
+
+}  // namespace lockstep::reports

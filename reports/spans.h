@@ -1,0 +1,50 @@
+// spans.h: what the rows of a run amount to over time: who held and who waited for what, from where to where.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "reports/lane_rows.h"
+
+namespace lockstep::reports {
+
+struct Span {
+  enum class Kind : std::uint8_t { hold, wait };
+  Kind kind = Kind::hold;
+  bool shared = false;  ///< of a hold
+  int actor = 0;
+  std::string object;
+  std::vector<int> others = {};  ///< of a wait: for whom, at first
+  std::size_t from = 0;          ///< index of the row that began it
+  std::size_t to = 0;            ///< index of the row that ended it; the number of rows when none did
+  std::int64_t from_ns = 0, to_ns = 0;
+};
+
+/// In the order of their beginnings.
+std::vector<Span> spans_of(const std::vector<LaneRow>& rows);
+
+/// How things stand at a moment: what each actor holds and waits for.
+struct Standing {
+  struct Held {
+    std::string object;
+    bool shared = false;
+  };
+  struct Actor {
+    std::vector<Held> held;
+    bool waits = false;
+    std::string wanted;       ///< when it waits
+    std::vector<int> others;  ///< when it waits: for whom
+    LaneState state = LaneState::alive;
+  };
+  std::vector<Actor> actors;
+};
+
+/// After row `last` (an index) has happened.
+Standing standing_after(const std::vector<LaneRow>& rows, std::size_t actors, std::size_t last);
+
+/// The row that a reader should see first: where the first cycle of waits closed, else the first fault, else the last
+/// wait to begin, else the last row.
+std::size_t telling_row(const std::vector<LaneRow>& rows);
+
+}  // namespace lockstep::reports

@@ -1,0 +1,35 @@
+// subject.h: one recording, opened for a report: whole when it is short, in numbers when it is long, and what is left
+// of it when it is damaged.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/record/run.h"
+#include "reports/digest.h"
+#include "reports/lane_rows.h"
+#include "reports/spans.h"
+
+namespace lockstep::reports {
+
+/// Runs with more events than this, or with more spans than the next, are shown in numbers.
+inline constexpr std::uint64_t kEventsWhole = 20'000;
+inline constexpr std::size_t kSpansWhole = 2'000;
+
+struct Subject {
+  std::string path;   ///< of the recording
+  std::string wrong;  ///< what is the matter with it; empty: nothing
+  record::Run run;    ///< its events only when the run is shown whole
+  std::uint64_t events = 0;
+  std::vector<LaneRow> rows;  ///< when it is shown whole
+  std::vector<Span> spans;
+  std::optional<Digest> digest;  ///< when it is not
+
+  bool whole() const noexcept { return !digest.has_value(); }
+
+  /// Fault::invalid when not even the coordinates can be read.
+  static Result<Subject> open(const std::string& path);
+};
+
+}  // namespace lockstep::reports

@@ -1,0 +1,26 @@
+// waits.h: who waited for whom when the cycle closed (or, without a cycle, when the run got stuck).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/record/run.h"
+
+namespace lockstep::reports {
+
+/// One wait: `from` wants `object`, which `to` holds. Names as in the run; not yet clean.
+struct Want {
+  std::string from, object, to;
+  bool event = false;  ///< what is waited for is no thing but something to happen
+};
+
+/// What stood when the first cycle closed; the edges of the cycle in its order, then other waits.
+struct Waits {
+  std::vector<Want> cycle;
+  std::vector<Want> others;
+  std::size_t more_cycles = 0;  ///< distinct ones that closed later
+};
+
+Waits waits_of(const record::Run& run);
+
+}  // namespace lockstep::reports
