@@ -14,7 +14,7 @@
 namespace lockstep::reports {
 namespace {
 
-constexpr double kSlotMost = 34, kSlotWithMarks = 9;  ///< pixels a row; below the second, only what ends is marked
+constexpr double kSlotMost = 48, kSlotWithMarks = 9;  ///< pixels a row; below the second, only what ends is marked
 constexpr double kWidthUsual = 1040;
 constexpr double kMarksAt = 15;  ///< from the top of a lane
 constexpr double kFirstBarAt = 30;
@@ -175,6 +175,10 @@ class Drawing {
       add("<rect class=\"wb\" x=\"{:.1f}\" y=\"{:g}\" width=\"{:.1f}\" height=\"{:g}\"/>", from, y, wide, kBar);
     const std::string name = neutral(span.object.empty() ? "rows" : span.object);
     const std::string label = fitting(waits && !span.object.empty() ? "wants " + name : name, name, wide - 8);
+    if (!label.empty() && waits) {
+      add("<rect class=\"lb\" x=\"{:.1f}\" y=\"{:g}\" width=\"{:.1f}\" height=\"{:g}\"/>", from + 2, y + 1.5,
+          6.2 * static_cast<double>(columns(label)) + 5, kBar - 3);
+    }
     if (!label.empty()) {
       add("<text class=\"{}\" x=\"{:.1f}\" y=\"{:g}\">{}</text>", waits ? "wl" : "hl", from + 5, y + kBar - 3.5,
           html(label));

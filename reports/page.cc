@@ -30,9 +30,10 @@ std::string grouped(std::uint64_t number) {
 std::string table(const Table& table) {
   const std::string label = html(table.caption);
   std::string text =
-      fmt::format("<div class=\"scroll{}\" tabindex=\"0\" role=\"region\" aria-label=\"{}\"{}><table class=\"{}{}\">",
+      fmt::format("<div class=\"scroll{}\" tabindex=\"0\" role=\"region\" aria-label=\"{}\"{}><table class=\"{}{}\"{}>",
                   table.tall ? " tall" : "", label, table.id.empty() ? "" : fmt::format(" id=\"{}\"", table.id),
-                  table.sortable ? "sort " : "", table.look);
+                  table.sortable ? "sort " : "", table.look,
+                  table.least_width == 0 ? "" : fmt::format(" style=\"min-width:max({}px,100%)\"", table.least_width));
   text += "<caption>" + label + "</caption><thead><tr>";
   for (const Column& column : table.columns) {
     text += fmt::format("<th scope=\"col\"{}>{}</th>", column.numeric ? " class=\"n\"" : "", html(column.name));
@@ -44,6 +45,7 @@ std::string table(const Table& table) {
       std::string look = row[i].look;
       if (table.columns[i].numeric) look += look.empty() ? "n" : " n";
       text += look.empty() ? "<td" : fmt::format("<td class=\"{}\"", look);
+      if (row[i].spans > 1) text += fmt::format(" colspan=\"{}\"", row[i].spans);
       if (!row[i].sorts_as.empty()) text += fmt::format(" data-v=\"{}\"", html(row[i].sorts_as));
       text += ">" + row[i].inner;
     }

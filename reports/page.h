@@ -26,6 +26,7 @@ struct Cell {
   std::string inner;
   std::string look = {};  ///< class
   std::string sorts_as = {};
+  std::size_t spans = 1;  ///< columns
 };
 
 struct Column {
@@ -41,6 +42,7 @@ struct Table {
   bool tall = false;  ///< scrolls in a window of its own
   std::string look = {};
   std::string id = {};
+  int least_width = 0;  ///< pixels; 0: what the cells ask for
 };
 
 /// In a container that scrolls sideways by itself, so that the page never does.

@@ -65,20 +65,26 @@
   };
 
   /** An arrow that bends to the left of its way: the rule of wait_svg.cc. */
-  function edge(from, to, label, onCycle) {
+  function edge(from, to, label, onCycle, labelled) {
     const dx = to.x - from.x, dy = to.y - from.y, length = Math.max(1, Math.hypot(dx, dy));
     const bend = Math.min(46, length * 0.22);
     const cx = (from.x + to.x) / 2 + dy / length * bend, cy = (from.y + to.y) / 2 - dx / length * bend;
     const [x1, y1] = rim(from, cx, cy), [x2, y2] = rim(to, cx, cy);
-    const group = document.createElementNS(SVG, 'g'), path = document.createElementNS(SVG, 'path');
-    const text = document.createElementNS(SVG, 'text');
+    const add = (parent, name, values, text) => {
+      const node = parent.appendChild(document.createElementNS(SVG, name));
+      for (const [key, value] of Object.entries(values)) node.setAttribute(key, value);
+      if (text !== undefined) node.textContent = text;
+      return node;
+    };
+    const group = document.createElementNS(SVG, 'g');
     group.setAttribute('class', onCycle ? 'edge cyc' : 'edge');
-    path.setAttribute('d', `M${x1} ${y1}Q${cx} ${cy} ${x2} ${y2}`);
-    path.setAttribute('marker-end', 'url(#arrow)');
-    text.setAttribute('x', (x1 + 2 * cx + x2) / 4);
-    text.setAttribute('y', (y1 + 2 * cy + y2) / 4 + 4);
-    text.textContent = label.length > 22 ? label.slice(0, 21) + '\u2026' : label;
-    group.append(path, text);
+    add(group, 'title', {}, label);
+    add(group, 'path', {d: `M${x1} ${y1}Q${cx} ${cy} ${x2} ${y2}`, 'marker-end': 'url(#arrow)'});
+    if (!labelled) return group;
+    const text = label.length > 22 ? label.slice(0, 21) + '\u2026' : label;
+    const x = (x1 + 2 * cx + x2) / 4, y = (y1 + 2 * cy + y2) / 4, wide = 7.2 * text.length + 8;
+    add(group, 'rect', {x: x - wide / 2, y: y - 9, width: wide, height: 18});
+    add(group, 'text', {x, y: y + 4}, text);
     return group;
   }
 
@@ -94,11 +100,12 @@
       actor.wait.others.forEach((other) => {
         if (other < 0 || other === i) return;
         const label = actor.wait.object ? 'wants ' + actor.wait.object : 'waits';
-        edges.push(edge(places[i], places[other], label, reaches(standing, other, i)));
+        edges.push([places[i], places[other], label, reaches(standing, other, i)]);
         words.push(`${actors[i]} waits for ${actors[other]}`);
       });
     });
-    svg.querySelector('.edges').replaceChildren(...edges);
+    const labelled = edges.length <= nodes.length + 1;
+    svg.querySelector('.edges').replaceChildren(...edges.map((each) => edge(...each, labelled)));
     svg.querySelector('desc').textContent = words.join(', ') || 'Nobody waits.';
   }
 

@@ -42,8 +42,8 @@ const char* sign_of(Mark mark) {
 
 std::string told(const LaneRow& row) {
   std::string text = fmt::format("<span class=\"sign1\">{}</span>", sign_of(row.mark));
-  if (!row.status.empty()) text += "<i>" + html(row.status) + "</i>";
-  return text + html(row.text);
+  text += html(row.text);
+  return row.status.empty() ? text : text + "<i>" + html(row.status) + "</i>";
 }
 
 const char* tone_of(Mark mark) {
@@ -62,6 +62,8 @@ std::string steps_table(const Run& run, const std::vector<LaneRow>& rows, const 
       .look = "steps",
       .id = id};
   if (wide) {
+    all.look = "steps wide";
+    all.least_width = 124 + 130 * static_cast<int>(run.actors.size());
     for (const std::string& actor : run.actors) all.columns.push_back({actor});
   } else {
     all.columns.push_back({"actor"});
@@ -77,8 +79,14 @@ std::string steps_table(const Run& run, const std::vector<LaneRow>& rows, const 
       cells.back().look = "l" + std::string(tone_of(row.mark));
       continue;
     }
+    if (row.actor == record::kNobody) {
+      cells.emplace_back(Html{told(row)});
+      cells.back().look = "l a" + std::string(tone_of(row.mark));
+      cells.back().spans = run.actors.size();
+      continue;
+    }
     for (std::size_t lane = 0; lane < run.actors.size(); ++lane) {
-      const bool mine = row.actor == static_cast<int>(lane) || (row.actor == record::kNobody && lane == 0);
+      const bool mine = row.actor == static_cast<int>(lane);
       Cell cell = mine ? Cell(Html{told(row)}) : Cell("");
       cell.look = class_of(row.lanes[lane]) + std::string(mine ? tone_of(row.mark) : "");
       cells.push_back(std::move(cell));

@@ -59,19 +59,27 @@ std::pair<double, double> rim(const Node& node, double x, double y) {
 }
 
 /// An arrow that bends to the left of its way, so that those there and back are two; its label at the bend.
-void add_edge(std::string& text, const Node& from, const Node& to, const GraphEdge& edge) {
+void add_edge(std::string& text, const Node& from, const Node& to, const GraphEdge& edge, bool labelled) {
   const double dx = to.x - from.x, dy = to.y - from.y;
   const double length = std::max(1.0, std::hypot(dx, dy));
   const double bend = std::min(46.0, length * 0.22);
   const double cx = (from.x + to.x) / 2 + dy / length * bend, cy = (from.y + to.y) / 2 - dx / length * bend;
   const auto [x1, y1] = rim(from, cx, cy);
   const auto [x2, y2] = rim(to, cx, cy);
-  const double lx = (x1 + 2 * cx + x2) / 4, ly = (y1 + 2 * cy + y2) / 4 + 4;
-  fmt::format_to(
-      std::back_inserter(text),
-      "<g class=\"edge{}\"><path d=\"M{:.1f} {:.1f}Q{:.1f} {:.1f} {:.1f} {:.1f}\" marker-end=\"url(#arrow)\"/><text "
-      "x=\"{:.1f}\" y=\"{:.1f}\">{}</text></g>",
-      edge.on_cycle ? " cyc" : "", x1, y1, cx, cy, x2, y2, lx, ly, html(shortened(neutral(edge.label), kLabelMost)));
+  const double lx = (x1 + 2 * cx + x2) / 4, ly = (y1 + 2 * cy + y2) / 4;
+  const std::string label = shortened(neutral(edge.label), kLabelMost);
+  fmt::format_to(std::back_inserter(text),
+                 "<g class=\"edge{}\"><title>{}</title><path d=\"M{:.1f} {:.1f}Q{:.1f} {:.1f} {:.1f} {:.1f}\" "
+                 "marker-end=\"url(#arrow)\"/>",
+                 edge.on_cycle ? " cyc" : "", html(edge.label), x1, y1, cx, cy, x2, y2);
+  if (labelled) {
+    const double wide = 7.2 * static_cast<double>(columns(label)) + 8;
+    fmt::format_to(std::back_inserter(text),
+                   "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"18\"/><text x=\"{:.1f}\" "
+                   "y=\"{:.1f}\">{}</text>",
+                   lx - wide / 2, ly - 9, wide, lx, ly + 4, html(label));
+  }
+  text += "</g>";
 }
 
 }  // namespace
@@ -85,7 +93,8 @@ std::string wait_svg(const std::vector<GraphNode>& nodes, const std::vector<Grap
       "<svg class=\"waits\" role=\"img\" aria-labelledby=\"{0}-t {0}-d\" viewBox=\"0 0 {1:g} {2:g}\" width=\"{1:g}\" "
       "height=\"{2:g}\"><title id=\"{0}-t\">{3}</title><desc id=\"{0}-d\">{4}</desc><g class=\"edges\">",
       id, frame.width, frame.height, html(title), html(description));
-  for (const GraphEdge& edge : edges) add_edge(text, at[edge.from], at[edge.to], edge);
+  const bool labelled = edges.size() <= nodes.size() + kLabelledMore;
+  for (const GraphEdge& edge : edges) add_edge(text, at[edge.from], at[edge.to], edge, labelled);
   text += "</g>";
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const Node& node = at[i];

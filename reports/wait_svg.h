@@ -20,6 +20,9 @@ struct GraphEdge {
 /// More actors than this make no picture: the table says it.
 inline constexpr std::size_t kNodesMost = 12;
 
+/// A graph with more edges than nodes plus this has no room for their labels: they show when an edge is pointed at.
+inline constexpr std::size_t kLabelledMore = 1;
+
 /// The whole <svg>, with `title` and `description` as its title and desc. `id` is the prefix of the ids in it. Empty
 /// for no nodes or more than kNodesMost. The page's script draws the edges of other moments between the same nodes by
 /// the same rule (page.js: edge()).

@@ -1,0 +1,112 @@
+// hostile_test.cc: text that wants to be more than text, in every format.
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "reports/escape.h"
+#include "reports/report.h"
+#include "tests/cli/sample_runs.h"
+#include "tests/engine/record/recording.h"
+
+namespace lockstep::reports {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+const std::string kHostile =
+    "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&`|*_[x](javascript:1)\x1b[31m\xff\u202e";
+
+/// A run in which everything that can be text is hostile.
+record::Run hostile_run() {
+  record::Run run = cli::samples::two_lock();
+  run.id.clear();
+  for (std::string* text :
+       {&run.scenario, &run.title, &run.store, &run.store_version, &run.protocol, &run.pattern, &run.executor,
+        &run.schedule, &run.summary, &run.why, &run.fix, &run.fix_command, &run.command, &run.started_at}) {
+    *text = kHostile;
+  }
+  run.actors = {kHostile, "=" + kHostile};
+  run.invariants = {{kHostile, false, kHostile}};
+  run.outcomes.faults = {{kHostile, 1}};
+  run.cycles = {{kHostile}};
+  run.environment = {{kHostile, kHostile}};
+  for (record::Event& event : run.events) event.detail = event.object = "=cmd|' /C calc'!A0" + kHostile;
+  return run;
+}
+
+class Hostile : public testing::Test {
+ protected:
+  void SetUp() override {
+    record::Run run = hostile_run();
+    const auto saved = record::save(run, folder_.path());
+    ASSERT_TRUE(saved.ok()) << saved.error().message;
+    auto subject = Subject::open(*saved);
+    ASSERT_TRUE(subject.ok()) << subject.error().message;
+    report_.subjects.push_back(std::move(*subject));
+  }
+
+  TemporaryFolder folder_;
+  Report report_;
+};
+
+TEST_F(Hostile, IsTextOnThePage) {
+  report_.subjects.push_back(report_.subjects.front());  // side by side too
+  const std::string page =
+      html_report(report_, {.version = kHostile, .nonce = "n", .links = {{{kHostile, kHostile}}, {}}});
+  EXPECT_THAT(page, Not(HasSubstr("<script>alert")));
+  EXPECT_THAT(page, Not(HasSubstr("<img")));
+  EXPECT_THAT(page, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(page, Not(HasSubstr("\u202e")));
+  // As many ends of scripts as scripts of ours: one a run for its data, and the page's own.
+  const std::regex end("</script");
+  EXPECT_EQ(std::distance(std::sregex_iterator(page.begin(), page.end(), end), std::sregex_iterator()), 3);
+  // Nothing of it became an attribute.
+  EXPECT_THAT(page, Not(HasSubstr(" onerror=alert(2)>\"")));
+}
+
+TEST_F(Hostile, IsTextInMarkdown) {
+  std::string text = markdown_report(report_);
+  EXPECT_THAT(text, HasSubstr("| 1 |"));
+  // In code, between backquotes or after four spaces, nothing is markup.
+  text = std::regex_replace(text, std::regex("``[^\n]*``|\n    [^\n]*"), "");
+  EXPECT_THAT(text, Not(HasSubstr("<")));
+  EXPECT_THAT(text, Not(HasSubstr("[x](")));
+}
+
+TEST_F(Hostile, IsNoFormulaInCsv) {
+  std::string text;
+  ASSERT_TRUE(csv_report(report_, [&text](std::string_view piece) { text += piece; }).ok());
+  EXPECT_THAT(text, Not(HasSubstr(",=")));
+  EXPECT_THAT(text, Not(HasSubstr(",\"=")));
+  EXPECT_THAT(text, HasSubstr("'=cmd"));
+}
+
+TEST_F(Hostile, IsTextInJsonTraceAndJUnit) {
+  std::string text, trace;
+  ASSERT_TRUE(json_report(report_, [&text](std::string_view piece) { text += piece; }).ok());
+  ASSERT_TRUE(trace_report(report_, [&trace](std::string_view piece) { trace += piece; }).ok());
+  const auto json = nlohmann::json::parse(text);
+  EXPECT_THAT(json["runs"][0]["scenario"].get<std::string>(), StartsWith("</script><script>alert(1)"));
+  EXPECT_GT(nlohmann::json::parse(trace)["traceEvents"].size(), 10u);
+  EXPECT_THAT(text, Not(HasSubstr("<")));
+  EXPECT_THAT(junit_report(report_), Not(HasSubstr("<script")));
+}
+
+TEST(Escape, KnowsItsPlaces) {
+  EXPECT_EQ(html("a<b>&\"'"), "a&lt;b&gt;&amp;&quot;&#39;");
+  EXPECT_EQ(json("a\"\\</script>"), "\"a\\\"\\\\\\u003c/script\\u003e\"");
+  EXPECT_EQ(csv("plain"), "plain");
+  EXPECT_EQ(csv("a,b\"c"), "\"a,b\"\"c\"");
+  EXPECT_EQ(csv("=1+1"), "'=1+1");
+  EXPECT_EQ(csv(" @x"), "' @x");
+  EXPECT_EQ(markdown("a|b*c"), "a\\|b\\*c");
+  EXPECT_EQ(markdown("1. no list"), "1. no list");
+  EXPECT_EQ(markdown("- no list"), "\\- no list");
+  EXPECT_EQ(markdown_code("a`b"), "``a`b``");
+}
+
+}  // namespace
+}  // namespace lockstep::reports
