@@ -46,6 +46,7 @@ std::vector<Cell> cells_of(std::span<const Scenario> scenarios, const CellFilter
       for (const Scenario& scenario : scenarios) {
         if (!wanted(scenario, filter)) continue;
         for (const Pattern& pattern : scenario.patterns()) {
+          if (filter.first_pattern && &pattern != &scenario.patterns().front()) continue;
           for (const std::string& protocol : protocols_of(store)) {
             const auto expected = pattern.expected(store, protocol);
             if (!expected) continue;

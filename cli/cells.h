@@ -22,6 +22,8 @@ struct Cell {
   record::Verdict verdict = record::Verdict::clean;
   std::string summary;  ///< of the run, or why it could not run
   std::string command;  ///< that runs it again
+  std::string how;      ///< in a word, where that is asked for (record::how_of)
+  std::string run;      ///< id of its recording, when it is saved
   double wall_ms = 0;
 
   bool as_expected() const noexcept { return state == State::done && verdict == expected; }
@@ -33,6 +35,7 @@ struct CellFilter {
   std::vector<std::string> stores;  ///< in-process scenarios ("none") are always in
   std::vector<std::string> names;   ///< scenarios or themes
   std::vector<std::string> executors;
+  bool first_pattern = false;  ///< only the pattern that a scenario names first: the one without a fix
 };
 
 /// In the order in which they are shown: by store and executor, then scenario, pattern, protocol.

@@ -39,7 +39,9 @@ constexpr std::array kSettings = {Setting{2, false, false}, Setting{1, true, fal
 
 std::string cell_text(const Cell& cell, const Look& look, const Setting& setting) {
   if (cell.state == Cell::State::waiting) return "?";
-  std::string word = cell.state == Cell::State::failed ? "failed" : std::string(name_of(cell.verdict));
+  std::string word = cell.state == Cell::State::failed ? "failed"
+                     : cell.how.empty()                ? std::string(name_of(cell.verdict))
+                                                       : look.clean(cell.how);
   if (setting.short_words && word.size() > 5) word.resize(4);
   if (cell.as_expected()) return word;
   return look.glyphs().fault + std::string(setting.tight_sign ? "" : " ") + word;

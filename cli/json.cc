@@ -257,12 +257,62 @@ std::string runs_json(const std::string& folder, const std::vector<record::RunSu
   return line({{"schema", kJsonSchema}, {"folder", folder}, {"runs", all}, {"unreadable", unreadable}});
 }
 
+std::string matrix_json(const std::string& id, const std::vector<Cell>& cells, std::uint64_t seed,
+                        const std::vector<std::pair<std::string, std::string>>& left_out, double wall_ms) {
+  Json all = Json::array(), out = Json::array();
+  for (const Cell& cell : cells) {
+    all.push_back({{"scenario", cell.scenario->name},
+                   {"pattern", cell.pattern},
+                   {"store", cell.store},
+                   {"protocol", cell.protocol},
+                   {"executor", cell.executor},
+                   {"expected", record::name_of(cell.expected)},
+                   {"verdict", cell.state == Cell::State::done ? Json(record::name_of(cell.verdict)) : Json(nullptr)},
+                   {"how", cell.how},
+                   {"as_expected", cell.as_expected()},
+                   {"summary", cell.summary},
+                   {"run", or_null(cell.run)},
+                   {"command", cell.command}});
+  }
+  for (const auto& [store, why] : left_out) out.push_back({{"store", store}, {"why", why}});
+  return line({{"schema", kJsonSchema},
+               {"id", or_null(id)},
+               {"seed", seed},
+               {"left_out", out},
+               {"wall_ms", rounded(wall_ms)},
+               {"cells", all}});
+}
+
 std::string report_json(const std::vector<std::string>& ids, const std::vector<ReportFile>& files) {
   Json all = Json::array();
   for (const ReportFile& file : files) {
     all.push_back({{"format", file.format}, {"path", file.path}, {"bytes", file.bytes}});
   }
   return line({{"schema", kJsonSchema}, {"runs", ids}, {"files", all}});
+}
+
+std::string prune_json(const std::string& folder, const std::vector<std::string>& pruned, std::size_t kept,
+                       bool dry_run, const std::vector<std::string>& left, const std::vector<std::string>& unreadable) {
+  return line({{"schema", kJsonSchema},
+               {"folder", folder},
+               {"pruned", pruned},
+               {"kept", kept},
+               {"dry_run", dry_run},
+               {"left", left},
+               {"unreadable", unreadable}});
+}
+
+std::string export_json(const std::string& file, const std::vector<std::string>& paths) {
+  return line({{"schema", kJsonSchema}, {"file", file}, {"exported", paths}});
+}
+
+std::string import_json(const std::string& folder, const std::vector<std::string>& imported,
+                        const std::vector<std::string>& there_already, const std::vector<std::string>& refused) {
+  return line({{"schema", kJsonSchema},
+               {"folder", folder},
+               {"imported", imported},
+               {"there_already", there_already},
+               {"refused", refused}});
 }
 
 std::string check_json(const std::vector<Cell>& cells, std::uint64_t seed,

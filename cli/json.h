@@ -29,12 +29,21 @@ std::string show_json(const Scenario& scenario);
 std::string stores_json(std::span<const BackendKind> kinds);
 std::string runs_json(const std::string& folder, const std::vector<record::RunSummary>& runs,
                       const std::vector<std::string>& unreadable);
+/// `id`: of the saved matrix; empty: not saved.
+std::string matrix_json(const std::string& id, const std::vector<Cell>& cells, std::uint64_t seed,
+                        const std::vector<std::pair<std::string, std::string>>& left_out, double wall_ms);
 struct ReportFile {
   std::string format, path;
   std::uint64_t bytes = 0;
 };
 /// What `lockstep report` has written of the runs `ids`.
 std::string report_json(const std::vector<std::string>& ids, const std::vector<ReportFile>& files);
+std::string prune_json(const std::string& folder, const std::vector<std::string>& pruned, std::size_t kept,
+                       bool dry_run, const std::vector<std::string>& left, const std::vector<std::string>& unreadable);
+/// `paths`: of the recordings.
+std::string export_json(const std::string& file, const std::vector<std::string>& paths);
+std::string import_json(const std::string& folder, const std::vector<std::string>& imported,
+                        const std::vector<std::string>& there_already, const std::vector<std::string>& refused);
 /// `left_out`: the stores that were not checked, with the reason.
 std::string check_json(const std::vector<Cell>& cells, std::uint64_t seed,
                        const std::vector<std::pair<std::string, std::string>>& left_out, double wall_ms);

@@ -40,6 +40,24 @@ std::string short_id(const std::string& id, const std::string& folder) {
   return id.substr(0, length);
 }
 
+std::map<std::string, std::string> short_ids(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    names.push_back(entry->path().filename().string());
+  }
+  // Whoever shares most of a beginning stands next to it.
+  std::sort(names.begin(), names.end());
+  std::map<std::string, std::string> all;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    std::size_t length = kShortest;
+    if (i > 0) length = std::max(length, common_prefix(names[i], names[i - 1]) + 1);
+    if (i + 1 < names.size()) length = std::max(length, common_prefix(names[i], names[i + 1]) + 1);
+    all[names[i]] = names[i].substr(0, length);
+  }
+  return all;
+}
+
 Result<std::string> write_gdb_script(const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);

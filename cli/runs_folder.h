@@ -1,6 +1,7 @@
 // runs_folder.h: where runs are saved, and the short names of saved runs.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "cli/arguments.h"
@@ -13,6 +14,9 @@ std::string runs_folder(const Arguments& arguments, const std::string& option = 
 
 /// The shortest beginning of `id`, at least four digits, that no other run in `folder` has.
 std::string short_id(const std::string& id, const std::string& folder);
+
+/// The same of all runs in `folder` at once, by id.
+std::map<std::string, std::string> short_ids(const std::string& folder);
 
 /// Writes the gdb commands (engine/gdb/lockstep.py) to FOLDER/lockstep.py; gives its path from the root. Makes the
 /// folder.

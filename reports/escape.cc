@@ -50,6 +50,20 @@ std::string json(std::string_view text) {
   return safe + "\"";
 }
 
+std::string json_in_script(std::string text) {
+  // These stand in strings only, where every character may be written as its number.
+  std::string safe;
+  safe.reserve(text.size());
+  for (const char c : text) {
+    if (c == '<' || c == '>' || c == '&') {
+      safe += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      safe += c;
+    }
+  }
+  return safe;
+}
+
 std::string csv(std::string_view text) {
   std::string safe = neutral(text);
   const std::size_t first = safe.find_first_not_of(' ');

@@ -16,6 +16,9 @@ std::string html(std::string_view text);
 /// A JSON string with its quotes. Holds no <, >, & and no line separator, so it can stand in a <script> too.
 std::string json(std::string_view text);
 
+/// JSON that a library wrote, fit to stand in a <script>.
+std::string json_in_script(std::string text);
+
 /// A field of CSV (RFC 4180), in quotes where need be. What a spreadsheet would take for a formula (= + - @ at the
 /// start) gets an apostrophe before it.
 std::string csv(std::string_view text);

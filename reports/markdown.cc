@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "reports/escape.h"
+#include "reports/matrix_html.h"
 #include "reports/page.h"
 #include "reports/report.h"
 #include "reports/text.h"
@@ -69,6 +70,10 @@ void one(std::string& text, const Subject& subject, const char* level) {
   if (!run.why.empty()) add(text, "**Why.** {}\n\n", markdown(run.why));
   if (!run.fix.empty()) add(text, "**Fix.** {}\n\n", markdown(run.fix));
   if (!run.fix_command.empty()) fenced(text, run.fix_command);
+  if (const std::string matrix = matrix_markdown(run); !matrix.empty()) {
+    text += matrix;
+    return;
+  }
   add(text, "| committed | aborted | retries | events |\n| ---: | ---: | ---: | ---: |\n| {} | {} | {} | {} |\n\n",
       grouped(run.outcomes.committed), grouped(run.outcomes.aborted), grouped(run.outcomes.retries),
       grouped(subject.events));

@@ -213,6 +213,98 @@
     }
   }
 
+  class GraphPlayer extends Player {
+    constructor(root, data) {
+      super(root, data);
+      this.prefix = root.dataset.explorer;
+      this.fromLink();
+    }
+    /** The moves in the address: "0.0.1t" is actor 0 twice, then the deadline of actor 1. */
+    fromLink() {
+      const found = location.hash.match(new RegExp(`^#${this.prefix}=([\\dt.]*)$`));
+      if (!found && this.path) return;
+      this.path = [];
+      this.ahead = [];
+      if (found) {
+        for (const word of found[1].split('.')) {
+          const move = this.moves().find((m) => m[0] === parseInt(word, 10) && !!m[1] === word.endsWith('t'));
+          if (!move || move[2] < 0) break;
+          this.path.push(move);
+        }
+        this.root.scrollIntoView();
+      }
+      this.show(true);
+    }
+    state() { return this.data.states[this.path.length ? this.path[this.path.length - 1][2] : 0]; }
+    moves() { return this.state().moves; }
+    take(move) {
+      if (!move || move[2] < 0) return;
+      if (this.ahead.length && this.ahead[this.ahead.length - 1] === move) this.ahead.pop();
+      else this.ahead = [];
+      this.path.push(move);
+      this.show();
+    }
+    press(name) {
+      if (name === 'first') while (this.path.length) this.ahead.push(this.path.pop());
+      if (name === 'back' && this.path.length) this.ahead.push(this.path.pop());
+      if (name === 'next') return this.take(this.ahead[this.ahead.length - 1] || (this.moves().length === 1 && this.moves()[0]));
+      this.show();
+    }
+    key(event) {
+      if (/^[1-9]$/.test(event.key)) {
+        event.preventDefault();
+        return this.take(this.moves().find((move) => move[0] === +event.key - 1));
+      }
+      super.key(event);
+    }
+    name(move) { return this.data.actors[move[0]] + (move[1] ? ':timeout' : ''); }
+    show(quietly) {
+      const {texts, actors} = this.data, state = this.state();
+      const standing = nobody(actors);
+      state.actors.forEach(([stands], i) => { standing[i].gone = stands === 'finished'; });
+      state.holds.forEach(([actor, what, how]) => standing[actor].held.set(texts[what], texts[how] === 'shared'));
+      state.waits.forEach(([from, to, what]) => {
+        const wait = standing[from].wait || (standing[from].wait = {object: texts[what], others: []});
+        wait.others.push(to);
+      });
+      this.draw(standing);
+      const picks = state.moves.map((move) => {
+        const button = make('button', 'b go', this.name(move) + ': ' + (move[1] ? 'its time is up' : texts[state.actors[move[0]][1]]));
+        button.type = 'button';
+        button.disabled = move[2] < 0;
+        if (button.disabled) button.title = 'beyond the part of the graph that was kept';
+        button.addEventListener('click', () => { this.take(move); const next = this.find('moves').querySelector('button'); if (next) next.focus({preventScroll: true}); });
+        return button;
+      });
+      this.find('moves').replaceChildren(...picks);
+      this.tell(state);
+      this.enable('first', this.path.length > 0);
+      this.enable('back', this.path.length > 0);
+      this.enable('next', this.ahead.length > 0 || state.moves.length === 1);
+      const words = this.path.map((move) => `${move[0]}${move[1] ? 't' : ''}`).join('.');
+      if (!quietly) history.replaceState(null, '', `#${this.prefix}=${words}`);
+    }
+    tell(state) {
+      const {texts, actors} = this.data;
+      const parts = [make('span', 'at', `step ${this.path.length}`)];
+      const last = this.path[this.path.length - 1];
+      const lines = last ? last[3].map((text) => texts[text]) : ['Nobody has taken a step yet.'];
+      lines.forEach((line) => parts.push(make('span', '', line), make('br')));
+      if (state.cycle.length) {
+        const ring = [...state.cycle, state.cycle[0]].map((actor) => actors[actor]).join('\u2192');
+        parts.push(make('span', 'cycle end', '\u25c6 cycle ' + ring), make('br'));
+      }
+      if (state.verdict) {
+        const good = state.verdict === 'clean' || state.verdict === 'avoided';
+        parts.push(make('span', (good ? 'good' : 'bad') + ' end',
+          `${good ? '\u2713' : '\u2717'} the end: ${state.verdict}` + (state.summary ? ', ' + state.summary : '')));
+      }
+      this.find('now').replaceChildren(...parts);
+      const schedule = this.path.map((move) => this.name(move)).join(' ');
+      this.find('schedule').textContent = this.root.dataset.command + ` --schedule "${schedule}"`;
+    }
+  }
+
   // --- tables that sort ---------------------------------------------------------------------------------------------
 
   function sortable(table) {
@@ -241,8 +333,9 @@
   }
 
   document.querySelectorAll('table.sort').forEach(sortable);
-  const players = [...document.querySelectorAll('[data-player]')].map((root) =>
-    new RunPlayer(root, JSON.parse(document.getElementById(root.dataset.player + '-data').textContent)));
+  const data = (id) => JSON.parse(document.getElementById(id + '-data').textContent);
+  const players = [...document.querySelectorAll('[data-player],[data-explorer]')].map((root) =>
+    (root.dataset.player ? new RunPlayer(root, data(root.dataset.player)) : new GraphPlayer(root, data(root.dataset.explorer))));
   let active = players[0];
   players.forEach((player) => player.root.addEventListener('pointerdown', () => { active = player; }));
   players.forEach((player) => player.root.addEventListener('focusin', () => { active = player; }));

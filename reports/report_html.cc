@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "engine/record/matrix.h"
+#include "engine/record/state_graph.h"
 #include "reports/escape.h"
 #include "reports/page.h"
 #include "reports/report.h"
@@ -110,6 +112,13 @@ std::string html_report(const Report& report, const Options& options) {
     head.headline = subject.run.scenario;
     head.subtitle = subject.run.title;
     head.title = fmt::format("{}: {} — Lockstep", subject.run.scenario, name_of(subject.run.verdict));
+    if (subject.run.documents.count(record::kMatrixDocument) > 0) {
+      head.kind = "matrix";
+      head.headline = subject.run.title;
+      head.subtitle = subject.run.store;
+    } else if (subject.run.documents.count(record::kStateGraphDocument) > 0) {
+      head.kind = "report of an exploration, and its shortest run";
+    }
     return page(head, run_html(subject, "r1", 2, links_of(options, 0)));
   }
   head.kind = "report of several runs";

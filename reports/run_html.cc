@@ -8,7 +8,9 @@
 
 #include "reports/digest_html.h"
 #include "reports/escape.h"
+#include "reports/explorer.h"
 #include "reports/lanes_svg.h"
+#include "reports/matrix_html.h"
 #include "reports/page.h"
 #include "reports/player.h"
 #include "reports/text.h"
@@ -138,7 +140,7 @@ std::string environment(const Subject& subject, const std::string& id, int level
   const Run& run = subject.run;
   std::string inner;
   if (!run.command.empty()) inner += "<p>This run again:</p>" + command(run.command);
-  if (!run.id.empty())
+  if (!run.id.empty() && !run.actors.empty())
     inner += "<p>The same, step for step, and under a debugger:</p>" + command("lockstep replay " + run.id) +
              command("lockstep debug " + run.id);
   Table all{.caption = "Environment", .columns = {{"name"}, {"value"}}, .rows = {}, .sortable = false};
@@ -197,12 +199,18 @@ std::string run_html(const Subject& subject, const std::string& id, int level, c
                         counted(subject.events, "event", "events"));
   }
   text += verdict_box(run) + invariants(run);
+  if (const std::string matrix = matrix_html(run, id, level); !matrix.empty()) {
+    return text + matrix + environment(subject, id, level) + raw_data(subject, id, level, links);
+  }
   const record::Outcomes& outcomes = run.outcomes;
   text += tiles({{"committed", grouped(outcomes.committed)},
                  {"aborted", grouped(outcomes.aborted)},
                  {"retries", grouped(outcomes.retries)},
                  {"events", grouped(subject.events)}});
   text += lesson(run, id, level);
+  if (const std::string inner = explorer(run, id + "-x"); !inner.empty()) {
+    text += section(id + "-sched", "You are the scheduler", inner, level);
+  }
   if (subject.whole()) {
     if (const std::string inner = player(run, subject.rows, id); !inner.empty()) {
       text += section(id + "-play", "Step through it", inner, level);

@@ -14,6 +14,7 @@ CommandSpec debug_command();
 CommandSpec report_command();
 CommandSpec runs_command();
 CommandSpec check_command();
+CommandSpec matrix_command();
 CommandSpec kv_command();
 CommandSpec man_command();
 CommandSpec completion_command();

@@ -10,6 +10,7 @@
 #include "cli/json.h"
 #include "cli/program.h"
 #include "cli/run_text.h"
+#include "cli/runs_care.h"
 #include "cli/runs_folder.h"
 #include "cli/text.h"
 
@@ -31,8 +32,10 @@ std::string runs_text(const std::string& folder, const std::vector<RunSummary>& 
   }
   std::size_t id_width = 4, scenario_width = 8;
   std::vector<std::string> ids;
+  const auto names = short_ids(folder);
   for (const RunSummary& run : runs) {
-    ids.push_back(short_id(run.id, folder));
+    const auto name = names.find(run.id);
+    ids.push_back(name == names.end() ? run.id : name->second);
     id_width = std::max(id_width, ids.back().size());
     scenario_width = std::max(scenario_width, columns(look.clean(run.scenario)));
   }
@@ -88,7 +91,13 @@ int show_one(Program& program, const std::string& folder, const std::string& id)
 
 int runs(Program& program) {
   const std::string folder = runs_folder(program.arguments);
-  if (program.arguments.has("ID")) return show_one(program, folder, program.arguments.value("ID"));
+  if (cares_for_runs(program.arguments)) return care_for_runs(program, folder);
+  if (program.arguments.has("ID")) {
+    for (const std::string& id : program.arguments.all("ID")) {
+      if (const int code = show_one(program, folder, id); code != kAsExpected) return code;
+    }
+    return kAsExpected;
+  }
   std::vector<std::string> unreadable;
   const Result<std::vector<RunSummary>> found = record::list(folder, &unreadable);
   if (!found) return fail_with(found.error());
@@ -106,11 +115,30 @@ CommandSpec runs_command() {
       .description =
           "Every run is one SQLite file, FOLDER/ID/run.sqlite; its tables and views are described in it (.schema in "
           "the "
-          "sqlite3 shell). Deleting a run is deleting its folder.",
-      .arguments = {{"ID", "show this run again; a unique beginning of its id is enough", false, Names::run}},
-      .options = {out_option(), {"full", "", "every row of a long run, every text whole"}, {"json", "", "as JSON"}},
+          "sqlite3 shell). Deleting a run is deleting its folder.\n\n"
+          "--prune deletes runs: those that are not among the newest --keep, and older than --older-than; with both, "
+          "only what "
+          "is "
+          "both. It takes recordings and the reports beside them, nothing else, and no recording that it cannot read. "
+          "--dry-run "
+          "says what it would delete.\n\n"
+          "--export packs all runs, or those that are named, into one file (a SQLite archive: sqlite3 FILE -Ax unpacks "
+          "it); "
+          "--import takes them in. A run that is there already is left as it is.",
+      .arguments = {{"ID", "show this run again; a unique beginning of its id is enough", false, Names::run, {}, true}},
+      .options = {out_option(),
+                  {"full", "", "every row of a long run, every text whole"},
+                  {"prune", "", "delete old runs; needs --keep or --older-than"},
+                  {"keep", "N", "with --prune: the newest N stay"},
+                  {"older-than", "AGE", "with --prune: only what is older: 90s, 30m, 12h, 7d"},
+                  {"dry-run", "", "with --prune: only say what would be deleted"},
+                  {"export", "FILE", "pack the runs into one new file", Names::file},
+                  {"import", "FILE", "take in the runs of such a file", Names::file},
+                  {"json", "", "as JSON"}},
       .examples = {{"runs", "All saved runs, oldest first."},
-                   {"runs 7f3a", "That run as it was shown, with the command that gives it again."}},
+                   {"runs 7f3a", "That run as it was shown, with the command that gives it again."},
+                   {"runs --prune --keep 100 --older-than 30d --dry-run", "What would go."},
+                   {"runs --export runs.sqlar 7f3a 91c0", "Two runs as one file, to pass on."}},
       .run = runs,
   };
 }

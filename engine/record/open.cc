@@ -59,11 +59,11 @@ Result<void> check_header(const std::string& path, Length length) {
   if (got < static_cast<ssize_t>(header.bytes.size()) || !header.is_sqlite())
     return refused(path, "it is not a SQLite database");
   if (header.application() != kApplicationId) return refused(path, "it is a database of another program");
-  if (header.version() != kSchemaVersion) {
+  if (header.version() < kOldestSchemaRead || header.version() > kSchemaVersion) {
     return refused(path,
-                   fmt::format("it has schema version {} and this program reads version {}; use the lockstep that "
-                               "wrote it, or run the scenario again",
-                               header.version(), kSchemaVersion));
+                   fmt::format("it has schema version {} and this program reads versions {} to {}; use the lockstep "
+                               "that wrote it, or run the scenario again",
+                               header.version(), kOldestSchemaRead, kSchemaVersion));
   }
   if (length == Length::whole && status.st_size < header.file_size()) {
     return damaged(path, fmt::format("it is cut short, {} bytes of {}", status.st_size, header.file_size()));

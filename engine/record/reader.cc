@@ -109,6 +109,10 @@ void Reader::read_lists() {
   }
   for (Statement row(database_, "SELECT name, value FROM environment"); row.next();)
     run_.environment[row.text(0)] = row.text(1);
+  // Version 1 had no documents, and is the same in all else.
+  std::int64_t version = kSchemaVersion;
+  if (Statement row(database_, "PRAGMA user_version"); row.next()) version = row.integer(0);
+  if (version < 2) return;
   for (Statement row(database_, "SELECT name, content FROM document"); row.next();)
     run_.documents[row.text(0)] = row.text(1);
 }

@@ -250,6 +250,32 @@ def steps_by_click_and_key(browser, checks):
     checks.same("the address keeps the place", now(), f"row 5 of {total}")
 
 
+def schedules(browser, checks, url):
+    picks = lambda: browser.run("return [...document.querySelectorAll('[data-p=moves] button')].map(b => b.innerText)")
+    schedule = lambda: browser.run("return document.querySelector('[data-p=schedule]').textContent.split('--schedule ')[1]")
+    pick = lambda n: browser.run("document.querySelectorAll('[data-p=moves] button')[arguments[0]].click()", n)
+    browser.open(url)
+    checks.same("both may begin", picks(), ["T1: lock A", "T2: lock B"])
+    pick(0)
+    browser.run("document.activeElement.blur()")
+    browser.run("document.querySelector('[data-explorer]').dispatchEvent(new Event('pointerdown', {bubbles: true}))")
+    browser.key("2", 50)
+    checks.same("the order so far", schedule(), '"T1 T2"')
+    checks.same("each holds one", browser.run(
+        "return [...document.querySelectorAll('[data-explorer] [data-p=locks] tr')].map(r => r.innerText)"),
+        ["A\tT1\t\u2013", "B\tT2\t\u2013"])
+    pick(0)
+    pick(0)
+    checks.same("the deadlock is reached", browser.run(
+        "return document.querySelector('[data-explorer] [data-p=now]').textContent.includes('cycle T1\u2192T2\u2192T1')"), True)
+    checks.same("and drawn", browser.run("return document.querySelectorAll('[data-explorer] .edge.cyc').length"), 2)
+    link = browser.run("return location.href")
+    browser.run("document.querySelector('[data-explorer] [data-go=back]').click()")
+    checks.same("a step back", schedule(), '"T1 T2 T1"')
+    browser.open(link.replace("#", "?again#"))
+    checks.same("the link keeps the order", schedule(), '"T1 T2 T1 T2"')
+
+
 def sorts(browser, checks):
     column = lambda: browser.run("return [...document.querySelector('table.sort').tBodies[0].rows].map(r => r.cells[1].innerText)")
     head = "document.querySelector('table.sort th:nth-child(2) button').click()"
@@ -283,7 +309,10 @@ def pages(lockstep, folder):
         ("deadlock/two-lock", "--protocol", "2pl-detect"), ("threads/dining-philosophers",),
         ("deadlock/two-lock", "--protocol", "2pl-wait-die"))]
     made = {}
-    for name, words in (("run", ids[:1]), ("philosophers", ids[1:2]), ("several", [ids[2], "--baseline", ids[0]])):
+    explored = json.loads(run("explore", "threads/two-lock", "--json"))["shortest"]
+    matrix = json.loads(run("matrix", "isolation/write-skew", "--store", "kv,sqlite", "--json"))["id"]
+    for name, words in (("run", ids[:1]), ("philosophers", ids[1:2]), ("several", [ids[2], "--baseline", ids[0]]),
+                        ("exploration", [explored]), ("matrix", [matrix])):
         out = os.path.join(folder, name)
         run("report", *words, "--out", out)
         made[name] = "file://" + os.path.join(out, "report.html")
@@ -306,6 +335,7 @@ def main():
                 audit(browser, checks, name, shots)
             browser.open(made["run"])
             steps_by_click_and_key(browser, checks)
+            schedules(browser, checks, made["exploration"])
             browser.open(made["several"])
             sorts(browser, checks)
             readable_without_scripts(browser, checks, made["run"])

@@ -74,8 +74,17 @@ TEST_F(BadRecording, IsRefusedWhenItIsAnotherDatabase) {
 }
 
 TEST_F(BadRecording, IsRefusedWithBothVersionsWhenItsSchemaIsAnother) {
+  change("PRAGMA user_version = 99");
+  expect_refused(path_, "schema version 99 and this program reads versions 1 to 2");
+}
+
+TEST_F(BadRecording, IsNoneWhenItIsOfVersion1WhichHadNoDocuments) {
+  change("DROP TABLE document");
+  expect_refused(path_, "no such table");
   change("PRAGMA user_version = 1");
-  expect_refused(path_, "schema version 1 and this program reads version 2");
+  const auto run = load(path_);
+  ASSERT_TRUE(run.ok()) << run.error().message;
+  EXPECT_TRUE(run->documents.empty());
 }
 
 TEST_F(BadRecording, IsRefusedWhereverItIsCut) {
