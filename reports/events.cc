@@ -4,7 +4,9 @@
 #include <iterator>
 #include <map>
 
+#include "engine/record/matrix.h"
 #include "engine/record/reader.h"
+#include "engine/record/state_graph.h"
 #include "reports/escape.h"
 #include "reports/report.h"
 
@@ -62,6 +64,23 @@ std::string names_of(const Run& run, const std::vector<int>& actors) {
   return names;
 }
 
+std::optional<std::vector<record::MatrixCell>> matrix_in(const Run& run) {
+  const auto document = run.documents.find(record::kMatrixDocument);
+  if (document == run.documents.end()) return std::nullopt;
+  auto cells = record::matrix_of(document->second);
+  return cells ? std::optional(std::move(*cells)) : std::nullopt;
+}
+
+/// A matrix has no events: its cells.
+void matrix_as_csv(Writer& out, const Run& run, const std::vector<record::MatrixCell>& cells) {
+  out.add("matrix,scenario,pattern,store,protocol,executor,expected,verdict,how,run,summary\r\n");
+  for (const record::MatrixCell& cell : cells) {
+    out.add("{},{},{},{},{},{},{},{},{},{},{}\r\n", csv(run.id), csv(cell.scenario), csv(cell.pattern), csv(cell.store),
+            csv(cell.protocol), csv(cell.executor), name_of(cell.expected), cell.verdict ? name_of(*cell.verdict) : "",
+            csv(cell.how), csv(cell.run), csv(cell.summary));
+  }
+}
+
 void run_as_json(Writer& out, const Subject& subject) {
   const Run& run = subject.run;
   out.add("{{\"id\":{},\"scenario\":{},\"title\":{},\"store\":{},\"store_version\":{},\"protocol\":{},\"pattern\":{},",
@@ -103,6 +122,12 @@ void run_as_json(Writer& out, const Subject& subject) {
   for (const auto& [name, value] : run.environment) {
     out.add("{}{}:{}", comma, json(name), json(value));
     comma = ",";
+  }
+  out.add("}},\"documents\":{{");
+  // Read and written anew: what stands in a recording need not be JSON.
+  if (const auto cells = matrix_in(run)) out.add("\"matrix\":{}", record::to_json(*cells));
+  if (const auto graph = run.documents.find(record::kStateGraphDocument); graph != run.documents.end()) {
+    if (const auto read = record::state_graph_of(graph->second)) out.add("\"state-graph\":{}", record::to_json(*read));
   }
   out.add("}},\"events\":[");
 }
@@ -209,6 +234,12 @@ class Tracer {
 
 Result<void> csv_report(const Report& report, const Sink& sink) {
   Writer out(sink);
+  if (report.subjects.size() == 1) {
+    if (const auto cells = matrix_in(report.subjects.front().run)) {
+      matrix_as_csv(out, report.subjects.front().run, *cells);
+      return {};
+    }
+  }
   out.add("run,scenario,seq,ms,actor,step,kind,verb,object,detail,fault,code,others\r\n");
   Result<void> result;
   for (const Subject& subject : report.subjects) {

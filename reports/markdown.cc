@@ -120,31 +120,4 @@ std::string markdown_report(const Report& report) {
   return text;
 }
 
-std::string junit_report(const Report& report) {
-  std::size_t failures = 0;
-  std::string cases;
-  for (const Subject& subject : report.subjects) {
-    const Run& run = subject.run;
-    std::string theme = run.scenario;
-    std::replace(theme.begin(), theme.end(), '/', '.');
-    add(cases, "  <testcase classname=\"{}\" name=\"{} {}\" time=\"{:.3f}\"", html(theme), html(strategy(run)),
-        html(run.id), run.wall_ms / 1000);
-    const bool good = run.as_expected() && subject.wrong.empty();
-    if (good) {
-      cases += "/>\n";
-      continue;
-    }
-    ++failures;
-    const std::string message =
-        subject.wrong.empty() ? fmt::format("{}: {}", name_of(run.verdict), expectation(run)) : subject.wrong;
-    add(cases, ">\n    <failure message=\"{}\">{}\n{}</failure>\n  </testcase>\n", html(message), html(run.summary),
-        html(run.command));
-  }
-  return fmt::format(
-      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"lockstep report\" tests=\"{}\" "
-      "failures=\"{}\">\n{}"
-      "</testsuite>\n",
-      report.subjects.size(), failures, cases);
-}
-
 }  // namespace lockstep::reports

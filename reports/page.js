@@ -301,7 +301,7 @@
       }
       this.find('now').replaceChildren(...parts);
       const schedule = this.path.map((move) => this.name(move)).join(' ');
-      this.find('schedule').textContent = this.root.dataset.command + ` --schedule "${schedule}"`;
+      this.find('schedule').textContent = this.root.dataset.command + (schedule && ` --schedule "${schedule}"`);
     }
   }
 

@@ -162,8 +162,11 @@ std::string raw_data(const Subject& subject, const std::string& id, int level, c
   for (const Link& link : links)
     inner += fmt::format("<li><a href=\"{}\">{}</a></li>", html(link.target), html(link.words));
   inner += "</ul>\n<p>The recording is a SQLite file with documented tables:</p>";
-  inner += command("sqlite3 " + subject.path +
-                   " \"SELECT actor, object, waits_for, waited_ms FROM waits ORDER BY waited_ms DESC\"");
+  const bool has_events = subject.events > 0;
+  inner += command("sqlite3 " + subject.path + " \"" +
+                   (has_events ? "SELECT actor, object, waits_for, waited_ms FROM waits ORDER BY waited_ms DESC"
+                               : "SELECT name, content FROM document") +
+                   "\"");
   return section(id + "-raw", "Raw data", inner, level);
 }
 

@@ -2,6 +2,7 @@
 """Opens pages of `lockstep report` in headless Chromium and uses them as a reader does.
 
 usage: browser_test.py LOCKSTEP    (the program)
+       browser_test.py --open FILE    only says how long the browser takes until the page stands there
 
 One browser for all checks, driven through chromedriver with the standard library alone. Says "skipped" and ends well where
 there is no browser. With LOCKSTEP_SHOTS=DIR it leaves a picture of every page there: light, dark and 400 pixels wide.
@@ -319,11 +320,26 @@ def pages(lockstep, folder):
     return made
 
 
+def time_to_open(chromium, driver, path):
+    with tempfile.TemporaryDirectory(prefix="lockstep-pages-") as folder:
+        browser = Browser(chromium, driver, os.path.join(folder, "profile"))
+        try:
+            for _ in range(3):
+                browser.open("file://" + os.path.abspath(path))
+                print(browser.run("const t = performance.getEntriesByType('navigation')[0];"
+                                  "return `loaded after ${t.loadEventEnd.toFixed(0)} ms, ${t.decodedBodySize} bytes`"))
+        finally:
+            browser.end()
+    return 0
+
+
 def main():
     chromium, driver = browsers()
     if not chromium or not driver:
         print("skipped: no chromium and chromedriver here (Debian: chromium chromium-driver)")
         return 0
+    if sys.argv[1] == "--open":
+        return time_to_open(chromium, driver, sys.argv[2])
     shots = os.environ.get("LOCKSTEP_SHOTS")
     checks = Checks()
     with tempfile.TemporaryDirectory(prefix="lockstep-pages-") as folder:
