@@ -131,7 +131,7 @@ std::string wait_curve(const Digest& digest, const std::string& id, int level) {
 
 std::string digest_html(const Subject& subject, const std::string& id, int level) {
   const Digest& digest = *subject.digest;
-  std::string text = "<p>" + counted(digest.events, "event", "events") +
+  std::string text = "<p>" + grouped(digest.events) + " events" +
                      " are too many for lanes; this is the run in numbers. " +
                      "For every span, open the trace in a trace viewer (Perfetto, chrome://tracing):</p>" +
                      command("lockstep report " + subject.run.id + " --format trace");

@@ -135,12 +135,12 @@ class Drawing {
 
   /// Numbers of steps above, milliseconds below, as many as have room.
   void draw_steps() {
-    double next = 0, next_time = 0;
+    double next = 46, next_time = 30;  // after "step" and "ms"
     std::uint32_t shown = 0;
     std::string time_shown;
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       const LaneRow& row = rows_[i];
-      if (row.step != 0 && row.step != shown && x(i) >= next && row.mark != Mark::cycle) {
+      if (row.step != 0 && row.step != shown && x(i) - 4 >= next && row.mark != Mark::cycle) {
         const std::string number = std::to_string(row.step);
         add("<text class=\"tick\" x=\"{:.1f}\" y=\"12\">{}</text>", x(i), number);
         next = x(i) + kLetter * static_cast<double>(number.size()) + 8;

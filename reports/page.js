@@ -292,11 +292,11 @@
       lines.forEach((line) => parts.push(make('span', '', line), make('br')));
       if (state.cycle.length) {
         const ring = [...state.cycle, state.cycle[0]].map((actor) => actors[actor]).join('\u2192');
-        parts.push(make('span', 'cycle end', '\u25c6 cycle ' + ring), make('br'));
+        parts.push(make('span', 'cycle fin', '\u25c6 cycle ' + ring), make('br'));
       }
       if (state.verdict) {
         const good = state.verdict === 'clean' || state.verdict === 'avoided';
-        parts.push(make('span', (good ? 'good' : 'bad') + ' end',
+        parts.push(make('span', (good ? 'good' : 'bad') + ' fin',
           `${good ? '\u2713' : '\u2717'} the end: ${state.verdict}` + (state.summary ? ', ' + state.summary : '')));
       }
       this.find('now').replaceChildren(...parts);

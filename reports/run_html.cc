@@ -61,7 +61,7 @@ std::string steps_table(const Run& run, const std::vector<LaneRow>& rows, const 
       .rows = {},
       .sortable = false,
       .tall = rows.size() > 24,
-      .look = "steps",
+      .look = "steps tell",
       .id = id};
   if (wide) {
     all.look = "steps wide";

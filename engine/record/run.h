@@ -127,8 +127,6 @@ struct RunSummary {
 
 /// The version of the recorded file's schema (SQLite's user_version).
 inline constexpr int kSchemaVersion = 2;
-/// The oldest version that is still read; what it lacks is empty.
-inline constexpr int kOldestSchemaRead = 1;
 
 /// Writes `run` to FOLDER/ID/run.sqlite, creating the folder; gives the path. The file appears whole or not at all
 /// (written beside, then renamed); a run that was saved before is replaced. Fault::permission, disk_full or io with the

@@ -58,6 +58,9 @@ namespace lockstep::record {
 /// SQLite's application_id of a recording: "LKST".
 inline constexpr int kApplicationId = 0x4C4B5354;
 
+/// The oldest version of the schema that is still read; what it lacks is empty.
+inline constexpr int kOldestSchemaRead = 1;
+
 /// The statements that make an empty recording, with a comment on every table; they stay readable through `.schema`.
 extern const char* const kSchema;
 
