@@ -184,10 +184,10 @@
       }));
       rows.slice(0, this.at).forEach(([, , actor, , , , , ends]) => { if (ends) standing[actor].gone = true; });
       this.draw(standing);
-      this.tell();
+      this.tell(quietly);
       if (!quietly) history.replaceState(null, '', `#${this.prefix}-row=${this.at}`);
     }
-    tell() {
+    tell(quietly) {
       const {rows, words, actors, unit} = this.data;
       const now = this.find('now'), row = rows[this.at - 1];
       const at = make('span', 'at', `row ${this.at} of ${rows.length}` +
@@ -206,7 +206,8 @@
       this.on = [this.marks.get(this.at - 1), this.rows[this.at - 1]].filter(Boolean);
       this.on.forEach((node) => node.classList.add('on'));
       const shown = this.rows[this.at - 1];
-      if (this.box && shown) {
+      // To ask where a row of thousands is would lay all of them out before the page shows.
+      if (this.box && shown && !(quietly && this.box.closest('.big'))) {
         const top = shown.offsetTop - this.box.clientHeight / 2;
         this.box.scrollTop = Math.max(0, top);
       }

@@ -21,6 +21,7 @@ namespace {
 
 using record::Run;
 
+constexpr std::size_t kRowsAtOnce = 500;
 constexpr std::size_t kLanesInTable = 6;  ///< actors that get a column each in the table of steps
 
 const char* class_of(LaneState state) {
@@ -110,9 +111,11 @@ std::string key_of_lanes() {
 
 std::string lanes_section(const Subject& subject, const std::string& id, int level) {
   const Run& run = subject.run;
-  std::string inner = fmt::format("<div id=\"{}-lanes\">", id);
+  // Thousands of rows are laid out when they come into view.
+  std::string inner = subject.rows.size() > kRowsAtOnce ? "<div class=\"big\">" : "<div>";
+  inner += fmt::format("<div id=\"{}-lanes\">", id);
   inner += figure(lanes_svg(run, subject.rows, subject.spans, id + "-ls"), key_of_lanes()) + "</div>";
-  inner += steps_table(run, subject.rows, id + "-steps");
+  inner += steps_table(run, subject.rows, id + "-steps") + "</div>";
   return section(id + "-lane", "Lanes", inner, level);
 }
 
