@@ -16,7 +16,7 @@ using testing::IsEmpty;
 class Archive : public testing::Test {
  protected:
   std::string save(const std::string& id) {
-    Run run = full_run();
+    record::Run run = full_run();
     run.id = id;
     const auto saved = record::save(run, from_);
     EXPECT_TRUE(saved.ok());

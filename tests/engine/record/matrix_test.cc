@@ -67,7 +67,7 @@ TEST(Matrix, SaysInAWordHowARunCameOut) {
       {"kv", "serial", Verdict::clean, {}, "clean"},
   };
   for (const auto& [store, protocol, verdict, events, how] : examples) {
-    Run run;
+    record::Run run;
     run.store = store;
     run.protocol = protocol;
     run.verdict = verdict;
