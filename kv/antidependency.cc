@@ -23,7 +23,7 @@ RangeReads::Ticket RangeReads::add(TxnId reader, Stamp snapshot, KeyView from, K
   range.is_active = true;
   range.is_free = false;
   range.reader = reader;
-  range.readers = {.commit = 0, .snapshot = snapshot};
+  range.latest_reader = snapshot;
   if (ranges_.size() - free_.size() >= collect_at_) full_.store(true, std::memory_order_relaxed);
   return ticket;
 }
@@ -36,7 +36,7 @@ void RangeReads::narrow(Ticket ticket, KeyView last) {
 
 void RangeReads::set_commit(Ticket ticket, Stamp commit) {
   MutexLock lock(mutex_);
-  ranges_[ticket].readers.commit = commit;
+  ranges_[ticket].latest_reader = std::max(ranges_[ticket].latest_reader, commit);
 }
 
 void RangeReads::end(Ticket ticket, bool committed) noexcept {
@@ -50,14 +50,13 @@ void RangeReads::free(Ticket ticket) {
   free_.push_back(ticket);
 }
 
-RangeReads::Readers RangeReads::of(KeyView key, TxnId writer) const {
+Stamp RangeReads::latest_reader_of(KeyView key, TxnId writer) const {
   MutexLock lock(mutex_);
-  Readers found = everywhere_;
+  Stamp found = everywhere_;
   for (const Range& range : ranges_) {
     if (range.is_free || range.reader == writer || key < range.from) continue;
     if (range.includes_to ? key > range.to : !range.to.empty() && key >= range.to) continue;
-    found.commit = std::max(found.commit, range.readers.commit);
-    found.snapshot = std::max(found.snapshot, range.readers.snapshot);
+    found = std::max(found, range.latest_reader);
   }
   return found;
 }
@@ -69,13 +68,11 @@ void RangeReads::collect(Stamp horizon) {
       if (!ranges_[ticket].is_free && !ranges_[ticket].is_active) visit(ticket);
   };
   for_each_finished([&](Ticket ticket) LOCKSTEP_REQUIRES(mutex_) {
-    const Readers& readers = ranges_[ticket].readers;
-    if (std::max(readers.commit, readers.snapshot) <= horizon) free(ticket);
+    if (ranges_[ticket].latest_reader <= horizon) free(ticket);
   });
   if (ranges_.size() - free_.size() >= kLimit) {
     for_each_finished([&](Ticket ticket) LOCKSTEP_REQUIRES(mutex_) {
-      everywhere_.commit = std::max(everywhere_.commit, ranges_[ticket].readers.commit);
-      everywhere_.snapshot = std::max(everywhere_.snapshot, ranges_[ticket].readers.snapshot);
+      everywhere_ = std::max(everywhere_, ranges_[ticket].latest_reader);
       free(ticket);
     });
   }
@@ -147,18 +144,18 @@ std::optional<ReadTracker::Danger> ReadTracker::check_read(const Committer& me, 
   constexpr int kShort = 100;
   for (int tries = 0;; ++tries) {
     record.latch.lock();
-    if (record.newest && record.newest->writer == me.cell) {  // the lock on the row keeps other writers away
+    if (record.newest.writer() == me.cell) {  // the lock on the row keeps other writers away
       record.latch.unlock();
       return std::nullopt;
     }
-    if (me.writes()) record.reader_commit = std::max(record.reader_commit, me.stamp);
+    if (me.writes()) record.latest_reader = std::max(record.latest_reader, me.stamp);
     const Version* const next = record.at(me.snapshot).next;
     CommitCell::Look look;
     Stamp out = kNoStamp;
     if (next) {
-      look = next->writer ? next->writer->look() : CommitCell::Look{CommitCell::State::committed, next->stamp};
+      look = next->look();
       if (look.state == CommitCell::State::committed)
-        out = next->writer ? next->writer->earliest_out() : next->earliest_out;
+        out = next->writer() ? next->writer()->earliest_out() : next->earliest_out();
     }
     record.latch.unlock();
 
@@ -181,15 +178,11 @@ std::optional<ReadTracker::Danger> ReadTracker::check_read(const Committer& me, 
 
 std::optional<ReadTracker::Danger> ReadTracker::check_write(const Committer& me, KeyView key, VersionedRecord& record) {
   record.latch.lock();
-  RangeReads::Readers readers{.commit = record.reader_commit, .snapshot = record.reader_snapshot};
-  const bool is_new = record.newest->older == nullptr;
+  Stamp latest_reader = record.latest_reader;
+  const bool is_new = record.newest.older == nullptr;
   record.latch.unlock();
-  if (is_new) {
-    const RangeReads::Readers in_ranges = ranges_.of(key, me.id);
-    readers.commit = std::max(readers.commit, in_ranges.commit);
-    readers.snapshot = std::max(readers.snapshot, in_ranges.snapshot);
-  }
-  if (readers.commit < earliest_out_ && readers.snapshot < earliest_out_) return std::nullopt;
+  if (is_new) latest_reader = std::max(latest_reader, ranges_.latest_reader_of(key, me.id));
+  if (latest_reader < earliest_out_) return std::nullopt;
   return Danger{Danger::Part::pivot, std::string(key)};
 }
 

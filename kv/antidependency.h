@@ -10,7 +10,7 @@
 //
 // How it is found here: by whichever of T1 and T2 commits last, at its commit. What it must know of the others is in
 // the rows: a version carries the first commit among those that overwrote what its writer had read (earliest_out); a
-// row carries the latest commit and the latest snapshot of those that have read it. So a committed transaction leaves
+// row carries the latest moment up to which somebody who has read it matters. So a committed transaction leaves
 // nothing behind but these numbers, and ranges until no concurrent transaction is left. A retry is safe: the others
 // have committed, so they do not overlap with it.
 #pragma once
@@ -32,11 +32,6 @@ namespace lockstep::kv {
 class RangeReads {
  public:
   using Ticket = std::size_t;
-  /// As in VersionedRecord: the latest commit of a writing reader, the latest snapshot of any reader.
-  struct Readers {
-    Stamp commit = 0;
-    Stamp snapshot = 0;
-  };
 
   /// `[from, to)`, with `to` when `includes_to`; an empty `to` without it means no upper end.
   Ticket add(TxnId reader, Stamp snapshot, KeyView from, KeyView to, bool includes_to);
@@ -46,8 +41,8 @@ class RangeReads {
   /// The reader is over. What it has read counts on when it has committed.
   void end(Ticket ticket, bool committed) noexcept;
 
-  /// Of `key`, other than `writer` itself.
-  Readers of(KeyView key, TxnId writer) const;
+  /// Of `key`, other than `writer` itself: as VersionedRecord::latest_reader.
+  Stamp latest_reader_of(KeyView key, TxnId writer) const;
 
   /// True when so many have been added that a look for old ones is worth its while.
   bool is_full() const noexcept { return full_.load(std::memory_order_relaxed); }
@@ -68,14 +63,14 @@ class RangeReads {
     bool is_active = false;  // its reader is
     bool is_free = false;
     TxnId reader = 0;
-    Readers readers;
+    Stamp latest_reader = 0;
   };
   void free(Ticket ticket) LOCKSTEP_REQUIRES(mutex_);
 
   mutable Mutex mutex_;
   std::vector<Range> ranges_ LOCKSTEP_GUARDED_BY(mutex_);
   std::vector<Ticket> free_ LOCKSTEP_GUARDED_BY(mutex_);
-  Readers everywhere_ LOCKSTEP_GUARDED_BY(mutex_);
+  Stamp everywhere_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
   std::size_t collect_at_ LOCKSTEP_GUARDED_BY(mutex_) = kWorthALook;
   std::atomic<bool> full_{false};
 };
@@ -102,7 +97,7 @@ class ReadTracker {
 
   /// A row was read; its latch is held. `was_overwritten`: there is a version that the snapshot does not see.
   void mark(VersionedRecord& record, Stamp snapshot, bool was_overwritten) noexcept {
-    record.reader_snapshot = std::max(record.reader_snapshot, snapshot);
+    record.latest_reader = std::max(record.latest_reader, snapshot);
     was_overwritten_ |= was_overwritten;
   }
   /// The same row, without its latch.
@@ -120,7 +115,7 @@ class ReadTracker {
   std::optional<Danger> check_reads(const Committer& me);
   /// The T2: `record` is one that it has written, with its version in place.
   std::optional<Danger> check_write(const Committer& me, KeyView key, VersionedRecord& record);
-  /// After check_reads(): see Version::earliest_out.
+  /// After check_reads(): see Version::earliest_out().
   Stamp earliest_out() const noexcept { return earliest_out_; }
 
   void end(bool committed) noexcept;

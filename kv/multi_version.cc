@@ -15,8 +15,7 @@ namespace {
 constexpr Stamp kNoSnapshot = kNoStamp;
 constexpr Stamp kTakingSnapshot = 0;  // holds up collection until the snapshot is known
 
-constexpr std::size_t kMaxSpares = 64;
-constexpr std::uint32_t kWorthALook = 3;  // versions of a row
+constexpr std::size_t kMaxSpares = 256;  // what comes back at once when the horizon moves on
 
 using LatchLock = std::lock_guard<VersionedRecord::Latch>;
 
@@ -64,21 +63,25 @@ class MultiVersionTransaction final : public TransactionState {
     take_snapshot();
   }
   /// What the transaction sees: its own write or its snapshot. `value` may be nullptr.
-  bool look(KeyView key, std::string* value);
-  bool look(VersionedRecord& record, std::size_t hash, std::string* value);
+  bool look(KeyView key, std::string* value) { return look(key, hash_of(key), value); }
+  bool look(KeyView key, std::size_t hash, std::string* value);
+  /// What the snapshot shows; nullopt: the row has no version at all, and no mark can be left on it.
+  std::optional<bool> look(VersionedRecord& record, KeyView key, std::string* value);
   void remember_range(KeyView from, KeyView to, bool includes_to);
   /// Waits until no other transaction writes the row.
-  Attempt<void> lock_row(KeyView key, Strength strength, Waiter& waiter);
+  Attempt<void> lock_row(KeyView key, std::size_t hash, Strength strength, VersionedRecord*& record, Waiter& waiter);
   /// Fails when somebody committed a change of the row after the snapshot. Needs the lock on the row.
-  Result<void> still_as_seen(KeyView key);
+  Result<void> still_as_seen(VersionedRecord& record);
   /// Both. Under read_committed the row may have changed, and is looked at anew.
-  Attempt<void> claim(KeyView key, Strength strength, Waiter& waiter);
+  Attempt<void> claim(KeyView key, std::size_t hash, Strength strength, VersionedRecord*& record, Waiter& waiter);
+  /// Needs the lock on the row.
+  void put(KeyView key, std::size_t hash, VersionedRecord& record, WriteBuffer::State state, std::string_view value);
   Attempt<void> claim_rows(const std::vector<Row>& rows, bool& is_new, Waiter& waiter);
   void scan_snapshot(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows);
 
   std::optional<Error> check_reads();
   std::optional<Error> publish();
-  std::optional<Error> check_serializable(const std::vector<const WriteBuffer::Entry*>& writes, Stamp stamp);
+  std::optional<Error> check_serializable(Stamp stamp);
   Error dangerous(const ReadTracker::Danger& danger) const;
   void stamp_versions(Stamp stamp);
   void withdraw_versions() noexcept;
@@ -96,7 +99,9 @@ class MultiVersionTransaction final : public TransactionState {
   bool tracks_ = false;
   bool each_operation_looks_anew_ = false;
   std::atomic<Stamp> snapshot_{kNoSnapshot};  // written by the owner only, read by collectors
-  std::vector<std::pair<VersionedRecord*, Version*>> published_;
+  std::vector<VersionedRecord*> rows_;        // of each entry of writes_; its lock keeps it in the index
+  std::vector<VersionedRecord*> published_;
+  std::vector<VersionedRecord*> overwritten_;
   Version* spare_ = nullptr;  // versions to use again
   std::size_t spares_ = 0;
 };
@@ -109,23 +114,24 @@ void MultiVersionTransaction::take_snapshot() noexcept {
   snapshot_.store(store_.now_.load());
 }
 
-bool MultiVersionTransaction::look(VersionedRecord& record, std::size_t hash, std::string* value) {
+std::optional<bool> MultiVersionTransaction::look(VersionedRecord& record, KeyView key, std::string* value) {
   const Stamp snapshot = snapshot_.load(std::memory_order_relaxed);
   bool exists = false;
   while (true) {
     {
       const LatchLock latch(record.latch);
+      if (record.newest.is_none()) return std::nullopt;
       const VersionedRecord::Sight sight = record.at(snapshot);
       if (sight.settled) {
         if (tracks_) reads_.mark(record, snapshot, sight.next != nullptr);
-        exists = sight.version && sight.version->exists;
-        if (exists && value) value->assign(sight.version->value);
+        exists = sight.version && sight.version->exists();
+        if (exists && value) sight.version->copy_to(*value);
         break;
       }
     }
     std::this_thread::yield();  // without the latch: whoever commits may need it
   }
-  if (tracks_) reads_.remember(record, hash);
+  if (tracks_) reads_.remember(record, hash_of(key));
   return exists;
 }
 
@@ -134,28 +140,29 @@ void MultiVersionTransaction::remember_range(KeyView from, KeyView to, bool incl
   reads_.remember_range(id, snapshot_.load(std::memory_order_relaxed), from, to, includes_to);
 }
 
-bool MultiVersionTransaction::look(KeyView key, std::string* value) {
+bool MultiVersionTransaction::look(KeyView key, std::size_t hash, std::string* value) {
   take_snapshot();
-  const std::size_t hash = hash_of(key);
   if (const WriteBuffer::Entry* own = writes_.find(key, hash)) {
     if (own->state == WriteBuffer::State::written && value) value->assign(own->value);
     return own->state == WriteBuffer::State::written;
   }
-  VersionedRecord* record = store_.index_.find(key, hash);
-  if (tracks_ && (!record || record->is_vacant())) {
+  for (bool has_range = false;; has_range = true) {
+    VersionedRecord* const record = store_.index_.find(key, hash);
+    if (record && !record->is_vacant())
+      if (const std::optional<bool> exists = look(*record, key, value)) return *exists;
+    if (!tracks_ || has_range) return false;
     // A vacant record may go, with its marks. So a range, then a second look: whoever adds the row finds the one, or is
     // found by the other.
     remember_range(key, key, true);
-    record = store_.index_.find(key, hash);
   }
-  return record && !record->is_vacant() && look(*record, hash, value);
 }
 
-Attempt<void> MultiVersionTransaction::lock_row(KeyView key, Strength strength, Waiter& waiter) {
+Attempt<void> MultiVersionTransaction::lock_row(KeyView key, std::size_t hash, Strength strength,
+                                                VersionedRecord*& record, Waiter& waiter) {
   take_snapshot();  // before the wait, as PostgreSQL does
   while (true) {
-    VersionedRecord& record = store_.index_.find_or_hide(key, hash_of(key));
-    const LockTarget target{&record, Index<VersionedRecord>::key_of(record)};
+    record = &store_.index_.find_or_hide(key, hash);
+    const LockTarget target{record, Index<VersionedRecord>::key_of(*record)};
     const Locked locked = savepoints.empty() ? locks_.lock(owner_, target, row_lock(strength), waiter)
                                              : journal_.lock(locks_, owner_, target, row_lock(strength), waiter);
     if (locked != Locked::gone) return answer(locked, owner_);
@@ -163,75 +170,94 @@ Attempt<void> MultiVersionTransaction::lock_row(KeyView key, Strength strength, 
   }
 }
 
-Result<void> MultiVersionTransaction::still_as_seen(KeyView key) {
-  VersionedRecord* const record = store_.index_.find(key);
-  if (!record) return {};
-  const LatchLock latch(record->latch);
-  if (record->changed_at() <= snapshot_.load(std::memory_order_relaxed)) return {};
+Result<void> MultiVersionTransaction::still_as_seen(VersionedRecord& record) {
+  const LatchLock latch(record.latch);
+  if (record.changed_at() <= snapshot_.load(std::memory_order_relaxed)) return {};
   return Error{Fault::serialization_failure,
                {},
                fmt::format("{} gave up {}: another transaction has committed a change of it since the snapshot of {} "
                            "was taken (first updater wins); a retry is safe",
-                           owner_.label, key, owner_.label)};
+                           owner_.label, Index<VersionedRecord>::key_of(record), owner_.label)};
 }
 
-Attempt<void> MultiVersionTransaction::claim(KeyView key, Strength strength, Waiter& waiter) {
-  LOCKSTEP_TRY(lock_row(key, strength, waiter));
-  if (!each_operation_looks_anew_) return still_as_seen(key);
+Attempt<void> MultiVersionTransaction::claim(KeyView key, std::size_t hash, Strength strength, VersionedRecord*& record,
+                                             Waiter& waiter) {
+  LOCKSTEP_TRY(lock_row(key, hash, strength, record, waiter));
+  if (!each_operation_looks_anew_) return still_as_seen(*record);
   look_anew();
   return Result<void>();
 }
 
+void MultiVersionTransaction::put(KeyView key, std::size_t hash, VersionedRecord& record, WriteBuffer::State state,
+                                  std::string_view value) {
+  const std::size_t position = writes_.put(key, hash, state, value);
+  if (position == rows_.size()) rows_.push_back(nullptr);
+  rows_[position] =
+      &record;  // anew each time: after a savepoint the lock may have been given back, and the record gone
+}
+
 Attempt<bool> MultiVersionTransaction::read(KeyView key, std::string& value, Access access, Waiter& waiter) {
+  const std::size_t hash = hash_of(key);
   look_anew();
-  if (access == Access::for_update) LOCKSTEP_TRY(claim(key, Strength::update, waiter));
-  return {look(key, &value)};
+  if (access == Access::for_update) {
+    VersionedRecord* record = nullptr;
+    LOCKSTEP_TRY(claim(key, hash, Strength::update, record, waiter));
+  }
+  return {look(key, hash, &value)};
 }
 
 Attempt<void> MultiVersionTransaction::write(KeyView key, std::string_view value, Waiter& waiter) {
-  LOCKSTEP_TRY(claim(key, Strength::exclusive, waiter));
-  writes_.put(key, WriteBuffer::State::written, value);
+  const std::size_t hash = hash_of(key);
+  VersionedRecord* record = nullptr;
+  LOCKSTEP_TRY(claim(key, hash, Strength::exclusive, record, waiter));
+  put(key, hash, *record, WriteBuffer::State::written, value);
   return Result<void>();
 }
 
 Attempt<void> MultiVersionTransaction::insert(KeyView key, std::string_view value, Waiter& waiter) {
-  LOCKSTEP_TRY(lock_row(key, Strength::exclusive, waiter));
+  const std::size_t hash = hash_of(key);
+  VersionedRecord* record = nullptr;
+  LOCKSTEP_TRY(lock_row(key, hash, Strength::exclusive, record, waiter));
   bool exists = false;
   if (tracks_) {  // what it is told must belong to its snapshot
-    LOCKSTEP_TRY(Attempt<void>(still_as_seen(key)));
-    exists = look(key, nullptr);
-  } else if (const WriteBuffer::Entry* own = writes_.find(key)) {
+    LOCKSTEP_TRY(Attempt<void>(still_as_seen(*record)));
+    exists = look(key, hash, nullptr);
+  } else if (const WriteBuffer::Entry* own = writes_.find(key, hash)) {
     exists = own->state == WriteBuffer::State::written;
-  } else if (VersionedRecord* const record = store_.index_.find(key)) {
+  } else {
     // A unique constraint looks at what is committed, not at the snapshot. Nobody else can change it: we have the lock.
     const LatchLock latch(record->latch);
-    exists = record->newest && record->newest->exists;
+    exists = record->newest.exists();
   }
   if (exists)
     return Result<void>(Error{Fault::constraint, {}, fmt::format("insert by {}: key {} exists", owner_.label, key)});
-  if (!each_operation_looks_anew_) LOCKSTEP_TRY(Attempt<void>(still_as_seen(key)));
-  writes_.put(key, WriteBuffer::State::written, value);
+  if (!each_operation_looks_anew_) LOCKSTEP_TRY(Attempt<void>(still_as_seen(*record)));
+  put(key, hash, *record, WriteBuffer::State::written, value);
   return Result<void>();
 }
 
 Attempt<bool> MultiVersionTransaction::write_if(KeyView key, std::string_view expected, std::string_view value,
                                                 Waiter& waiter) {
   // A row that the snapshot does not show as expected is not touched, so it needs no lock: as in UPDATE … WHERE.
+  const std::size_t hash = hash_of(key);
   look_anew();
   std::string seen;
-  if (!look(key, &seen) || seen != expected) return {false};
-  LOCKSTEP_TRY(claim(key, Strength::exclusive, waiter));
-  if (each_operation_looks_anew_ && (!look(key, &seen) || seen != expected)) return {false};
-  writes_.put(key, WriteBuffer::State::written, value);
+  if (!look(key, hash, &seen) || seen != expected) return {false};
+  VersionedRecord* record = nullptr;
+  LOCKSTEP_TRY(claim(key, hash, Strength::exclusive, record, waiter));
+  if (each_operation_looks_anew_ && (!look(key, hash, &seen) || seen != expected)) return {false};
+  put(key, hash, *record, WriteBuffer::State::written, value);
   return {true};
 }
 
 Attempt<bool> MultiVersionTransaction::erase(KeyView key, Waiter& waiter) {
+  const std::size_t hash = hash_of(key);
   look_anew();
-  if (!look(key, nullptr)) return {false};
-  LOCKSTEP_TRY(claim(key, Strength::exclusive, waiter));
-  if (each_operation_looks_anew_ && !look(key, nullptr)) return {false};
-  writes_.put(key, WriteBuffer::State::erased, {});
+  if (!look(key, hash, nullptr)) return {false};
+  VersionedRecord* record = nullptr;
+  LOCKSTEP_TRY(claim(key, hash, Strength::exclusive, record, waiter));
+  if (each_operation_looks_anew_ && !look(key, hash, nullptr)) return {false};
+  put(key, hash, *record, WriteBuffer::State::erased, {});
   return {true};
 }
 
@@ -239,7 +265,7 @@ void MultiVersionTransaction::scan_snapshot(KeyView from, KeyView to, std::size_
   rows.clear();
   if (tracks_) remember_range(from, to, false);
   scan_merged(store_.index_, writes_, from, to, limit, rows,
-              [this](const auto& it, Row& row) { return look(it->second, hash_of(it->first), &row.value); });
+              [this](const auto& it, Row& row) { return look(it->second, it->first, &row.value).value_or(false); });
   // A scan that stopped at its limit has learnt nothing of what lies behind its last row.
   if (tracks_ && rows.size() == limit) reads_.narrow(rows.back().key);
 }
@@ -251,7 +277,8 @@ Attempt<void> MultiVersionTransaction::claim_rows(const std::vector<Row>& rows, 
     const LockRequest* const mine = record ? locks_.find(owner_, {record, row.key}) : nullptr;
     if (mine && mine->held.covers(row_lock(Strength::update))) continue;
     is_new = true;
-    LOCKSTEP_TRY(claim(row.key, Strength::update, waiter));
+    VersionedRecord* claimed = nullptr;
+    LOCKSTEP_TRY(claim(row.key, hash_of(row.key), Strength::update, claimed, waiter));
   }
   return Result<void>();
 }
@@ -272,7 +299,7 @@ Attempt<void> MultiVersionTransaction::scan(KeyView from, KeyView to, std::size_
 }
 
 Attempt<void> MultiVersionTransaction::commit(Waiter&) {
-  std::optional<Error> error = writes_.sorted().empty() ? check_reads() : publish();
+  std::optional<Error> error = writes_.is_empty() ? check_reads() : publish();
   if (error) return Result<void>(*std::move(error));
   finish(true);
   return Result<void>();
@@ -286,26 +313,27 @@ std::optional<Error> MultiVersionTransaction::check_reads() {
 }
 
 std::optional<Error> MultiVersionTransaction::publish() {
-  const std::vector<const WriteBuffer::Entry*>& writes = writes_.sorted();
   // Versions of an active transaction: nobody sees them yet. The locks on the rows keep other writers away.
-  for (const WriteBuffer::Entry* entry : writes) {
-    VersionedRecord& record = store_.index_.find_or_add(entry->key, entry->hash);
-    Version& version = make_version();
-    version.writer = &cell_;
-    version.stamp = 0;
-    version.earliest_out = kNoStamp;
-    version.exists = entry->state == WriteBuffer::State::written;
-    version.value.assign(entry->value);
-    const LatchLock latch(record.latch);
-    record.push(version);
-    record.set_vacant(false);
-    published_.emplace_back(&record, &version);
+  for (std::size_t i = 0; i < writes_.size(); ++i) {
+    const WriteBuffer::Entry& entry = writes_[i];
+    if (entry.state == WriteBuffer::State::untouched) continue;
+    VersionedRecord& record = *rows_[i];
+    Version& spare = make_version();
+    bool took_spare = false;
+    {
+      const LatchLock latch(record.latch);
+      took_spare = record.push(spare, cell_, entry.state == WriteBuffer::State::written, entry.value);
+      record.set_vacant(false);
+    }
+    if (!took_spare) keep_spare(&spare);
+    store_.index_.list(record);
+    published_.push_back(&record);
   }
   cell_.begin_commit();
   const Stamp stamp = store_.now_.fetch_add(1) + 1;
   if (tracks_) {
     cell_.announce(stamp);
-    if (std::optional<Error> error = check_serializable(writes, stamp)) {
+    if (std::optional<Error> error = check_serializable(stamp)) {
       withdraw_versions();
       return error;
     }
@@ -321,14 +349,13 @@ std::optional<Error> MultiVersionTransaction::publish() {
   return std::nullopt;
 }
 
-std::optional<Error> MultiVersionTransaction::check_serializable(const std::vector<const WriteBuffer::Entry*>& writes,
-                                                                 Stamp stamp) {
+std::optional<Error> MultiVersionTransaction::check_serializable(Stamp stamp) {
   const ReadTracker::Committer me{
       .id = id, .cell = &cell_, .snapshot = snapshot_.load(std::memory_order_relaxed), .stamp = stamp};
   if (const auto danger = reads_.check_reads(me)) return dangerous(*danger);
   if (reads_.earliest_out() == kNoStamp) return std::nullopt;  // no T3
-  for (std::size_t i = 0; i < writes.size(); ++i)
-    if (const auto danger = reads_.check_write(me, writes[i]->key, *published_[i].first)) return dangerous(*danger);
+  for (VersionedRecord* const record : published_)
+    if (const auto danger = reads_.check_write(me, store_.index_.key_of(*record), *record)) return dangerous(*danger);
   return std::nullopt;
 }
 
@@ -351,34 +378,28 @@ Error MultiVersionTransaction::dangerous(const ReadTracker::Danger& danger) cons
 }
 
 void MultiVersionTransaction::stamp_versions(Stamp stamp) {
-  for (const auto& [record, version] : published_) {
-    bool worth_a_look = false;
-    {
-      const LatchLock latch(record->latch);
-      version->stamp = stamp;
-      version->earliest_out = reads_.earliest_out();
-      version->writer = nullptr;
-      worth_a_look = record->versions >= record->collect_at;
-    }
-    if (!worth_a_look) continue;
-    const Stamp horizon = store_.recent_horizon(stamp);
-    Version* unseen = nullptr;
-    {
-      const LatchLock latch(record->latch);
-      unseen = record->collect(horizon);
-      // Those that an old snapshot holds back are not walked over at every commit.
-      const bool is_recent = horizon + MultiVersion::kRecent >= stamp;
-      record->collect_at = is_recent ? kWorthALook : 2 * record->versions;
-    }
-    keep_spare(unseen);
+  for (VersionedRecord* const record : published_) {
+    const LatchLock latch(record->latch);
+    record->newest.commit(stamp, reads_.earliest_out());
+    const bool leaves_something = record->newest.older || !record->newest.exists();
+    if (!leaves_something || std::exchange(record->is_queued, true)) continue;
+    overwritten_.push_back(record);
   }
+  store_.collector_.add(overwritten_, stamp);
+  // Two for each that comes in, so that the queue also gets shorter.
+  store_.collector_.collect(store_.recent_horizon(stamp), 2 * published_.size() + 2,
+                            [this](Version* unseen) { keep_spare(unseen); });
 }
 
 void MultiVersionTransaction::withdraw_versions() noexcept {
-  for (const auto& [record, version] : published_) {
-    const LatchLock latch(record->latch);
-    keep_spare(&record->pop());
-    record->set_vacant(record->newest == nullptr);
+  for (VersionedRecord* const record : published_) {
+    Version* unused = nullptr;
+    {
+      const LatchLock latch(record->latch);
+      unused = record->pop();
+      record->set_vacant(record->newest.is_none());
+    }
+    keep_spare(unused);
   }
   cell_.withdraw();
 }
@@ -386,7 +407,7 @@ void MultiVersionTransaction::withdraw_versions() noexcept {
 Version& MultiVersionTransaction::make_version() {
   if (!spare_) return *new Version;
   Version& version = *spare_;
-  spare_ = version.older;
+  spare_ = std::exchange(version.older, nullptr);
   --spares_;
   return version;
 }
@@ -409,7 +430,9 @@ void MultiVersionTransaction::finish(bool committed) noexcept {
   if (tracks_) reads_.end(committed);
   writes_.clear();
   journal_.clear();
+  rows_.clear();
   published_.clear();
+  overwritten_.clear();
   cell_.reset();
   locks_.release_all(owner_);
 }

@@ -15,6 +15,7 @@
 #include "kv/index.h"
 #include "kv/lock_table.h"
 #include "kv/protocol.h"
+#include "kv/version_collector.h"
 #include "kv/versions.h"
 
 namespace lockstep::kv {
@@ -46,6 +47,7 @@ class MultiVersion final : public Protocol {
 
   const Config config_;
   Index<VersionedRecord> index_{epochs()};
+  VersionCollector collector_{index_};
   RangeReads ranges_;
   alignas(64) std::atomic<Stamp> now_{1};  // the stamp of the latest commit
   alignas(64) std::atomic<Stamp> horizon_{0};

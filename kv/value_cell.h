@@ -51,6 +51,15 @@ class ValueCell {
     copy_to(value, [] { return true; });
   }
   bool equals(std::string_view value) const noexcept;
+  /// For who keeps everybody away from both.
+  void swap(ValueCell& other) noexcept {
+    const std::uint64_t word = word_.load(std::memory_order_relaxed);
+    const std::uint32_t packed = packed_.load(std::memory_order_relaxed);
+    word_.store(other.word_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    packed_.store(other.packed_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    other.word_.store(word, std::memory_order_relaxed);
+    other.packed_.store(packed, std::memory_order_relaxed);
+  }
 
   /// The caller keeps other writers away. `epochs` is nullptr when it keeps readers away too.
   void set(std::string_view value, Epochs* epochs);

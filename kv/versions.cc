@@ -5,13 +5,13 @@
 
 namespace lockstep::kv {
 
-VersionedRecord::~VersionedRecord() { free_versions(newest); }
+VersionedRecord::~VersionedRecord() { free_versions(newest.older); }
 
 VersionedRecord::Sight VersionedRecord::at(Stamp snapshot) const noexcept {
   Sight sight;
-  for (const Version* version = newest; version; version = version->older) {
-    CommitCell::Look look{CommitCell::State::committed, version->stamp};
-    if (version->writer) look = version->writer->look();
+  if (newest.is_none()) return sight;
+  for (const Version* version = &newest; version; version = version->older) {
+    const CommitCell::Look look = version->look();
     const bool may_be_seen = look.stamp <= snapshot;  // also while its stamp is being drawn
     if (look.state == CommitCell::State::committed && may_be_seen) {
       sight.version = version;
@@ -23,28 +23,29 @@ VersionedRecord::Sight VersionedRecord::at(Stamp snapshot) const noexcept {
   return sight;
 }
 
-void VersionedRecord::push(Version& version) noexcept {
-  version.older = newest;
-  newest = &version;
-  ++versions;
+bool VersionedRecord::push(Version& spare, const CommitCell& writer, bool exists, std::string_view value) {
+  const bool overwrites = !newest.is_none();
+  if (overwrites) {
+    spare.take(newest);
+    newest.older = &spare;
+  }
+  newest.begin(writer, exists);
+  newest.set(value, nullptr);
+  return overwrites;
 }
 
-Version& VersionedRecord::pop() noexcept {
-  Version& version = *newest;
-  newest = version.older;
-  version.older = nullptr;
-  --versions;
-  return version;
+Version* VersionedRecord::pop() noexcept {
+  Version* const before = newest.older;
+  Version none;
+  newest.take(before ? *before : none);
+  return before;
 }
 
 Version* VersionedRecord::collect(Stamp horizon) noexcept {
   // The newest version at or before the horizon is what the oldest snapshot sees; everything older is seen by nobody.
-  Version* seen = newest;
-  while (seen && (seen->writer || seen->stamp > horizon)) seen = seen->older;
-  if (!seen) return nullptr;
-  Version* const unseen = std::exchange(seen->older, nullptr);
-  for (const Version* version = unseen; version; version = version->older) --versions;
-  return unseen;
+  Version* seen = &newest;
+  while (seen && (seen->writer() || seen->stamp() > horizon)) seen = seen->older;
+  return seen ? std::exchange(seen->older, nullptr) : nullptr;
 }
 
 void free_versions(Version* chain) noexcept {

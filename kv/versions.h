@@ -8,11 +8,13 @@
 #include <atomic>
 #include <cstdint>
 #include <limits>
-#include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 
 #include "kv/lock_cell.h"
 #include "kv/store.h"
+#include "kv/value_cell.h"
 
 namespace lockstep::kv {
 
@@ -41,7 +43,7 @@ class CommitCell {
   /// Sequentially consistent, as is the clock: the marker must not be seen after the stamp that follows it is drawn.
   void begin_commit() noexcept { value_.store(kDrawing); }
   void announce(Stamp stamp) noexcept { value_.store(stamp | kUndecided); }
-  /// `earliest_out`: see Version.
+  /// `earliest_out`: see Version::earliest_out().
   void decide(Stamp stamp, Stamp earliest_out = kNoStamp) noexcept {
     earliest_out_.store(earliest_out, std::memory_order_relaxed);
     value_.store(stamp);
@@ -67,19 +69,69 @@ class CommitCell {
   std::atomic<Stamp> earliest_out_{kNoStamp};
 };
 
-struct Version {
-  const CommitCell* writer = nullptr;  // until the version has its stamp
-  Stamp stamp = 0;
-  /// Serializable stores: the first commit among the transactions that overwrote what the writer had read, if it came
-  /// before the writer's own; otherwise kNoStamp.
-  Stamp earliest_out = kNoStamp;
-  Version* older = nullptr;
-  bool exists = false;
-  std::string value;
-};
+/// One version of a row: in its record while it is the newest, in the chain behind it afterwards. A version is of an
+/// active transaction (it has a writer) until it gets its stamp.
+class Version : public ValueCell {
+  std::uint32_t out_before_ = 0;  // the stamp less earliest_out; 0 = kNoStamp. Here it fills the value's last word
 
-/// A row. Every field is guarded by `latch`. Vacant: it has no version, and no transaction that has or wants its lock
-/// will give it one.
+ public:
+  Version* older = nullptr;
+
+  /// True in a record that has no version.
+  bool is_none() const noexcept { return word_ == 0; }
+  const CommitCell* writer() const noexcept {
+    return word_ & kHasWriter ? reinterpret_cast<const CommitCell*>(word_ & ~kFlags) : nullptr;
+  }
+  /// 0 while it has a writer.
+  Stamp stamp() const noexcept { return word_ & kHasWriter ? 0 : word_ & ~kFlags; }
+  /// False: a tombstone.
+  bool exists() const noexcept { return (word_ & kExists) != 0; }
+  /// Serializable stores: the first commit among the transactions that overwrote what the writer had read, if it came
+  /// before the writer's own; otherwise kNoStamp. Never later than it was; earlier only when it was ages before.
+  Stamp earliest_out() const noexcept {
+    if (out_before_ == 0) return kNoStamp;
+    return out_before_ == kAges ? 0 : stamp() - out_before_;
+  }
+  CommitCell::Look look() const noexcept {
+    const CommitCell* const cell = writer();
+    return cell ? cell->look() : CommitCell::Look{CommitCell::State::committed, stamp()};
+  }
+
+  void begin(const CommitCell& writer, bool exists) noexcept {
+    word_ = reinterpret_cast<std::uintptr_t>(&writer) | kHasWriter | (exists ? kExists : 0);
+    out_before_ = 0;
+  }
+  void commit(Stamp stamp, Stamp earliest_out) noexcept {
+    word_ = stamp | (word_ & kExists);
+    out_before_ = earliest_out == kNoStamp ? 0 : static_cast<std::uint32_t>(std::min(stamp - earliest_out, kAges));
+  }
+  /// Takes what `other` is, and gives it this one's memory for values.
+  void take(Version& other) noexcept {
+    swap(other);
+    word_ = std::exchange(other.word_, 0);
+    out_before_ = other.out_before_;
+    older = std::exchange(other.older, nullptr);
+  }
+
+ private:
+  static constexpr std::uint64_t kHasWriter = std::uint64_t{1} << 63;
+  static constexpr std::uint64_t kExists = std::uint64_t{1} << 62;
+  static constexpr std::uint64_t kFlags = kHasWriter | kExists;
+  static constexpr Stamp kAges = std::numeric_limits<std::uint32_t>::max();
+
+  std::uint64_t word_ = 0;  // the stamp, or the address of the writer's cell
+};
+static_assert(sizeof(Version) == 32, "a row and the version in it are read together: one cache line");
+
+/// A row. Every field is guarded by `latch`.
+///
+/// Rules:
+///  1. The newest version is in the record itself, so that a read touches one place. Those behind it are there only for
+///     snapshots that were taken before the newest was committed: whoever overwrites a version queues the record for
+///     Collector, which takes them off again.
+///  2. A vacant record has no version, and no transaction that has or wants its lock will give it one.
+///  3. `latest_reader` counts for who overwrites the row: what has no version and no lock may leave the index only when
+///     every transaction that has read it was over before the oldest snapshot was taken.
 struct VersionedRecord : LockCell {
   /// A leaf, held for a few instructions; nobody holds two.
   class Latch {
@@ -96,13 +148,11 @@ struct VersionedRecord : LockCell {
     std::atomic<bool> taken_{false};
   };
 
-  Version* newest = nullptr;
-  /// Serializable stores: the latest commit of a writing transaction that has read the row, and the latest snapshot of
-  /// any that has. What a version committed later must know of its readers is in these two, whoever they were.
-  Stamp reader_commit = 0;
-  Stamp reader_snapshot = 0;
-  std::uint32_t versions = 0;
-  std::uint32_t collect_at = 3;  // how many versions are worth a look for ones that nobody can see any more
+  Version newest;
+  /// Serializable stores: the latest of the commits of writing transactions that have read the row and the snapshots of
+  /// all that have. What a version committed later must know of its readers is in this, whoever they were.
+  Stamp latest_reader = 0;
+  bool is_queued = false;  ///< for Collector
   Latch latch;
 
   VersionedRecord() = default;
@@ -112,17 +162,20 @@ struct VersionedRecord : LockCell {
 
   /// What a snapshot sees.
   struct Sight {
-    const Version* version = nullptr;  ///< nullptr: the row did not exist yet. A tombstone has `exists` false
+    const Version* version = nullptr;  ///< nullptr: the row did not exist yet. A tombstone does not exist() either
     const Version* next = nullptr;     ///< the version that follows it, which the snapshot does not see
     /// False: a commit that the snapshot may have to see is not decided. Give the latch back, then look again.
     bool settled = true;
   };
   Sight at(Stamp snapshot) const noexcept;
   /// The stamp of the newest version that is committed; 0 when there is none. Not while somebody else may commit one.
-  Stamp changed_at() const noexcept { return newest ? newest->stamp : 0; }
-  void push(Version& version) noexcept;
-  /// Takes off the newest version, which its writer withdraws.
-  Version& pop() noexcept;
+  Stamp changed_at() const noexcept { return newest.stamp(); }
+  /// Puts a version of an active transaction in front. `spare` takes the one that was the newest; false: there was
+  /// none, and `spare` is still the caller's.
+  bool push(Version& spare, const CommitCell& writer, bool exists, std::string_view value);
+  /// Takes off the newest version, which its writer withdraws. Gives the memory of one that is not used any more, or
+  /// nullptr.
+  Version* pop() noexcept;
   /// Takes off what no snapshot at or after `horizon` can see: a chain of versions that is now the caller's.
   Version* collect(Stamp horizon) noexcept;
 };

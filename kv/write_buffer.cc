@@ -15,7 +15,7 @@ const WriteBuffer::Entry* WriteBuffer::find_entry(KeyView key, std::size_t hash)
   return &entries_[position];
 }
 
-void WriteBuffer::put(KeyView key, std::size_t hash, State state, std::string_view value) {
+std::size_t WriteBuffer::put(KeyView key, std::size_t hash, State state, std::string_view value) {
   std::size_t position = (present_ >> (hash % 64) & 1) == 0 ? KeySet::npos : position_of(key, hash);
   if (position == KeySet::npos) {
     position = entries_.size();
@@ -34,6 +34,13 @@ void WriteBuffer::put(KeyView key, std::size_t hash, State state, std::string_vi
   change.value.swap(entry.value);
   entry.state = state;
   entry.value.assign(value);
+  return position;
+}
+
+bool WriteBuffer::is_empty() const noexcept {
+  for (std::size_t i = 0; i < entries_.size(); ++i)
+    if (entries_[i].state != State::untouched) return false;
+  return true;
 }
 
 const std::vector<const WriteBuffer::Entry*>& WriteBuffer::sorted(KeyView from, KeyView to) {

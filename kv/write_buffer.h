@@ -29,12 +29,15 @@ class WriteBuffer {
     // Most keys that are read are not written: one bit of the hash says so without a look-up.
     return (present_ >> (hash % 64) & 1) == 0 ? nullptr : find_entry(key, hash);
   }
-  void put(KeyView key, State state, std::string_view value) { put(key, hash_of(key), state, value); }
-  void put(KeyView key, std::size_t hash, State state, std::string_view value);
+  /// Answers the position of the key.
+  std::size_t put(KeyView key, State state, std::string_view value) { return put(key, hash_of(key), state, value); }
+  std::size_t put(KeyView key, std::size_t hash, State state, std::string_view value);
 
   /// Every key, also those whose writes were undone, in the order of their first writes.
   std::size_t size() const noexcept { return entries_.size(); }
   const Entry& operator[](std::size_t i) const noexcept { return entries_[i]; }
+  /// True when no key is written or erased.
+  bool is_empty() const noexcept;
 
   /// Every key that is written or erased, in key order. Valid until the next call or change.
   const std::vector<const Entry*>& sorted() { return sorted({}, {}); }

@@ -18,14 +18,10 @@ std::size_t bytes_in_use() {
   return info.uordblks + info.hblkhd;
 }
 
-/// Snapshot isolation and what is built on it keep a tombstone: an old snapshot may look past it.
-bool removes_erased_rows(const std::string& protocol) { return protocol == "occ" || protocol.starts_with("2pl-"); }
-
 class Churn : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     if (!kMeasures) GTEST_SKIP() << "built with a sanitizer";
-    if (!removes_erased_rows(GetParam())) GTEST_SKIP() << "keeps tombstones";
   }
   /// How many bytes more are in use after as much of `body` again as has been done before.
   template <class Body>
@@ -84,6 +80,35 @@ TEST_P(Churn, UpdatesOfAnyLengthTakeTheMemoryOfTheLongest) {
     const std::string value(static_cast<std::size_t>(i * 31 % 2000), 'v');
     ASSERT_TRUE(txn.write(i % 2 == 0 ? "a" : "b", value, waiter_)->ok());
     ASSERT_TRUE(txn.commit(waiter_)->ok());
+  });
+  EXPECT_LT(grown, kLittle);
+}
+
+TEST_P(Churn, WhatAnOldSnapshotHoldsUpIsGivenBackAfterIt) {
+  if (GetParam() != "snapshot" && GetParam() != "ssi") GTEST_SKIP() << GetParam() << " has one version of a row";
+  load(*store_, {{"a", "0"}});
+  const auto commit = [&](const std::string& key, std::optional<std::string_view> value) {
+    Transaction txn = store_->begin();
+    if (value)
+      ASSERT_TRUE(txn.write(key, *value, waiter_)->ok());
+    else
+      ASSERT_TRUE(**txn.erase(key, waiter_));
+    ASSERT_TRUE(txn.commit(waiter_)->ok());
+  };
+  const std::int64_t grown = growth(50, [&](int i) {
+    Transaction old = store_->begin();
+    std::string before;
+    ASSERT_TRUE(**old.read("a", before, waiter_));
+    for (int n = 0; n < 400; ++n) {
+      const std::string come_and_gone = fmt::format("{:032}", 400 * i + n);
+      commit(come_and_gone, "value");
+      commit(come_and_gone, std::nullopt);
+      commit("a", std::to_string(n));
+    }
+    std::string again;
+    ASSERT_TRUE(**old.read("a", again, waiter_));
+    EXPECT_EQ(again, before);
+    ASSERT_TRUE(old.commit(waiter_)->ok());
   });
   EXPECT_LT(grown, kLittle);
 }

@@ -190,8 +190,8 @@ TEST(RangeReads, KeepsNoMoreThanItsLimit) {
     if (ranges.is_full()) ranges.collect(0);  // an old snapshot holds everything back
     ASSERT_LE(ranges.size(), 8192u);
   }
-  EXPECT_EQ(ranges.of("0", 0).commit, 16'384u) << "those that were joined are over everything";
-  EXPECT_EQ(ranges.of("20000", 0).commit, 20'000u);
+  EXPECT_EQ(ranges.latest_reader_of("0", 0), 16'384u) << "those that were joined are over everything";
+  EXPECT_EQ(ranges.latest_reader_of("20000", 0), 20'000u);
   ranges.collect(20'000);
   EXPECT_EQ(ranges.size(), 0u);
 }
@@ -204,12 +204,12 @@ TEST(RangeReads, ForgetsWhatNobodyOverlapsWith) {
   const RangeReads::Ticket active = ranges.add(2, 5, "a", "c", false);
   ranges.collect(8);
   EXPECT_EQ(ranges.size(), 2u);
-  EXPECT_EQ(ranges.of("b", 0).commit, 9u);
-  EXPECT_EQ(ranges.of("c", 0).commit, 0u);
+  EXPECT_EQ(ranges.latest_reader_of("b", 0), 9u);
+  EXPECT_EQ(ranges.latest_reader_of("c", 0), 0u);
   ranges.collect(9);
   EXPECT_EQ(ranges.size(), 1u) << "the active one stays";
-  EXPECT_EQ(ranges.of("b", 0).snapshot, 5u);
-  EXPECT_EQ(ranges.of("b", 2).snapshot, 0u) << "not for itself";
+  EXPECT_EQ(ranges.latest_reader_of("b", 0), 5u);
+  EXPECT_EQ(ranges.latest_reader_of("b", 2), 0u) << "not for itself";
   ranges.end(active, false);
   EXPECT_EQ(ranges.size(), 0u);
 }

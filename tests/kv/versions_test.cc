@@ -8,24 +8,29 @@ namespace {
 
 class VersionedRecordTest : public ::testing::Test {
  protected:
-  void commit(Stamp stamp) {
-    auto* const version = new Version;
-    version->stamp = stamp;
-    version->exists = true;
-    version->value = std::to_string(stamp);
-    record_.push(*version);
+  void begin(const CommitCell& cell, std::string_view value) {
+    auto* const spare = new Version;
+    if (!record_.push(*spare, cell, true, value)) delete spare;
   }
-  Version* write(CommitCell& cell) {
-    auto* const version = new Version;
-    version->writer = &cell;
-    version->exists = true;
-    record_.push(*version);
-    return version;
+  void commit(Stamp stamp) {
+    const CommitCell cell;
+    begin(cell, std::to_string(stamp));
+    record_.newest.commit(stamp, kNoStamp);
+  }
+  static std::string text(const Version& version) {
+    std::string value;
+    version.copy_to(value);
+    return value;
   }
   std::string seen_at(Stamp snapshot) const {
     const VersionedRecord::Sight sight = record_.at(snapshot);
     if (!sight.settled) return "unsettled";
-    return sight.version ? sight.version->value : "none";
+    return sight.version ? text(*sight.version) : "none";
+  }
+  std::size_t older_versions() const {
+    std::size_t count = 0;
+    for (const Version* version = record_.newest.older; version; version = version->older) ++count;
+    return count;
   }
   VersionedRecord record_;
 };
@@ -43,15 +48,15 @@ TEST_F(VersionedRecordTest, ASnapshotSeesTheNewestVersionAtItsTime) {
 
 TEST_F(VersionedRecordTest, ASnapshotNamesTheVersionThatFollowsTheOneItSees) {
   for (const Stamp stamp : {2, 5, 9}) commit(stamp);
-  EXPECT_EQ(record_.at(1).next->stamp, 2u);
-  EXPECT_EQ(record_.at(2).next->stamp, 5u);
+  EXPECT_EQ(record_.at(1).next->stamp(), 2u);
+  EXPECT_EQ(record_.at(2).next->stamp(), 5u);
   EXPECT_EQ(record_.at(9).next, nullptr);
 }
 
 TEST_F(VersionedRecordTest, AVersionWithoutAStampIsSeenOnceItsWriterHasCommitted) {
   commit(2);
   CommitCell cell;
-  write(cell)->value = "7";
+  begin(cell, "7");
   EXPECT_EQ(seen_at(10), "2");
   cell.begin_commit();
   EXPECT_EQ(seen_at(6), "unsettled");
@@ -64,28 +69,41 @@ TEST_F(VersionedRecordTest, AVersionWithoutAStampIsSeenOnceItsWriterHasCommitted
 }
 
 TEST_F(VersionedRecordTest, AWithdrawnVersionWasNeverThere) {
-  commit(2);
   CommitCell cell;
-  Version* const version = write(cell);
+  begin(cell, "1");
+  EXPECT_EQ(record_.pop(), nullptr);
+  EXPECT_TRUE(record_.newest.is_none());
+  commit(2);
+  begin(cell, "7");
   cell.begin_commit();
   cell.announce(7);
-  EXPECT_EQ(&record_.pop(), version);
+  free_versions(record_.pop());
   cell.withdraw();
   EXPECT_EQ(seen_at(10), "2");
-  EXPECT_EQ(record_.versions, 1u);
+  EXPECT_EQ(older_versions(), 0u);
   EXPECT_EQ(record_.changed_at(), 2u);
-  delete version;
 }
 
 TEST_F(VersionedRecordTest, CollectsOnlyWhatNobodyCanSee) {
   for (const Stamp stamp : {2, 5, 9, 12}) commit(stamp);
   EXPECT_EQ(record_.collect(1), nullptr);
   Version* const unseen = record_.collect(10);
-  EXPECT_EQ(unseen->value, "5");
-  EXPECT_EQ(unseen->older->value, "2");
-  EXPECT_EQ(record_.versions, 2u);
+  EXPECT_EQ(text(*unseen), "5");
+  EXPECT_EQ(text(*unseen->older), "2");
+  EXPECT_EQ(older_versions(), 1u);
   EXPECT_EQ(seen_at(10), "9");
   free_versions(unseen);
+}
+
+TEST_F(VersionedRecordTest, RemembersTheEarliestOutOfItsWriterAndNeverALaterOne) {
+  constexpr Stamp kLong = Stamp{1} << 40;
+  commit(2);
+  EXPECT_EQ(record_.newest.earliest_out(), kNoStamp);
+  record_.newest.commit(kLong, kLong - 5);
+  EXPECT_EQ(record_.newest.earliest_out(), kLong - 5);
+  record_.newest.commit(kLong, 7);  // too long ago to be told exactly
+  EXPECT_LE(record_.newest.earliest_out(), 7u);
+  EXPECT_EQ(record_.newest.stamp(), kLong);
 }
 
 }  // namespace
