@@ -40,6 +40,17 @@ std::vector<Step> path_back_to(const LockOwner& start) {
   return path;
 }
 
+/// Whether the whole table is worth a look. Whoever enters a wait says so before it looks here, and both are
+/// sequentially consistent: so of the members of a cycle the last one to say so finds that the next one waits.
+bool waits_for_one_that_waits(const LockTable& table, const LockOwner& owner) {
+  bool found = false;
+  table.at_wait(owner, [&found](const LockRequest& request) {
+    LockTable::for_each_blocker(
+        request, [&found](const LockRequest& blocker) { found |= blocker.owner->waits_in.load() != nullptr; });
+  });
+  return found;
+}
+
 std::string describe_cycle(const std::vector<Step>& path, const LockOwner& first) {
   const auto at = std::find_if(path.begin(), path.end(), [&](const Step& s) { return s.request->owner == &first; });
   std::string text;
@@ -111,6 +122,7 @@ std::vector<DeadlockReport> DeadlockDetector::deadlocks() const {
 std::optional<Error> DeadlockDetector::queued(LockTable& table, LockOwner& owner) {
   // Nobody can be waiting for it yet. Whoever does later looks for the cycle then.
   if (owner.queued_empty_handed) return std::nullopt;
+  if (!waits_for_one_that_waits(table, owner)) return std::nullopt;
   MutexLock one_at_a_time(mutex_);
   // One wait can close several cycles: break all of them.
   while (true) {

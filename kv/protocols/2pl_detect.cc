@@ -6,8 +6,8 @@
 // Guarantee: serializable, without phantoms. A deadlock is found the moment that it forms; one of the cycle gives up,
 // the youngest unless Options::victim says otherwise.
 //
-// Price: readers and writers of a row wait for each other, and each wait of somebody who holds locks stops the whole
-// lock table for the look.
+// Price: readers and writers of a row wait for each other, and each wait of somebody who holds locks for somebody who
+// waits too stops the whole lock table for the look.
 #include "kv/deadlock.h"
 #include "kv/two_phase.h"
 
