@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "kv/spin.h"
+
 namespace lockstep::kv {
 namespace {
 
@@ -100,7 +102,7 @@ Locked LockTable::lock_slowly(LockOwner& owner, const LockTarget& target, LockSp
   bool overtook = false;
   bool refused = false;
   {
-    MutexLock lock(shard.mutex);
+    SpinningLock lock(shard.mutex);
     LockRequest* const only = LockCell::only_holder(target.cell->word.load(std::memory_order_acquire));
     if (only && only->owner == &owner) {  // and nobody becomes another one while we have the mutex
       only->held = only->wanted = only->held.joined(wanted);
@@ -173,7 +175,7 @@ LockRequest* LockTable::find(LockOwner& owner, const LockTarget& target) {
   const std::uintptr_t word = target.cell->word.load(std::memory_order_acquire);
   LockRequest* const mine = find_without_mutex(owner, *target.cell, word);
   if (mine || !LockCell::head_in(word)) return mine;
-  MutexLock lock(shard_of(*target.cell).mutex);
+  SpinningLock lock(shard_of(*target.cell).mutex);
   const std::uintptr_t now = target.cell->word.load(std::memory_order_acquire);
   const LockHead* const head = LockCell::head_in(now);
   return head ? holder_of(*head, owner) : find_without_mutex(owner, *target.cell, now);
@@ -183,7 +185,7 @@ void LockTable::weaken(LockRequest& request, LockSpec kept) noexcept {
   LOCKSTEP_CHECK(request.held.covers(kept), "a lock cannot be weakened to more than is held");
   if (kept == request.held) return;
   if (!kept.any()) return release(request);
-  MutexLock lock(shard_of(*request.cell.load(std::memory_order_relaxed)).mutex);
+  SpinningLock lock(shard_of(*request.cell.load(std::memory_order_relaxed)).mutex);
   if (request.head) request.head->held.add(request.held, -1);
   request.held = request.wanted = kept;
   if (!request.head) return;
@@ -207,7 +209,7 @@ void LockTable::release(LockRequest& request) noexcept {
   LockShard& shard = shard_of(cell);
   LockCell* gone = nullptr;
   {
-    MutexLock lock(shard.mutex);
+    SpinningLock lock(shard.mutex);
     LockHead& head = *request.head;
     head.held.add(request.held, -1);
     request.held = request.wanted = LockSpec{};
@@ -309,7 +311,7 @@ void LockTable::enqueue(LockShard& shard, LockHead& head, LockRequest& request, 
   ++owner.wait_number;
   owner.queued_in = &shard;
   owner.queued_empty_handed = owner.requests.size() == 1 && !request.is_conversion();
-  owner.waits_in.store(&shard);  // sequentially consistent: see Wound::inflict
+  owner.waits_in.store(&shard);  // sequentially consistent: see Wound::inflict and DeadlockDetector::queued
 }
 
 LockCell* LockTable::dequeue(LockShard& shard, LockOwner& owner) const noexcept {

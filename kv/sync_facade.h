@@ -1,4 +1,5 @@
-// sync_facade.h: the store for those who want plain calls that block: an operation that must wait parks its thread.
+// sync_facade.h: the store for those who want plain calls that block: an operation that must wait
+// spins for a moment and then parks its thread.
 //
 //   auto store = kv::Store::open({.protocol = "2pl-detect"});
 //   kv::SyncTransaction txn(store.value()->begin({.label = "T1"}));
@@ -12,6 +13,8 @@
 // For stores with a real clock (Options.clock is nullptr or a RealClock).
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -19,11 +22,16 @@
 #include <vector>
 
 #include "kv/base/mutex.h"
+#include "kv/spin.h"
 #include "kv/store.h"
 
 namespace lockstep::kv {
 
-/// A waiter that is a parked thread. A thread waits for one thing at a time, so one serves all its waits.
+/// A waiter that is a thread: it spins for as long as that has paid lately, at most some ten microseconds, and then
+/// parks. A thread waits for one thing at a time, so one serves all its waits.
+///
+/// idle --wake()--> woken, without the mutex: whoever waits may be gone at once. idle --the waiter--> parked
+/// --wake()--> woken: with the mutex held. woken --the waiter--> idle.
 class Parker final : public Waiter {
  public:
   static Parker& of_this_thread() {
@@ -32,33 +40,59 @@ class Parker final : public Waiter {
   }
 
   void wake() noexcept override {
+    State expected = State::idle;
+    // Release: what the waker has given, for whoever takes the wake-up.
+    if (state_.compare_exchange_strong(expected, State::woken, std::memory_order_acq_rel)) return;
     MutexLock lock(mutex_);
-    woken_ = true;
+    state_.store(State::woken, std::memory_order_release);
     condition_.notify_one();  // with the mutex held: the parker may be gone as soon as it is free
   }
 
   /// False when `deadline` (a moment of a RealClock) passed first.
   bool park_until(Nanos deadline) {
+    if (woken_while_spinning()) return true;
     MutexLock lock(mutex_);
-    while (!woken_) {
+    State expected = State::idle;
+    state_.compare_exchange_strong(expected, State::parked, std::memory_order_acq_rel);
+    while (state_.load(std::memory_order_acquire) == State::parked) {
       if (deadline == kNever) {
         condition_.wait(mutex_);
       } else if (!condition_.wait_until(mutex_, std::chrono::steady_clock::time_point(deadline))) {
         break;
       }
     }
-    return std::exchange(woken_, false);
+    return state_.exchange(State::idle, std::memory_order_acq_rel) == State::woken;
   }
   /// Nobody will wake it any more: forgets a wake-up that came after the deadline.
   void reset() {
-    MutexLock lock(mutex_);
-    woken_ = false;
+    MutexLock lock(mutex_);  // a waker that found it parked has left then
+    state_.store(State::idle, std::memory_order_relaxed);
   }
 
  private:
+  enum class State : std::uint8_t { idle, parked, woken };
+
+  // The bound doubles when the wake-up came in time and is halved when it did not: who waits for a disk, or has more
+  // threads than processors, hardly spins.
+  bool woken_while_spinning() noexcept {
+    constexpr int kFewest = 16;
+    constexpr int kMost = 512;
+    for (int spins = 0; spins < spins_max_ && spinning_helps(); ++spins) {
+      if (state_.load(std::memory_order_acquire) == State::woken) {
+        state_.store(State::idle, std::memory_order_relaxed);
+        spins_max_ = std::min(spins_max_ * 2, kMost);
+        return true;
+      }
+      spin_pause();
+    }
+    spins_max_ = std::max(spins_max_ / 2, kFewest);
+    return false;
+  }
+
+  std::atomic<State> state_{State::idle};
+  int spins_max_ = 256;  // the waiting thread's own
   Mutex mutex_;
   CondVar condition_;
-  bool woken_ LOCKSTEP_GUARDED_BY(mutex_) = false;
 };
 
 /// A Transaction whose operations block. The same rules: one thread at a time; the answers are those of Transaction.
