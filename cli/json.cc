@@ -175,6 +175,21 @@ std::string explore_json(const std::string& scenario, const Exploration& explore
                {"findings", findings}});
 }
 
+std::string compare_json(const record::Comparison& comparison, const record::Run& run, const std::string& path) {
+  Json json{{"schema", kJsonSchema}, {"id", nullptr}, {"recording", nullptr}};
+  if (!path.empty()) {
+    json["id"] = run.id;
+    json["recording"] = path;
+  }
+  json["command"] = run.command;
+  json["seed"] = run.seed;
+  json["store_version"] = run.store_version;
+  json["environment"] = run.environment;
+  json["as_expected"] = comparison.as_expected();
+  json.update(Json::parse(record::to_json(comparison)));
+  return line(json);
+}
+
 std::string replay_json(const Replay& replayed, const std::string& id) {
   Json divergence = nullptr;
   if (replayed.divergence) {

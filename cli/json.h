@@ -8,6 +8,7 @@
 #include "cli/cells.h"
 #include "engine/backend.h"
 #include "engine/explore.h"
+#include "engine/record/comparison.h"
 #include "engine/record/run.h"
 #include "engine/replay.h"
 #include "engine/scenario.h"
@@ -22,6 +23,8 @@ std::string run_json(const record::Run& run, const std::string& path);
 /// `ids`: of the saved shortest runs, in the order of the findings; empty: not saved.
 std::string explore_json(const std::string& scenario, const Exploration& explored, const std::vector<std::string>& ids,
                          bool as_expected);
+/// `run`: the recording; `path`: where it lies, empty when it was not saved.
+std::string compare_json(const record::Comparison& comparison, const record::Run& run, const std::string& path);
 /// `id`: of the recording.
 std::string replay_json(const Replay& replayed, const std::string& id);
 std::string list_json(const std::vector<const Scenario*>& scenarios);

@@ -9,6 +9,7 @@ CommandSpec list_command();
 CommandSpec show_command();
 CommandSpec run_command();
 CommandSpec explore_command();
+CommandSpec compare_command();
 CommandSpec replay_command();
 CommandSpec debug_command();
 CommandSpec report_command();

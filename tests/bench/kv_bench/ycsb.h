@@ -10,11 +10,14 @@
 #include <thread>
 #include <vector>
 
+#include "engine/load/zipf.h"
 #include "kv/store.h"
 #include "tests/bench/kv_bench/engine.h"
-#include "tests/bench/kv_bench/zipf.h"
 
 namespace lockstep::bench {
+
+using load::Scatter;
+using load::Zipf;
 
 /// Record number i as a key: 8 bytes, in the order of the numbers.
 using NumberKey = std::array<char, 8>;

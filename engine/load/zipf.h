@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <random>
 
-namespace lockstep::bench {
+namespace lockstep::load {
 
 /// Numbers below `n`, where rank i comes up in proportion to 1 / (i + 1)^theta; uniform for theta = 0.
 class Zipf {
@@ -75,4 +75,4 @@ class Scatter {
   int half_bits_;
 };
 
-}  // namespace lockstep::bench
+}  // namespace lockstep::load

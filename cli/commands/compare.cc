@@ -1,0 +1,258 @@
+// compare.cc: `lockstep compare`: strategies side by side under load.
+#include "engine/load/compare.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "cli/command_line.h"
+#include "cli/commands/commands.h"
+#include "cli/compare_text.h"
+#include "cli/exit_code.h"
+#include "cli/json.h"
+#include "cli/program.h"
+#include "cli/run_options.h"
+#include "cli/runs_folder.h"
+#include "engine/suggest.h"
+#include "engine/verdict.h"
+#include "scenarios/workloads.h"
+
+namespace lockstep::cli {
+namespace {
+
+constexpr int kSessionsMost = 100'000;
+constexpr int kRoundsMost = 1000;
+
+const load::Workload* workload_named(const std::string& name, std::string& error) {
+  const load::Workload* workload = scenarios::find_workload(name);
+  if (workload != nullptr) return workload;
+  std::vector<std::string> names;
+  for (const load::Workload& each : scenarios::workloads()) names.push_back(each.name);
+  error = unknown_name("workload", name, names);
+  return nullptr;
+}
+
+/// Every value of a list, a number from `least` to `most`. `list` keeps its default when the option is not there.
+template <class T>
+std::string read_list(const Arguments& arguments, const char* option, T least, T most, std::vector<T>& list) {
+  if (!arguments.has(option)) return {};
+  list.clear();
+  for (const std::string& text : arguments.listed(option)) {
+    T number{};
+    const char* const end = text.data() + text.size();
+    const auto [rest, wrong] = std::from_chars(text.data(), end, number);
+    if (wrong != std::errc() || rest != end || !(number >= least && number <= most)) {
+      return fmt::format("--{} \"{}\" is no number from {} to {}", option, text, least, most);
+    }
+    list.push_back(number);
+  }
+  return list.empty() ? fmt::format("--{} is empty; name at least one value", option) : std::string();
+}
+
+template <class T>
+std::string read_one(const Arguments& arguments, const char* option, T least, T most, T& value) {
+  std::vector<T> list{value};
+  std::string error = read_list(arguments, option, least, most, list);
+  if (error.empty()) value = list.back();
+  return error;
+}
+
+std::string read_time(const Arguments& arguments, const char* option, Nanos& time) {
+  if (!arguments.has(option)) return {};
+  const std::string text = arguments.value(option);
+  if (text == "0") {
+    time = Nanos(0);
+    return {};
+  }
+  const auto read = duration_named(text);
+  if (!read) return fmt::format("--{} \"{}\" is no duration; write 500ms, 2s or 1m (up to a day)", option, text);
+  time = *read;
+  return {};
+}
+
+std::string read_request(const Arguments& arguments, load::CompareRequest& request) {
+  load::RoundRequest& round = request.round;
+  round.store = arguments.value("store", "kv");
+  round.dsn = arguments.value("dsn");
+  if (arguments.has("strategy")) {
+    request.strategies = arguments.listed("strategy");
+    if (request.strategies.empty()) return "--strategy is empty; name at least one";
+  }
+  if (arguments.has("executor")) request.executors = arguments.listed("executor");
+  if (request.executors.empty()) return "--executor is empty; name at least one";
+  if (arguments.has("retry")) round.retry = *load::retry_named(arguments.value("retry"));
+  std::string error;
+  const auto keep = [&error](std::string found) {
+    if (error.empty()) error = std::move(found);
+  };
+  keep(read_list(arguments, "sessions", 1, kSessionsMost, request.sessions));
+  keep(read_list(arguments, "theta", 0.0, 0.9999, request.thetas));
+  keep(read_list(arguments, "read", 0, 100, request.read_percents));
+  keep(read_one<std::uint64_t>(arguments, "rows", 1, 10'000'000, request.rows));
+  keep(read_one(arguments, "rounds", 1, kRoundsMost, request.rounds));
+  keep(read_one(arguments, "workers", 1, 256, round.workers));
+  keep(read_one(arguments, "rate", 0.001, 1e9, round.rate));
+  keep(read_one<std::uint64_t>(arguments, "seed", 0, UINT64_MAX, round.shape.seed));
+  keep(read_time(arguments, "for", round.measured));
+  keep(read_time(arguments, "warmup", round.warmup));
+  keep(read_time(arguments, "ramp", round.ramp));
+  keep(read_time(arguments, "think", round.think));
+  if (error.empty() && round.measured <= Nanos(0)) error = "--for must be more than nothing";
+  return error;
+}
+
+/// What was typed, so that it gives this comparison again. A data source name may hold a password: left out.
+std::string command_of(const Program& program, const load::CompareRequest& request) {
+  std::string command = "lockstep compare " + quoted(program.arguments.value("NAME"));
+  for (const OptionSpec& option : program.command.options) {
+    const std::string& name = option.name;
+    if (name == "dsn" || name == "out" || name == "json" || name == "no-record" || name == "seed") continue;
+    if (program.arguments.has(name)) {
+      command += fmt::format(" --{} {}", name, quoted(fmt::format("{}", fmt::join(program.arguments.all(name), ","))));
+    }
+  }
+  return command + fmt::format(" --seed {}", request.round.shape.seed);
+}
+
+record::Run recording_of(const Program& program, const load::CompareRequest& request, const load::Compared& compared,
+                         const std::string& started_at) {
+  const record::Comparison& comparison = compared.comparison;
+  record::Run run;
+  run.scenario = comparison.workload;
+  run.title = comparison.title;
+  run.store = request.round.store;
+  run.store_version = compared.store_version;
+  run.protocol = run.pattern = "compared";
+  run.executor = fmt::format("{}", fmt::join(request.executors, ","));
+  run.schedule = "free";
+  run.seed = request.round.shape.seed;
+  run.verdict = comparison.as_expected() ? record::Verdict::clean : record::Verdict::anomaly;
+  run.expected = record::Verdict::clean;
+  run.ending = comparison.ending;
+  run.summary = fmt::format("{}", fmt::join(comparison.verdict, "; "));
+  for (const record::ComparedGroup& group : comparison.groups) {
+    for (const record::ComparedRow& row : group.strategies) {
+      run.outcomes.committed += row.committed;
+      run.outcomes.retries += row.retries;
+      for (const auto& [fault, count] : row.aborts) {
+        run.outcomes.aborted += count;
+        run.outcomes.faults[fault] += count;
+      }
+      for (const record::ComparedRound& round : row.rounds) run.wall_ms += round.seconds * 1000;
+    }
+  }
+  run.started_at = started_at;
+  run.command = command_of(program, request);
+  describe_environment(run);
+  for (const auto& [name, value] : compared.environment) run.environment[name] = value;
+  run.environment["lockstep"] = kVersion;
+  run.documents[record::kComparisonDocument] = record::to_json(comparison);
+  return run;
+}
+
+int code_of(const record::Comparison& comparison) {
+  switch (comparison.ending) {
+    case record::Ending::interrupted:
+      return kInterrupted;
+    case record::Ending::unavailable:
+      return kStoreUnavailable;
+    default:
+      return comparison.as_expected() ? kAsExpected : kNotAsExpected;
+  }
+}
+
+int compare_strategies(Program& program) {
+  std::string error;
+  const load::Workload* const workload = workload_named(program.arguments.value("NAME"), error);
+  if (workload == nullptr) return usage_error(error);
+  load::CompareRequest request;
+  if (error = read_request(program.arguments, request); !error.empty()) return usage_error(error);
+  if (Result<load::CompareRequest> known = resolve(*workload, request); !known) return fail_with(known.error());
+  if (!program.quiet) announce_private_server({.store = request.round.store, .dsn = request.round.dsn});
+
+  const std::string started_at = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::now()));
+  Progress line(!program.quiet && !program.json);
+  const Result<load::Compared> compared =
+      load::compare(*workload, request, &program.stop, [&line](const load::CompareProgress& progress) {
+        line.show(fmt::format(" round {}/{}  {:.0f} %  {}  eta {:.0f} s", progress.done + 1, progress.all,
+                              100.0 * progress.done / progress.all, progress.doing, std::ceil(progress.left_s)));
+      });
+  line.erase();
+  if (!compared) return fail_with(compared.error());
+
+  int code = code_of(compared->comparison);
+  record::Run run = recording_of(program, request, *compared, started_at);
+  std::string path;
+  if (!program.arguments.has("no-record")) {
+    Result<std::string> saved = record::save(run, runs_folder(program.arguments));
+    if (saved) {
+      path = *saved;
+    } else {
+      complain(saved.error().message);
+      code = kInternal;
+    }
+  }
+  if (program.json) {
+    program.out.write(compare_json(compared->comparison, run, path));
+  } else if (program.quiet) {
+    program.out.write(compare_line(compared->comparison));
+  } else {
+    std::vector<Hint> hints{{"again", run.command}};
+    if (!path.empty()) hints.push_back({"saved", path});
+    program.out.write(compare_text(compared->comparison, program.look, hints));
+  }
+  return code;
+}
+
+}  // namespace
+
+CommandSpec compare_command() {
+  std::string names;
+  for (const load::Workload& each : scenarios::workloads()) names += (names.empty() ? "" : ", ") + each.name;
+  return {
+      .name = "compare",
+      .summary = "Compares strategies under load: throughput, latency, and whether they are right.",
+      .description =
+          "Runs a workload with each strategy in turn, round after round, on a store made anew for every round. A "
+          "strategy is a protocol of the store, a pattern of the workload, or PROTOCOL/PATTERN. After every round "
+          "the invariants are checked on the final state: a strategy that breaks one is WRONG and is not ranked.\n\n"
+          "The ratio to the best comes from rounds that ran next to each other, with a 99 % interval; where the "
+          "interval holds 1, or with fewer than 3 rounds, the answer is \"no clear difference\". Latency goes from "
+          "the intended start of a transaction to its commit, retries included.\n\n"
+          "--sessions, --theta, --read and --executor take lists: every combination is a group of its own.\n\n"
+          "Workloads: " +
+          names + ".",
+      .arguments = {{"NAME", "the workload", true}},
+      .options = {{"store", "NAME", "kv (the default), sqlite or postgres", Names::store},
+                  {"strategy", "LIST", "what is compared; default: every pattern, and every protocol"},
+                  {"sessions", "LIST", "sessions at once; default: 8"},
+                  {"theta", "LIST", "how uneven rows are chosen: 0 all alike, up to 0.9999 (Zipf); default: 0"},
+                  {"read", "LIST", "percent of reads, where the workload has some; default: 50"},
+                  {"rows", "N", "among how many rows is chosen (the hot set); default: the workload's"},
+                  {"executor", "LIST", "threads (the default), coroutines"},
+                  {"workers", "N", "threads of the coroutines executor; default: 2"},
+                  {"for", "TIME", "the measured time of each round; default: 2s"},
+                  {"warmup", "TIME", "before it; default: 500ms"},
+                  {"ramp", "TIME", "the sessions start spread over this time; default: 0"},
+                  {"think", "TIME", "a session's pause between two transactions; default: 0"},
+                  {"rounds", "N", "of each strategy; default: 5"},
+                  {"rate", "N", "an open loop: transactions a second of all sessions together"},
+                  {"retry",
+                   "HOW",
+                   "after an abort: jitter (the default: a random pause, the limit doubles from 0.1 to 10 ms) or "
+                   "immediate",
+                   Names::choices,
+                   {"jitter", "immediate"}},
+                  {"dsn", "DSN", "the PostgreSQL server to use (LOCKSTEP_DSN; default: a private one)"},
+                  {"seed", "N", "the seed of the keys; default: 1"},
+                  {"no-record", "", "do not save the comparison"},
+                  out_option(),
+                  {"json", "", "the result as JSON"}},
+      .examples = {{"compare stock/oversell --store postgres --sessions 32 --for 10s", "Which way to sell the last."},
+                   {"compare money/transfer --strategy 2pl-detect,occ --theta 0,0.9,0.99", "Locks or validation."},
+                   {"compare money/hot-counter --rate 5000 --sessions 64", "Tail latency in an open loop."}},
+      .run = compare_strategies};
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,289 @@
+// compare.cc: from names to strategies, round after round.
+#include "engine/load/compare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/suggest.h"
+
+namespace lockstep::load {
+namespace {
+
+using record::ComparedGroup;
+using record::ComparedRow;
+
+struct Strategy {
+  std::string name, protocol, pattern;
+};
+
+Error refusal(std::string message) { return {Fault::invalid, {}, std::move(message)}; }
+
+std::vector<std::string> protocols_of(const BackendKind& kind) {
+  std::vector<std::string> names;
+  for (const auto& [name, summary] : kind.protocols) names.push_back(name);
+  return names;
+}
+
+std::vector<std::string> patterns_of(const Workload& workload, std::string_view store) {
+  std::vector<std::string> names;
+  for (const LoadPattern& pattern : workload.patterns()) {
+    if (pattern.runs_on(store)) names.push_back(pattern.name);
+  }
+  return names;
+}
+
+bool is_in(const std::vector<std::string>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+Result<Strategy> strategy_named(const std::string& name, const std::vector<std::string>& protocols,
+                                const std::vector<std::string>& patterns) {
+  if (is_in(patterns, name)) return Strategy{name, protocols.front(), name};
+  if (is_in(protocols, name)) return Strategy{name, name, patterns.front()};
+  const std::size_t slash = name.find('/');
+  if (slash != std::string::npos) {
+    const std::string protocol = name.substr(0, slash), pattern = name.substr(slash + 1);
+    if (!is_in(protocols, protocol)) return refusal(unknown_name("protocol", protocol, protocols));
+    if (!is_in(patterns, pattern)) return refusal(unknown_name("pattern", pattern, patterns));
+    return Strategy{name, protocol, pattern};
+  }
+  std::vector<std::string> all = patterns;
+  all.insert(all.end(), protocols.begin(), protocols.end());
+  return refusal(unknown_name("strategy", name, all));
+}
+
+Result<std::vector<Strategy>> strategies_of(const Workload& workload, const CompareRequest& request) {
+  const std::vector<std::string> protocols = protocols_of(*backend_named(request.round.store));
+  const std::vector<std::string> patterns = patterns_of(workload, request.round.store);
+  std::vector<Strategy> all;
+  for (const std::string& name : request.strategies) {
+    Result<Strategy> one = strategy_named(name, protocols, patterns);
+    if (!one) return one.error();
+    all.push_back(std::move(*one));
+  }
+  return all;
+}
+
+/// One group for each combination, with a row for each strategy.
+std::vector<ComparedGroup> groups_of(const Workload& workload, const CompareRequest& request,
+                                     const std::vector<Strategy>& strategies) {
+  std::vector<ComparedGroup> groups;
+  for (const std::string& executor : request.executors) {
+    for (const double theta : request.thetas) {
+      for (const int read_percent : request.read_percents) {
+        for (const int sessions : request.sessions) {
+          ComparedGroup group{.store = request.round.store,
+                              .executor = executor,
+                              .sessions = sessions,
+                              .theta = theta,
+                              .read_percent = read_percent,
+                              .rows = request.rows,
+                              .rate = request.round.rate,
+                              .strategies = {}};
+          for (const Strategy& strategy : strategies) {
+            ComparedRow row;
+            row.strategy = strategy.name;
+            row.store = group.store;
+            row.protocol = strategy.protocol;
+            row.pattern = strategy.pattern;
+            row.executor = executor;
+            row.sessions = sessions;
+            row.theta = theta;
+            row.read_percent = read_percent;
+            row.rate = group.rate;
+            row.expected_correct = !workload.pattern_named(strategy.pattern)->is_unsafe(row.store, row.protocol);
+            group.strategies.push_back(std::move(row));
+          }
+          groups.push_back(std::move(group));
+        }
+      }
+    }
+  }
+  return groups;
+}
+
+RoundRequest round_of(const CompareRequest& request, const ComparedRow& row, int round) {
+  RoundRequest one = request.round;
+  one.protocol = row.protocol;
+  one.pattern = row.pattern;
+  one.executor = row.executor;
+  one.sessions = row.sessions;
+  // Every strategy has the same keys in the n-th round.
+  one.shape = {.rows = request.rows,
+               .theta = row.theta,
+               .read_percent = row.read_percent,
+               .seed = request.round.shape.seed + static_cast<std::uint64_t>(round)};
+  return one;
+}
+
+double ms(Nanos span) { return static_cast<double>(span.count()) / 1e6; }
+
+/// Adds a round to its strategy; `latency` holds what its rounds had so far.
+void take(ComparedRow& row, Histogram& latency, const RoundResult& result) {
+  row.rounds.push_back({.seconds = result.seconds,
+                        .committed = result.committed,
+                        .correct = result.broken.empty(),
+                        .note = result.note});
+  if (!result.broken.empty()) {
+    if (row.invariant_broken++ == 0) row.broken = result.broken;
+  }
+  if (!result.note.empty()) return;
+  latency.merge(result.latency);
+  row.committed += result.committed;
+  row.retries += result.retries;
+  row.refused += result.refused;
+  row.waits += result.waits;
+  row.wait_s += static_cast<double>(result.waited.count()) / 1e9;
+  for (const auto& [fault, count] : result.aborts) row.aborts[fault] += count;
+  row.cpu_s += result.cpu_s;
+  if (result.server_cpu_s) row.server_cpu_s = row.server_cpu_s.value_or(0) + *result.server_cpu_s;
+  row.peak_rss_bytes = std::max(row.peak_rss_bytes, result.peak_rss_bytes);
+  if (result.server_rss_bytes) row.server_rss_bytes = result.server_rss_bytes;
+}
+
+void describe(ComparedRow& row, const Histogram& latency) {
+  row.p50_ms = ms(latency.quantile(0.5));
+  row.p90_ms = ms(latency.quantile(0.9));
+  row.p99_ms = ms(latency.quantile(0.99));
+  row.p999_ms = ms(latency.quantile(0.999));
+  row.max_ms = ms(latency.max());
+  row.histogram = latency.buckets();
+}
+
+void note_rates(record::Comparison& comparison) {
+  for (const ComparedGroup& group : comparison.groups) {
+    for (const ComparedRow& row : group.strategies) {
+      const double reached = row.committed_per_s.median;
+      if (row.rate > 0 && reached > 0 && reached < 0.95 * row.rate) {
+        comparison.notes.push_back(
+            fmt::format("{}: the rate {:.0f} a second is above what it can do with {} sessions; reached: {:.0f}",
+                        row.strategy, row.rate, row.sessions, reached));
+      }
+    }
+  }
+}
+
+record::Comparison begun(const Workload& workload, const CompareRequest& request) {
+  const auto seconds = [](Nanos span) { return static_cast<double>(span.count()) / 1e9; };
+  record::Comparison comparison;
+  comparison.workload = workload.name;
+  comparison.title = workload.title();
+  comparison.round_s = seconds(request.round.measured);
+  comparison.warmup_s = seconds(request.round.warmup);
+  comparison.ramp_s = seconds(request.round.ramp);
+  comparison.think_ms = ms(request.round.think);
+  comparison.rounds = request.rounds;
+  comparison.workers = request.round.workers;
+  comparison.retry = name_of(request.round.retry);
+  comparison.driver_ns = driver_cost_ns();
+  return comparison;
+}
+
+/// Runs the rounds; the sweep of one comparison.
+class Sweep {
+ public:
+  Sweep(const Workload& workload, const CompareRequest& request, const StopSource* stop,
+        const std::function<void(const CompareProgress&)>& progress)
+      : workload_(workload), request_(request), stop_(stop), progress_(progress) {}
+
+  Result<void> run(Compared& compared) {
+    auto& groups = compared.comparison.groups;
+    for (ComparedGroup& group : groups) all_ += request_.rounds * static_cast<int>(group.strategies.size());
+    for (ComparedGroup& group : groups) {
+      std::vector<Histogram> latencies(group.strategies.size());
+      const Result<void> done = rounds_of(group, latencies, compared);
+      for (std::size_t i = 0; i < latencies.size(); ++i) describe(group.strategies[i], latencies[i]);
+      if (!done) return done;
+      if (compared.comparison.ending != record::Ending::complete) break;
+    }
+    return {};
+  }
+
+ private:
+  Result<void> rounds_of(ComparedGroup& group, std::vector<Histogram>& latencies, Compared& compared) {
+    for (int round = 0; round < request_.rounds; ++round) {
+      for (std::size_t i = 0; i < group.strategies.size(); ++i) {
+        // Every other round backwards: nobody always runs after the same neighbour.
+        const std::size_t turn = round % 2 == 0 ? i : group.strategies.size() - 1 - i;
+        ComparedRow& row = group.strategies[turn];
+        tell(row);
+        Result<RoundResult> result = run_round(workload_, round_of(request_, row, round), stop_);
+        if (!result) {
+          // What has been finished is worth keeping; without any, the reason is the result.
+          if (done_ == 0 || !is_environment(result.fault())) return result.error();
+          row.rounds.push_back({.note = "the store failed: " + result.error().message});
+          compared.comparison.ending = record::Ending::unavailable;
+          return {};
+        }
+        take(row, latencies[turn], *result);
+        ++done_;
+        compared.store_version = result->store_version;
+        for (const auto& [name, value] : result->environment) compared.environment[name] = value;
+        if (result->store_failed) compared.comparison.ending = record::Ending::unavailable;
+        if (stop_ != nullptr && stop_->requested()) compared.comparison.ending = record::Ending::interrupted;
+        if (compared.comparison.ending != record::Ending::complete) return {};
+      }
+    }
+    return {};
+  }
+
+  void tell(const ComparedRow& row) const {
+    if (!progress_) return;
+    const Nanos each = request_.round.measured + request_.round.warmup + request_.round.ramp;
+    progress_({.done = done_,
+               .all = all_,
+               .doing = fmt::format("{}, {} sessions", row.strategy, row.sessions),
+               .left_s = static_cast<double>((all_ - done_) * each.count()) / 1e9});
+  }
+
+  const Workload& workload_;
+  const CompareRequest& request_;
+  const StopSource* const stop_;
+  const std::function<void(const CompareProgress&)>& progress_;
+  int done_ = 0, all_ = 0;
+};
+
+}  // namespace
+
+Result<CompareRequest> resolve(const Workload& workload, CompareRequest request) {
+  std::vector<std::string> stores;
+  for (const BackendKind& kind : backends()) stores.emplace_back(kind.name);
+  const BackendKind* const kind = backend_named(request.round.store);
+  if (kind == nullptr) return refusal(unknown_name("store", request.round.store, stores));
+  const std::vector<std::string> patterns = patterns_of(workload, kind->name);
+  if (patterns.empty()) return refusal(fmt::format("{} does not run on {}", workload.name, kind->name));
+  if (request.strategies.empty()) {
+    request.strategies = patterns;
+    const std::vector<std::string> protocols = protocols_of(*kind);
+    request.strategies.insert(request.strategies.end(), protocols.begin() + 1, protocols.end());
+  }
+  if (Result<std::vector<Strategy>> known = strategies_of(workload, request); !known) return known.error();
+  for (const std::string& executor : request.executors) {
+    if (executor != "threads" && executor != "coroutines")
+      return refusal(unknown_name("executor", executor, {"threads", "coroutines"}));
+  }
+  if (request.rows == 0) request.rows = workload.rows_default();
+  return request;
+}
+
+Result<Compared> compare(const Workload& workload, const CompareRequest& asked, const StopSource* stop,
+                         const std::function<void(const CompareProgress&)>& progress) {
+  const Result<CompareRequest> request = resolve(workload, asked);
+  if (!request) return request.error();
+  const Result<std::vector<Strategy>> strategies = strategies_of(workload, *request);
+  Compared compared;
+  compared.comparison = begun(workload, *request);
+  compared.comparison.groups = groups_of(workload, *request, *strategies);
+  if (Result<void> run = Sweep(workload, *request, stop, progress).run(compared); !run) return run.error();
+  for (ComparedGroup& group : compared.comparison.groups) {
+    rank(group, request->round.shape.seed, compared.comparison.verdict);
+  }
+  note_rates(compared.comparison);
+  if (request->round.rate == 0) {
+    compared.comparison.notes.emplace_back("closed loop: p99 hides queueing; --rate N runs an open loop");
+  }
+  return compared;
+}
+
+}  // namespace lockstep::load

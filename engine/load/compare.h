@@ -1,0 +1,52 @@
+// compare.h: strategies side by side: rounds of all of them in turn, so that a machine that drifts disturbs all alike,
+// and what their numbers prove.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/load/round.h"
+
+namespace lockstep::load {
+
+/// What is compared, and how. Lists are sweeps: every combination is a group of its own.
+struct CompareRequest {
+  RoundRequest round;  ///< what all rounds share; its protocol, pattern, executor, sessions and shape are filled in
+  /// "PROTOCOL", "PATTERN" or "PROTOCOL/PATTERN". Empty: every pattern at the store's first protocol, and the first
+  /// pattern at each other protocol.
+  std::vector<std::string> strategies;
+  std::vector<std::string> executors = {"threads"};
+  std::vector<int> sessions = {8};
+  std::vector<double> thetas = {0};
+  std::vector<int> read_percents = {50};
+  std::uint64_t rows = 0;  ///< 0: the workload's own
+  int rounds = 5;
+};
+
+/// Where a comparison stands.
+struct CompareProgress {
+  int done = 0, all = 0;  ///< rounds
+  std::string doing;      ///< "for-update, 32 sessions"
+  double left_s = 0;
+};
+
+/// Checks the names and fills in what is left open. Fault::invalid with one line ("did you mean …").
+Result<CompareRequest> resolve(const Workload& workload, CompareRequest request);
+
+struct Compared {
+  record::Comparison comparison;
+  std::string store_version;
+  std::map<std::string, std::string> environment;
+};
+
+/// Runs it. ^C and a store that dies in the middle end it with what is finished (Comparison::ending). Fault::invalid as
+/// resolve() and run_round(); faults of the environment when the store cannot be opened at all.
+Result<Compared> compare(const Workload& workload, const CompareRequest& request, const StopSource* stop,
+                         const std::function<void(const CompareProgress&)>& progress);
+
+/// Ranks the strategies of a group by their rounds: medians, ratios to the best, places; the best first, the wrong ones
+/// last. Adds what to say of it to `verdict`.
+void rank(record::ComparedGroup& group, std::uint64_t seed, std::vector<std::string>& verdict);
+
+}  // namespace lockstep::load

@@ -1,0 +1,270 @@
+// round.cc: opens the store, seats the sessions, watches the time, adds up.
+#include "engine/load/round.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <thread>
+
+#include "engine/load/session.h"
+#include "engine/load/usage.h"
+
+namespace lockstep::load {
+namespace {
+
+/// What is left of a round when its time is over may take as long as the longest wait; then it is told to end.
+constexpr Nanos kGrace = std::chrono::seconds(5);
+constexpr Nanos kSlice = std::chrono::milliseconds(20);
+
+std::optional<std::int64_t> asked(Backend& backend, const std::string& sql) {
+  const Result<Table> table = backend.query(sql);
+  if (!table || table->empty() || table->front().empty() || !table->front().front()) return std::nullopt;
+  const std::string& text = *table->front().front();
+  std::int64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+/// Said before the load begins: a server or a process that cannot have so many connections.
+Result<void> check_room(Backend& backend, int sessions) {
+  if (backend.capabilities().sql) {
+    if (auto enough = runtime::need_descriptors(static_cast<std::uint64_t>(sessions) * 2 + 16,
+                                                fmt::format("{} sessions", sessions));
+        !enough) {
+      return enough;
+    }
+  }
+  if (!backend.capabilities().real_time) return {};
+  const auto free = asked(backend,
+                          "select current_setting('max_connections')::int - "
+                          "current_setting('superuser_reserved_connections')::int - (select count(*) from "
+                          "pg_stat_activity where backend_type = 'client backend')");
+  if (!free || *free >= sessions) return {};
+  return Error{Fault::invalid,
+               {},
+               fmt::format("{} sessions need {} connections and the server has {} left (max_connections is {}); use "
+                           "fewer --sessions, or raise max_connections",
+                           sessions, sessions, std::max<std::int64_t>(*free, 0),
+                           asked(backend, "select current_setting('max_connections')::int").value_or(0))};
+}
+
+/// A store, and the sessions on it. Taken down in this order reversed.
+class Round {
+ public:
+  Round(const Workload& workload, const RoundRequest& request, const StopSource* stop)
+      : workload_(workload),
+        request_(request),
+        stop_(stop),
+        plan_{.request = request, .pattern = *workload.pattern_named(request.pattern)},
+        zipf_(request.shape.rows, request.shape.theta),
+        scatter_(request.shape.rows),
+        roll_(static_cast<std::size_t>(request.sessions)) {}
+
+  ~Round() {
+    for (const auto& session : sessions_) session->actor.session.reset();
+  }
+
+  Result<void> open();
+  RoundResult run();
+
+ private:
+  bool on_threads() const { return request_.executor == "threads"; }
+  Result<void> make_sessions();
+  void start();
+  void watch(RoundResult& result);
+  void measure(RoundResult& result);
+  bool wait_until(Nanos moment);
+  void add_up(RoundResult& result);
+  void settle(RoundResult& result);
+
+  const Workload& workload_;
+  const RoundRequest& request_;
+  const StopSource* const stop_;
+  const RealClock clock_;
+  std::unique_ptr<Backend> backend_;
+  Plan plan_;
+  const Zipf zipf_;
+  const Scatter scatter_;
+  Roll roll_;
+  std::vector<std::unique_ptr<runtime::Loop>> loops_;
+  std::vector<std::unique_ptr<LoadSession>> sessions_;
+  std::vector<std::thread> threads_;
+};
+
+Result<void> Round::open() {
+  const BackendOptions options{
+      .protocol = request_.protocol, .dsn = request_.dsn, .blocking = on_threads(), .clock = &clock_};
+  Result<std::unique_ptr<Backend>> opened = backend_named(request_.store)->open(options);
+  if (!opened) return opened.error();
+  backend_ = std::move(*opened);
+  if (Result<void> room = check_room(*backend_, request_.sessions); !room) return room;
+  if (Result<void> filled = backend_->set_up(workload_.given(request_.shape), {}); !filled) return filled;
+  return make_sessions();
+}
+
+Result<void> Round::make_sessions() {
+  if (!on_threads()) {
+    for (int i = 0; i < request_.workers; ++i) loops_.push_back(std::make_unique<runtime::Loop>(i));
+  }
+  for (int i = 0; i < request_.sessions; ++i) {
+    const auto index = static_cast<std::size_t>(i);
+    std::unique_ptr<Seat> seat =
+        on_threads() ? make_thread_seat(roll_) : make_loop_seat(roll_, *loops_[index % loops_.size()]);
+    auto session = std::make_unique<LoadSession>(plan_, index, zipf_, scatter_, std::move(seat));
+    Result<std::unique_ptr<Session>> opened = backend_->open_session(i, session->actor.name);
+    if (!opened) return opened.error();
+    session->actor.session = std::move(*opened);
+    sessions_.push_back(std::move(session));
+  }
+  return {};
+}
+
+void Round::start() {
+  plan_.started_at = clock_.now();
+  plan_.measure_from = plan_.started_at + request_.ramp + request_.warmup;
+  plan_.measure_until = plan_.measure_from + request_.measured;
+  for (const auto& session : sessions_) session->actor.set_body(drive(*session, plan_));
+  if (on_threads()) {
+    for (const auto& session : sessions_) {
+      threads_.emplace_back([actor = &session->actor] { actor->start(); });
+    }
+    return;
+  }
+  for (const auto& session : sessions_) begin(*session->seat, session->actor);
+  for (const auto& loop : loops_) {
+    threads_.emplace_back([one = loop.get()] { one->run(); });
+  }
+}
+
+/// False when the round ends early: everybody has, or ^C.
+bool Round::wait_until(Nanos moment) {
+  for (Nanos now = clock_.now(); now < moment; now = clock_.now()) {
+    if (roll_.wait(std::min(kSlice, moment - now))) return false;
+    if (stop_ != nullptr && stop_->requested()) return false;
+  }
+  return true;
+}
+
+void Round::measure(RoundResult& result) {
+  if (!wait_until(plan_.measure_from)) return;
+  const double cpu_before = own_cpu_s();
+  const auto server_before = server_usage(*backend_);
+  const bool whole = wait_until(plan_.measure_until);
+  result.cpu_s = own_cpu_s() - cpu_before;
+  result.seconds =
+      static_cast<double>((std::min(clock_.now(), plan_.measure_until) - plan_.measure_from).count()) / 1e9;
+  const auto server_after = whole ? server_usage(*backend_) : std::nullopt;
+  if (server_before && server_after) {
+    result.server_cpu_s = server_after->cpu_s - server_before->cpu_s;
+    result.server_rss_bytes = server_after->rss_bytes;
+  }
+}
+
+void Round::watch(RoundResult& result) {
+  measure(result);
+  if (stop_ != nullptr && stop_->requested()) result.note = "interrupted";
+  plan_.stopping.store(true, std::memory_order_relaxed);
+  if (!roll_.wait(kGrace)) {
+    for (const auto& session : sessions_) session->actor.stop(Fault::cancelled);
+    while (!roll_.wait(kSlice)) {
+    }
+    if (result.note.empty()) result.note = "sessions still waited 5 s after the end and were told to give up";
+  }
+  for (const auto& loop : loops_) loop->stop();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+void Round::add_up(RoundResult& result) {
+  for (const auto& session : sessions_) {
+    result.latency.merge(session->latency);
+    result.committed += session->committed;
+    result.retries += session->retries;
+    result.refused += session->refused;
+    result.waits += session->seat->waits() - session->waits_before;
+    result.waited += session->seat->waited() - session->waited_before;
+    for (std::size_t fault = 0; fault < session->aborts.size(); ++fault) {
+      if (session->aborts[fault] == 0) continue;
+      result.aborts[std::string(lockstep::name_of(static_cast<Fault>(fault)))] += session->aborts[fault];
+    }
+    if (session->failure && !result.store_failed) {
+      result.store_failed = true;
+      result.note = "the store failed: " + session->failure->message;
+    }
+  }
+}
+
+/// Reads the final state and asks the invariants.
+void Round::settle(RoundResult& result) {
+  Counts counts;
+  for (const auto& session : sessions_) {
+    session->actor.session.reset();
+    for (std::size_t i = 0; i < counts.values.size(); ++i) counts[i] += session->context.acknowledged[i];
+  }
+  if (result.store_failed) return;  // a commit may be in doubt: nothing can be said
+  const Result<State> state = backend_->final_state();
+  if (!state) {
+    result.note = "the final state cannot be read: " + state.error().message;
+    return;
+  }
+  const Settled end{.state = *state, .shape = request_.shape, .counts = counts};
+  for (const NamedInvariant& invariant : workload_.invariants()) {
+    const std::string wrong = invariant.check(end);
+    if (wrong.empty()) continue;
+    result.broken = fmt::format("{}: {}", invariant.text, wrong);
+    return;
+  }
+}
+
+RoundResult Round::run() {
+  RoundResult result;
+  start();
+  watch(result);
+  add_up(result);
+  settle(result);
+  result.peak_rss_bytes = own_peak_rss_bytes();
+  result.store_version = backend_->capabilities().version;
+  result.environment = backend_->environment();
+  return result;
+}
+
+Task<> nothing(Context&) { co_return; }
+
+}  // namespace
+
+std::string_view name_of(Retry retry) noexcept { return retry == Retry::immediate ? "immediate" : "jitter"; }
+
+std::optional<Retry> retry_named(std::string_view name) noexcept {
+  for (const Retry each : {Retry::immediate, Retry::jitter}) {
+    if (name_of(each) == name) return each;
+  }
+  return std::nullopt;
+}
+
+Result<RoundResult> run_round(const Workload& workload, const RoundRequest& request, const StopSource* stop) {
+  Round round(workload, request, stop);
+  if (Result<void> opened = round.open(); !opened) return opened.error();
+  return round.run();
+}
+
+double driver_cost_ns() {
+  const RoundRequest request;
+  const LoadPattern pattern{.name = "nothing", .summary = "", .body = nothing};
+  const RealClock clock;
+  Plan plan{.request = request, .pattern = pattern};
+  plan.measure_until = kNever;
+  const Zipf zipf(1, 0);
+  const Scatter scatter(1);
+  Roll roll(1);
+  LoadSession session(plan, 0, zipf, scatter, make_thread_seat(roll));
+  session.actor.set_body(drive(session, plan));
+  const double before = own_cpu_s();
+  std::thread thread([&session] { session.actor.start(); });
+  (void)roll.wait(std::chrono::milliseconds(30));
+  plan.stopping.store(true, std::memory_order_relaxed);
+  thread.join();
+  const double spent = own_cpu_s() - before;
+  return session.committed > 0 ? spent * 1e9 / static_cast<double>(session.committed) : 0;
+}
+
+}  // namespace lockstep::load

@@ -1,0 +1,69 @@
+// round.h: one round of load: a fresh store, N sessions that run a workload's body over and over, and what came of it.
+//
+// Each session has an actor, a clock and counts of its own (seat.h); they are added up when the round is over. The
+// store is opened, filled and checked anew for every round, so a round knows nothing of the one before.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "engine/load/histogram.h"
+#include "engine/load/workload.h"
+#include "engine/record/comparison.h"
+#include "engine/run_state.h"
+
+namespace lockstep::load {
+
+/// What a session does after an abort that is safe to retry.
+enum class Retry : std::uint8_t {
+  immediate,  ///< at once
+  jitter,     ///< after a random time below a limit that doubles from 0.1 ms up to 10 ms (Brooker, 2015: "full jitter")
+};
+std::string_view name_of(Retry retry) noexcept;
+std::optional<Retry> retry_named(std::string_view name) noexcept;
+
+struct RoundRequest {
+  std::string store = "kv";
+  std::string protocol;
+  std::string pattern;
+  std::string executor = "threads";
+  std::string dsn;
+  Shape shape;
+  int sessions = 1;
+  int workers = 2;  ///< threads of the coroutines executor
+  Nanos warmup = std::chrono::milliseconds(500);
+  Nanos measured = std::chrono::seconds(2);
+  Nanos ramp{0};    ///< the sessions start spread over this time, before the warm-up ends
+  Nanos think{0};   ///< between two transactions of a session
+  double rate = 0;  ///< transactions a second of all sessions together, in an open loop; 0 = closed loop
+  Retry retry = Retry::jitter;
+  int retries_most = 1000;  ///< of one transaction; then it is counted as given up
+};
+
+struct RoundResult {
+  Histogram latency;  ///< of what was committed: from the intended start to the commit, retries included
+  std::uint64_t committed = 0, retries = 0, refused = 0, waits = 0;
+  std::map<std::string, std::uint64_t> aborts;  ///< by name_of(Fault)
+  Nanos waited{0};
+  double seconds = 0;  ///< measured
+  double cpu_s = 0;    ///< of this process, in the measured time
+  std::optional<double> server_cpu_s;
+  std::uint64_t peak_rss_bytes = 0;
+  std::optional<std::uint64_t> server_rss_bytes;
+  std::string broken;  ///< the first invariant that does not hold, with values; empty: all hold
+  std::string note;    ///< why the round does not count: interrupted, or the store failed; empty: it does
+  bool store_failed = false;
+  std::string store_version;
+  std::vector<std::pair<std::string, std::string>> environment;
+};
+
+/// Runs it. Fault::invalid when there are fewer connections or descriptors than sessions (with both numbers);
+/// Fault::unavailable and other faults of the environment when the store cannot be opened. A store that fails later
+/// gives a result with a note.
+Result<RoundResult> run_round(const Workload& workload, const RoundRequest& request, const StopSource* stop);
+
+/// What the driver itself costs a transaction, in nanoseconds of CPU: a session whose body does nothing.
+double driver_cost_ns();
+
+}  // namespace lockstep::load

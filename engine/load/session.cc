@@ -1,0 +1,113 @@
+// session.cc: when a transaction starts, how it is tried again, and what is counted.
+#include "engine/load/session.h"
+
+#include <cmath>
+
+#include "engine/pause.h"
+
+namespace lockstep::load {
+namespace {
+
+Nanos back_off(int attempt, Random& random) {
+  constexpr std::int64_t kFirst = 100'000;
+  constexpr std::int64_t kMost = 10'000'000;
+  const std::int64_t limit = std::min(kMost, kFirst << std::min(attempt, 16));
+  return Nanos(static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(limit + 1)));
+}
+
+/// When the transactions of one session are meant to start.
+class Arrivals {
+ public:
+  Arrivals(const LoadSession& session, const Plan& plan) : plan_(plan), open_(plan.request.rate > 0) {
+    if (open_) mean_ns_ = 1e9 * plan.request.sessions / plan.request.rate;
+    next_ = plan.started_at;
+    const auto sessions = static_cast<std::int64_t>(plan.request.sessions);
+    next_ += Nanos(plan.request.ramp.count() * static_cast<std::int64_t>(session.context.session) / sessions);
+  }
+
+  /// Of an open loop: gaps of a Poisson process, whatever became of the transaction before. Of a closed loop: now,
+  /// after the time to think.
+  Nanos next(Nanos now, Random& random, bool first) {
+    if (!open_) return first ? next_ : now + plan_.request.think;
+    const double uniform = (static_cast<double>(random() >> 11U) + 0.5) * 0x1.0p-53;
+    next_ += Nanos(static_cast<std::int64_t>(-std::log(uniform) * mean_ns_));
+    return next_;
+  }
+
+ private:
+  const Plan& plan_;
+  const bool open_;
+  double mean_ns_ = 0;
+  Nanos next_{0};
+};
+
+Task<> give_back(Context& context) { co_await context.db.abort(); }
+
+}  // namespace
+
+LoadSession::LoadSession(const Plan& plan, std::size_t index, const Zipf& zipf, const Scatter& scatter,
+                         std::unique_ptr<Seat> where)
+    : state(false, false, kNever, nullptr),
+      seat(std::move(where)),
+      actor(static_cast<int>(index), "S" + std::to_string(index + 1), state, *seat),
+      context{.db = Database(actor.session),
+              .random = Random(plan.request.shape.seed, index),
+              .shape = plan.request.shape,
+              .zipf = zipf,
+              .scatter = scatter,
+              .session = index} {}
+
+Task<> drive(LoadSession& session, const Plan& plan) {
+  const Clock& clock = session.state.clock();
+  Arrivals arrivals(session, plan);
+  bool first = true;
+  while (!plan.stopping.load(std::memory_order_relaxed)) {
+    Nanos now = clock.now();
+    if (now < plan.measure_from) {
+      session.waits_before = session.seat->waits();
+      session.waited_before = session.seat->waited();
+    }
+    const Nanos intended = arrivals.next(now, session.context.random, first);
+    first = false;
+    if (intended > now) {
+      // In slices: a session that has little to do must see the end all the same.
+      while (now < intended && !plan.stopping.load(std::memory_order_relaxed)) {
+        co_await pause(std::min(intended - now, Nanos(std::chrono::milliseconds(50))));
+        now = clock.now();
+      }
+      if (now < intended) co_return;
+    }
+    for (int attempt = 1;; ++attempt) {
+      const Result<void> ended = co_await tried(plan.pattern.body(session.context));
+      const bool left_open = session.actor.session != nullptr && session.actor.session->in_transaction();
+      if (left_open) {
+        const Result<void> given_back = co_await tried(give_back(session.context));
+        if (!given_back.ok() && is_environment(given_back.fault())) session.failure = given_back.error();
+      }
+      now = clock.now();
+      const bool counts = now >= plan.measure_from && now < plan.measure_until;
+      if (ended.ok()) {
+        if (counts) {
+          ++session.committed;
+          session.latency.record(now - intended);
+        }
+        break;
+      }
+      const Fault fault = ended.fault();
+      if (is_environment(fault) && !session.failure) session.failure = ended.error();
+      if (session.failure) co_return;
+      if (fault == Fault::out_of_stock) {
+        session.refused += counts ? 1 : 0;
+        break;
+      }
+      session.aborts[static_cast<std::size_t>(fault)] += counts ? 1 : 0;
+      // A version check that failed reads again, as a retry does.
+      const bool again = is_retry_safe(fault) || fault == Fault::version_changed;
+      if (!again || attempt > plan.request.retries_most || plan.stopping.load(std::memory_order_relaxed)) break;
+      session.retries += counts ? 1 : 0;
+      if (plan.request.retry == Retry::jitter) co_await pause(back_off(attempt, session.context.random));
+    }
+  }
+}
+
+}  // namespace lockstep::load

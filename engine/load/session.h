@@ -1,0 +1,45 @@
+// session.h: one session of a load, and the loop that it runs.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "engine/load/round.h"
+#include "engine/load/seat.h"
+
+namespace lockstep::load {
+
+/// What all sessions of a round look at. Written before they start, but for `stopping`.
+struct Plan {
+  const RoundRequest& request;
+  const LoadPattern& pattern;
+  Nanos measure_from{0}, measure_until{0};  ///< moments of the real clock
+  Nanos started_at{0};
+  std::atomic<bool> stopping{false};
+};
+
+/// Not thread-safe: its own thread's or loop's until it has ended.
+struct LoadSession {
+  LoadSession(const Plan& plan, std::size_t index, const Zipf& zipf, const Scatter& scatter,
+              std::unique_ptr<Seat> where);
+
+  RunState state;
+  std::unique_ptr<Seat> seat;
+  Actor actor;
+  Context context;
+
+  // What it saw in the measured time.
+  Histogram latency;
+  std::uint64_t committed = 0, retries = 0, refused = 0;
+  std::uint64_t waits_before = 0;  ///< of the seat: those of the warm-up, which do not count
+  Nanos waited_before{0};
+  std::array<std::uint64_t, 64> aborts{};  ///< by Fault
+  std::optional<Error> failure;            ///< of the environment; the session has ended with it
+};
+
+/// The body of the session's actor: transactions, one after the other, until the plan says stop.
+Task<> drive(LoadSession& session, const Plan& plan);
+
+}  // namespace lockstep::load

@@ -1,0 +1,206 @@
+// comparison.cc: a comparison as JSON.
+#include "engine/record/comparison.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace lockstep::record {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kFormat = "lockstep-comparison";
+
+Json json_of(const Estimate& e) { return {{"median", e.median}, {"low", e.low}, {"high", e.high}}; }
+
+Estimate estimate_of(const Json& json) {
+  return {json.at("median").get<double>(), json.at("low").get<double>(), json.at("high").get<double>()};
+}
+
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+template <class T>
+std::optional<T> optional_of(const Json& json) {
+  return json.is_null() ? std::nullopt : std::optional<T>(json.get<T>());
+}
+
+Json json_of(const ComparedRow& row) {
+  Json rounds = Json::array();
+  for (const ComparedRound& one : row.rounds) {
+    rounds.push_back({{"seconds", one.seconds},
+                      {"committed", one.committed},
+                      {"per_s", one.per_s()},
+                      {"correct", one.correct},
+                      {"note", one.note}});
+  }
+  return {{"strategy", row.strategy},
+          {"store", row.store},
+          {"protocol", row.protocol},
+          {"pattern", row.pattern},
+          {"executor", row.executor},
+          {"sessions", row.sessions},
+          {"theta", row.theta},
+          {"read_percent", row.read_percent},
+          {"rate", row.rate},
+          {"correct", row.correct()},
+          {"expected_correct", row.expected_correct},
+          {"invariant_broken", row.invariant_broken},
+          {"broken", row.broken},
+          {"place", row.place},
+          {"vs_best", row.vs_best ? json_of(*row.vs_best) : Json(nullptr)},
+          {"committed", row.committed},
+          {"committed_per_s", json_of(row.committed_per_s)},
+          {"latency_ms",
+           {{"p50", row.p50_ms}, {"p90", row.p90_ms}, {"p99", row.p99_ms}, {"p999", row.p999_ms}, {"max", row.max_ms}}},
+          {"histogram", row.histogram},
+          {"retries", row.retries},
+          {"retries_per_commit", row.retries_per_commit()},
+          {"refused", row.refused},
+          {"aborts", row.aborts},
+          {"waits", row.waits},
+          {"wait_s", row.wait_s},
+          {"cpu_s", row.cpu_s},
+          {"server_cpu_s", or_null(row.server_cpu_s)},
+          {"peak_rss_bytes", row.peak_rss_bytes},
+          {"server_rss_bytes", or_null(row.server_rss_bytes)},
+          {"rounds", rounds}};
+}
+
+ComparedRow row_of(const Json& json) {
+  ComparedRow row;
+  json.at("strategy").get_to(row.strategy);
+  json.at("store").get_to(row.store);
+  json.at("protocol").get_to(row.protocol);
+  json.at("pattern").get_to(row.pattern);
+  json.at("executor").get_to(row.executor);
+  json.at("sessions").get_to(row.sessions);
+  json.at("theta").get_to(row.theta);
+  json.at("read_percent").get_to(row.read_percent);
+  json.at("rate").get_to(row.rate);
+  json.at("expected_correct").get_to(row.expected_correct);
+  json.at("invariant_broken").get_to(row.invariant_broken);
+  json.at("broken").get_to(row.broken);
+  json.at("place").get_to(row.place);
+  if (!json.at("vs_best").is_null()) row.vs_best = estimate_of(json.at("vs_best"));
+  json.at("committed").get_to(row.committed);
+  row.committed_per_s = estimate_of(json.at("committed_per_s"));
+  const Json& latency = json.at("latency_ms");
+  latency.at("p50").get_to(row.p50_ms);
+  latency.at("p90").get_to(row.p90_ms);
+  latency.at("p99").get_to(row.p99_ms);
+  latency.at("p999").get_to(row.p999_ms);
+  latency.at("max").get_to(row.max_ms);
+  json.at("histogram").get_to(row.histogram);
+  json.at("retries").get_to(row.retries);
+  json.at("refused").get_to(row.refused);
+  json.at("aborts").get_to(row.aborts);
+  json.at("waits").get_to(row.waits);
+  json.at("wait_s").get_to(row.wait_s);
+  json.at("cpu_s").get_to(row.cpu_s);
+  row.server_cpu_s = optional_of<double>(json.at("server_cpu_s"));
+  json.at("peak_rss_bytes").get_to(row.peak_rss_bytes);
+  row.server_rss_bytes = optional_of<std::uint64_t>(json.at("server_rss_bytes"));
+  for (const Json& one : json.at("rounds")) {
+    row.rounds.push_back({.seconds = one.at("seconds").get<double>(),
+                          .committed = one.at("committed").get<std::uint64_t>(),
+                          .correct = one.at("correct").get<bool>(),
+                          .note = one.at("note").get<std::string>()});
+  }
+  return row;
+}
+
+ComparedGroup group_of(const Json& json) {
+  ComparedGroup group;
+  json.at("store").get_to(group.store);
+  json.at("executor").get_to(group.executor);
+  json.at("sessions").get_to(group.sessions);
+  json.at("theta").get_to(group.theta);
+  json.at("read_percent").get_to(group.read_percent);
+  json.at("rows").get_to(group.rows);
+  json.at("rate").get_to(group.rate);
+  for (const Json& row : json.at("rows_of")) group.strategies.push_back(row_of(row));
+  return group;
+}
+
+}  // namespace
+
+bool Comparison::as_expected() const noexcept {
+  for (const ComparedGroup& group : groups) {
+    for (const ComparedRow& row : group.strategies) {
+      if (!row.correct() && row.expected_correct) return false;
+    }
+  }
+  return true;
+}
+
+std::string to_json(const Comparison& comparison) {
+  Json groups = Json::array();
+  for (const ComparedGroup& group : comparison.groups) {
+    Json rows = Json::array();
+    for (const ComparedRow& row : group.strategies) rows.push_back(json_of(row));
+    groups.push_back({{"store", group.store},
+                      {"executor", group.executor},
+                      {"sessions", group.sessions},
+                      {"theta", group.theta},
+                      {"read_percent", group.read_percent},
+                      {"rows", group.rows},
+                      {"rate", group.rate},
+                      {"rows_of", rows}});
+  }
+  const Json json = {{"format", kFormat},
+                     {"version", kComparisonVersion},
+                     {"workload", comparison.workload},
+                     {"title", comparison.title},
+                     {"ending", name_of(comparison.ending)},
+                     {"round_s", comparison.round_s},
+                     {"warmup_s", comparison.warmup_s},
+                     {"ramp_s", comparison.ramp_s},
+                     {"rounds", comparison.rounds},
+                     {"think_ms", comparison.think_ms},
+                     {"retry", comparison.retry},
+                     {"workers", comparison.workers},
+                     {"driver_ns", comparison.driver_ns},
+                     {"verdict", comparison.verdict},
+                     {"notes", comparison.notes},
+                     {"groups", groups}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<Comparison> comparison_of(const std::string& text) {
+  const auto refused = [](const std::string& why) {
+    return Error{Fault::invalid, {}, "the comparison cannot be read: " + why};
+  };
+  try {
+    const Json json = Json::parse(text);
+    if (json.at("format") != kFormat) return refused("it is something else");
+    if (const int version = json.at("version").get<int>(); version != kComparisonVersion) {
+      return refused(fmt::format("it has version {} and this program reads version {}", version, kComparisonVersion));
+    }
+    Comparison comparison;
+    json.at("workload").get_to(comparison.workload);
+    json.at("title").get_to(comparison.title);
+    const auto ending = ending_named(json.at("ending").get<std::string>());
+    if (!ending) return refused("its ending is not known");
+    comparison.ending = *ending;
+    json.at("round_s").get_to(comparison.round_s);
+    json.at("warmup_s").get_to(comparison.warmup_s);
+    json.at("ramp_s").get_to(comparison.ramp_s);
+    json.at("rounds").get_to(comparison.rounds);
+    json.at("think_ms").get_to(comparison.think_ms);
+    json.at("retry").get_to(comparison.retry);
+    json.at("workers").get_to(comparison.workers);
+    json.at("driver_ns").get_to(comparison.driver_ns);
+    json.at("verdict").get_to(comparison.verdict);
+    json.at("notes").get_to(comparison.notes);
+    for (const Json& group : json.at("groups")) comparison.groups.push_back(group_of(group));
+    return comparison;
+  } catch (const Json::exception& wrong) {
+    return refused(wrong.what());
+  }
+}
+
+}  // namespace lockstep::record

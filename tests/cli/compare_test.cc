@@ -1,0 +1,79 @@
+// compare_test.cc: `lockstep compare` as people type it.
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/record/comparison.h"
+#include "engine/record/run.h"
+#include "tests/cli/child.h"
+
+namespace lockstep::cli {
+namespace {
+
+using testing::HasSubstr;
+
+const std::vector<std::string> kBrief = {"--for", "30ms", "--warmup", "5ms", "--sessions", "2"};
+
+std::vector<std::string> with_brief(std::vector<std::string> arguments) {
+  arguments.insert(arguments.end(), kBrief.begin(), kBrief.end());
+  return arguments;
+}
+
+TEST(CompareCommand, ComparesSavesAndGivesJson) {
+  const ScratchFolder folder;
+  const Ended text = lockstep(
+      with_brief({"compare", "money/transfer", "--strategy", "ordered,occ", "--rounds", "3", "--out", folder.path()}));
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("CORRECT"));
+  EXPECT_THAT(text.out, HasSubstr(" verdict   2 sessions: "));
+  EXPECT_THAT(text.out, HasSubstr("closed loop"));
+  const auto saved = record::list(folder.path());
+  ASSERT_TRUE(saved.ok());
+  ASSERT_EQ(saved->size(), 1u);
+  const auto run = record::load(saved->front().path);
+  ASSERT_TRUE(run.ok());
+  EXPECT_EQ(run->scenario, "money/transfer");
+  EXPECT_THAT(run->command, HasSubstr("lockstep compare money/transfer --strategy ordered,occ"));
+  const auto comparison = record::comparison_of(run->documents.at(record::kComparisonDocument));
+  ASSERT_TRUE(comparison.ok()) << comparison.error().message;
+  EXPECT_EQ(comparison->groups.front().strategies.size(), 2u);
+
+  const Ended json = lockstep(
+      with_brief({"compare", "money/hot-counter", "--strategy", "plain", "--rounds", "1", "--no-record", "--json"}));
+  EXPECT_EQ(json.code, 0) << json.err;
+  const auto parsed = nlohmann::json::parse(json.out);
+  EXPECT_EQ(parsed["schema"], 1);
+  EXPECT_TRUE(parsed["recording"].is_null());
+  const auto& row = parsed["groups"][0]["rows_of"][0];
+  EXPECT_EQ(row["strategy"], "plain");
+  EXPECT_EQ(row["correct"], true);
+  EXPECT_GT(row["committed_per_s"]["median"], 0);
+  EXPECT_GT(row["latency_ms"]["p99"], 0);
+}
+
+TEST(CompareCommand, RefusesBadInputWithOneLine) {
+  const struct {
+    std::vector<std::string> arguments;
+    const char* error;
+  } examples[] = {
+      {{"compare", "money/tranfer"}, "did you mean \"money/transfer\"?"},
+      {{"compare", "money/transfer", "--strategy", "ordred"}, "did you mean \"ordered\"?"},
+      {{"compare", "money/transfer", "--strategy", ""}, "--strategy is empty"},
+      {{"compare", "money/transfer", "--sessions", ""}, "--sessions is empty"},
+      {{"compare", "money/transfer", "--sessions", "0"}, "--sessions \"0\""},
+      {{"compare", "money/transfer", "--theta", "1"}, "--theta \"1\""},
+      {{"compare", "money/transfer", "--read", "101"}, "--read \"101\""},
+      {{"compare", "money/transfer", "--for", "soon"}, "--for \"soon\""},
+      {{"compare", "money/transfer", "--rate", "0"}, "--rate \"0\""},
+      {{"compare", "money/transfer", "--store", "kvv"}, "\"kvv\""},
+  };
+  for (const auto& [arguments, error] : examples) {
+    SCOPED_TRACE(testing::PrintToString(arguments));
+    const Ended ended = lockstep(arguments);
+    EXPECT_EQ(ended.code, 2) << ended.out << ended.err;
+    EXPECT_THAT(ended.err, HasSubstr(error));
+  }
+}
+
+}  // namespace
+}  // namespace lockstep::cli
