@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "reports/comparison_html.h"
 #include "reports/escape.h"
 #include "reports/matrix_html.h"
 #include "reports/page.h"
@@ -70,8 +71,9 @@ void one(std::string& text, const Subject& subject, const char* level) {
   if (!run.why.empty()) add(text, "**Why.** {}\n\n", markdown(run.why));
   if (!run.fix.empty()) add(text, "**Fix.** {}\n\n", markdown(run.fix));
   if (!run.fix_command.empty()) fenced(text, run.fix_command);
-  if (const std::string matrix = matrix_markdown(run); !matrix.empty()) {
-    text += matrix;
+  for (const std::string& inner : {matrix_markdown(run), comparison_markdown(run)}) {
+    if (inner.empty()) continue;
+    text += inner;
     return;
   }
   add(text, "| committed | aborted | retries | events |\n| ---: | ---: | ---: | ---: |\n| {} | {} | {} | {} |\n\n",

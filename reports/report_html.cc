@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/record/comparison.h"
 #include "engine/record/matrix.h"
 #include "engine/record/state_graph.h"
 #include "reports/escape.h"
@@ -116,6 +117,8 @@ std::string html_report(const Report& report, const Options& options) {
       head.kind = "matrix";
       head.headline = subject.run.title;
       head.subtitle = subject.run.store;
+    } else if (subject.run.documents.count(record::kComparisonDocument) > 0) {
+      head.kind = "comparison of strategies";
     } else if (subject.run.documents.count(record::kStateGraphDocument) > 0) {
       head.kind = "report of an exploration, and its shortest run";
     }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "reports/comparison_html.h"
 #include "reports/digest_html.h"
 #include "reports/escape.h"
 #include "reports/explorer.h"
@@ -205,8 +206,8 @@ std::string run_html(const Subject& subject, const std::string& id, int level, c
                         counted(subject.events, "event", "events"));
   }
   text += verdict_box(run) + invariants(run);
-  if (const std::string matrix = matrix_html(run, id, level); !matrix.empty()) {
-    return text + matrix + environment(subject, id, level) + raw_data(subject, id, level, links);
+  for (const std::string& inner : {matrix_html(run, id, level), comparison_html(run, id, level)}) {
+    if (!inner.empty()) return text + inner + environment(subject, id, level) + raw_data(subject, id, level, links);
   }
   const record::Outcomes& outcomes = run.outcomes;
   text += tiles({{"committed", grouped(outcomes.committed)},

@@ -1,0 +1,96 @@
+// comparison_test.cc: what a page and Markdown say of strategies side by side.
+#include "engine/record/comparison.h"
+
+#include <gmock/gmock.h>
+
+#include "reports/comparison_html.h"
+
+namespace lockstep::reports {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+record::ComparedRow strategy(std::string name, double per_s, const char* place) {
+  record::ComparedRow row;
+  row.strategy = std::move(name);
+  row.store = "postgres";
+  row.place = place;
+  row.committed = static_cast<std::uint64_t>(per_s * 10);
+  row.committed_per_s = {per_s, per_s * 0.9, per_s * 1.1};
+  row.p50_ms = 1;
+  row.p99_ms = 9;
+  row.histogram = {{1'000'000, 98}, {9'000'000, 2}};
+  row.aborts = {{"deadlock", 3}};
+  row.rounds.resize(5);
+  return row;
+}
+
+record::ComparedGroup at_sessions(int sessions) {
+  record::ComparedGroup group;
+  group.store = "postgres";
+  group.executor = "threads";
+  group.sessions = sessions;
+  group.rows = 100;
+  group.strategies = {strategy("conditional-update", 6940, "best"), strategy("for-update", 5210, "slower"),
+                      strategy("plain", 9400, "wrong")};
+  group.strategies[1].vs_best = record::Estimate{0.75, 0.73, 1e9};
+  group.strategies[2].invariant_broken = 5;
+  group.strategies[2].broken = "oversold <b>1204</b> of 5000";
+  return group;
+}
+
+record::Run compared(std::vector<record::ComparedGroup> groups) {
+  record::Comparison comparison;
+  comparison.workload = "stock/oversell";
+  comparison.rounds = 5;
+  comparison.round_s = 2;
+  comparison.retry = "jitter";
+  comparison.verdict = {"conditional-update wins"};
+  comparison.groups = std::move(groups);
+  record::Run run;
+  run.documents[record::kComparisonDocument] = record::to_json(comparison);
+  return run;
+}
+
+TEST(ComparisonPage, SetsTheWrongOnesApartAndEscapesWhatTheySay) {
+  const std::string text = comparison_html(compared({at_sessions(32)}), "r1", 2);
+  const std::size_t wrong = text.find("WRONG: broke an invariant");
+  ASSERT_NE(wrong, std::string::npos);
+  const std::size_t ranked = text.find("Strategies that kept every invariant");
+  ASSERT_LT(ranked, wrong);
+  EXPECT_THAT(text.substr(ranked, wrong - ranked), Not(HasSubstr(">plain<")));
+  EXPECT_THAT(text.substr(wrong), HasSubstr("✗ oversold &lt;b&gt;1204&lt;/b&gt; of 5000"));
+  EXPECT_THAT(text, HasSubstr("conditional-update wins"));
+  EXPECT_THAT(text, HasSubstr("0.75 [0.73–no bound]"));
+  EXPECT_THAT(text, HasSubstr("p99.99"));
+  EXPECT_THAT(text, Not(HasSubstr("Sweeps"))) << "there is one load only";
+}
+
+TEST(ComparisonPage, DrawsACurveOverWhatWasSweptInItsOrder) {
+  const std::string text = comparison_html(compared({at_sessions(32), at_sessions(4)}), "r1", 2);
+  ASSERT_THAT(text, HasSubstr("Sweeps"));
+  EXPECT_THAT(text, HasSubstr("Throughput by sessions"));
+  EXPECT_LT(text.find("sessions 4<"), text.find("sessions 32<"));
+  EXPECT_THAT(text, Not(HasSubstr("Throughput by theta")));
+  EXPECT_THAT(text, HasSubstr("WRONG or none")) << "plain has no place on the curve";
+}
+
+TEST(ComparisonPage, IsSaidToBeUnreadableWhenItIs) {
+  record::Run run;
+  EXPECT_THAT(comparison_html(run, "r1", 2), IsEmpty());
+  EXPECT_THAT(comparison_markdown(run), IsEmpty());
+  run.documents[record::kComparisonDocument] = "{";
+  EXPECT_THAT(comparison_html(run, "r1", 2), HasSubstr("class=\"warn\""));
+}
+
+TEST(ComparisonMarkdown, HasARowForEachStrategy) {
+  const std::string text = comparison_markdown(compared({at_sessions(32)}));
+  EXPECT_THAT(text, HasSubstr("| conditional-update | 6,940 | best |"));
+  EXPECT_THAT(text, HasSubstr("WRONG"));
+  EXPECT_THAT(text, HasSubstr("deadlock 3"));
+}
+
+}  // namespace
+}  // namespace lockstep::reports
