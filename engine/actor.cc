@@ -80,6 +80,9 @@ Actor::Progress Actor::proceed(Operation& operation) {
     if (const int why = operation.expired_with_.exchange(-1, std::memory_order_relaxed); why >= 0) {
       expired_ = !stopping();
       operation.cancel(static_cast<Fault>(why));
+      // A grant may have come in between, and its wake-up with it: it belongs to the wait that is over. Whoever waits
+      // anew in the attempt below is not woken by it.
+      operation.state_.exchange(Operation::State::idle, std::memory_order_acq_rel);
     } else if (wait_began_ns_ < 0 && stopping() && !operation.is_cleanup()) {
       operation.error = Error{static_cast<Fault>(stop_with_.load(std::memory_order_relaxed)), {}, {}};
       break;
