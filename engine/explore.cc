@@ -26,7 +26,6 @@ constexpr std::uint64_t kAloneMost = 4096;
 constexpr std::size_t kSharedMost = 10;
 /// For the fewest preemptions: the states met are kept, at about 100 bytes each.
 constexpr std::uint64_t kBoundedMost = 1'000'000;
-constexpr Nanos kBoundedLeast = std::chrono::seconds(1);
 constexpr std::size_t kReadableMost = 500;  ///< steps of a schedule that is worth the trouble
 
 bool is_bad(const EndingKey& key) { return key.first < badness_of(record::Verdict::avoided); }
@@ -118,7 +117,7 @@ class Expedition {
     Tally found;
     int looked_at = 0;
     Limits limits{.most_runs = std::min(kBoundedMost, request_.most_runs),
-                  .until = std::min(until_, now + std::max(kBoundedLeast, now - begun_))};
+                  .until = std::min(until_, now + std::max(request_.preemptions_least, now - begun_))};
     limits.enough = [&] {
       if (bounded->preemptions() == looked_at) return false;
       looked_at = bounded->preemptions();

@@ -27,8 +27,9 @@ struct ExploreRequest {
   /// process; what they find is the same whatever their number, unless the time is up before they are done.
   int jobs = 0;
   /// For everything bad that was found, looks for the schedule with the fewest preemptions: in this process, for as
-  /// long again as the search has taken (at least 1 s) within the budget.
+  /// long again as the search has taken or for `preemptions_least`, whichever is more, within the budget.
   bool fewest_preemptions = true;
+  Nanos preemptions_least = std::chrono::seconds(1);
   /// Of the state graph; 0: none is drawn. Only on kv and in-process locks.
   std::size_t most_states = 0;
   /// Called now and then with the number of runs so far; may be empty.

@@ -131,7 +131,8 @@ TEST(ExploreCatalogue, FindsTheSameWhateverTheNumberOfJobs) {
 }
 
 TEST(ExploreCatalogue, SaysHowFewPreemptionsADeadlockNeeds) {
-  const Exploration naive = must_explore(*scenarios::find("threads/dining-philosophers"), {});
+  const Exploration naive =
+      must_explore(*scenarios::find("threads/dining-philosophers"), {.preemptions_least = std::chrono::minutes(1)});
   ASSERT_FALSE(naive.findings.empty());
   const Exploration bounded =
       must_explore(*scenarios::find("threads/dining-philosophers"), {.strategy = Strategy::bounded});
