@@ -38,7 +38,7 @@
 //   invariant     position from 0, text, held (1 or 0), detail: the values seen when it was broken
 //   environment   name and value: compiler, cores, kernel, settings of the store …
 //   document      name and content, JSON: what belongs to the run beside its events, such as "state-graph"
-//                 (state_graph.h) of an explored scenario
+//                 (state_graph.h) of an explored scenario, "matrix" (matrix.h), "comparison" (comparison.h)
 //
 // Views
 //   timeline      event with names instead of numbers, milliseconds instead of nanoseconds
