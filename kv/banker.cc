@@ -68,6 +68,10 @@ Locked Banker::lock(LockOwner& owner, const LockTarget& target, LockSpec wanted,
 // Habermann's check: whoever can get all that it has claimed will finish and give back what it holds; repeat until
 // nobody is left or nobody can. Only transactions that hold something can be in anybody's way.
 Banker::Owners Banker::stuck_if_granted(const LockOwner& requester, KeyView key) const {
+  // Alone it can finish whatever it is given. Else who fills a store, or reads all of it, would go through all that it
+  // holds for each key.
+  const bool is_alone = units_.empty() || (units_.size() == 1 && units_.begin()->first == &requester);
+  if (is_alone) return {};
   std::map<KeyView, const LockOwner*> holders{{key, &requester}};
   for (const auto& [name, resource] : resources_)
     if (resource.holder) holders.emplace(name, resource.holder->owner);
@@ -153,10 +157,12 @@ void Banker::forget_if_idle(const LockHead& head) {
 
 void Banker::grant(Resource& resource, LockRequest& request) {
   resource.holder = &request;
+  ++units_[request.owner];
   request.held = request.wanted;
 }
 
 void Banker::give_back(LockRequest& request) noexcept {
+  if (const auto units = units_.find(request.owner); --units->second == 0) units_.erase(units);
   resource_of(request).holder = nullptr;
   const LockHead& head = *request.head;
   request.held = request.wanted = LockSpec{};

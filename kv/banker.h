@@ -69,6 +69,8 @@ class Banker final : public LockManager {
   const Config config_;
   LockShard all_;  // only its mutex is used
   std::map<std::string, Resource, std::less<>> resources_ LOCKSTEP_GUARDED_BY(all_.mutex);
+  /// How many resources each holds who holds any.
+  std::map<const LockOwner*, std::size_t> units_ LOCKSTEP_GUARDED_BY(all_.mutex);
   std::vector<LockRequest*> queue_ LOCKSTEP_GUARDED_BY(all_.mutex);
 };
 
