@@ -11,75 +11,59 @@ enum : std::size_t { kSold, kReturned, kOversold };
 
 constexpr std::int64_t kEach = 5;
 
+using Take = Task<> (*)(load::Context&, std::string item);
+
 Task<> send_back(load::Context& c, std::string item) {
-  const std::vector<std::string> claims{item};
-  co_await c.db.begin(claims);
   co_await c.db.add(item, 1);
   co_await c.db.commit();
   ++c.acknowledged[kReturned];
 }
 
-Task<> check_then_act(load::Context& c) {
+/// One transaction: orders a piece in the manner of `take`, or sends one back.
+template <Take take>
+Task<> order(load::Context& c) {
   const std::string item = load::key_of("stock/", c.choose());
-  if (c.random() % 2 == 0) {
-    co_await send_back(c, item);
-    co_return;
-  }
   const std::vector<std::string> claims{item};
+  const bool returns = c.random() % 2 == 0;
   co_await c.db.begin(claims);
+  if (returns) {
+    co_await send_back(c, item);
+  } else {
+    co_await take(c, item);
+    ++c.acknowledged[kSold];
+  }
+}
+
+Task<> take_after_check(load::Context& c, std::string item, std::int64_t left) {
+  if (left < 1) co_await fail(Fault::out_of_stock);
+  const std::int64_t now = co_await c.db.add(item, -1);
+  co_await c.db.commit();
+  c.acknowledged[kOversold] += now < 0 ? 1 : 0;
+}
+
+Task<> check_then_act(load::Context& c, std::string item) {
   const std::int64_t left = co_await c.db.read(item);
-  if (left < 1) co_await fail(Fault::out_of_stock);
-  const std::int64_t now = co_await c.db.add(item, -1);
-  co_await c.db.commit();
-  ++c.acknowledged[kSold];
-  c.acknowledged[kOversold] += now < 0 ? 1 : 0;
+  co_await take_after_check(c, item, left);
 }
 
-Task<> lock_then_check(load::Context& c) {
-  const std::string item = load::key_of("stock/", c.choose());
-  if (c.random() % 2 == 0) {
-    co_await send_back(c, item);
-    co_return;
-  }
-  const std::vector<std::string> claims{item};
-  co_await c.db.begin(claims);
+Task<> lock_then_check(load::Context& c, std::string item) {
   const std::int64_t left = co_await c.db.read_for_update(item);
-  if (left < 1) co_await fail(Fault::out_of_stock);
-  const std::int64_t now = co_await c.db.add(item, -1);
-  co_await c.db.commit();
-  ++c.acknowledged[kSold];
-  c.acknowledged[kOversold] += now < 0 ? 1 : 0;
+  co_await take_after_check(c, item, left);
 }
 
-Task<> act_if_unchanged(load::Context& c) {
-  const std::string item = load::key_of("stock/", c.choose());
-  if (c.random() % 2 == 0) {
-    co_await send_back(c, item);
-    co_return;
-  }
-  const std::vector<std::string> claims{item};
-  co_await c.db.begin(claims);
+Task<> act_if_unchanged(load::Context& c, std::string item) {
   const std::int64_t left = co_await c.db.read(item);
   if (left < 1) co_await fail(Fault::out_of_stock);
   const std::int64_t touched = co_await c.db.write_if(item, left, left - 1);
   if (touched == 0) co_await fail(Fault::version_changed);
   co_await c.db.commit();
-  ++c.acknowledged[kSold];
 }
 
 /// update … set left = left - 1 where left >= 1
-Task<> check_in_the_statement(load::Context& c) {
-  const std::string item = load::key_of("stock/", c.choose());
-  if (c.random() % 2 == 0) {
-    co_await send_back(c, item);
-    co_return;
-  }
-  const std::vector<std::string> claims{item};
-  co_await c.db.begin(claims);
+Task<> check_in_the_statement(load::Context& c, std::string item) {
   const std::int64_t touched = co_await c.db.add_if(item, -1, 0);
   if (touched == 0) co_await fail(Fault::out_of_stock);
   co_await c.db.commit();
-  ++c.acknowledged[kSold];
 }
 
 }  // namespace
@@ -87,11 +71,11 @@ Task<> check_in_the_statement(load::Context& c) {
 load::Workload stock_oversell() {
   return load::workload("Orders from a stock that is nearly empty")
       .rows(100, [](const load::Shape& shape) { return load::numbered("stock/", shape.rows, std::to_string(kEach)); })
-      .pattern("plain", "check that there is one, then take it", check_then_act)
+      .pattern("plain", "check that there is one, then take it", order<check_then_act>)
       .unsafe_at({"postgres/read-committed"})
-      .pattern("for-update", "the check locks the row", lock_then_check)
-      .pattern("version-check", "take it only if the number is still the one that was read", act_if_unchanged)
-      .pattern("conditional-update", "one statement checks and takes", check_in_the_statement)
+      .pattern("for-update", "the check locks the row", order<lock_then_check>)
+      .pattern("version-check", "take it only if the number is still the one that was read", order<act_if_unchanged>)
+      .pattern("conditional-update", "one statement checks and takes", order<check_in_the_statement>)
       .holds("stock never below zero",
              [](const load::Settled& end) {
                const std::int64_t oversold = end.counts[kOversold];
