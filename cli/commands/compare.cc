@@ -228,7 +228,7 @@ CommandSpec compare_command() {
                   {"strategy", "LIST", "what is compared; default: every pattern, and every protocol"},
                   {"sessions", "LIST", "sessions at once; default: 8"},
                   {"theta", "LIST", "how uneven rows are chosen: 0 all alike, up to 0.9999 (Zipf); default: 0"},
-                  {"read", "LIST", "percent of reads, where the workload has some; default: 50"},
+                  {"read", "LIST", "percent of reads, where the workload has some; default: the workload's (50, 95)"},
                   {"rows", "N", "among how many rows is chosen (the hot set); default: the workload's"},
                   {"executor", "LIST", "threads (the default), coroutines"},
                   {"workers", "N", "threads of the coroutines executor; default: 2"},

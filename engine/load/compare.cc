@@ -264,6 +264,7 @@ Result<CompareRequest> resolve(const Workload& workload, CompareRequest request)
       return refusal(unknown_name("executor", executor, {"threads", "coroutines"}));
   }
   if (request.rows == 0) request.rows = workload.rows_default();
+  if (request.read_percents.empty()) request.read_percents = {workload.read_percent_default()};
   return request;
 }
 

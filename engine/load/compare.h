@@ -19,8 +19,8 @@ struct CompareRequest {
   std::vector<std::string> executors = {"threads"};
   std::vector<int> sessions = {8};
   std::vector<double> thetas = {0};
-  std::vector<int> read_percents = {50};
-  std::uint64_t rows = 0;  ///< 0: the workload's own
+  std::vector<int> read_percents;  ///< empty: the workload's own
+  std::uint64_t rows = 0;          ///< 0: the workload's own
   int rounds = 5;
 };
 

@@ -38,7 +38,8 @@ struct RoundRequest {
   Nanos think{0};   ///< between two transactions of a session
   double rate = 0;  ///< transactions a second of all sessions together, in an open loop; 0 = closed loop
   Retry retry = Retry::jitter;
-  int retries_most = 1000;  ///< of one transaction; then it is counted as given up
+  int retries_most = 1000;         ///< of one transaction; then it is counted as given up
+  std::uint64_t commits_most = 0;  ///< of each session, which ends then; 0 = when the time is over
 };
 
 struct RoundResult {

@@ -55,13 +55,17 @@ LoadSession::LoadSession(const Plan& plan, std::size_t index, const Zipf& zipf, 
               .shape = plan.request.shape,
               .zipf = zipf,
               .scatter = scatter,
-              .session = index} {}
+              .board = plan.board,
+              .session = index},
+      pauses(~plan.request.shape.seed, index) {}
 
 Task<> drive(LoadSession& session, const Plan& plan) {
   const Clock& clock = session.state.clock();
   Arrivals arrivals(session, plan);
   bool first = true;
-  while (!plan.stopping.load(std::memory_order_relaxed)) {
+  std::uint64_t commits = 0;
+  const std::uint64_t commits_most = plan.request.commits_most == 0 ? UINT64_MAX : plan.request.commits_most;
+  while (!plan.stopping.load(std::memory_order_relaxed) && commits < commits_most) {
     Nanos now = clock.now();
     if (now < plan.measure_from) {
       session.waits_before = session.seat->waits();
@@ -77,7 +81,10 @@ Task<> drive(LoadSession& session, const Plan& plan) {
       }
       if (now < intended) co_return;
     }
+    const Random drawn = session.context.random;
     for (int attempt = 1;; ++attempt) {
+      // Else a strategy that aborts much would end up with the transactions that are least often in conflict.
+      session.context.random = drawn;
       const Result<void> ended = co_await tried(plan.pattern.body(session.context));
       const bool left_open = session.actor.session != nullptr && session.actor.session->in_transaction();
       if (left_open) {
@@ -87,6 +94,7 @@ Task<> drive(LoadSession& session, const Plan& plan) {
       now = clock.now();
       const bool counts = now >= plan.measure_from && now < plan.measure_until;
       if (ended.ok()) {
+        ++commits;
         if (counts) {
           ++session.committed;
           session.latency.record(now - intended);
@@ -105,7 +113,7 @@ Task<> drive(LoadSession& session, const Plan& plan) {
       const bool again = is_retry_safe(fault) || fault == Fault::version_changed;
       if (!again || attempt > plan.request.retries_most || plan.stopping.load(std::memory_order_relaxed)) break;
       session.retries += counts ? 1 : 0;
-      if (plan.request.retry == Retry::jitter) co_await pause(back_off(attempt, session.context.random));
+      if (plan.request.retry == Retry::jitter) co_await pause(back_off(attempt, session.pauses));
     }
   }
 }

@@ -18,6 +18,7 @@ struct Plan {
   Nanos measure_from{0}, measure_until{0};  ///< moments of the real clock
   Nanos started_at{0};
   std::atomic<bool> stopping{false};
+  mutable Board board = {};  ///< theirs, to write on
 };
 
 /// Not thread-safe: its own thread's or loop's until it has ended.
@@ -29,6 +30,7 @@ struct LoadSession {
   std::unique_ptr<Seat> seat;
   Actor actor;
   Context context;
+  Random pauses;  ///< of back-offs; apart from the body's, which draws the same again
 
   // What it saw in the measured time.
   Histogram latency;

@@ -56,6 +56,11 @@ Workload Workload::rows(std::uint64_t count, std::function<State(const Shape&)> 
   return std::move(*this);
 }
 
+Workload Workload::reads(int percent) && {
+  read_percent_ = percent;
+  return std::move(*this);
+}
+
 Workload Workload::pattern(std::string pattern, std::string summary, std::function<Task<>(Context&)> body) && {
   patterns_.push_back({.name = std::move(pattern), .summary = std::move(summary), .body = std::move(body)});
   return std::move(*this);

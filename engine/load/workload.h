@@ -39,13 +39,34 @@ struct Counts {
   std::int64_t operator[](std::size_t which) const { return values[which]; }
 };
 
-/// What a body is given. Outlives the body.
+/// What the sessions of a round tell each other, for workloads whose clients know of one another's inserts (YCSB D).
+/// Thread-safe; nobody else touches it, so other workloads share nothing.
+class Board {
+ public:
+  /// A number that nobody else gets in this round: 0, 1, 2 …
+  std::uint64_t draw() noexcept { return drawn_.fetch_add(1, std::memory_order_relaxed); }
+  /// `number` has been acknowledged.
+  void publish(std::uint64_t number) noexcept {
+    std::uint64_t seen = newest_.load(std::memory_order_relaxed);
+    // Release: whoever reads the number begins after its commit was answered.
+    while (seen < number && !newest_.compare_exchange_weak(seen, number, std::memory_order_release)) {
+    }
+  }
+  /// The highest number acknowledged; 0 when there is none.
+  std::uint64_t newest() const noexcept { return newest_.load(std::memory_order_acquire); }
+
+ private:
+  std::atomic<std::uint64_t> drawn_{0}, newest_{0};
+};
+
+/// What a body is given. Outlives the body. A body that is tried again draws the same random numbers again.
 struct Context {
   Database db;
   Random random;
   const Shape& shape;
   const Zipf& zipf;
   const Scatter& scatter;
+  Board& board;
   std::size_t session;  ///< from 0
   Counts acknowledged = {};
   std::uint64_t serial = 0;  ///< of bodies that make keys of their own
@@ -99,6 +120,8 @@ class Workload {
 
   /// How many rows there are unless --rows says otherwise, and what they hold at the start.
   Workload rows(std::uint64_t count, std::function<State(const Shape&)> given) &&;
+  /// Percent of reads unless --read says otherwise; without this 50.
+  Workload reads(int percent) &&;
   Workload pattern(std::string name, std::string summary, std::function<Task<>(Context&)> body) &&;
   /// Of the latest pattern.
   Workload only_on(std::vector<std::string> stores) &&;
@@ -109,6 +132,7 @@ class Workload {
   std::string name;  ///< "theme/name"; set by the catalogue
   const std::string& title() const noexcept { return title_; }
   std::uint64_t rows_default() const noexcept { return rows_; }
+  int read_percent_default() const noexcept { return read_percent_; }
   State given(const Shape& shape) const { return given_(shape); }
   const std::vector<LoadPattern>& patterns() const noexcept { return patterns_; }
   const std::vector<NamedInvariant>& invariants() const noexcept { return invariants_; }
@@ -117,6 +141,7 @@ class Workload {
  private:
   std::string title_;
   std::uint64_t rows_ = 1;
+  int read_percent_ = 50;
   std::function<State(const Shape&)> given_;
   std::vector<LoadPattern> patterns_;
   std::vector<NamedInvariant> invariants_;

@@ -1,0 +1,92 @@
+// A page that is read far more often than it is changed: a user's profile in three rows that belong together, each with
+// the version of the last change. A change writes all three; whoever reads must see all of one version.
+#include <fmt/format.h>
+
+#include "scenarios/workloads.h"
+
+namespace lockstep::scenarios::under_load {
+namespace {
+
+enum : std::size_t { kChanges, kTornPages };
+
+using Read = Task<bool> (*)(load::Context&, std::string user);  // whether all was of one version
+
+std::vector<std::string> rows_of(const std::string& user) { return {user + "/about", user + "/name", user + "/photo"}; }
+
+Task<> change(load::Context& c, std::string user) {
+  const std::vector<std::string> rows = rows_of(user);
+  for (const std::string& row : rows) co_await c.db.add(row, 1);
+  co_await c.db.commit();
+  ++c.acknowledged[kChanges];
+}
+
+/// One transaction: reads a page in the manner of `read`, or changes one.
+template <Read read>
+Task<> read_or_change(load::Context& c) {
+  const std::string user = load::key_of("user/", c.choose());
+  const std::vector<std::string> claims = rows_of(user);
+  const bool reads = c.reads();
+  co_await c.db.begin(claims);
+  if (!reads) {
+    co_await change(c, user);
+    co_return;
+  }
+  const bool whole = co_await read(c, user);
+  co_await c.db.commit();  // what an optimistic store has shown counts only now
+  c.acknowledged[kTornPages] += whole ? 0 : 1;
+}
+
+Task<bool> row_by_row(load::Context& c, std::string user) {
+  const std::vector<std::string> rows = rows_of(user);
+  const std::int64_t first = co_await c.db.read(rows[0]);
+  const std::int64_t second = co_await c.db.read(rows[1]);
+  const std::int64_t third = co_await c.db.read(rows[2]);
+  co_return first == second&& second == third;
+}
+
+Task<bool> in_one_statement(load::Context& c, std::string user) {
+  const std::string from = user + "/", to = user + "0";
+  const Table rows = co_await c.db.scan(from, to);
+  co_return rows.size() == 3 && rows[0][1] == rows[1][1] && rows[1][1] == rows[2][1];
+}
+
+/// The first row is the page's lock: whoever changes the page writes it first.
+Task<bool> locked(load::Context& c, std::string user) {
+  const std::vector<std::string> rows = rows_of(user);
+  const std::int64_t first = co_await c.db.read_for_update(rows[0]);
+  const std::int64_t second = co_await c.db.read(rows[1]);
+  const std::int64_t third = co_await c.db.read(rows[2]);
+  co_return first == second&& second == third;
+}
+
+State pages(const load::Shape& shape) {
+  State state;
+  for (std::uint64_t i = 0; i < shape.rows; ++i) {
+    for (const std::string& row : rows_of(load::key_of("user/", i))) state.emplace_back(row, "0");
+  }
+  return state;
+}
+
+}  // namespace
+
+load::Workload profile_read_mostly() {
+  return load::workload("Profiles in three rows, read far more often than changed")
+      .rows(1000, pages)
+      .reads(95)
+      .pattern("plain", "read the three rows one by one", read_or_change<row_by_row>)
+      .unsafe_at({"postgres/read-committed"})
+      .pattern("one-statement", "read them in one statement", read_or_change<in_one_statement>)
+      .pattern("for-update", "lock the first row, then read", read_or_change<locked>)
+      .holds("nobody sees half of a change",
+             [](const load::Settled& end) {
+               const std::int64_t torn = end.counts[kTornPages];
+               return torn == 0 ? std::string() : fmt::format("{} pages were of two versions", torn);
+             })
+      .holds("every acknowledged change is in all three rows", [](const load::Settled& end) {
+        const std::int64_t wanted = 3 * end.counts[kChanges];
+        const std::int64_t total = end.total("user/");
+        return total == wanted ? std::string() : fmt::format("{} rows changed instead of {}", total, wanted);
+      });
+}
+
+}  // namespace lockstep::scenarios::under_load

@@ -1,0 +1,105 @@
+// workloads_test.cc: every workload of the catalogue under a short load: right wherever it does not say that it is not;
+// and its invariants see what is missing.
+#include "scenarios/workloads.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "engine/load/round.h"
+#include "tests/scenarios/coordinates.h"
+
+namespace lockstep::load {
+namespace {
+
+using scenarios_testing::test_dsn;
+using scenarios_testing::test_name_of;
+using testing::IsEmpty;
+using testing::Not;
+
+constexpr int kSessions = 4;
+
+class EveryWorkload : public testing::TestWithParam<std::string> {
+ protected:
+  const Workload& workload() const { return *scenarios::find_workload(GetParam()); }
+
+  /// Some transactions of each session, on few rows, so that they meet.
+  Result<RoundResult> run(const std::string& store, const std::string& protocol, const LoadPattern& pattern,
+                          const std::string& executor) const {
+    RoundRequest request;
+    request.store = store;
+    request.protocol = protocol;
+    request.pattern = pattern.name;
+    request.executor = executor;
+    request.dsn = dsn_;
+    request.sessions = kSessions;
+    request.shape = {
+        .rows = std::min<std::uint64_t>(workload().rows_default(), 50), .theta = 0.5, .read_percent = 50, .seed = 1};
+    request.warmup = Nanos(0);
+    request.measured = std::chrono::minutes(1);
+    request.commits_most = commits_;
+    return run_round(workload(), request, nullptr);
+  }
+
+  void expect_right(const std::string& store, const std::string& protocol, const char* executor) const {
+    for (const LoadPattern& pattern : workload().patterns()) {
+      if (!pattern.runs_on(store) || pattern.is_unsafe(store, protocol)) continue;
+      SCOPED_TRACE(fmt::format("{} {} {} on {}", store, protocol, pattern.name, executor));
+      const Result<RoundResult> result = run(store, protocol, pattern, executor);
+      ASSERT_TRUE(result.ok()) << result.error().message;
+      EXPECT_THAT(result->broken, IsEmpty());
+      EXPECT_THAT(result->note, IsEmpty());
+      EXPECT_EQ(result->committed, kSessions * commits_);
+    }
+  }
+
+  std::string broken(const State& state, const Counts& counts, const Shape& shape) const {
+    std::string all;
+    for (const NamedInvariant& invariant : workload().invariants())
+      all += invariant.check({.state = state, .shape = shape, .counts = counts});
+    return all;
+  }
+
+  std::string dsn_;
+  std::uint64_t commits_ = 25;  ///< of each session
+};
+
+TEST_P(EveryWorkload, IsRightOnKv) {
+  for (const char* protocol : {"2pl-detect", "2pl-wound-wait", "occ", "ssi"}) expect_right("kv", protocol, "threads");
+  for (const char* protocol : {"2pl-no-wait", "snapshot"}) expect_right("kv", protocol, "coroutines");
+}
+
+TEST_P(EveryWorkload, IsRightOnSqlite) { expect_right("sqlite", "immediate", "threads"); }
+
+TEST_P(EveryWorkload, IsRightOnPostgres) {
+  const auto dsn = test_dsn();
+  if (!dsn) GTEST_SKIP() << "no PostgreSQL: no server programs here, and LOCKSTEP_TEST_DSN is not set";
+  dsn_ = *dsn;
+  commits_ = 8;  // a server is slower
+  expect_right("postgres", "read-committed", "threads");
+  expect_right("postgres", "serializable", "coroutines");
+}
+
+TEST_P(EveryWorkload, HoldsAtTheStartAndSeesWhatIsMissing) {
+  const Shape shape{.rows = 20};
+  const State state = workload().given(shape);
+  EXPECT_TRUE(std::is_sorted(state.begin(), state.end()));
+  EXPECT_THAT(broken(state, {}, shape), IsEmpty());
+  Counts one_more;
+  one_more[0] = 1;
+  const State one_less(state.begin(), state.end() - 1);
+  EXPECT_THAT(broken(state, one_more, shape) + broken(one_less, {}, shape), Not(IsEmpty()));
+}
+
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (const Workload& workload : scenarios::workloads()) all.push_back(workload.name);
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Catalogue, EveryWorkload, testing::ValuesIn(names()),
+                         [](const auto& info) { return test_name_of(info.param); });
+
+}  // namespace
+}  // namespace lockstep::load
