@@ -25,7 +25,7 @@ constexpr Nanos kPollEvery = std::chrono::microseconds(50);
 thread_local Loop* loop_of_thread = nullptr;
 
 std::uint32_t epoll_events(short events) noexcept {
-  std::uint32_t wanted = EPOLLONESHOT;
+  std::uint32_t wanted = 0;
   if ((events & POLLIN) != 0) wanted |= EPOLLIN;
   if ((events & POLLOUT) != 0) wanted |= EPOLLOUT;
   return wanted;
@@ -172,24 +172,36 @@ void Loop::poll(Nanos now, bool may_sleep) noexcept {
       std::uint64_t posts = 0;
       [[maybe_unused]] const ssize_t drained = ::read(wake_fd_, &posts, sizeof posts);
     } else if (watch != nullptr) {
-      watch->fd_ = -1;
-      --watched_;
+      if (!watch->stays_) {
+        watch->fd_ = -1;
+        --watched_;
+      }
       watch->on_ready();
     }
   }
   told_count_ = 0;
 }
 
-bool Loop::watch(Watch& watch, int fd, short events) noexcept {
-  epoll_event event{.events = epoll_events(events), .data = {.ptr = &watch}};
+bool Loop::add(Watch& watch, int fd, std::uint32_t events) noexcept {
+  epoll_event event{.events = events, .data = {.ptr = &watch}};
   // One that has been told is still in the epoll, disarmed; a descriptor that was closed meanwhile is not.
   if (::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, fd, &event) != 0 &&
       (errno != ENOENT || ::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) != 0)) {
     return false;
   }
+  if (!watch.is_watched()) ++watched_;
   watch.fd_ = fd;
-  ++watched_;
   return true;
+}
+
+bool Loop::watch(Watch& watch, int fd, short events) noexcept {
+  watch.stays_ = false;
+  return add(watch, fd, epoll_events(events) | EPOLLONESHOT);
+}
+
+bool Loop::keep_watching(Watch& watch, int fd, short events) noexcept {
+  watch.stays_ = true;
+  return add(watch, fd, epoll_events(events));
 }
 
 void Loop::unwatch(Watch& watch) noexcept {

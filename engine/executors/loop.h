@@ -4,8 +4,8 @@
 // nothing that stays on one loop needs a lock; what comes from elsewhere comes through post(). Jobs, timers and watches
 // are members of whoever waits: nothing is allocated for a wait.
 //
-// Sockets are watched level-triggered, once for each wait: libpq need not drain a socket, and an edge that has been
-// reported would not be reported again.
+// Sockets are watched level-triggered: libpq need not drain a socket, and an edge that has been reported would not be
+// reported again. A watch is for one wait, or stays until it is taken back: for a connection that asks again and again.
 //
 // Thread-safe as far as a member says so; everything else is for the loop's own thread.
 #pragma once
@@ -46,7 +46,7 @@ class Watch {
   Watch() = default;
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
-  /// The descriptor is ready, or broken. In the loop's thread; it is not watched any more.
+  /// The descriptor is ready, or broken. In the loop's thread; it is not watched any more, unless by keep_watching().
   virtual void on_ready() noexcept = 0;
   bool is_watched() const noexcept { return fd_ >= 0; }
 
@@ -56,6 +56,7 @@ class Watch {
  private:
   friend class Loop;
   int fd_ = -1;
+  bool stays_ = false;
 };
 
 /// Who is running, for people: "session 12". The text lives as long as the program, or as long as the loop at least.
@@ -114,6 +115,9 @@ class Loop {
   /// Waits for `events` (POLLIN, POLLOUT) of `fd`: one watch a descriptor. False when it cannot be watched, such as a
   /// file: whoever wants to read it may do so at once.
   bool watch(Watch& watch, int fd, short events) noexcept;
+  /// The same until unwatch(): told again and again as long as it is ready. A second call changes the events.
+  bool keep_watching(Watch& watch, int fd, short events) noexcept;
+  /// Before the descriptor is closed. No effect when it is not watched.
   void unwatch(Watch& watch) noexcept;
 
   /// Whose turn it is now; told by the jobs themselves. Costs two plain stores.
@@ -135,6 +139,7 @@ class Loop {
   void take_posted() noexcept;
   void run_batch() noexcept;
   void poll(Nanos now, bool may_sleep) noexcept;
+  bool add(Watch& watch, int fd, std::uint32_t events) noexcept;
   void wake_up() noexcept;
 
   static constexpr int kEvents = 128;

@@ -62,12 +62,16 @@ Result<T> run(Task<T> task, const RunOptions& options = {}) {
   Workers workers(options);
   auto& promise = task.handle().promise();
   workers.run_to_end(promise, task.handle());
-  if (promise.error) return std::move(*promise.error);
-  if constexpr (std::is_void_v<T>) {
-    return {};
-  } else {
-    return promise.take();
-  }
+  Result<T> ended = [&promise]() -> Result<T> {
+    if (promise.error) return std::move(*promise.error);
+    if constexpr (std::is_void_v<T>) {
+      return {};
+    } else {
+      return promise.take();
+    }
+  }();
+  task.reset();  // a task that ended with a fault still has its locals: they may belong to the loops
+  return ended;
 }
 
 namespace detail {

@@ -111,8 +111,12 @@ std::string describe(PGconn* connection) {
                      text(::PQport(connection)), text(::PQuser(connection)), text(::PQdb(connection)));
 }
 
-Result<Connection> connect(const Dsn& dsn, const std::string& application, Nanos connect_max) {
-  const Deadline deadline(connect_max);
+Error no_connection(PGconn* connection, const std::string& reason) {
+  return Error{
+      Fault::unavailable, {}, fmt::format("no connection to PostgreSQL at {}: {}", describe(connection), reason)};
+}
+
+Result<Connection> begin_connecting(const Dsn& dsn, const std::string& application) {
   const auto settings = with_defaults(dsn, application);
   std::vector<const char*> names, values;
   for (const auto& [name, value] : settings) {
@@ -123,23 +127,43 @@ Result<Connection> connect(const Dsn& dsn, const std::string& application, Nanos
   values.push_back(nullptr);
   Connection connection(::PQconnectStartParams(names.data(), values.data(), 0));
   if (connection == nullptr) return Error{Fault::unavailable, {}, "out of memory while connecting to PostgreSQL"};
-  const auto failed = [&connection](const std::string& reason) {
-    return Error{Fault::unavailable,
-                 {},
-                 fmt::format("no connection to PostgreSQL at {}: {}", describe(connection.get()), reason)};
-  };
   ::PQsetNoticeReceiver(connection.get(), drop_notice, nullptr);
-  auto state = ::PQstatus(connection.get()) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+  if (::PQstatus(connection.get()) == CONNECTION_BAD) {
+    return no_connection(connection.get(), one_line(::PQerrorMessage(connection.get())));
+  }
+  return connection;
+}
+
+Result<Connection> connect(const Dsn& dsn, const std::string& application, Nanos connect_max) {
+  const Deadline deadline(connect_max);
+  auto begun = begin_connecting(dsn, application);
+  if (!begun) return begun;
+  Connection connection = std::move(begun).value();
+  auto state = PGRES_POLLING_WRITING;
   while (state == PGRES_POLLING_READING || state == PGRES_POLLING_WRITING) {
     const short events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT;
     if (!wait_for(::PQsocket(connection.get()), events, deadline)) {
-      return failed(fmt::format("no answer within {} ms",
-                                std::chrono::duration_cast<std::chrono::milliseconds>(connect_max).count()));
+      return no_connection(connection.get(),
+                           fmt::format("no answer within {} ms",
+                                       std::chrono::duration_cast<std::chrono::milliseconds>(connect_max).count()));
     }
     state = ::PQconnectPoll(connection.get());
   }
-  if (state != PGRES_POLLING_OK) return failed(one_line(::PQerrorMessage(connection.get())));
+  if (state != PGRES_POLLING_OK) return no_connection(connection.get(), one_line(::PQerrorMessage(connection.get())));
   return connection;
+}
+
+Error error_in(const PGresult* answer) {
+  const char* const code = ::PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+  const char* said = ::PQresultErrorField(answer, PG_DIAG_MESSAGE_PRIMARY);
+  if (said == nullptr) said = ::PQresultErrorMessage(answer);
+  return Error{fault_of_sqlstate(code == nullptr ? "" : code), code == nullptr ? "" : code, one_line(said)};
+}
+
+std::optional<Error> failure_in(const PGresult* answer) {
+  const ExecStatusType status = ::PQresultStatus(answer);
+  if (status != PGRES_FATAL_ERROR && status != PGRES_BAD_RESPONSE) return std::nullopt;
+  return error_in(answer);
 }
 
 Result<Answer> ask(PGconn* connection, const std::string& sql, std::span<const std::optional<std::string>> parameters,
@@ -168,10 +192,9 @@ Result<Answer> ask(PGconn* connection, const std::string& sql, std::span<const s
   if (last == nullptr) return lost(connection);
   const auto status = ::PQresultStatus(last.get());
   if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) return last;
-  const char* code = ::PQresultErrorField(last.get(), PG_DIAG_SQLSTATE);
-  const char* said = ::PQresultErrorField(last.get(), PG_DIAG_MESSAGE_PRIMARY);
-  if (code == nullptr) return lost(connection);
-  return Error{fault_of_sqlstate(code), code, one_line(said == nullptr ? "" : said)};
+  const auto failure = failure_in(last.get());
+  if (!failure || failure->code.empty()) return lost(connection);
+  return *failure;
 }
 
 Table table_of(const PGresult* answer) {

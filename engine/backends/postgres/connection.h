@@ -46,6 +46,14 @@ class Dsn {
 /// "host "db1" port 5432 as user "bob" to database "shop"", as libpq understood it. Never the password.
 std::string describe(PGconn* connection);
 
+/// Begins to connect and waits for nobody (but for the resolver, where a host's name is looked up): PQconnectPoll goes
+/// on as the socket becomes ready, first for writing (manual 34.1). Notices of the server are dropped.
+/// Fault::unavailable when it has failed already.
+Result<Connection> begin_connecting(const Dsn& dsn, const std::string& application);
+
+/// Fault::unavailable: "no connection to PostgreSQL at host …: REASON".
+Error no_connection(PGconn* connection, const std::string& reason);
+
 /// Connects; waits at most `connect_max` (looking up a host's name is the resolver's business and not limited by it).
 /// Notices of the server are dropped. Fault::unavailable, with what was tried, when there is no server, the password is
 /// wrong, or the time is over.
@@ -56,6 +64,12 @@ Result<Connection> connect(const Dsn& dsn, const std::string& application, Nanos
 /// is over or the connection is lost: Fault::unavailable, and the connection is of no further use.
 Result<Answer> ask(PGconn* connection, const std::string& sql, std::span<const std::optional<std::string>> parameters,
                    Nanos limit);
+
+/// The fault, the SQLSTATE and the server's own words (one line) of a result that is an error or a notice; of an error
+/// that libpq made up itself, because the connection is lost, the code is empty.
+Error error_in(const PGresult* answer);
+/// The same for a result that says that its statement failed; nullopt for any other.
+std::optional<Error> failure_in(const PGresult* answer);
 
 /// The rows as text.
 Table table_of(const PGresult* answer);
