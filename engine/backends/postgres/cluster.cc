@@ -28,8 +28,8 @@ const std::vector<std::string>& settings() {
       "listen_addresses=", "port=5432", "unix_socket_permissions=0700", "cluster_name=lockstep",
       // Nothing outlives the run.
       "fsync=off", "full_page_writes=off",
-      // Room for load runs and for scenarios with two-phase commit (0 by default).
-      "max_connections=200", "max_prepared_transactions=64",
+      // Room for load runs of 500 connections and for scenarios with two-phase commit (0 by default).
+      "max_connections=520", "max_prepared_transactions=64",
       // Sessions set it too; this is for whoever connects by hand.
       "deadlock_timeout=50ms",
       // Predicate locks of serializable transactions stay on rows: with the default of 2 a page, reading three rows of

@@ -158,4 +158,9 @@ void PostgresSession::settle(Pending& pending, Outcome outcome) {
   doomed_.reset();
 }
 
+Common* common_of(Session* session) noexcept {
+  auto* const ours = dynamic_cast<PostgresSession*>(session);
+  return ours == nullptr ? nullptr : &ours->common();
+}
+
 }  // namespace lockstep::postgres

@@ -71,6 +71,8 @@ class PostgresSession : public Session {
   bool in_transaction() const noexcept override { return in_transaction_; }
   bool breaks_deadlocks() const noexcept override { return true; }
 
+  /// What it shares with the other sessions of its backend.
+  Common& common() noexcept { return common_; }
   /// The server process that works for this session (its pg_backend_pid()).
   int server_pid() const noexcept { return pid_; }
 
@@ -122,6 +124,10 @@ class PostgresSession : public Session {
   bool in_flight_ LOCKSTEP_GUARDED_BY(mutex_) = false;
   std::optional<Fault> cancelled_ LOCKSTEP_GUARDED_BY(mutex_);
 };
+
+/// What is needed for further connections to where `session` is; nullptr for a session of another store. Lives as long
+/// as the session's backend.
+Common* common_of(Session* session) noexcept;
 
 /// A session whose attempt() never blocks (libpq). `common` must outlive it. Waits for connecting at most
 /// common.connect_max; faults of connect() and of the SETs.

@@ -204,22 +204,27 @@ Task<> PgPool::open() {
   co_await with_group(hold_all, this, options_.connections_max, &held);
 }
 
-Task<> need_connections(PgConnection& connection, int needed) {
+// -- room --
+
+Task<PgRoom> connection_room(PgConnection& connection) {
   const Result<PgRows> rows = co_await connection.query(
       "select current_setting('max_connections'), case when r.rolsuper then '0' else"
       " current_setting('superuser_reserved_connections') end, (select count(*) from pg_catalog.pg_stat_activity"
       " where backend_type = 'client backend') from pg_catalog.pg_roles r where r.rolname = current_user");
   if (!rows.ok()) co_await fail(rows.error());
-  const std::int64_t most = rows->number(0, 0).value_or(0);
-  const std::int64_t reserved = rows->number(0, 1).value_or(0);
-  const std::int64_t used = rows->number(0, 2).value_or(0);
-  if (needed <= most - reserved - used) co_return;
-  Error refused{Fault::invalid,
-                {},
-                fmt::format("{} connections are asked for; the server admits {} more (max_connections {}, {} of them "
-                            "reserved, {} in use): ask for fewer, or set max_connections to {} or above",
-                            needed, std::max<std::int64_t>(most - reserved - used, 0), most, reserved, used,
-                            needed + reserved + used)};
+  const auto number = [&rows](int column) { return static_cast<int>(rows->number(0, column).value_or(0)); };
+  co_return PgRoom{.most = number(0), .reserved = number(1), .used = number(2)};
+}
+
+Task<> need_connections(PgConnection& connection, int needed) {
+  const PgRoom room = co_await connection_room(connection);
+  if (needed <= room.left()) co_return;
+  Error refused{
+      Fault::invalid,
+      {},
+      fmt::format("{} connections are asked for; the server admits {} more (max_connections {}, {} of them "
+                  "reserved, {} in use): ask for fewer, or set max_connections to {} or above",
+                  needed, room.left(), room.most, room.reserved, room.used, needed + room.reserved + room.used)};
   co_await fail(std::move(refused));
 }
 

@@ -18,6 +18,7 @@
 // Belongs to the thread of its loop: each worker has a pool of its own, and a share of the connections.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -149,8 +150,17 @@ class PgPool {
   Counts counts_;
 };
 
+/// How many connections a server admits.
+struct PgRoom {
+  int most = 0;      ///< max_connections
+  int reserved = 0;  ///< of these for superusers; 0 for one of them
+  int used = 0;      ///< at this moment, the asking one included
+  int left() const noexcept { return std::max(most - reserved - used, 0); }
+};
+Task<PgRoom> connection_room(PgConnection& connection);
+
 /// Makes sure that the server admits `needed` more connections, before any of them is tried: Fault::invalid with both
-/// numbers and what to do. Reckons with max_connections, what is reserved for superusers, and who is connected now.
+/// numbers and what to do.
 Task<> need_connections(PgConnection& connection, int needed);
 
 }  // namespace lockstep::runtime
