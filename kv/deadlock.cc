@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "kv/spin.h"
+
 namespace lockstep::kv {
 namespace {
 
@@ -123,7 +125,7 @@ std::optional<Error> DeadlockDetector::queued(LockTable& table, LockOwner& owner
   // Nobody can be waiting for it yet. Whoever does later looks for the cycle then.
   if (owner.queued_empty_handed) return std::nullopt;
   if (!waits_for_one_that_waits(table, owner)) return std::nullopt;
-  MutexLock one_at_a_time(mutex_);
+  SpinningLock one_at_a_time(mutex_);
   // One wait can close several cycles: break all of them.
   while (true) {
     std::optional<Found> found;

@@ -237,7 +237,7 @@ bool LockTable::withdraw(LockOwner& owner) noexcept {
   if (!shard) return false;
   LockCell* gone = nullptr;
   {
-    MutexLock lock(shard->mutex);
+    SpinningLock lock(shard->mutex);
     if (!owner.is_waiting()) return false;
     gone = dequeue(*shard, owner);
   }
@@ -250,7 +250,7 @@ bool LockTable::cancel(LockOwner& owner, Fault why) noexcept {
   if (!shard) return false;
   LockCell* gone = nullptr;
   {
-    MutexLock lock(shard->mutex);
+    SpinningLock lock(shard->mutex);
     if (!owner.is_waiting()) return false;
     const LockRequest& request = *owner.waiting;
     owner.verdict = Error{why,
@@ -266,7 +266,7 @@ bool LockTable::cancel(LockOwner& owner, Fault why) noexcept {
 bool LockTable::kill(LockOwner& victim, LockShard& where, std::uint64_t wait_number, Error why) noexcept {
   LockCell* gone = nullptr;
   {
-    MutexLock lock(where.mutex);
+    SpinningLock lock(where.mutex);
     if (victim.waits_in.load(std::memory_order_acquire) != &where || victim.wait_number != wait_number) return false;
     gone = end_wait(where, victim, std::move(why));
   }
@@ -277,7 +277,7 @@ bool LockTable::kill(LockOwner& victim, LockShard& where, std::uint64_t wait_num
 void LockTable::kill(LockOwner& victim, TxnId id, Error why) noexcept {
   LockCell* gone = nullptr;
   while (LockShard* const where = victim.waits_in.load()) {
-    MutexLock lock(where->mutex);
+    SpinningLock lock(where->mutex);
     if (victim.waits_in.load(std::memory_order_acquire) != where) continue;  // it went on meanwhile
     if (victim.id == id) gone = end_wait(*where, victim, std::move(why));
     break;

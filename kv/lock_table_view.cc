@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "kv/lock_table.h"
+#include "kv/spin.h"
 
 namespace lockstep::kv {
 namespace {
@@ -87,12 +88,12 @@ void LockTable::frozen(const std::function<void()>& look) const LOCKSTEP_NO_ANAL
 void LockTable::at_wait(const LockOwner& owner, const std::function<void(const LockRequest&)>& look) const {
   LockShard* const shard = owner.queued_in;  // as in withdraw()
   if (!shard) return;
-  MutexLock lock(shard->mutex);
+  SpinningLock lock(shard->mutex);
   if (owner.is_waiting()) look(*owner.waiting);
 }
 
 void LockTable::at_key(const LockRequest& request, const std::function<void()>& look) const {
-  MutexLock lock(shard_of(*request.cell.load(std::memory_order_relaxed)).mutex);
+  SpinningLock lock(shard_of(*request.cell.load(std::memory_order_relaxed)).mutex);
   look();
 }
 

@@ -13,9 +13,9 @@
 // For stores with a real clock (Options.clock is nullptr or a RealClock).
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,8 +27,11 @@
 
 namespace lockstep::kv {
 
-/// A waiter that is a thread: it spins for as long as that has paid lately, at most some ten microseconds, and then
-/// parks. A thread waits for one thing at a time, so one serves all its waits.
+/// Whether a wait may end within microseconds, as that for a lock does, or surely lasts longer, as that for a disk.
+enum class Expect : std::uint8_t { soon, later };
+
+/// A waiter that is a thread: it spins for a moment and then parks. A thread waits for one thing at a time, so one
+/// serves all its waits.
 ///
 /// idle --wake()--> woken, without the mutex: whoever waits may be gone at once. idle --the waiter--> parked
 /// --wake()--> woken: with the mutex held. woken --the waiter--> idle.
@@ -49,8 +52,8 @@ class Parker final : public Waiter {
   }
 
   /// False when `deadline` (a moment of a RealClock) passed first.
-  bool park_until(Nanos deadline) {
-    if (woken_while_spinning()) return true;
+  bool park_until(Nanos deadline, Expect expect = Expect::soon) {
+    if (expect == Expect::soon && woken_while_spinning()) return true;
     MutexLock lock(mutex_);
     State expected = State::idle;
     state_.compare_exchange_strong(expected, State::parked, std::memory_order_acq_rel);
@@ -72,25 +75,13 @@ class Parker final : public Waiter {
  private:
   enum class State : std::uint8_t { idle, parked, woken };
 
-  // The bound doubles when the wake-up came in time and is halved when it did not: who waits for a disk, or has more
-  // threads than processors, hardly spins.
   bool woken_while_spinning() noexcept {
-    constexpr int kFewest = 16;
-    constexpr int kMost = 512;
-    for (int spins = 0; spins < spins_max_ && spinning_helps(); ++spins) {
-      if (state_.load(std::memory_order_acquire) == State::woken) {
-        state_.store(State::idle, std::memory_order_relaxed);
-        spins_max_ = std::min(spins_max_ * 2, kMost);
-        return true;
-      }
-      spin_pause();
-    }
-    spins_max_ = std::max(spins_max_ / 2, kFewest);
-    return false;
+    const bool woken = spin_until([this] { return state_.load(std::memory_order_acquire) == State::woken; });
+    if (woken) state_.store(State::idle, std::memory_order_relaxed);
+    return woken;
   }
 
   std::atomic<State> state_{State::idle};
-  int spins_max_ = 256;  // the waiting thread's own
   Mutex mutex_;
   CondVar condition_;
 };
@@ -132,7 +123,7 @@ class SyncTransaction {
   void prefetch(std::span<const KeyView> keys) const noexcept { transaction_.prefetch(keys); }
 
   Result<void> commit() {
-    return wait([&](Waiter& w) { return transaction_.commit(w); });
+    return wait([&](Waiter& w) { return transaction_.commit(w); }, Expect::later);
   }
   void abort() noexcept { transaction_.abort(); }
 
@@ -141,11 +132,11 @@ class SyncTransaction {
 
  private:
   template <class Call>
-  auto wait(Call call) -> std::remove_cvref_t<decltype(*call(std::declval<Waiter&>()))> {
+  auto wait(Call call, Expect expect = Expect::soon) -> std::remove_cvref_t<decltype(*call(std::declval<Waiter&>()))> {
     Parker& parker = Parker::of_this_thread();
     while (true) {
       if (auto answer = call(parker)) return *std::move(answer);
-      if (parker.park_until(transaction_.wait_deadline())) continue;
+      if (parker.park_until(transaction_.wait_deadline(), expect)) continue;
       transaction_.cancel_wait(Fault::lock_timeout);
       // Now the parker is in no queue; the wake-up may have come at the same moment.
       parker.reset();
