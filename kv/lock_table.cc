@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "kv/spin.h"
 
 namespace lockstep::kv {
@@ -56,7 +58,8 @@ LockTable::~LockTable() {
   }
   for (LockShard& shard : shards_) {
     MutexLock lock(shard.mutex);
-    LOCKSTEP_CHECK(shard.first == nullptr, "{} is still locked when the table ends", shard.first->key);
+    for (const auto& head : shard.heads)
+      LOCKSTEP_CHECK(head->cell == nullptr, "{} is still locked when the table ends", head->key);
   }
 }
 
@@ -114,7 +117,8 @@ Locked LockTable::lock_slowly(LockOwner& owner, const LockTarget& target, LockSp
     mine = holder_of(head, owner);
     if (mine && mine->held.covers(wanted)) return Locked::granted;
     if (mine) wanted = wanted.joined(mine->held);
-    const bool free = is_free(head, wanted, mine) && (mine || !head.waiting.conflicts_with(wanted));
+    const bool free =
+        is_free(head, wanted, mine) && (mine || !head.first_waiter || !head.waiting.conflicts_with(wanted));
     refused = !free && config_.policy && !config_.policy->may_wait();
     if (refused) {
       LockRequest probe;
@@ -381,21 +385,16 @@ LockHead* LockTable::inflate(LockShard& shard, LockCell& cell, KeyView key) {
   while (true) {
     if (word & LockCell::kGone) return nullptr;
     if (LockHead* const head = LockCell::head_in(word)) return head;
-    if (shard.idle.empty()) {
+    if (!shard.first_idle) {
       shard.heads.push_back(std::make_unique<LockHead>());
-      shard.idle.reserve(shard.heads.capacity());  // unlink_if_idle() must not allocate
-      shard.idle.push_back(shard.heads.back().get());
+      shard.first_idle = shard.heads.back().get();
     }
-    LockHead& head = *shard.idle.back();
+    LockHead& head = *shard.first_idle;
     const std::uintptr_t fat = reinterpret_cast<std::uintptr_t>(&head) | LockCell::kFat | (word & LockCell::kVacant);
     if (!cell.word.compare_exchange_weak(word, fat, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
-    shard.idle.pop_back();
+    shard.first_idle = head.next_idle;
     head.key = key;
     head.cell = &cell;
-    head.previous = nullptr;
-    head.next = shard.first;
-    if (shard.first) shard.first->previous = &head;
-    shard.first = &head;
     if (LockRequest* const holder = LockCell::only_holder(word)) {
       push_holder(head, *holder);
       head.held.add(holder->held, +1);
@@ -407,10 +406,8 @@ LockHead* LockTable::inflate(LockShard& shard, LockCell& cell, KeyView key) {
 
 LockCell* LockTable::unlink_if_idle(LockShard& shard, LockHead& head) const {
   if (head.first_holder || head.first_waiter) return nullptr;
-  (head.previous ? head.previous->next : shard.first) = head.next;
-  if (head.next) head.next->previous = head.previous;
-  shard.idle.push_back(&head);
-  LockCell& cell = *head.cell;
+  LockCell& cell = *std::exchange(head.cell, nullptr);
+  head.next_idle = std::exchange(shard.first_idle, &head);
   // Nobody holds the row, so nobody changes the flag.
   const std::uintptr_t vacant = cell.word.load(std::memory_order_relaxed) & LockCell::kVacant;
   const bool goes = vacant != 0 && when_gone_;

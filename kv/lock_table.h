@@ -52,26 +52,24 @@ class SpecCounts {
 };
 
 /// One cell that several transactions hold or wait for. Guarded by the mutex of its shard; `key` and `cell` do not
-/// change while it is linked.
-struct LockHead {
-  KeyView key;
-  LockCell* cell = nullptr;
-  LockHead* previous = nullptr;
-  LockHead* next = nullptr;
+/// change while it is in a cell. What every request looks at is in one cache line.
+struct alignas(64) LockHead {
   LockRequest* first_holder = nullptr;  // in the order of the grants
   LockRequest* last_holder = nullptr;
   LockRequest* first_waiter = nullptr;  // conversions, then the others; each first come, first served
   LockRequest* last_waiter = nullptr;
   SpecCounts held;
   SpecCounts waiting;
+  KeyView key;
+  LockCell* cell = nullptr;  // nullptr: in no cell
+  LockHead* next_idle = nullptr;
 };
 
 /// A part of the table. Its mutex is a leaf.
 struct alignas(64) LockShard {
   mutable Mutex mutex;
-  LockHead* first LOCKSTEP_GUARDED_BY(mutex) = nullptr;  // of all that are in a cell
+  LockHead* first_idle LOCKSTEP_GUARDED_BY(mutex) = nullptr;
   std::vector<std::unique_ptr<LockHead>> heads LOCKSTEP_GUARDED_BY(mutex);
-  std::vector<LockHead*> idle LOCKSTEP_GUARDED_BY(mutex);
 };
 
 /// Who holds and who waits for each key, first come, first served: a request waits when it conflicts with a holder or

@@ -102,7 +102,8 @@ std::vector<LockInfo> LockTable::locks() const {
   Groups<LockInfo> keys;
   for (const LockShard& shard : shards_) {
     MutexLock lock(shard.mutex);
-    for (const LockHead* head = shard.first; head; head = head->next) {
+    for (const auto& head : shard.heads) {
+      if (!head->cell) continue;
       std::vector<LockInfo>& infos = keys.emplace_back();
       for (const LockRequest* r = head->first_holder; r; r = r->next_holder)
         infos.push_back(info_of(*r, r->held, true));
@@ -120,7 +121,7 @@ std::vector<WaitEdge> LockTable::waits() const {
   Groups<WaitEdge> waiters;
   for (const LockShard& shard : shards_) {
     MutexLock lock(shard.mutex);
-    for (const LockHead* head = shard.first; head; head = head->next) {
+    for (const auto& head : shard.heads) {
       for (const LockRequest* r = head->first_waiter; r; r = r->next_waiter) {
         std::vector<WaitEdge>& edges = waiters.emplace_back();
         for_each_blocker(*r, [&](const LockRequest& blocker) { edges.push_back(edge(*r, blocker)); });
