@@ -100,6 +100,9 @@ int main(int argc, char** argv) {
   app.add_option("--durability", durability, "what a commit waits for: its log on disk, written, or none")
       ->capture_default_str()
       ->check(CLI::IsMember({"sync", "async", "none"}));
+  app.add_option("--lock-timeout", settings.lock_timeout_ms,
+                 "longest wait for a lock of kv, in ms; default: the protocol's, 50 for 2pl-timeout")
+      ->check(CLI::Range(0.001, 3'600'000.0));
   app.add_option("--seconds", settings.seconds, "measured, a round")
       ->capture_default_str()
       ->check(CLI::Range(0.01, 86400.0));

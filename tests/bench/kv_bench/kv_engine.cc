@@ -53,6 +53,9 @@ class KvSession {
 
 Result<std::unique_ptr<Engine>> open_kv(const Contestant& contestant, const Settings& settings) {
   kv::Options options{.protocol = contestant.protocol};
+  if (settings.lock_timeout_ms > 0)
+    options.lock_timeout =
+        std::chrono::duration_cast<Nanos>(std::chrono::duration<double, std::milli>(settings.lock_timeout_ms));
   if (settings.durability != Durability::none) {
     options.path = fmt::format("{}/kv-{}", settings.dir, contestant.protocol);
     options.durability = settings.durability == Durability::sync ? kv::Durability::sync : kv::Durability::async;

@@ -29,8 +29,9 @@ struct Settings {
   std::size_t value_bytes = 8;
   unsigned scan = 0;  ///< not 0: a transaction is one scan of so many keys
   Durability durability = Durability::none;
-  double seconds = 5;  ///< measured, a round
-  double warmup = 1;   ///< before it, seconds
+  double lock_timeout_ms = 0;  ///< the longest wait for a lock, where the engine has one; 0 = its default
+  double seconds = 5;          ///< measured, a round
+  double warmup = 1;           ///< before it, seconds
   unsigned rounds = 1;
   std::uint64_t seed = 42;
   std::string dir;  ///< where engines with files keep them
