@@ -164,6 +164,7 @@ struct BackendOptions {
   Nanos lock_timeout = kNever;                             ///< longest wait for one lock
   Nanos statement_timeout = kNever;                        ///< longest statement (postgres)
   Nanos deadlock_timeout = std::chrono::milliseconds(50);  ///< how long the server waits before it looks for a cycle
+  std::string victim = {};  ///< whom a deadlock costs (kv): a name of kv::VictimPolicy; empty = the store's default
   Nanos connect_timeout = std::chrono::seconds(5);
   bool blocking = false;              ///< sessions may block the calling thread (free schedule on threads)
   const Clock* clock = nullptr;       ///< the run clock; outlives the backend

@@ -152,8 +152,8 @@ Scenario Scenario::fix(std::string sentence, std::string pattern) && {
   return std::move(*this);
 }
 
-Scenario Scenario::tune(std::string option, std::int64_t value) && {
-  current().tuning.emplace_back(std::move(option), std::to_string(value));
+Scenario Scenario::tune(std::string option, std::string value) && {
+  current().tuning.emplace_back(std::move(option), std::move(value));
   return std::move(*this);
 }
 

@@ -140,7 +140,7 @@ struct Pattern {
   std::vector<ActorSpec> actors = {};
   std::string schedule = {};          ///< the default order of steps; empty = the actors take turns
   std::vector<std::string> ddl = {};  ///< statements run at set-up, for stores with SQL
-  std::vector<std::pair<std::string, std::string>> tuning = {};  ///< run options: "lock-timeout-ms", "retries"
+  std::vector<std::pair<std::string, std::string>> tuning = {};  ///< as Scenario::tune() gives them
   std::vector<Expectation> expectations = {};
   std::string why = {};          ///< what the run shows, one or two sentences
   std::string fix = {};          ///< one sentence; empty when nothing is to be fixed
@@ -187,8 +187,12 @@ class Scenario {
   Scenario expect(const std::string& store, std::string_view verdicts) &&;
   Scenario why(std::string text) &&;
   Scenario fix(std::string sentence, std::string pattern) &&;
-  /// Run options of the pattern: "lock-timeout-ms", "statement-timeout-ms", "retries".
-  Scenario tune(std::string option, std::int64_t value) &&;
+  /// Run options of the pattern: "lock-timeout-ms", "statement-timeout-ms", "deadlock-timeout-ms", "retries"; and
+  /// "victim", whom a deadlock costs at kv: "youngest", "oldest" or "least work".
+  Scenario tune(std::string option, std::int64_t value) && {
+    return std::move(*this).tune(std::move(option), std::to_string(value));
+  }
+  Scenario tune(std::string option, std::string value) &&;
   /// An invariant, checked on the committed state at the end of every run.
   Scenario holds(std::string text, std::function<bool(const Final&)> check) &&;
 

@@ -94,6 +94,7 @@ Result<void> Stage::open_store() {
   options.statement_timeout = milliseconds_of("statement-timeout-ms").value_or(kNever);
   options.deadlock_timeout =
       request_.deadlock_timeout.value_or(milliseconds_of("deadlock-timeout-ms").value_or(options.deadlock_timeout));
+  options.victim = tuned(pattern_, "victim").value_or("");
   options.connect_timeout = request_.connect_timeout.value_or(options.connect_timeout);
   options.blocking = free_ && request_.executor == "threads";
   options.clock = &state_.clock();

@@ -152,7 +152,8 @@ TEST(Catalogue, StatementsOfItsOwnNeedAStoreWithSql) {
 }
 
 TEST(Catalogue, KnowsTheOptionsThatItTunes) {
-  const std::set<std::string> known{"lock-timeout-ms", "statement-timeout-ms", "deadlock-timeout-ms", "retries"};
+  const std::set<std::string> known{"lock-timeout-ms", "statement-timeout-ms", "deadlock-timeout-ms", "retries",
+                                    "victim"};
   for_each_pattern([&](const Scenario&, const Pattern& pattern) {
     for (const auto& [option, value] : pattern.tuning) EXPECT_TRUE(known.contains(option)) << option;
   });

@@ -206,14 +206,25 @@ class KvSession final : public Session {
   std::vector<kv::Row> rows_;
 };
 
+/// Empty: the default. nullopt: there is no such policy.
+std::optional<kv::VictimPolicy> victim_policy_named(std::string_view name) {
+  if (name.empty()) return kv::Options{}.victim;
+  for (const auto policy : {kv::VictimPolicy::youngest, kv::VictimPolicy::oldest, kv::VictimPolicy::least_work})
+    if (name == kv::name_of(policy)) return policy;
+  return std::nullopt;
+}
+
 class KvBackend final : public Backend, kv::Observer {
  public:
   static Result<std::unique_ptr<Backend>> open(const BackendOptions& options) {
     auto backend = std::make_unique<KvBackend>();
     backend->observer_ = options.observer;
+    const std::optional<kv::VictimPolicy> victim = victim_policy_named(options.victim);
+    if (!victim) return Error{Fault::unsupported, {}, fmt::format("kv knows no victim policy \"{}\"", options.victim)};
     Result<std::unique_ptr<kv::Store>> store = kv::Store::open({.protocol = options.protocol,
                                                                 .lock_timeout = options.lock_timeout,
                                                                 .clock = options.clock,
+                                                                .victim = *victim,
                                                                 .observer = backend.get()});
     if (!store) return store.error();
     backend->store_ = std::move(*store);
