@@ -63,8 +63,8 @@ Scenario avoidance_victim_choice() {
       .actor("long1", add_to_all, kLong)
       .actor("long2", add_to_all, Rows{"E", "F", "A", "B"})
       .schedule(
-          "short short long1 long1 long1 long1 long1 short long1 short short long2 long2 long2 long2 long2 short "
-          "short long2")
+          "short short long1 long1 long1 long1 long1 short long1 short short short long2 long2 long2 long2 long2 short "
+          "long2")
       .tune("victim", "least work")
       .expect("kv", "2pl-detect: deadlock")
       .why(
