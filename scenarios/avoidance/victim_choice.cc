@@ -39,6 +39,7 @@ Scenario avoidance_victim_choice() {
           "The long one began last, so it loses the three rows that it had. It keeps its age when it tries again, so "
           "it "
           "is not the youngest for ever.")
+      .fix("one order for all rows: nobody has to give up", "ordered")
 
       .pattern("oldest", "whoever began first")
       .actor("long", add_to_all, kLong)
@@ -49,6 +50,7 @@ Scenario avoidance_victim_choice() {
       .why(
           "The long one began first and loses the most. The oldest would lose every time: a retry is spared while "
           "somebody else in the circle is none.")
+      .fix("one order for all rows: nobody has to give up", "ordered")
 
       .pattern("least-work", "whoever has the fewest locks")
       .actor("short", add_to_all, kShort)
@@ -57,6 +59,7 @@ Scenario avoidance_victim_choice() {
       .tune("victim", "least work")
       .expect("kv", "2pl-detect: deadlock")
       .why("The short one gives up its one row, and the long one goes on with its three.")
+      .fix("one order for all rows: nobody has to give up", "ordered")
 
       .pattern("ageing", "the short one meets two long ones")
       .actor("short", add_to_all, kShort)
@@ -70,6 +73,14 @@ Scenario avoidance_victim_choice() {
       .why(
           "The short one is the first victim, since it has the least. Its second try would lose again, and so on with "
           "every long one that comes: a retry is spared, and the second circle costs the second long one its work.")
+      .fix("one order for all rows: nobody has to give up", "ordered")
+
+      .pattern("ordered", "everybody takes A before B")
+      .actor("short", add_to_all, Rows{"A", "B"})
+      .actor("long", add_to_all, kLong)
+      .schedule("short short long long long long short long")
+      .expect("kv", "2pl-detect: clean")
+      .why("Who comes second waits with nothing that the first one needs: there is no circle, and no victim.")
 
       .holds("every addition counts, once", [](const Final& end) {
         return end.number("A") == end.number("B") && end.number("C") == end.number("D") &&
