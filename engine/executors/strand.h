@@ -53,6 +53,8 @@ class Wait : public Job {
   void complete() noexcept;
   /// It is over; the task ends with `why`. In the loop's thread.
   void end_with(Fault why) noexcept;
+  /// The same for one that complete() has put into the loop's queue already.
+  void end_in_turn_with(Fault why) noexcept { ends_with_ = static_cast<std::int16_t>(why); }
 
   Strand& strand() const noexcept { return *promise_->strand; }
   Loop& loop() const noexcept;

@@ -74,6 +74,7 @@ class Histogram {
 struct Run {
   kv::Store& store;
   const Load load;
+  Nanos ends = kNever;  ///< when `over` will be set
   std::atomic<std::uint64_t> committed{0};
   std::atomic<bool> over{false};
   std::atomic<bool> failed{false};
@@ -125,7 +126,9 @@ inline Task<> coroutine_session(Run* run, int session) {
     if (think > Nanos(0)) {
       const std::uint32_t noise =
           (static_cast<std::uint32_t>(session) * 7919U + static_cast<std::uint32_t>(made) * 104729U) % 1000;
-      co_await runtime::sleep_for(think / 2 + think * noise / 1000);
+      const Nanos wakes = now() + think / 2 + think * noise / 1000;
+      if (wakes >= run->ends) break;  // where little gets done the pauses are long: nobody sleeps past the end
+      co_await runtime::sleep_until(wakes);
     }
     const Nanos began = now();
     kv::Transaction txn = run->store.begin();
@@ -150,6 +153,7 @@ inline Task<> coroutine_session(Run* run, int session) {
 }
 
 inline Task<> coroutine_sessions(runtime::Group& group, Run* run) {
+  if (run->load.span > Nanos(0)) run->ends = now() + run->load.span;
   for (int i = 0; i < run->load.sessions; ++i) {
     group.spawn(coroutine_session(run, i), {"session", static_cast<std::uint32_t>(i + 1)}, i % run->load.workers);
   }

@@ -32,8 +32,16 @@ bool PgExchange::queue() noexcept { return connection_.begin(*this); }
 
 void PgExchange::cancel(Fault why) noexcept {
   if (connection_.exchange_ != this) return;  // it is answered: the task goes on, and its next wait ends
+  const bool has_turn = std::exchange(connection_.has_turn_, false);
   connection_.abandon();
-  end_with(why);
+  has_turn ? end_in_turn_with(why) : end_with(why);
+}
+
+bool PgExchange::waits_again() noexcept {
+  if (connection_.exchange_ != this) return false;
+  connection_.take_input();
+  connection_.has_turn_ = false;
+  return connection_.exchange_ == this;
 }
 
 bool PgQuery::take(postgres::Answer answer) noexcept {
@@ -199,8 +207,10 @@ bool PgConnection::begin(PgExchange& exchange) noexcept {
 void PgConnection::on_ready() noexcept {
   if (state_ == State::connecting && step_ == Step::connect) {
     go_on_connecting();
-  } else {
+  } else if (exchange_ == nullptr) {
     take_input();
+  } else if (!std::exchange(has_turn_, true)) {
+    exchange_->complete();  // reads in its turn; until then the socket stays ready
   }
 }
 
@@ -274,7 +284,7 @@ void PgConnection::finish() noexcept {
   } else if (exchange.failure_ && !doomed_) {
     doomed_ = exchange.failure_;
   }
-  exchange.complete();
+  if (!has_turn_) exchange.complete();
 }
 
 std::optional<Error> PgConnection::refused_commit(const PGresult* answer, std::string_view sql) const {
@@ -383,7 +393,7 @@ void PgConnection::close(Error why) noexcept {
   if (!has_failed)
     exchange->failure_ = text_error(in_doubt ? Fault::outcome_unknown : why_closed_.fault, why_closed_.code,
                                     exchange->text(), why_closed_.message);
-  exchange->complete();
+  if (!has_turn_) exchange->complete();
 }
 
 }  // namespace lockstep::runtime

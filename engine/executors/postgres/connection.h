@@ -21,6 +21,9 @@
 // Faults: those of the SQLSTATE; `unavailable` when the connection is lost and the statement certainly had no effect,
 // `outcome_unknown` when it may have had one: it committed, or wrote outside a transaction.
 //
+// An answer is read when its task has its turn in the loop's queue, not before: reading, going on and sending the next
+// statement then follow each other, with the connection's memory at hand. Among hundreds of connections that matters.
+//
 // Belongs to the thread of its loop, whose tasks are resumed there. The socket stays in the epoll, level-triggered,
 // while the connection stands: a statement costs a send and a receive and no epoll_ctl, and a server that goes away is
 // noticed while nobody asks anything. Looking up a host's name blocks (it is the resolver's): name an address.
@@ -76,6 +79,7 @@ class PgExchange : public Wait {
   virtual bool is_in_doubt(bool in_transaction) const = 0;
 
   bool queue() noexcept final;
+  bool waits_again() noexcept final;
   void note(std::optional<Error> failure) noexcept {
     if (!failure_) failure_ = std::move(failure);
   }
@@ -232,6 +236,7 @@ class PgConnection : private Watch, private Timer {
   postgres::Connection connection_;
   State state_ = State::closed;
   Step step_ = Step::connect;  ///< while connecting or draining
+  bool has_turn_ = false;      ///< the exchange is in the loop's queue, or is being run from it
   bool is_flushing_ = false;   ///< libpq has more to send
   bool was_in_transaction_ = false;
   bool has_answer_ = false;  ///< draining: of the abandoned statement
