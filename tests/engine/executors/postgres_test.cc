@@ -27,10 +27,13 @@ constexpr PgStatement kStatements[] = {
     {.name = "divide", .sql = "select 1 / $1::int", .only_reads = true},
     {.name = "big", .sql = "select repeat('x', $1::int) from generate_series(1, 100)", .only_reads = true},
     {.name = "length", .sql = "select length($1::text)", .only_reads = true},
+    {.name = "slow add", .sql = "update account set v = v + 1 where k = 1 returning pg_sleep($1::float8)"},
+    {.name = "kill",
+     .sql = "select pg_terminate_backend(pid) from pg_stat_activity where pid = $1::int and wait_event = 'PgSleep'"},
 };
 constexpr const PgStatement &kBalance = kStatements[0], &kAdd = kStatements[1], &kEcho = kStatements[2],
                             &kNap = kStatements[3], &kDivide = kStatements[4], &kBig = kStatements[5],
-                            &kLength = kStatements[6];
+                            &kLength = kStatements[6], &kSlowAdd = kStatements[7], &kKill = kStatements[8];
 
 PgOptions options_for(const std::string& dsn, const std::string& setup = {}) {
   auto parsed = postgres::Dsn::parse(dsn);
@@ -179,6 +182,52 @@ TEST_F(PgTasks, AreToldWhyAConnectionCannotBeOpened) {
   PgOptions misspelt = options_;
   misspelt.setup = "set lock_timeot = 1";
   EXPECT_THAT(run(open_only(&misspelt)).error().message, HasSubstr("lock_timeot"));
+}
+
+// -- what is left open when a session is killed --
+
+Task<> note_fault(PgConnection* connection, const PgStatement* statement, Fault* fault) {
+  const Result<PgRows> rows = co_await connection->execute(*statement, 3600);
+  EXPECT_FALSE(rows.ok());
+  if (!rows.ok()) *fault = rows.fault();
+}
+Task<> kill_in_its_sleep(PgConnection* killer, int pid) {
+  for (;;) {
+    const Result<PgRows> killed = co_await killer->execute(kKill, pid);
+    if (!killed.ok()) co_await fail(killed.error());
+    if (killed->size() == 1) co_return;
+    co_await sleep_for(1ms);
+  }
+}
+Task<> killed_in(const PgOptions* options, const PgStatement* statement, bool in_transaction, Fault* fault) {
+  Strand& self = co_await this_strand();
+  PgConnection connection(self.loop(), *options), killer(self.loop(), *options);
+  co_await opened(&connection);
+  co_await opened(&killer);
+  if (in_transaction) {
+    const Result<PgRows> begun = co_await connection.query("begin");
+    EXPECT_TRUE(begun.ok());
+  }
+  std::vector<Task<>> both;
+  both.push_back(note_fault(&connection, statement, fault));
+  both.push_back(kill_in_its_sleep(&killer, connection.server_pid()));
+  co_await when_all(std::move(both));
+  EXPECT_EQ(connection.state(), PgConnection::State::closed);
+}
+TEST_F(PgTasks, AreToldWhenItIsUnknownWhetherAStatementTookEffect) {
+  const struct {
+    const PgStatement& statement;
+    bool in_transaction;
+    Fault expected;
+  } cases[] = {{kNap, false, Fault::unavailable},           // only reads
+               {kSlowAdd, true, Fault::unavailable},        // rolled back with its transaction
+               {kSlowAdd, false, Fault::outcome_unknown}};  // its own commit may have happened
+  for (const auto& each : cases) {
+    Fault fault = Fault::internal;
+    const Result<void> ended = run(killed_in(&options_, &each.statement, each.in_transaction, &fault));
+    EXPECT_TRUE(ended.ok()) << ended.error().message;
+    EXPECT_EQ(fault, each.expected) << each.statement.sql;
+  }
 }
 
 // -- pipelines --
