@@ -67,6 +67,7 @@ bool is_retry(const LockOwner& owner) noexcept { return owner.id != owner.age; }
 
 /// True when the policy would rather give up `a`. Only while the table is frozen.
 bool is_better_victim(VictimPolicy policy, LockOwner& a, LockOwner& b) noexcept {
+  if (policy == VictimPolicy::closer) return false;  // the path begins with it
   if (policy == VictimPolicy::youngest) return b.is_older_than(a);
   if (is_retry(a) != is_retry(b)) return is_retry(b);
   if (is_retry(a)) return b.is_older_than(a);
@@ -86,6 +87,8 @@ std::string_view name_of(VictimPolicy policy) noexcept {
       return "oldest";
     case VictimPolicy::least_work:
       return "least work";
+    case VictimPolicy::closer:
+      return "closed the cycle";
   }
   return "?";
 }
@@ -104,7 +107,8 @@ std::optional<DeadlockDetector::Found> DeadlockDetector::find_cycle(LockOwner& s
   found.where = found.victim->waits_in.load(std::memory_order_acquire);
   found.wait_number = found.victim->wait_number;
   found.report.victim = found.victim->id;
-  const bool only_retries = policy_ != VictimPolicy::youngest && is_retry(*found.victim);
+  const bool spares_retries = policy_ == VictimPolicy::oldest || policy_ == VictimPolicy::least_work;
+  const bool only_retries = spares_retries && is_retry(*found.victim);
   found.report.why = only_retries ? "youngest of the retries" : name_of(policy_);
   found.error = Error{Fault::deadlock,
                       {},

@@ -68,14 +68,15 @@ struct DeadlockReport {
 };
 
 /// Whom a deadlock costs. A retry that names its first attempt is spared while another member of the cycle is not one;
-/// among retries it is the one with the youngest first attempt. So nobody is the victim for ever.
+/// among retries it is the one with the youngest first attempt. So nobody is the victim for ever, except by `closer`.
 enum class VictimPolicy : std::uint8_t {
   youngest,    ///< who began last (first attempts count, also for retries)
   oldest,      ///< who began first
   least_work,  ///< who has or wants the fewest locks; of equals the youngest
+  closer,      ///< whose wait closes the cycle, retry or not: as in databases where whoever waits looks for himself
 };
 
-/// "youngest", "oldest", "least work".
+/// "youngest", "oldest", "least work", "closed the cycle".
 std::string_view name_of(VictimPolicy policy) noexcept;
 
 /// What has happened in a store since it was opened.

@@ -225,6 +225,12 @@ TEST(Victim, IsChosenByThePolicy) {
   EXPECT_EQ(victim_of_a_circle(VictimPolicy::youngest, {}), "T3: youngest");
   EXPECT_EQ(victim_of_a_circle(VictimPolicy::oldest, {}), "T1: oldest");
   EXPECT_EQ(victim_of_a_circle(VictimPolicy::least_work, {}), "T3: least work");
+  EXPECT_EQ(victim_of_a_circle(VictimPolicy::closer, {}), "T3: closed the cycle");
+}
+
+TEST(Victim, IsWhoeverClosesTheCircleAlsoAsARetry) {
+  EXPECT_EQ(victim_of_a_circle(VictimPolicy::closer, {2}), "T3: closed the cycle");
+  EXPECT_EQ(victim_of_a_circle(VictimPolicy::closer, {0, 1}), "T3: closed the cycle");
 }
 
 TEST(Victim, IsNoRetryWhileThereIsAnother) {
