@@ -14,6 +14,7 @@
 #include <random>
 
 #include "engine/backends/postgres/cluster.h"
+#include "engine/backends/postgres/search_use.h"
 #include "engine/backends/postgres/session.h"
 
 namespace lockstep {
@@ -30,7 +31,7 @@ std::string milliseconds_text(Nanos span) {
   return std::to_string(std::max<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(span).count(), 1));
 }
 
-class PostgresBackend final : public Backend {
+class PostgresBackend final : public Backend, public SearchUse {
  public:
   explicit PostgresBackend(const BackendOptions& options) : options_(options) {}
   ~PostgresBackend() override;
@@ -42,6 +43,7 @@ class PostgresBackend final : public Backend {
   Result<State> final_state() override;
   Result<Table> query(const std::string& sql) override { return common_.monitor->query(sql); }
   const Capabilities& capabilities() const noexcept override { return capabilities_; }
+  void serve_search() override;
   std::vector<std::pair<std::string, std::string>> environment() const override { return environment_; }
 
  private:
@@ -183,6 +185,14 @@ void PostgresBackend::note_environment(bool may_set_deadlock_timeout) {
 PostgresBackend::~PostgresBackend() {
   if (!has_schema_) return;
   (void)common_.monitor->query(fmt::format("drop schema if exists {} cascade", schema_));
+}
+
+void PostgresBackend::serve_search() {
+  common_.describes_waits = false;
+  // Whoever runs a server of his own may have put it where he wants it.
+  if (server_ != "private") return;
+  common_.processor = std::make_unique<OneProcessor>();
+  common_.processor->take_in(common_.monitor->pid());
 }
 
 Result<void> PostgresBackend::set_up(const State& rows, std::span<const std::string> ddl) {

@@ -15,19 +15,18 @@ constexpr Nanos kQueryMax = 30s;
 constexpr Nanos kLookMax = 2s;
 constexpr Nanos kEndMax = 5s;
 
-/// Cheap, since it is asked often while nobody is blocked. A serializable read-only deferrable transaction waits for
-/// no lock but for a safe snapshot.
-const char* const kBlockers =
-    "select distinct unnest(pg_catalog.pg_blocking_pids($1::int) || "
-    "pg_catalog.pg_safe_snapshot_blocking_pids($1::int)) order by 1";
-
-/// The lock waited for, and the row that the process queues for: whoever waits for a row's lock holds the "tuple" lock
-/// and waits for the transaction that changed the row.
-const char* const kLocks =
-    "select granted, locktype, mode, transactionid::text, relation::regclass::text,"
+/// Asked often, so planned once.
+const char* const kPrepare =
+    // Cheap, since it is asked while nobody is blocked too. A serializable read-only deferrable transaction waits for
+    // no lock but for a safe snapshot.
+    "prepare ls_blockers (int) as select distinct unnest(pg_catalog.pg_blocking_pids($1) ||"
+    " pg_catalog.pg_safe_snapshot_blocking_pids($1)) order by 1;"
+    // The lock waited for, and the row that the process queues for: whoever waits for a row's lock holds the "tuple"
+    // lock and waits for the transaction that changed the row.
+    "prepare ls_locks (int) as select granted, locktype, mode, transactionid::text, relation::regclass::text,"
     " '(' || page || ',' || tuple || ')', classid::bigint, objid::bigint, objsubid,"
     " case when classid = to_regclass('kv') then 'kv' end"
-    " from pg_catalog.pg_locks where pid = $1::int and (not granted or locktype = 'tuple') order by granted limit 2";
+    " from pg_catalog.pg_locks where pid = $1 and (not granted or locktype = 'tuple') order by granted limit 2";
 
 std::string text(const std::optional<std::string>& column) { return column.value_or(""); }
 
@@ -48,6 +47,7 @@ std::string advisory_key(const std::vector<std::optional<std::string>>& row) {
 Monitor::Monitor(Connection connection)
     : where_(describe(connection.get())),
       server_version_(::PQserverVersion(connection.get())),
+      pid_(::PQbackendPID(connection.get())),
       connection_(std::move(connection)) {}
 
 Result<std::unique_ptr<Monitor>> Monitor::open(const Dsn& dsn, Nanos connect_max) {
@@ -86,15 +86,22 @@ void Monitor::name_row(ServerWait& wait, const std::string& relation, const std:
   if (key && !key->empty() && (*key)[0][0]) wait.object = *(*key)[0][0];
 }
 
-ServerWait Monitor::wait_of(int pid) {
+Result<Table> Monitor::look(const char* statement, int pid) {
+  if (!is_prepared_) {
+    if (auto prepared = query_within(kPrepare, {}, kLookMax); !prepared) return prepared;
+    is_prepared_ = true;
+  }
+  return query_within(fmt::format("execute {} ({})", statement, pid), {}, kLookMax);
+}
+
+ServerWait Monitor::wait_of(int pid, Detail detail) {
   ServerWait wait;
   const MutexLock lock(mutex_);
-  const std::array parameters = {std::optional(std::to_string(pid))};
-  const auto blockers = query_within(kBlockers, parameters, kLookMax);
+  const auto blockers = look("ls_blockers", pid);
   if (!blockers) return wait;
   for (const auto& row : *blockers) wait.blockers.push_back(std::atoi(text(row[0]).c_str()));
-  if (wait.blockers.empty()) return wait;
-  const auto locks = query_within(kLocks, parameters, kLookMax);
+  if (wait.blockers.empty() || detail == Detail::blockers) return wait;
+  const auto locks = look("ls_locks", pid);
   if (!locks) return wait;
   for (const auto& row : *locks) {
     const bool awaited = text(row[0]) == "f";
@@ -104,7 +111,7 @@ ServerWait Monitor::wait_of(int pid) {
       wait.mode = text(row[2]);
       wait.transaction = text(row[3]);
     }
-    if (kind == "tuple") {
+    if (kind == "tuple" && detail == Detail::row) {
       name_row(wait, text(row[4]), text(row[5]));
     } else if (kind == "advisory") {
       wait.object = advisory_key(row);

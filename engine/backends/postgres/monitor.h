@@ -36,8 +36,10 @@ class Monitor {
   Result<Table> query(const std::string& sql, std::span<const std::optional<std::string>> parameters = {})
       LOCKSTEP_EXCLUDES(mutex_);
 
+  /// How much is wanted of a wait; each costs a question more than the one before.
+  enum class Detail : std::uint8_t { blockers, lock, row };
   /// Whom the server process waits for; no blockers when it is not blocked or the server does not answer within 2 s.
-  ServerWait wait_of(int pid) LOCKSTEP_EXCLUDES(mutex_);
+  ServerWait wait_of(int pid, Detail detail = Detail::row) LOCKSTEP_EXCLUDES(mutex_);
 
   /// Asks the server to cancel what the process runs now. The signal is on its way when this returns, so it cannot hit
   /// a later statement. False: the server did not answer within 2 s, or the process is gone.
@@ -48,20 +50,24 @@ class Monitor {
 
   /// "host ... port ... as user ... to database ...".
   const std::string& where() const noexcept { return where_; }
+  int pid() const noexcept { return pid_; }                        ///< of the server process of this connection
   int server_version() const noexcept { return server_version_; }  ///< 150008 for 15.8
 
  private:
   Monitor(Connection connection);
   Result<Table> query_within(const std::string& sql, std::span<const std::optional<std::string>> parameters,
                              Nanos limit) LOCKSTEP_REQUIRES(mutex_);
+  Result<Table> look(const char* statement, int pid) LOCKSTEP_REQUIRES(mutex_);
   void name_row(ServerWait& wait, const std::string& relation, const std::string& ctid) LOCKSTEP_REQUIRES(mutex_);
 
   // Constant after construction.
   std::string where_;
   int server_version_ = 0;
+  int pid_ = 0;
 
   Mutex mutex_;
-  Connection connection_ LOCKSTEP_GUARDED_BY(mutex_);  // nullptr once it is of no further use
+  bool is_prepared_ LOCKSTEP_GUARDED_BY(mutex_) = false;  // kPrepare
+  Connection connection_ LOCKSTEP_GUARDED_BY(mutex_);     // nullptr once it is of no further use
 };
 
 }  // namespace lockstep::postgres

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/backends/postgres/errors.h"
 
 namespace lockstep::postgres {
@@ -23,17 +25,19 @@ int Actors::actor_of(int pid) const {
   return found == actors_.end() ? -1 : found->second;
 }
 
-Connection IdleConnections::take() {
+IdleConnections::Idle IdleConnections::take(const std::string& name) {
   const MutexLock lock(mutex_);
-  if (idle_.empty()) return nullptr;
-  Connection connection = std::move(idle_.back());
-  idle_.pop_back();
-  return connection;
+  if (idle_.empty()) return {};
+  auto best = std::find_if(idle_.begin(), idle_.end(), [&name](const Idle& idle) { return idle.ready_for == name; });
+  if (best == idle_.end()) best = std::prev(idle_.end());
+  Idle taken = std::move(*best);
+  idle_.erase(best);
+  return taken;
 }
 
-void IdleConnections::give(Connection connection) {
+void IdleConnections::give(Idle idle) {
   const MutexLock lock(mutex_);
-  idle_.push_back(std::move(connection));
+  idle_.push_back(std::move(idle));
 }
 
 void IdleConnections::clear() {
@@ -83,13 +87,15 @@ std::vector<Blocker> PostgresSession::blockers(const Pending& pending) {
     const MutexLock lock(mutex_);
     if (!in_flight_) return {};
   }
-  const ServerWait wait = common_.monitor->wait_of(pid_);
   const Request& request = pending.request;
   const bool has_key = request.verb != Verb::execute && request.verb != Verb::scan_for_update && !request.key.empty();
+  const ServerWait wait = common_.monitor->wait_of(pid_, !common_.describes_waits ? Monitor::Detail::blockers
+                                                         : has_key                ? Monitor::Detail::lock
+                                                                                  : Monitor::Detail::row);
   std::string object(has_key ? request.key : std::string_view(wait.object));
   std::string what = wait.transaction.empty() ? fmt::format("{} on {}", wait.mode, wait.kind)
                                               : fmt::format("transaction {}", wait.transaction);
-  if (wait.kind.empty()) what = "a safe snapshot";
+  if (wait.kind.empty()) what = common_.describes_waits ? "a safe snapshot" : "a lock";
   if (object.empty()) object = wait.transaction.empty() ? what : "transaction " + wait.transaction;
   std::vector<Blocker> blockers;
   for (const int pid : wait.blockers) {

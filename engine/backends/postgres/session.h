@@ -12,6 +12,7 @@
 #include "engine/backend.h"
 #include "engine/backends/postgres/connection.h"
 #include "engine/backends/postgres/monitor.h"
+#include "engine/backends/postgres/one_processor.h"
 #include "engine/backends/postgres/statements.h"
 #include "kv/base/mutex.h"
 
@@ -34,16 +35,20 @@ class Actors {
 /// search. Thread-safe; `mutex_` is a leaf.
 class IdleConnections {
  public:
-  /// nullptr: there is none.
-  Connection take() LOCKSTEP_EXCLUDES(mutex_);
+  struct Idle {
+    Connection connection;
+    std::string ready_for;  ///< the name of the session that its settings are those of; empty: they are to be made
+  };
+  /// Best one that is ready for this session. Without a connection: there is none.
+  Idle take(const std::string& name) LOCKSTEP_EXCLUDES(mutex_);
   /// It must be outside a transaction, with nothing in flight.
-  void give(Connection connection) LOCKSTEP_EXCLUDES(mutex_);
+  void give(Idle idle) LOCKSTEP_EXCLUDES(mutex_);
   /// Closes them: what they have prepared is of no use any more.
   void clear() LOCKSTEP_EXCLUDES(mutex_);
 
  private:
   Mutex mutex_;
-  std::vector<Connection> idle_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::vector<Idle> idle_ LOCKSTEP_GUARDED_BY(mutex_);
 };
 
 /// What the sessions of one backend share. Outlives them; constant after the backend was opened but for the parts that
@@ -55,7 +60,9 @@ struct Common {
   Nanos connect_max{};
   std::unique_ptr<Monitor> monitor;
   Actors actors;
-  IdleConnections idle;  ///< of sessions that do not block
+  IdleConnections idle;                     ///< of sessions that do not block
+  bool describes_waits = true;              ///< for people: what lock, which row
+  std::unique_ptr<OneProcessor> processor;  ///< nullptr: the machine decides where everybody runs
 };
 
 /// A session on a connection of its own. attempt() belongs to its actor; cancel() and blockers() may come from any

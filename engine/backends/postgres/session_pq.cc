@@ -40,7 +40,9 @@ class PqSession final : public PostgresSession {
   void note_loss(const Request& request);
 
   Connection connection_;
-  Outcome outcome_;  // of the request in flight
+  std::string name_;
+  bool ran_sql_ = false;  // which may have changed settings, taken locks of the session, made temporary tables
+  Outcome outcome_;       // of the request in flight
   std::string farewell_code_, farewell_said_;
 };
 
@@ -53,24 +55,28 @@ PqSession::~PqSession() {
   const bool is_idle = connection_ != nullptr && ::PQstatus(connection_.get()) == CONNECTION_OK &&
                        ::PQtransactionStatus(connection_.get()) == PQTRANS_IDLE && farewell_code_.empty();
   if (!is_idle || ::PQsetnonblocking(connection_.get(), 0) != 0) return;
-  // Its locks are given back now, as if the connection had been closed.
-  if (!ask(connection_.get(), kForget, {}, common_.connect_max)) return;
+  // Its locks are given back now, as if the connection had been closed. The portable verbs leave nothing.
+  if (ran_sql_ && !ask(connection_.get(), kForget, {}, common_.connect_max)) return;
   ::PQsetNoticeReceiver(connection_.get(), [](void*, const PGresult*) {}, nullptr);
-  common_.idle.give(std::move(connection_));
+  common_.idle.give({std::move(connection_), ran_sql_ ? std::string() : name_});
 }
 
 std::optional<Error> PqSession::open(const std::string& name) {
-  std::string setup = common_.session_setup;
-  connection_ = common_.idle.take();
-  if (connection_ != nullptr) {
-    setup += fmt::format("set application_name = {};", quoted_value("lockstep " + name));
+  name_ = name;
+  auto [idle, ready_for] = common_.idle.take(name);
+  connection_ = std::move(idle);
+  if (connection_ != nullptr && !is_still_there()) connection_ = nullptr;
+  if (connection_ != nullptr && ready_for != name) {
+    const std::string setup =
+        common_.session_setup + fmt::format("set application_name = {};", quoted_value("lockstep " + name));
     if (!ask(connection_.get(), setup, {}, common_.connect_max)) connection_ = nullptr;  // gone meanwhile
   }
   if (connection_ == nullptr) {
     auto connection = connect(common_.dsn, "lockstep " + name, common_.connect_max);
     if (!connection) return connection.error();
     connection_ = std::move(connection).value();
-    setup = common_.session_setup;
+    if (common_.processor != nullptr) common_.processor->take_in(::PQbackendPID(connection_.get()));
+    std::string setup = common_.session_setup;
     for (const auto& statement : prepared_statements()) {
       setup += fmt::format("prepare {} ({}) as {};", statement.name, statement.types, statement.sql);
     }
@@ -103,6 +109,7 @@ bool PqSession::send(const Call& call) {
 }
 
 /// Before a commit: a connection that was lost earlier is told apart from one that is lost with the commit on its way.
+/// Asks the socket, not the server.
 bool PqSession::is_still_there() {
   const bool readable = ::PQconsumeInput(connection_.get()) != 0;
   (void)::PQisBusy(connection_.get());  // takes in what was read: the farewell may be there before the end of file
@@ -181,6 +188,7 @@ bool PqSession::attempt(Pending& pending, Waiter& /*waiter*/) {
   if (pending.phase == 0) {
     Call call;
     if (finish_early(pending, call)) return true;
+    ran_sql_ = ran_sql_ || pending.request.verb == Verb::execute;
     outcome_ = Outcome{};
     outcome_.sent = pending.request.verb != Verb::commit || is_still_there();
     flight_begins();
