@@ -95,9 +95,29 @@ std::string worth_of_part(const Exploration& explored) {
   return text + "what was not seen may exist all the same";
 }
 
+std::string_view title_of(const Exploration& explored) {
+  return explored.run.store == "postgres" ? "PostgreSQL" : explored.run.store == "sqlite" ? "SQLite" : "the store";
+}
+
+/// Of the classes that a model has.
+std::string worth_of_classes(const Exploration& explored) {
+  if (explored.complete) {
+    return fmt::format("all {} of the model run on {}, which stand for its {} interleavings",
+                       explored.classes == 1 ? "1 class" : fmt::format("{} classes", explored.classes),
+                       title_of(explored), counted(explored.interleavings));
+  }
+  std::string text = fmt::format("{} after {} of {} classes of the model, drawn by seed {}",
+                                 explored.interrupted ? "interrupted" : "the budget is spent", explored.runs,
+                                 explored.classes, explored.run.seed);
+  if (!explored.is_model_complete) text += " (it has more: its own search was not complete)";
+  return text + "; what was not run may end otherwise";
+}
+
 std::string worth_of(const Exploration& explored) {
   std::string worth;
-  if (explored.complete && explored.strategy == Strategy::unreduced) {
+  if (!explored.model.empty()) {
+    worth = worth_of_classes(explored);
+  } else if (explored.complete && explored.strategy == Strategy::unreduced) {
     worth = fmt::format("all {} interleavings, one by one", explored.runs);
   } else if (explored.complete) {
     worth = fmt::format("all {} interleavings, in {} of the same order; {} cut short", counted(explored.interleavings),
@@ -111,7 +131,38 @@ std::string worth_of(const Exploration& explored) {
   return fmt::format(
       "{}; {} s, {:.0f} runs a second{}", worth,
       explored.seconds < 10 ? fmt::format("{:.2f}", explored.seconds) : fmt::format("{:.0f}", explored.seconds),
-      explored.runs_per_second(), explored.jobs > 1 ? fmt::format(", {} jobs", explored.jobs) : "");
+      explored.runs_per_second(),
+      explored.jobs > 1 && explored.model.empty() ? fmt::format(", {} jobs", explored.jobs) : "");
+}
+
+/// How the database did beside its model.
+void add_model(std::vector<Line>& lines, const Exploration& explored, const Look& look) {
+  if (!explored.why_no_model.empty()) {
+    add_paragraph(
+        lines, look, Style::bold, "model",
+        fmt::format("none: {}; the database's own interleavings were gone through one by one", explored.why_no_model));
+  }
+  if (explored.model.empty()) return;
+  const bool agrees = explored.disagreements.empty();
+  std::uint64_t differing = 0;
+  for (const Disagreement& each : explored.disagreements) differing += each.classes;
+  add_paragraph(lines, look, agrees ? Style::good : Style::bold, "model",
+                agrees ? fmt::format("{}; {} does the same in each of them", explored.model, title_of(explored))
+                       : fmt::format("{}; {} does something else in {} of {} classes. What it does in its own "
+                                     "interleavings: --direct",
+                                     explored.model, title_of(explored), differing, explored.runs));
+  constexpr std::size_t kShown = 6;
+  for (std::size_t i = 0; i < std::min(kShown, explored.disagreements.size()); ++i) {
+    const Disagreement& each = explored.disagreements[i];
+    add_paragraph(lines, look, Style::bold, "differs",
+                  fmt::format("{}; {}{}: {}", look.clean(text_of(each.difference, title_of(explored))),
+                              each.classes == 1 ? "1 class" : fmt::format("{} classes", each.classes),
+                              each.run.id.empty() ? "" : ", run " + each.run.id.substr(0, 4), each.schedule));
+  }
+  if (explored.disagreements.size() > kShown) {
+    add_paragraph(lines, look, Style::bold, "differs",
+                  fmt::format("in {} more ways (--json has all)", explored.disagreements.size() - kShown));
+  }
 }
 
 /// "deadlock in 4 steps with 1 preemption, provably the fewest of both: T1 T2 T2 T1"
@@ -132,11 +183,14 @@ std::string shortest_of(const Finding& finding) {
 std::string explore_line(const Exploration& explored) {
   std::uint64_t bad = 0;
   for (const Finding& each : explored.findings) bad += is_good(each.verdict) ? 0 : each.runs;
-  return fmt::format("{} of {} {} end badly, {} in a deadlock; {}\n", bad, explored.runs, unit_of(explored),
+  std::uint64_t differing = 0;
+  for (const Disagreement& each : explored.disagreements) differing += each.classes;
+  return fmt::format("{} of {} {} end badly, {} in a deadlock; {}{}\n", bad, explored.runs, unit_of(explored),
                      explored.runs_ending(record::Verdict::deadlock),
                      explored.complete      ? "complete"
                      : is_sampled(explored) ? "sampled"
-                                            : "not complete");
+                                            : "not complete",
+                     explored.model.empty() ? "" : fmt::format("; {} not as on the model", differing));
 }
 
 std::string explore_text(const Exploration& explored, const Look& look, const std::vector<Hint>& hints) {
@@ -170,6 +224,7 @@ std::string explore_text(const Exploration& explored, const Look& look, const st
                 : is_sampled(explored) ? "sampled"
                                        : "partial",
                 worth_of(explored));
+  add_model(lines, explored, look);
   for (const record::OrderViolation& each : explored.potential) {
     add_paragraph(
         lines, look, Style::bold, "potential",

@@ -142,6 +142,23 @@ std::string explore_json(const std::string& scenario, const Exploration& explore
              {"deadlock_states", explored.graph->ends_as(record::Verdict::deadlock)},
              {"complete", explored.graph->complete}};
   }
+  Json model = nullptr;
+  if (!explored.model.empty()) {
+    model = {{"name", explored.model}, {"classes", explored.classes}, {"complete", explored.is_model_complete}};
+  }
+  Json disagreements = Json::array();
+  for (const Disagreement& each : explored.disagreements) {
+    const Difference& found = each.difference;
+    disagreements.push_back({{"kind", name_of(found.kind)},
+                             {"step", found.step == 0 ? Json(nullptr) : Json(found.step)},
+                             {"actor", or_null(found.actor)},
+                             {"operation", found.operation},
+                             {"model_says", found.model},
+                             {"database_says", found.database},
+                             {"classes", each.classes},
+                             {"schedule", each.schedule},
+                             {"run", or_null(each.run.id)}});
+  }
   const bool has_classes = explored.strategy == Strategy::exhaustive || explored.strategy == Strategy::bounded;
   Json shares = Json::object();
   for (const Finding& each : explored.findings) {
@@ -164,6 +181,9 @@ std::string explore_json(const std::string& scenario, const Exploration& explore
                {"complete", explored.complete},
                {"deadlocks", explored.runs_ending(record::Verdict::deadlock)},
                {"anomalies", explored.runs_ending(record::Verdict::anomaly)},
+               {"model", model},
+               {"no_model", or_null(explored.why_no_model)},
+               {"disagreements", disagreements},
                {"shares", shares},
                {"preemptions_seen", explored.preemptions_seen < 0 ? Json(nullptr) : Json(explored.preemptions_seen)},
                {"jobs", explored.jobs},

@@ -14,8 +14,12 @@ namespace {
 
 constexpr Nanos kVirtualStep = std::chrono::microseconds(10);  ///< one step takes 0.01 ms of virtual time
 /// Waiting for a server: whether it is blocked is looked at fast at first, then slower.
-constexpr Nanos kPollFirst = std::chrono::microseconds(300);
+constexpr Nanos kPollFirst = std::chrono::microseconds(120);
 constexpr Nanos kPollMost = std::chrono::milliseconds(16);
+/// For a server's process to be woken and to have looked for a cycle, once it is time to.
+constexpr Nanos kLookTakes = std::chrono::microseconds(200);
+/// A server that looks later than that is not waited for: who gives up is then the clock's choice.
+constexpr Nanos kDetectionMost = std::chrono::milliseconds(20);
 constexpr std::uint32_t kStepsMax = 1'000'000;
 constexpr Nanos kDrainMax = std::chrono::seconds(5);  ///< for a server to answer the cancel of a stopped actor
 
@@ -163,21 +167,27 @@ void Conductor::settle(Executor& executor) {
   } while (settle_external());
 }
 
+/// Those who wait for a server, and where their answers will come.
+std::vector<Actor*> Conductor::find_external(std::vector<pollfd>& fds) const {
+  std::vector<Actor*> waiting;
+  for (const auto& actor : run_.actors) {
+    if (actor->place != Actor::Place::waiting) continue;
+    actor->while_waiting([&](Operation& operation) {
+      const Waiting& what = operation.waiting();
+      if (!what.external) return;
+      fds.push_back({what.fd, what.events, 0});
+      waiting.push_back(actor.get());
+    });
+  }
+  return waiting;
+}
+
 /// Waits until every wait for a server is known to be blocked by another session. True when somebody was woken.
 bool Conductor::settle_external() {
   Nanos patience = kPollFirst;
   for (;;) {
     std::vector<pollfd> fds;
-    std::vector<Actor*> waiting;
-    for (const auto& actor : run_.actors) {
-      if (actor->place != Actor::Place::waiting) continue;
-      actor->while_waiting([&](Operation& operation) {
-        const Waiting& what = operation.waiting();
-        if (!what.external) return;
-        fds.push_back({what.fd, what.events, 0});
-        waiting.push_back(actor.get());
-      });
-    }
+    const std::vector<Actor*> waiting = find_external(fds);
     if (waiting.empty()) return false;
     const timespec span{.tv_sec = 0, .tv_nsec = patience.count()};
     if (::ppoll(fds.data(), fds.size(), &span, nullptr) > 0) {
@@ -188,18 +198,51 @@ bool Conductor::settle_external() {
     }
     patience = std::min(patience * 2, kPollMost);
 
+    const WaitGraph graph = run_.wait_graph();
     bool all_blocked = true;
-    for (Actor* const actor : waiting) {
-      const std::vector<Blocker> blockers = actor->current()->blockers();
-      all_blocked = all_blocked && !blockers.empty();
-      if (!blockers.empty()) actor->note_blockers(*actor->current(), blockers);
-    }
+    for (Actor* const actor : waiting) all_blocked = note_blocked(*actor, graph) && all_blocked;
     if (all_blocked) {
-      look_for_cycles(run_.wait_graph());
-      return false;
+      look_for_cycles(graph);
+      const Nanos left = left_for_detection(waiting, graph);
+      if (left == Nanos(0)) return false;
+      patience = left;
     }
     if (run_.stop_requested() || over_limit()) return false;
   }
+}
+
+/// Whether somebody holds the actor's wait up, which is then written down.
+bool Conductor::note_blocked(Actor& actor, const WaitGraph& graph) {
+  std::vector<Blocker> blockers;
+  for (const WaitForEdge& edge : graph.edges()) {
+    if (edge.from != actor.index) continue;
+    blockers.push_back({.actor = edge.to, .object = edge.object, .what = edge.what, .any = edge.any});
+  }
+  if (blockers.empty()) return false;
+  actor.note_blockers(*actor.current(), blockers);
+  blocked_.resize(run_.actors.size());
+  Blocked& blocked = blocked_[static_cast<std::size_t>(actor.index)];
+  if (blocked.step != actor.waiting_step()) blocked = {.step = actor.waiting_step(), .since = real_.now()};
+  return true;
+}
+
+/// How long the answers are still to be waited for, although all are blocked, until the server has looked for cycles
+/// and broken those that it breaks; 0: no longer. A search needs the same run every time: whoever waits has looked in
+/// vain before somebody else can close a cycle, so that it costs whoever closes it.
+Nanos Conductor::left_for_detection(const std::vector<Actor*>& waiting, const WaitGraph& graph) const {
+  if (!schedule_.looks_ahead()) return Nanos(0);
+  const auto cycles = graph.cycles();
+  const bool will_be_broken = std::any_of(cycles.begin(), cycles.end(), [&graph](const std::vector<int>& cycle) {
+    return graph.breaker_of(cycle) == WaitGraph::Breaker::store;
+  });
+  if (will_be_broken) return kPollMost;
+  if (detection_after_ > kDetectionMost) return Nanos(0);
+  Nanos left{0};
+  for (const Actor* const actor : waiting) {
+    const Nanos until = blocked_[static_cast<std::size_t>(actor->index)].since + detection_after_ + kLookTakes;
+    left = std::max(left, until - real_.now());
+  }
+  return left;
 }
 
 /// Nobody stands at a gate. Lets time pass until somebody is woken; false when nothing will ever happen.

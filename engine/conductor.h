@@ -4,6 +4,8 @@
 // it asks the schedule who goes next. So a schedule gives the same run every time, on threads and on coroutines.
 #pragma once
 
+#include <poll.h>
+
 #include <memory>
 #include <span>
 #include <vector>
@@ -17,8 +19,10 @@ namespace lockstep {
 
 class Conductor {
  public:
-  /// Both outlive the conductor.
-  Conductor(RunState& run, Schedule& schedule) : run_(run), schedule_(schedule) {}
+  /// Both outlive the conductor. `detection_after`: how long a wait lasts before a server looks, once, whether it is on
+  /// a cycle (PostgreSQL manual 20.12, deadlock_timeout); whoever finds one gives up.
+  Conductor(RunState& run, Schedule& schedule, Nanos detection_after)
+      : run_(run), schedule_(schedule), detection_after_(detection_after) {}
 
   /// Runs every actor to its end, or until nobody can go on (Ending::stuck), the run's limit, ^C, or a store that
   /// fails. Fault::invalid when the schedule asks for what cannot be; the actors are then stopped.
@@ -33,6 +37,9 @@ class Conductor {
  private:
   void settle(Executor& executor);
   bool settle_external();
+  std::vector<Actor*> find_external(std::vector<pollfd>& fds) const;
+  bool note_blocked(Actor& actor, const WaitGraph& graph);
+  Nanos left_for_detection(const std::vector<Actor*>& waiting, const WaitGraph& graph) const;
   bool advance();
   void wait_for_server(Nanos deadline);
   bool expire_deadlines();
@@ -51,11 +58,18 @@ class Conductor {
 
   RunState& run_;
   Schedule& schedule_;
+  const Nanos detection_after_;
   std::vector<Choice> taken_;
   std::vector<Candidate> candidates_;
   bool closed_ = false;  // nobody was left who could go without waiting
   RealClock real_;
   Nanos real_start_{0};
+  /// A wait for a server that is known to be held up: the actor's step, and since when that is known.
+  struct Blocked {
+    std::uint32_t step = 0;
+    Nanos since{0};
+  };
+  std::vector<Blocked> blocked_;  // by actor
 
   Mutex mutex_;
   std::vector<Actor*> woken_ LOCKSTEP_GUARDED_BY(mutex_);

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "engine/actor.h"
+#include "engine/backends/kv/stand_in.h"
 #include "engine/run_state.h"
 
 namespace lockstep {
@@ -51,7 +52,8 @@ void StoreOperation::touch_before(Footprint& footprint) const {
   const Session::Reach reach = session_->reach();
   switch (request.verb) {
     case Verb::begin:
-      footprint.global("ages", Touch::changes);  // who is older decides who gives up
+      // Who is older decides who gives up.
+      if (dynamic_cast<const kv_backend::Ageless*>(session_.get()) == nullptr) footprint.global("ages", Touch::changes);
       break;
     case Verb::read:
       footprint.key(index, request.key, Touch::looks);

@@ -8,6 +8,8 @@
 #include <climits>
 #include <thread>
 
+#include "engine/explore_by_model.h"
+#include "engine/findings.h"
 #include "engine/party.h"
 #include "engine/state_graph.h"
 #include "engine/verdict.h"
@@ -19,11 +21,6 @@ constexpr std::array<std::string_view, 6> kStrategies = {"exhaustive", "unreduce
 constexpr Nanos kDeadlockTimeout = std::chrono::milliseconds(1);  ///< of a server: every deadlock takes as long
 constexpr int kRepeatsMost = 20;                                  ///< of one run on a server
 constexpr int kRetries = 1;  ///< unless asked otherwise: every retry multiplies the interleavings
-/// A search that ends within so many runs is left to one explorer; a longer one begins anew with all of them, also when
-/// there is one: what they find does not depend on how many they are.
-constexpr std::uint64_t kAloneMost = 4096;
-/// The part of the tree of choices that is shared: a third of a run's length, no more than so many steps.
-constexpr std::size_t kSharedMost = 10;
 /// For the fewest preemptions: the states met are kept, at about 100 bytes each.
 constexpr std::uint64_t kBoundedMost = 1'000'000;
 constexpr std::size_t kReadableMost = 500;  ///< steps of a schedule that is worth the trouble
@@ -66,11 +63,8 @@ class Expedition {
     for (auto& [key, ending] : tally_.endings) {
       if (Result<void> recorded = record_ending(key, ending); !recorded) return recorded.error();
     }
-    std::stable_sort(result_.findings.begin(), result_.findings.end(), [](const Finding& a, const Finding& b) {
-      return std::pair(badness_of(a.verdict), -static_cast<double>(a.runs)) <
-             std::pair(badness_of(b.verdict), -static_cast<double>(b.runs));
-    });
-    collect_potential();
+    put_in_order(result_.findings);
+    result_.potential = potential_of(result_.findings);
     if (Result<void> drawn = draw_graph(); !drawn) return drawn.error();
     return std::move(result_);
   }
@@ -84,18 +78,11 @@ class Expedition {
 
   Result<Halt> search() {
     if (is_sampling(request_.strategy)) return party_->sample(how(), tally_, limits());
+    if (request_.strategy == Strategy::exhaustive) return party_->search_all(is_in_this_process(), tally_, limits());
     const std::unique_ptr<Search> alone = make_search(how());
-    const bool may_divide =
-        request_.strategy == Strategy::exhaustive && is_in_this_process() && request_.most_runs > kAloneMost;
-    Limits of_alone = limits();
-    if (may_divide) of_alone.most_runs = kAloneMost;
-    Result<Halt> halt = party_->leader().search(*alone, tally_, of_alone);
+    Result<Halt> halt = party_->leader().search(*alone, tally_, limits());
     if (request_.strategy == Strategy::bounded) result_.preemptions_seen = alone->preemptions() - 1;
-    const bool is_long = may_divide && halt && *halt == Halt::budget && tally_.runs + tally_.pruned >= kAloneMost;
-    if (!is_long) return halt;
-    tally_ = {};
-    done_ = 0;
-    return party_->search_divided(std::clamp<std::size_t>(alone->taken().size() / 3, 1, kSharedMost), tally_, limits());
+    return halt;
   }
 
   /// Where it is known what a step touches.
@@ -191,30 +178,6 @@ class Expedition {
     return {};
   }
 
-  /// Those of the recorded runs that are no deadlock in any of them.
-  void collect_potential() {
-    for (const Finding& each : result_.findings) {
-      const auto document = each.shortest.documents.find(record::kLockOrderDocument);
-      if (document == each.shortest.documents.end()) continue;
-      Result<std::vector<record::OrderViolation>> orders = record::order_violations_of(document->second);
-      if (!orders) continue;
-      for (record::OrderViolation& order : *orders) {
-        const bool known =
-            std::find(result_.potential.begin(), result_.potential.end(), order) != result_.potential.end();
-        if (!known && !is_actual(order)) result_.potential.push_back(std::move(order));
-      }
-    }
-  }
-  bool is_actual(const record::OrderViolation& order) const {
-    return std::any_of(result_.findings.begin(), result_.findings.end(), [&order](const Finding& finding) {
-      return std::any_of(finding.shortest.cycles.begin(), finding.shortest.cycles.end(), [&order](const auto& cycle) {
-        return cycle.size() == order.size() && std::all_of(order.begin(), order.end(), [&cycle](const auto& leg) {
-                 return std::find(cycle.begin(), cycle.end(), leg.actor) != cycle.end();
-               });
-      });
-    });
-  }
-
   Result<void> draw_graph() {
     if (request_.most_states == 0 || !is_in_this_process()) return {};
     StateGraphRequest asked{.run = resolved_, .most_states = request_.most_states};
@@ -284,12 +247,20 @@ Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& requ
   }
   if (resolved->store == "postgres" && !resolved->deadlock_timeout) resolved->deadlock_timeout = kDeadlockTimeout;
   const bool in_process = resolved->store == "kv" || resolved->store == "none";
+  std::string why_no_model;
+  if (!in_process && request.strategy == Strategy::exhaustive && !request.direct) {
+    const ModelChoice choice = model_of(scenario, *resolved);
+    if (choice.model) return explore_by_model(scenario, request, *resolved, *choice.model, stop);
+    why_no_model = choice.why_not;
+  }
   const bool divides = request.strategy == Strategy::exhaustive || is_sampling(request.strategy);
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int jobs = in_process && divides ? (request.jobs > 0 ? request.jobs : cores) : 1;
   Result<std::unique_ptr<Party>> party = Party::open(scenario, *resolved, jobs, stop);
   if (!party) return party.error();
-  return Expedition(scenario, request, std::move(*resolved), std::move(*party), stop).go(jobs);
+  Result<Exploration> explored = Expedition(scenario, request, std::move(*resolved), std::move(*party), stop).go(jobs);
+  if (explored) explored->why_no_model = std::move(why_no_model);
+  return explored;
 }
 
 }  // namespace lockstep

@@ -1,6 +1,7 @@
 // explore.h: searches the interleavings of a scenario: on the in-process locks and the real kv under virtual time,
-// where steps that touch nothing in common are known to commute; on SQLite and PostgreSQL one by one, on the real
-// thing.
+// where steps that touch nothing in common are known to commute. For SQLite and PostgreSQL the search goes through a
+// model (model.h), and one run of each class that it finds is then run on the real thing and held against it; or
+// through the database's own interleavings, one by one.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/difference.h"
 #include "engine/record/lock_order.h"
 #include "engine/record/run.h"
 #include "engine/record/state_graph.h"
@@ -21,7 +23,10 @@ namespace lockstep {
 struct ExploreRequest {
   RunRequest run = {};  ///< `schedule` and `executor` do not count; `limit` is that of one run
   Strategy strategy = Strategy::exhaustive;
-  std::uint64_t most_runs = 10'000'000;        ///< budget
+  /// On a database: its own interleavings one by one, each step's choices as it gives them. So does every strategy but
+  /// exhaustive, and a scenario that has no model.
+  bool direct = false;
+  std::uint64_t most_runs = 10'000'000;        ///< budget; with a model: of the runs on the database
   Nanos most_time = std::chrono::seconds(60);  ///< budget, of real time
   /// Threads that search side by side; 0: as many as there are cores. Only exhaustive searches and samples in this
   /// process; what they find is the same whatever their number, unless the time is up before they are done.
@@ -49,6 +54,14 @@ struct Finding {
   record::Run shortest;       ///< recorded: the fewest preemptions where known, then steps, then changes of actor
 };
 
+/// A way in which the database does not do as its model.
+struct Disagreement {
+  Difference difference;      ///< as `run` shows it
+  std::uint64_t classes = 0;  ///< that part in this way
+  std::string schedule;       ///< the shortest of them, as on the model
+  record::Run run;            ///< that schedule on the database, recorded, with the difference as a document
+};
+
 struct Exploration {
   RunRequest run;  ///< the coordinates
   Strategy strategy = Strategy::exhaustive;
@@ -62,6 +75,13 @@ struct Exploration {
   int preemptions_seen = -1;  ///< bounded: every schedule with at most so many has been seen; -1: not even those with 0
   double seconds = 0;
   std::vector<Finding> findings;  ///< the worst first, then the most frequent
+  /// On a database: for people, the model that was searched; `runs`, `interleavings` and `findings` are then of the
+  /// database's runs, one for each class of the model. Empty: its own interleavings were gone through.
+  std::string model;
+  std::string why_no_model;   ///< where none was asked away by `direct` or the strategy
+  std::uint64_t classes = 0;  ///< of the model
+  bool is_model_complete = false;
+  std::vector<Disagreement> disagreements;  ///< the most frequent first
   /// Orders of in-process locks that could hang, of which no run has made a deadlock: that none can is proved when the
   /// search is complete. Seen in the recorded runs of the findings.
   std::vector<record::OrderViolation> potential;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "engine/actor.h"
+#include "engine/backends/postgres/search_use.h"
 
 namespace lockstep {
 namespace {
@@ -91,6 +92,7 @@ Result<std::unique_ptr<Explorer>> Explorer::open(const Scenario& scenario, const
                                                  std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop) {
   Result<std::unique_ptr<Stage>> stage = Stage::open(scenario, resolved, stop);
   if (!stage) return stage.error();
+  if (auto* const server = dynamic_cast<postgres::SearchUse*>((*stage)->backend())) server->serve_search();
   return std::unique_ptr<Explorer>(new Explorer(scenario, resolved, std::move(*stage), std::move(numbers), stop));
 }
 
@@ -135,7 +137,7 @@ Result<Halt> Explorer::search(Search& search, Tally& tally, const Limits& limits
     }
     if (footprint().take_news()) return Halt::news;
     repeated_ = 0;
-    add_up(search, explored_->end(), tally);
+    add_up(search, explored_->end(), tally, limits.keeps_runs);
   }
 }
 
@@ -157,7 +159,7 @@ Result<void> Explorer::cope_with_disagreement(Search& search, Tally& tally) {
   return {};
 }
 
-void Explorer::add_up(Search& search, double orders, Tally& tally) {
+void Explorer::add_up(Search& search, double orders, Tally& tally, bool keeps_runs) {
   if (!explored_->complete() || orders == 0) {
     ++tally.pruned;
     return;
@@ -176,10 +178,12 @@ void Explorer::add_up(Search& search, double orders, Tally& tally) {
   add(ending.interleavings);
   add(tally.interleavings);
   const std::vector<Choice>& taken = stage_->taken();
-  if (!ending.may_improve(taken.size(), search.preemptions())) return;
+  const bool may_improve = ending.may_improve(taken.size(), search.preemptions());
+  if (!may_improve && !keeps_runs) return;
   std::vector<Choice> calm = search.calmest();
   calm.insert(calm.end(), taken.begin() + static_cast<std::ptrdiff_t>(calm.size()), taken.end());
-  ending.consider(calm, search.preemptions());
+  if (may_improve) ending.consider(calm, search.preemptions());
+  if (keeps_runs) tally.representatives.push_back({std::move(calm), orders});
 }
 
 }  // namespace lockstep

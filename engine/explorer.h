@@ -18,6 +18,7 @@ namespace lockstep {
 struct Limits {
   std::uint64_t most_runs = UINT64_MAX;  ///< of this call, those given up included
   Nanos until = kNever;                  ///< on the machine's clock
+  bool keeps_runs = false;               ///< in Tally::representatives
   /// Asked before every run; may be empty.
   std::function<bool()> enough = {};
   /// Runs of all workers, and who is told of them now and then (from one thread at a time); may be empty.
@@ -53,7 +54,7 @@ class Explorer {
   Explorer(const Scenario& scenario, const RunRequest& resolved, std::unique_ptr<Stage> stage,
            std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop);
   Result<void> cope_with_disagreement(Search& search, Tally& tally);
-  void add_up(Search& search, double orders, Tally& tally);
+  void add_up(Search& search, double orders, Tally& tally, bool keeps_runs);
 
   const std::string scenario_;
   const RunRequest run_;

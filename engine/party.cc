@@ -13,6 +13,11 @@
 namespace lockstep {
 namespace {
 
+/// A search that ends within so many runs is left to one explorer; a longer one begins anew with all of them, also when
+/// there is one: what they find does not depend on how many they are.
+constexpr std::uint64_t kAloneMost = 4096;
+/// The part of the tree of choices that is shared: a third of a run's length, no more than so many steps.
+constexpr std::size_t kSharedMost = 10;
 constexpr std::uint64_t kPortion = 1024;     ///< samples of one seed
 constexpr std::size_t kPortionsAtOnce = 16;  ///< for each worker
 
@@ -92,6 +97,19 @@ std::vector<Party::Report> Party::run_round(std::vector<std::unique_ptr<Reduced>
     if (is_over) over.store(true, std::memory_order_relaxed);
   });
   return reports;
+}
+
+Result<Halt> Party::search_all(bool may_divide, Tally& tally, const Limits& limits) {
+  const std::unique_ptr<Search> alone = make_search({});
+  const bool divides = may_divide && limits.most_runs > kAloneMost;
+  Limits of_alone = limits;
+  if (divides) of_alone.most_runs = kAloneMost;
+  Result<Halt> halt = leader().search(*alone, tally, of_alone);
+  const bool is_long = divides && halt && *halt == Halt::budget && runs_of(tally) >= kAloneMost;
+  if (!is_long) return halt;
+  tally = {};
+  if (limits.done != nullptr) limits.done->store(0, std::memory_order_relaxed);
+  return search_divided(std::clamp<std::size_t>(alone->taken().size() / 3, 1, kSharedMost), tally, limits);
 }
 
 Result<Halt> Party::search_divided(std::size_t shared, Tally& tally, const Limits& limits) {

@@ -18,6 +18,9 @@ class Party {
 
   /// The first of them, alone.
   Explorer& leader() noexcept { return *explorers_.front(); }
+  /// One run for each class of interleavings: by the leader alone, or in parts by everybody when it turns out to be
+  /// long. `may_divide`: false when that is not wanted.
+  Result<Halt> search_all(bool may_divide, Tally& tally, const Limits& limits);
   /// One run for each class of interleavings (divided.h). `shared`: the depth down to which the tree is shared.
   Result<Halt> search_divided(std::size_t shared, Tally& tally, const Limits& limits);
   /// Samples: in portions of a fixed size, each with a seed of its own.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "engine/coordinates.h"
 #include "engine/replay.h"
 #include "engine/schedule/schedule.h"
 #include "engine/stage.h"
@@ -102,13 +103,8 @@ Result<RunRequest> resolve(const Scenario& scenario, RunRequest request) {
   return request;
 }
 
-Result<record::Run> run(const Scenario& scenario, const RunRequest& asked, const StopSource* stop) {
-  Result<RunRequest> resolved = resolve(scenario, asked);
-  if (!resolved) return resolved.error();
-  const RunRequest& request = *resolved;
-  const Pattern& pattern = *scenario.pattern_named(request.pattern);
-  const bool free = request.schedule == "free";
-
+record::Run run_at(const Scenario& scenario, const RunRequest& request, const Stage& stage) {
+  const Pattern& pattern = stage.pattern();
   record::Run result;
   result.scenario = scenario.name;
   result.title = scenario.title();
@@ -117,19 +113,34 @@ Result<record::Run> run(const Scenario& scenario, const RunRequest& asked, const
   result.pattern = request.pattern;
   result.executor = request.executor;
   result.seed = request.seed;
-  // The scenario speaks of its own schedule. Under another one a broken invariant or a hang that it does not expect is
-  // still not as expected (judge()).
   if (request.schedule.empty()) result.expected = pattern.expected(request.store, request.protocol);
   result.why = pattern.why;
   result.started_at = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::now()));
   describe_environment(result);
   for (const ActorSpec& spec : pattern.actors) result.actors.push_back(spec.name);
+  if (const Backend* const backend = stage.backend()) {
+    result.store_version = backend->capabilities().version;
+    for (auto& [name, value] : backend->environment()) result.environment[name] = value;
+  }
+  note_options(request, result);
+  result.virtual_time = stage.is_in_virtual_time();
+  return result;
+}
+
+Result<record::Run> run(const Scenario& scenario, const RunRequest& asked, const StopSource* stop) {
+  Result<RunRequest> resolved = resolve(scenario, asked);
+  if (!resolved) return resolved.error();
+  const RunRequest& request = *resolved;
+  const Pattern& pattern = *scenario.pattern_named(request.pattern);
+  const bool free = request.schedule == "free";
+  std::vector<std::string> actors;
+  for (const ActorSpec& spec : pattern.actors) actors.push_back(spec.name);
 
   // A schedule is checked before anything is started.
   std::unique_ptr<Schedule> schedule;
   if (!free) {
     const bool own = request.schedule.empty();
-    Result<std::unique_ptr<Schedule>> parsed = scripted(own ? pattern.schedule : request.schedule, result.actors, !own);
+    Result<std::unique_ptr<Schedule>> parsed = scripted(own ? pattern.schedule : request.schedule, actors, !own);
     if (!parsed) return parsed.error();
     schedule = std::move(*parsed);
   }
@@ -137,14 +148,9 @@ Result<record::Run> run(const Scenario& scenario, const RunRequest& asked, const
   Result<std::unique_ptr<Stage>> opened = Stage::open(scenario, request, stop);
   if (!opened) return opened.error();
   Stage& stage = **opened;
-  if (Backend* const backend = stage.backend()) {
-    result.store_version = backend->capabilities().version;
-    for (auto& [name, value] : backend->environment()) result.environment[name] = value;
-  }
-  note_options(request, result);
-  result.virtual_time = stage.state().virtual_time;
+  record::Run result = run_at(scenario, request, stage);
   if (Result<void> followed = stage.perform(schedule.get()); !followed) return followed.error();
-  result.schedule = free ? "free" : schedule_text(stage.taken(), result.actors);
+  result.schedule = free ? "free" : schedule_text(stage.taken(), actors);
   stage.judge(result);
   return result;
 }

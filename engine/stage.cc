@@ -95,6 +95,8 @@ Result<void> Stage::open_store() {
   options.deadlock_timeout =
       request_.deadlock_timeout.value_or(milliseconds_of("deadlock-timeout-ms").value_or(options.deadlock_timeout));
   options.victim = tuned(pattern_, "victim").value_or("");
+  // A server looks for cycles after that; in this process every wait is looked at as it begins.
+  if (request_.store == "postgres") detection_after_ = options.deadlock_timeout;
   options.connect_timeout = request_.connect_timeout.value_or(options.connect_timeout);
   options.blocking = free_ && request_.executor == "threads";
   options.clock = &state_.clock();
@@ -157,7 +159,7 @@ Result<void> Stage::perform(Schedule* schedule) {
   as_new_ = false;
   if (state_.recording) lock_order_ = std::make_unique<sync::LockOrder>();
   state_.lock_order = lock_order_.get();
-  if (schedule != nullptr) conductor_ = std::make_unique<Conductor>(state_, *schedule);
+  if (schedule != nullptr) conductor_ = std::make_unique<Conductor>(state_, *schedule, detection_after_);
   executor_ = request_.executor == "threads" ? make_threads_executor(state_, conductor_.get(), crew_.get())
                                              : make_coroutines_executor(state_, conductor_.get(), request_.workers);
   if (Result<void> ready = cast(); !ready) return ready;
@@ -191,6 +193,7 @@ void Stage::judge(record::Run& run) {
       state_.end_as(record::Ending::unavailable);
     }
   }
+  final_rows_ = rows;
   const Final end(std::move(rows), backend_.get(), scenario_.world_type(), world_.get());
   lockstep::judge(scenario_, pattern_, end, state_, run);
 }

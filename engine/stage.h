@@ -35,10 +35,13 @@ class Stage {
 
   /// After perform(): what happened, judged. Fills in what record::Run has beside its coordinates.
   void judge(record::Run& run);
+  /// After judge(): the committed rows at the end, which the invariants saw.
+  const State& final_rows() const noexcept { return final_rows_; }
 
   /// Who was let go in the latest performance, in order; empty under the free schedule.
   const std::vector<Choice>& taken() const;
   RunState& state() noexcept { return state_; }
+  bool is_in_virtual_time() const noexcept { return state_.virtual_time; }
   Backend* backend() const noexcept { return backend_.get(); }
   const Pattern& pattern() const noexcept { return pattern_; }
 
@@ -59,6 +62,8 @@ class Stage {
   std::unique_ptr<Crew> crew_;                   // nullptr: threads are made for each performance
   bool as_new_ = true;                           // the store holds what the scenario begins with
   double wall_ms_ = 0;
+  State final_rows_;
+  Nanos detection_after_{0};
 
   // Of the latest performance; taken down in this order reversed, sessions before all.
   std::shared_ptr<void> world_;

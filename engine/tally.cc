@@ -80,6 +80,7 @@ void Tally::add(const Tally& other) {
   pruned += other.pruned;
   left_out += other.left_out;
   add_up(interleavings, other.interleavings);
+  representatives.insert(representatives.end(), other.representatives.begin(), other.representatives.end());
   for (const auto& [key, ending] : other.endings) {
     Ending& mine = endings[key];
     mine.verdict = ending.verdict;

@@ -34,12 +34,19 @@ struct Ending {
   void consider(const std::vector<Choice>& other, int of_preemptions);
 };
 
+/// A run of a search, by its choices.
+struct Representative {
+  std::vector<Choice> schedule;
+  double interleavings = 0;  ///< that it stands for; below 0: too many to be counted
+};
+
 struct Tally {
   std::uint64_t runs = 0;      ///< to their ends
   std::uint64_t pruned = 0;    ///< given up, since they would have repeated what was known
   std::uint64_t left_out = 0;  ///< choices of a server that it did not make again
   double interleavings = 0;    ///< below 0: too many to be counted
   std::map<EndingKey, Ending> endings;
+  std::vector<Representative> representatives = {};  ///< with Limits::keeps_runs, in the order of the search
 
   void add(const Tally& other);
 };

@@ -65,6 +65,22 @@ bool is_good(record::Verdict verdict) {
   return verdict == record::Verdict::clean || verdict == record::Verdict::avoided;
 }
 
+/// Those runs in which the database first parts from the model in each way; they bear their ids then.
+void save_disagreements(Program& program, Exploration& explored, const std::string& folder, int& code) {
+  if (program.arguments.has("no-record")) return;
+  for (std::size_t i = 0; i < std::min(kSavedMost, explored.disagreements.size()); ++i) {
+    record::Run& run = explored.disagreements[i].run;
+    RunRequest request = explored.run;
+    request.schedule = run.schedule;
+    run.command = command_of(run, request);
+    const auto saved = record::save(run, folder);
+    if (saved) continue;
+    complain(saved.error().message);
+    if (code == kAsExpected) code = kInternal;
+    return;
+  }
+}
+
 /// Saves the shortest run of every way to end badly (of any way when none is bad), the first with the state graph.
 /// Answers their ids, in the order of the findings; empty: not saved.
 std::vector<std::string> save_all(Program& program, Exploration& explored, int& code) {
@@ -92,6 +108,7 @@ std::vector<std::string> save_all(Program& program, Exploration& explored, int& 
     }
   }
   ids.resize(explored.findings.size());
+  save_disagreements(program, explored, folder, code);
   return ids;
 }
 
@@ -116,6 +133,7 @@ int explore_scenario(Program& program) {
   if (error = read_run_options(program.arguments, request.run); !error.empty()) return usage_error(error);
   if (error = read_budget(program.arguments, request); !error.empty()) return usage_error(error);
   request.strategy = *strategy_named(program.arguments.value("strategy", "exhaustive"));
+  request.direct = program.arguments.has("direct");
   if (program.arguments.has("jobs")) {
     const std::string text = program.arguments.value("jobs");
     const char* const end = text.data() + text.size();
@@ -185,6 +203,7 @@ CommandSpec explore_command() {
        "first, then one, two …), or by chance: walk, pct, pos; default: exhaustive",
        Names::choices,
        {"exhaustive", "unreduced", "bounded", "walk", "pct", "pos"}});
+  options.push_back({"direct", "", "on SQLite and PostgreSQL: their own interleavings one by one, without a model"});
   options.push_back({"jobs", "N", "threads that search side by side; what is found is the same; default: the cores"});
   options.push_back({"budget", "TIME|RUNS", "when to stop, such as 10s or 100000 runs; default: 60s"});
   options.push_back(out_option());
@@ -203,10 +222,14 @@ CommandSpec explore_command() {
           "in-process "
           "locks and the real kv. Orders that differ only in steps which touch nothing in common are one class, and "
           "one "
-          "run stands for all of them; the numbers of interleavings are exact. On SQLite and PostgreSQL every "
-          "interleaving is run on the real thing, one by one. A wait with a deadline may also time "
+          "run stands for all of them; the numbers of interleavings are exact. A wait with a deadline may also time "
           "out. "
           "A body that gives up is run again once (--retries).\n\n"
+          "On SQLite and PostgreSQL the search goes through a model in this process: kv's snapshot for PostgreSQL's "
+          "read-committed (each operation with a snapshot of its own) and repeatable-read, ssi for serializable, "
+          "serial for SQLite's immediate and exclusive. One schedule of each class is then run on the real thing, and "
+          "the first step that is not as on the model is said and saved. With --direct, with another strategy than "
+          "exhaustive and where no model stands for the database, its own interleavings are run one by one.\n\n"
           "The shortest run of each way to end badly is saved: with the fewest preemptions (somebody else is let go "
           "although who went last could go on), then the fewest steps. Exit code 5: the budget was spent before "
           "everything had "
@@ -218,6 +241,8 @@ CommandSpec explore_command() {
                    {"explore deadlock/two-lock --protocol occ", "The same transfers under another protocol of kv."},
                    {"explore deadlock/three-cycle --strategy bounded --budget 2s",
                     "All schedules with few preemptions, however many there are in all."},
+                   {"explore isolation/write-skew --store postgres --protocol serializable",
+                    "On a real PostgreSQL, held against a model of it."},
                    {"explore money/hot-counter --strategy pct --budget 5s", "Too large to exhaust: by chance."}},
       .run = explore_scenario};
 }

@@ -118,6 +118,48 @@ TEST(Program, ExploresAndSavesTheShortestBadRun) {
   EXPECT_EQ(lockstep({"explore", "deadlock/two-lock", "--store", "postgres", "--pattern", "gone"}).code, 2);
 }
 
+TEST(Program, ExploresADatabaseByItsModel) {
+  const std::vector<std::string> sqlite = {"explore", "isolation/lost-update", "--store", "sqlite",    "--retries",
+                                           "0",       "--no-record",           "--json",  "--protocol"};
+  const auto explored = [&sqlite](const std::string& protocol, const std::string& option) {
+    std::vector<std::string> arguments = sqlite;
+    arguments.push_back(protocol);
+    if (!option.empty()) arguments.push_back(option);
+    const Ended ended = lockstep(arguments);
+    EXPECT_EQ(ended.code, 0) << ended.err;
+    return nlohmann::json::parse(ended.out);
+  };
+  const auto modelled = explored("immediate", "");
+  EXPECT_EQ(modelled["model"]["name"], "kv serial as sqlite/immediate");
+  EXPECT_EQ(modelled["model"]["classes"], modelled["runs"]);
+  EXPECT_TRUE(modelled["disagreements"].empty());
+  const auto direct = explored("immediate", "--direct");
+  EXPECT_TRUE(direct["model"].is_null());
+  EXPECT_TRUE(direct["no_model"].is_null());
+  EXPECT_EQ(direct["interleavings"], modelled["interleavings"]);
+  EXPECT_THAT(explored("deferred", "")["no_model"].get<std::string>(), HasSubstr("no protocol of kv stands for"));
+}
+
+TEST(Program, SavesWhereADatabaseIsNotAsItsModel) {
+  if (!postgres::find_server_binaries().ok()) GTEST_SKIP() << "skipped: no PostgreSQL server is installed";
+  const ScratchFolder folder;
+  const Ended ended = lockstep({"explore", "atomicity/savepoint", "--pattern", "plain", "--store", "postgres", "--out",
+                                folder.path(), "--json"});
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  const auto parsed = nlohmann::json::parse(ended.out);
+  ASSERT_EQ(parsed["disagreements"].size(), 1U);
+  const auto& found = parsed["disagreements"][0];
+  EXPECT_EQ(found["step"], 4);
+  EXPECT_EQ(found["model_says"], "succeeds");
+  EXPECT_EQ(found["database_says"], "invalid");
+  const auto path = record::find(folder.path(), found["run"].get<std::string>());
+  ASSERT_TRUE(path.ok());
+  const auto run = record::load(*path);
+  ASSERT_TRUE(run.ok());
+  EXPECT_THAT(run->documents.at("model-difference"), HasSubstr("\"database_says\":\"invalid\""));
+  EXPECT_EQ(lockstep({"replay", run->id, "--out", folder.path()}).code, 0);
+}
+
 TEST(Program, ReplaysASavedRun) {
   const ScratchFolder folder;
   ASSERT_EQ(lockstep({"run", "deadlock/two-lock", "--quiet", "--out", folder.path()}).code, 0);

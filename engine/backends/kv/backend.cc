@@ -6,10 +6,15 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/backends/kv/stand_in.h"
 #include "kv/store.h"
 
 namespace lockstep {
 namespace {
+
+using kv_backend::Manner;
+using kv_backend::manner_named;
+using kv_backend::StandIn;
 
 /// Wakes nobody: for transactions that never meet another.
 class Nobody final : public Waiter {
@@ -37,17 +42,23 @@ Session::Reach reach_of(std::string_view protocol) {
   return Session::Reach::keys;
 }
 
-class KvSession final : public Session {
+bool stands_in_for_postgres(StandIn stand_in) {
+  return stand_in == StandIn::postgres || stand_in == StandIn::postgres_read_committed;
+}
+
+class KvSession : public Session {
  public:
-  KvSession(kv::Store& store, int actor, std::string name, bool detects, Reach reach)
-      : store_(store), actor_(actor), name_(std::move(name)), detects_(detects), reach_(reach) {}
+  KvSession(kv::Store& store, int actor, std::string name, bool detects, Reach reach, StandIn stand_in)
+      : store_(store), actor_(actor), name_(std::move(name)), detects_(detects), reach_(reach), stand_in_(stand_in) {}
 
   bool attempt(Pending& pending, Waiter& waiter) override {
     const Request& request = pending.request;
-    if (pending.error = refusal(request, txn_.active()); pending.error) return true;
+    if (pending.phase == 0) {
+      if (pending.error = refusal(request, txn_.active()); pending.error) return true;
+    }
     switch (request.verb) {
       case Verb::begin:
-        return begin(pending);
+        return begin(pending, waiter);
       case Verb::read:
         return read(pending, txn_.read(request.key, buffer_, waiter));
       case Verb::read_for_update:
@@ -79,6 +90,7 @@ class KvSession final : public Session {
       case Verb::commit:
         if (!done(pending, txn_.commit(waiter))) return false;
         if (!pending.error) first_attempt_ = 0;
+        if (pending.error && stands_in_for_postgres(stand_in_)) txn_.abort();
         return true;
       case Verb::abort:
         txn_.abort();
@@ -100,12 +112,20 @@ class KvSession final : public Session {
   bool breaks_deadlocks() const noexcept override { return detects_; }
 
  private:
-  bool begin(Pending& pending) {
-    txn_ = store_.begin({.label = name_,
-                         .tag = static_cast<std::uint64_t>(actor_) + 1,
-                         .claims = pending.request.claims,
-                         .first_attempt = first_attempt_});
-    if (first_attempt_ == 0) first_attempt_ = txn_.id();
+  bool begin(Pending& pending, Waiter& waiter) {
+    if (pending.phase == 0) {
+      const bool weaker = stand_in_ == StandIn::postgres_read_committed;
+      txn_ = store_.begin({.label = name_,
+                           .tag = static_cast<std::uint64_t>(actor_) + 1,
+                           .claims = pending.request.claims,
+                           .first_attempt = first_attempt_,
+                           .isolation = weaker ? kv::Isolation::read_committed : kv::Isolation::protocol});
+      if (first_attempt_ == 0) first_attempt_ = txn_.id();
+    }
+    if (stand_in_ != StandIn::sqlite_immediate) return true;
+    pending.phase = 1;
+    if (!done(pending, txn_.scan({}, {}, 1, rows_, waiter))) return false;
+    if (pending.error) txn_.abort();
     return true;
   }
 
@@ -199,6 +219,7 @@ class KvSession final : public Session {
   const std::string name_;
   const bool detects_;
   const Reach reach_;
+  const StandIn stand_in_;
   kv::Transaction txn_;
   kv::TxnId first_attempt_ = 0;  ///< a retry keeps the age of its first attempt, so that nobody stays the youngest
   std::string buffer_;           ///< its capacity serves every read
@@ -209,27 +230,39 @@ class KvSession final : public Session {
 /// Empty: the default. nullopt: there is no such policy.
 std::optional<kv::VictimPolicy> victim_policy_named(std::string_view name) {
   if (name.empty()) return kv::Options{}.victim;
-  for (const auto policy : {kv::VictimPolicy::youngest, kv::VictimPolicy::oldest, kv::VictimPolicy::least_work})
+  for (const auto policy :
+       {kv::VictimPolicy::youngest, kv::VictimPolicy::oldest, kv::VictimPolicy::least_work, kv::VictimPolicy::closer})
     if (name == kv::name_of(policy)) return policy;
   return std::nullopt;
 }
+
+class StandInSession final : public KvSession, public kv_backend::Ageless {
+ public:
+  using KvSession::KvSession;
+};
 
 class KvBackend final : public Backend, kv::Observer {
  public:
   static Result<std::unique_ptr<Backend>> open(const BackendOptions& options) {
     auto backend = std::make_unique<KvBackend>();
     backend->observer_ = options.observer;
-    const std::optional<kv::VictimPolicy> victim = victim_policy_named(options.victim);
+    const std::optional<Manner> manner = manner_named(options.protocol);
+    if (!manner) return Error{Fault::invalid, {}, fmt::format("kv has no protocol \"{}\"", options.protocol)};
+    const std::optional<kv::VictimPolicy> victim =
+        stands_in_for_postgres(manner->stand_in) ? kv::VictimPolicy::closer : victim_policy_named(options.victim);
     if (!victim) return Error{Fault::unsupported, {}, fmt::format("kv knows no victim policy \"{}\"", options.victim)};
-    Result<std::unique_ptr<kv::Store>> store = kv::Store::open({.protocol = options.protocol,
+    Result<std::unique_ptr<kv::Store>> store = kv::Store::open({.protocol = manner->protocol,
                                                                 .lock_timeout = options.lock_timeout,
                                                                 .clock = options.clock,
                                                                 .victim = *victim,
                                                                 .observer = backend.get()});
     if (!store) return store.error();
     backend->store_ = std::move(*store);
-    backend->reach_ = reach_of(options.protocol);
-    backend->detects_ = options.protocol == "2pl-detect" || options.protocol == "snapshot" || options.protocol == "ssi";
+    backend->stand_in_ = manner->stand_in;
+    // Where every operation has a snapshot of its own, a commit is of consequence by the keys it has written alone.
+    backend->reach_ =
+        manner->stand_in == StandIn::postgres_read_committed ? Session::Reach::keys : reach_of(manner->protocol);
+    backend->detects_ = manner->protocol == "2pl-detect" || manner->protocol == "snapshot" || manner->protocol == "ssi";
     return std::unique_ptr<Backend>(std::move(backend));
   }
 
@@ -253,7 +286,10 @@ class KvBackend final : public Backend, kv::Observer {
   }
 
   Result<std::unique_ptr<Session>> open_session(int actor, const std::string& name) override {
-    return std::unique_ptr<Session>(std::make_unique<KvSession>(*store_, actor, name, detects_, reach_));
+    if (stand_in_ == StandIn::none)
+      return std::unique_ptr<Session>(std::make_unique<KvSession>(*store_, actor, name, detects_, reach_, stand_in_));
+    return std::unique_ptr<Session>(
+        std::make_unique<StandInSession>(*store_, actor, name, detects_, reach_, stand_in_));
   }
 
   Result<State> final_state() override {
@@ -307,6 +343,7 @@ class KvBackend final : public Backend, kv::Observer {
   StoreObserver* observer_ = nullptr;
   bool detects_ = false;
   Session::Reach reach_ = Session::Reach::keys;
+  StandIn stand_in_ = StandIn::none;
   std::unique_ptr<kv::Store> store_;
 };
 
