@@ -89,15 +89,15 @@ TEST(AgainstModel, AModelTakesTheStoreWhereImmediateDoes) {
 }
 
 TEST(Difference, OfTheEndIsToldWhenEveryStepWasTheSame) {
-  Performed model{.run = {}, .rows = {{"A", "1"}, {"B", "2"}}};
-  Performed database = model;
+  Performed model, database;
+  model.rows = database.rows = {{"A", "1"}, {"B", "2"}};
   EXPECT_FALSE(first_difference(model, database));
   database.rows = {{"A", "1"}};
   EXPECT_EQ(text_of(first_difference(model, database).value(), "SQLite"),
             "row B: the model says 2, SQLite says nothing, at the end");
-  database = model;
-  model.run.invariants = {{.text = "money is conserved", .held = true}};
-  database.run.invariants = {{.text = "money is conserved", .held = false}};
+  database.rows = model.rows;
+  model.run.invariants = {{.text = "money is conserved", .held = true, .detail = {}}};
+  database.run.invariants = {{.text = "money is conserved", .held = false, .detail = {}}};
   EXPECT_THAT(text_of(first_difference(model, database).value(), "SQLite"),
               HasSubstr("the model says held, SQLite says broken"));
   database.run.verdict = record::Verdict::anomaly;
