@@ -6,6 +6,7 @@
 
 #include "reports/comparison_html.h"
 #include "reports/escape.h"
+#include "reports/figures_html.h"
 #include "reports/matrix_html.h"
 #include "reports/page.h"
 #include "reports/report.h"
@@ -79,6 +80,7 @@ void one(std::string& text, const Subject& subject, const char* level) {
   add(text, "| committed | aborted | retries | events |\n| ---: | ---: | ---: | ---: |\n| {} | {} | {} | {} |\n\n",
       grouped(run.outcomes.committed), grouped(run.outcomes.aborted), grouped(run.outcomes.retries),
       grouped(subject.events));
+  text += figures_markdown(run);
   if (subject.whole()) {
     steps(text, subject);
     const Waits waits = waits_of(run);

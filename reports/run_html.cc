@@ -10,6 +10,7 @@
 #include "reports/digest_html.h"
 #include "reports/escape.h"
 #include "reports/explorer.h"
+#include "reports/figures_html.h"
 #include "reports/lanes_svg.h"
 #include "reports/matrix_html.h"
 #include "reports/page.h"
@@ -215,6 +216,7 @@ std::string run_html(const Subject& subject, const std::string& id, int level, c
                  {"retries", grouped(outcomes.retries)},
                  {"events", grouped(subject.events)}});
   text += lesson(run, id, level);
+  text += figures_html(run, id, level);
   if (const std::string inner = explorer(run, id + "-x"); !inner.empty()) {
     text += section(id + "-sched", "You are the scheduler", inner, level);
   }

@@ -78,6 +78,19 @@ TEST_F(Reports, APageOfARunHasItsPartsInTheirOrder) {
   }
 }
 
+TEST_F(Reports, WhatARunHasMeasuredIsATable) {
+  record::Run run = cli::samples::two_lock();
+  run.id.clear();
+  for (const char* column : {"poll", "epoll"})
+    run.events.push_back({.kind = record::EventKind::figure, .verb = column, .object = "<10>", .detail = "0.9 us"});
+  for (std::size_t i = 0; i < run.events.size(); ++i) run.events[i].seq = i + 1;
+  const Report report = report_of({save(std::move(run))});
+  EXPECT_THAT(page(report), HasSubstr("Figures"));
+  EXPECT_THAT(page(report), HasSubstr("&lt;10&gt;"));
+  EXPECT_THAT(markdown_report(report), HasSubstr("| measured | poll | epoll |"));
+  EXPECT_THAT(markdown_report(report), HasSubstr("| 0.9 us | 0.9 us |"));
+}
+
 TEST_F(Reports, TwoThousandSpansStayBelowAMegabyte) {
   const Report report = report_of({save(long_run(660))});
   ASSERT_TRUE(report.subjects[0].whole());
