@@ -53,8 +53,8 @@ void add_row(std::vector<Line>& lines, const Look& look, const ComparedRow& row,
 
 void add_details(std::vector<Line>& lines, const Look& look, const ComparedRow& row) {
   const std::string aborts = aborts_of(row);
-  std::string text;
-  if (!aborts.empty()) text = "aborts: " + aborts;
+  std::string text = row.why_not_measured();
+  if (!aborts.empty()) text += (text.empty() ? "aborts: " : "; aborts: ") + aborts;
   if (row.waits > 0) text += fmt::format("{}{} waits, {:.2f} s", text.empty() ? "" : "; ", row.waits, row.wait_s);
   if (row.server_cpu_s && row.committed > 0) {
     text += fmt::format("{}server {:.0f} us CPU each", text.empty() ? "" : "; ",
@@ -93,8 +93,7 @@ void add_group(std::vector<Line>& lines, const ComparedGroup& group, const Look&
     line.add(" ").add(look.cut(look.clean(row.strategy), name_width)).to(name_width + 2);
     line.add(fmt::format("{:>8} ", per_s(row.committed_per_s.median)));
     line.add(Style::fault, look.glyphs().fault);
-    const std::string text =
-        fmt::format("{} in {} of {} rounds", look.clean(row.broken), row.invariant_broken, row.rounds.size());
+    const std::string text = look.clean(row.what_is_wrong());
     const std::size_t at = line.columns() + 1;
     bool first = true;
     for (const std::string& part : wrapped(text, look.width > at + 12 ? look.width - at : 12)) {
@@ -118,6 +117,8 @@ void add_notes(std::vector<Line>& lines, const record::Comparison& comparison, c
       }
     }
   }
+  if (const std::string note = comparison.history_note(); !note.empty())
+    add_paragraph(lines, look, Style::dim, "history", note);
   for (const std::string& note : comparison.notes) add_paragraph(lines, look, Style::dim, "note", note);
   add_paragraph(
       lines, look, Style::dim, "driver",

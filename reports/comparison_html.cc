@@ -58,6 +58,12 @@ std::string aborts_of(const ComparedRow& row) {
   return text.empty() ? "–" : text;
 }
 
+/// Why nothing was measured; empty when something was.
+std::string reason_of(const ComparedRow& row) {
+  const std::string why = row.why_not_measured();
+  return why.empty() ? why : "; " + why;
+}
+
 std::string whole_percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
 
 std::string correct_table(const ComparedGroup& group) {
@@ -91,14 +97,14 @@ std::string correct_table(const ComparedGroup& group) {
 }
 
 std::string wrong_table(const ComparedGroup& group) {
-  Table all{.caption = "WRONG: broke an invariant, so not ranked",
+  Table all{.caption = "WRONG: broke an invariant or its isolation, so not ranked",
             .columns = {{"strategy"}, {"ok/s", true}, {"rounds broken", true}, {"of", true}, {"what was seen"}},
             .rows = {}};
   for (const ComparedRow& row : group.strategies) {
     if (row.correct()) continue;
     all.rows.push_back({row.strategy, Cell::number(row.committed_per_s.median, 0),
-                        Cell::number(static_cast<std::uint64_t>(row.invariant_broken)), Cell::number(row.rounds.size()),
-                        "✗ " + row.broken});
+                        Cell::number(static_cast<std::uint64_t>(std::max(row.invariant_broken, row.history_broken))),
+                        Cell::number(row.rounds.size()), "✗ " + (row.broken.empty() ? row.anomaly : row.broken)});
   }
   return all.rows.empty() ? std::string() : table(all);
 }
@@ -163,8 +169,8 @@ std::string aborts_table(const ComparedGroup& group) {
                 {{"strategy"}, {"committed", true}, {"aborts"}, {"refused", true}, {"waits", true}, {"waited s", true}},
             .rows = {}};
   for (const ComparedRow& row : group.strategies)
-    all.rows.push_back({row.strategy, Cell::number(row.committed), aborts_of(row), Cell::number(row.refused),
-                        Cell::number(row.waits), Cell::number(row.wait_s, 2)});
+    all.rows.push_back({row.strategy, Cell::number(row.committed), aborts_of(row) + reason_of(row),
+                        Cell::number(row.refused), Cell::number(row.waits), Cell::number(row.wait_s, 2)});
   return table(all);
 }
 
@@ -244,6 +250,7 @@ std::string conditions(const Comparison& comparison) {
       {"the driver's own cost", fmt::format("{:.0f} ns of CPU a transaction", comparison.driver_ns)}};
   if (comparison.think_ms > 0) all.emplace_back("think time", fmt::format("{:g} ms", comparison.think_ms));
   if (comparison.ramp_s > 0) all.emplace_back("ramp", fmt::format("{:g} s", comparison.ramp_s));
+  if (const std::string note = comparison.history_note(); !note.empty()) all.emplace_back("history", note);
   if (comparison.ending != record::Ending::complete)
     all.emplace_back("ended",
                      std::string(record::name_of(comparison.ending)) + "; the rounds that were finished count");
@@ -281,16 +288,17 @@ std::string comparison_markdown(const record::Run& run) {
   std::string text;
   for (const std::string& sentence : comparison->verdict) text += "**" + markdown(sentence) + "**\n\n";
   for (const std::string& note : comparison->notes) text += "- " + markdown(note) + "\n";
-  if (!comparison->notes.empty()) text += "\n";
+  if (const std::string note = comparison->history_note(); !note.empty()) text += "- history: " + markdown(note) + "\n";
+  text += "\n";
   for (const ComparedGroup& group : comparison->groups) {
     text += markdown(load_of(group)) +
             "\n\n| strategy | ok/s | vs best | p50 ms | p99 ms | p99.9 ms | retries | aborts |\n"
             "| --- | ---: | --- | ---: | ---: | ---: | ---: | --- |\n";
     for (const ComparedRow& row : group.strategies) {
-      const std::string place = row.correct() ? ratio(row.vs_best, row.place) : "✗ WRONG: " + row.broken;
+      const std::string place = row.correct() ? ratio(row.vs_best, row.place) : "✗ WRONG: " + row.what_is_wrong();
       text += fmt::format("| {} | {} | {} | {:.3f} | {:.3f} | {:.3f} | {} | {} |\n", markdown(row.strategy),
                           per_s(row.committed_per_s.median), markdown(place), row.p50_ms, row.p99_ms, row.p999_ms,
-                          whole_percent(row.retries_per_commit()), markdown(aborts_of(row)));
+                          whole_percent(row.retries_per_commit()), markdown(aborts_of(row) + reason_of(row)));
     }
     text += "\n";
   }

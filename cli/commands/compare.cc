@@ -14,6 +14,7 @@
 #include "cli/program.h"
 #include "cli/run_options.h"
 #include "cli/runs_folder.h"
+#include "engine/load/witness.h"
 #include "engine/suggest.h"
 #include "engine/verdict.h"
 #include "scenarios/workloads.h"
@@ -81,6 +82,7 @@ std::string read_request(const Arguments& arguments, load::CompareRequest& reque
   }
   if (arguments.has("executor")) request.executors = arguments.listed("executor");
   if (request.executors.empty()) return "--executor is empty; name at least one";
+  if (arguments.has("claim")) round.claim = load::level_named(arguments.value("claim"));
   if (arguments.has("retry")) round.retry = *load::retry_named(arguments.value("retry"));
   std::string error;
   const auto keep = [&error](std::string found) {
@@ -92,6 +94,7 @@ std::string read_request(const Arguments& arguments, load::CompareRequest& reque
   keep(read_one<std::uint64_t>(arguments, "rows", 1, 10'000'000, request.rows));
   keep(read_one(arguments, "rounds", 1, kRoundsMost, request.rounds));
   keep(read_one(arguments, "workers", 1, 256, round.workers));
+  keep(read_one(arguments, "history", 0.0, 100.0, request.history_percent));
   keep(read_one(arguments, "rate", 0.001, 1e9, round.rate));
   keep(read_one<std::uint64_t>(arguments, "seed", 0, UINT64_MAX, round.shape.seed));
   keep(read_time(arguments, "for", round.measured));
@@ -217,6 +220,10 @@ CommandSpec compare_command() {
           "Runs a workload with each strategy in turn, round after round, on a store made anew for every round. A "
           "strategy is a protocol of the store, a pattern of the workload, or PROTOCOL/PATTERN. After every round "
           "the invariants are checked on the final state: a strategy that breaks one is WRONG and is not ranked.\n\n"
+          "So is one whose protocol does not isolate as it promises. After the measured time of each round the load "
+          "goes on for a moment (--history), in which every transaction also reads and writes rows made for this; who "
+          "saw whose write makes a graph, and a cycle in it that the level forbids is the proof. Anomalies can be "
+          "missed this way, none is invented.\n\n"
           "The ratio to the best comes from rounds that ran next to each other, with a 99 % interval; where the "
           "interval holds 1, or with fewer than 3 rounds, the answer is \"no clear difference\". Latency goes from "
           "the intended start of a transaction to its commit, retries included.\n\n"
@@ -244,6 +251,13 @@ CommandSpec compare_command() {
                    "immediate",
                    Names::choices,
                    {"jitter", "immediate"}},
+                  {"history", "PERCENT",
+                   "of a round's measured time, added after it with the history on record; 0: none; default: 5"},
+                  {"claim",
+                   "LEVEL",
+                   "hold the histories against this level; default: what each protocol promises",
+                   Names::choices,
+                   {"read-committed", "snapshot", "serializable"}},
                   {"dsn", "DSN", "the PostgreSQL server to use (LOCKSTEP_DSN; default: a private one)"},
                   {"seed", "N", "the seed of the keys; default: 1"},
                   {"no-record", "", "do not save the comparison"},

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "engine/load/witness.h"
 #include "engine/suggest.h"
 
 namespace lockstep::load {
@@ -103,12 +104,18 @@ std::vector<ComparedGroup> groups_of(const Workload& workload, const CompareRequ
   return groups;
 }
 
+Nanos history_of(const CompareRequest& request) {
+  const auto measured = static_cast<double>(request.round.measured.count());
+  return Nanos(static_cast<std::int64_t>(measured * request.history_percent / 100));
+}
+
 RoundRequest round_of(const CompareRequest& request, const ComparedRow& row, int round) {
   RoundRequest one = request.round;
   one.protocol = row.protocol;
   one.pattern = row.pattern;
   one.executor = row.executor;
   one.sessions = row.sessions;
+  one.history = history_of(request);
   // Every strategy has the same keys in the n-th round.
   one.shape = {.rows = request.rows,
                .theta = row.theta,
@@ -123,12 +130,19 @@ double ms(Nanos span) { return static_cast<double>(span.count()) / 1e6; }
 void take(ComparedRow& row, Histogram& latency, const RoundResult& result) {
   row.rounds.push_back({.seconds = result.seconds,
                         .committed = result.committed,
-                        .correct = result.broken.empty(),
+                        .correct = result.broken.empty() && result.anomaly.empty(),
                         .note = result.note});
   if (!result.broken.empty()) {
     if (row.invariant_broken++ == 0) row.broken = result.broken;
   }
+  if (!result.anomaly.empty()) {
+    if (row.history_broken++ == 0) row.anomaly = result.anomaly;
+  }
+  if (row.gave_up.empty()) row.gave_up = result.gave_up;
+  row.given_up += result.given_up;
   if (!result.note.empty()) return;
+  row.claim = name_of(result.claim);
+  row.on_record += result.on_record;
   latency.merge(result.latency);
   row.committed += result.committed;
   row.retries += result.retries;
@@ -230,7 +244,7 @@ class Sweep {
 
   void tell(const ComparedRow& row) const {
     if (!progress_) return;
-    const Nanos each = request_.round.measured + request_.round.warmup + request_.round.ramp;
+    const Nanos each = request_.round.measured + request_.round.warmup + request_.round.ramp + history_of(request_);
     progress_({.done = done_,
                .all = all_,
                .doing = fmt::format("{}, {} sessions", row.strategy, row.sessions),
@@ -281,6 +295,10 @@ Result<Compared> compare(const Workload& workload, const CompareRequest& asked, 
     rank(group, request->round.shape.seed, compared.comparison.verdict);
   }
   note_rates(compared.comparison);
+  if (request->round.claim) {
+    compared.comparison.notes.push_back(fmt::format(
+        "histories were held against {}, not against what each protocol promises", name_of(*request->round.claim)));
+  }
   if (request->round.rate == 0) {
     compared.comparison.notes.emplace_back("closed loop: p99 hides queueing; --rate N runs an open loop");
   }

@@ -22,6 +22,7 @@ struct CompareRequest {
   std::vector<int> read_percents;  ///< empty: the workload's own
   std::uint64_t rows = 0;          ///< 0: the workload's own
   int rounds = 5;
+  double history_percent = 5;  ///< of a round's measured time, after it: RoundRequest::history
 };
 
 /// Where a comparison stands.

@@ -71,7 +71,7 @@ void rank(ComparedGroup& group, std::uint64_t seed, std::vector<std::string>& ve
     }
     row.committed_per_s = estimate(median_of(rates, seed));
     const bool has_some = std::any_of(rates.begin(), rates.end(), [](double rate) { return rate > 0; });
-    row.place = !row.correct() ? "wrong" : has_some ? "slower" : "not measured";
+    row.place = !row.correct() ? "wrong" : has_some && !row.gives_up() ? "slower" : "not measured";
     row.vs_best.reset();
   }
   const auto order = [](const ComparedRow& row) {

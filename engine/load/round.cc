@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <thread>
 
@@ -15,6 +16,10 @@ namespace {
 /// What is left of a round when its time is over may take as long as the longest wait; then it is told to end.
 constexpr Nanos kGrace = std::chrono::seconds(5);
 constexpr Nanos kSlice = std::chrono::milliseconds(20);
+
+// Of a history: enough for thousands of meetings, little enough to be judged in some milliseconds.
+constexpr std::size_t kTestimoniesMost = 10'000;
+constexpr std::uint32_t kWitnessRowsLeast = 64, kWitnessRowsMost = 4096;
 
 std::optional<std::int64_t> asked(Backend& backend, const std::string& sql) {
   const Result<Table> table = backend.query(sql);
@@ -29,7 +34,7 @@ std::optional<std::int64_t> asked(Backend& backend, const std::string& sql) {
 Result<void> check_room(Backend& backend, int sessions) {
   if (backend.capabilities().sql) {
     if (auto enough = runtime::need_descriptors(static_cast<std::uint64_t>(sessions) * 2 + 16,
-                                                fmt::format("{} sessions", sessions));
+                                                fmt::format("a load of {} sessions", sessions));
         !enough) {
       return enough;
     }
@@ -72,7 +77,9 @@ class Round {
   Result<void> make_sessions();
   void start();
   void watch(RoundResult& result);
+  void prepare_history(State& given);
   void measure(RoundResult& result);
+  void judge(RoundResult& result, const std::vector<std::int64_t>& versions) const;
   bool wait_until(Nanos moment);
   void add_up(RoundResult& result);
   void settle(RoundResult& result);
@@ -98,8 +105,21 @@ Result<void> Round::open() {
   if (!opened) return opened.error();
   backend_ = std::move(*opened);
   if (Result<void> room = check_room(*backend_, request_.sessions); !room) return room;
-  if (Result<void> filled = backend_->set_up(workload_.given(request_.shape), {}); !filled) return filled;
+  State given = workload_.given(request_.shape);
+  if (request_.history > Nanos(0)) prepare_history(given);
+  if (Result<void> filled = backend_->set_up(given, {}); !filled) return filled;
   return make_sessions();
+}
+
+/// Few rows, so that witnesses meet; more for more sessions, so that these can go on.
+void Round::prepare_history(State& given) {
+  const auto sessions = static_cast<std::uint32_t>(request_.sessions);
+  Inquiry& inquiry = plan_.inquiry;
+  inquiry.rows = std::clamp(8 * sessions, kWitnessRowsLeast, kWitnessRowsMost);
+  inquiry.most = std::max<std::size_t>(kTestimoniesMost / sessions, 16);
+  inquiry.seed = request_.shape.seed;
+  inquiry.clock = &clock_;
+  for (auto& row : witness_rows(inquiry.rows)) given.push_back(std::move(row));
 }
 
 Result<void> Round::make_sessions() {
@@ -113,6 +133,7 @@ Result<void> Round::make_sessions() {
     auto session = std::make_unique<LoadSession>(plan_, index, zipf_, scatter_, std::move(seat));
     Result<std::unique_ptr<Session>> opened = backend_->open_session(i, session->actor.name);
     if (!opened) return opened.error();
+    if (plan_.inquiry.rows > 0) *opened = make_witness(std::move(*opened), plan_.inquiry, index, session->testimonies);
     session->actor.session = std::move(*opened);
     sessions_.push_back(std::move(session));
   }
@@ -123,6 +144,7 @@ void Round::start() {
   plan_.started_at = clock_.now();
   plan_.measure_from = plan_.started_at + request_.ramp + request_.warmup;
   plan_.measure_until = plan_.measure_from + request_.measured;
+  if (plan_.measure_until == plan_.started_at) plan_.inquiry.recording.store(true, std::memory_order_relaxed);
   for (const auto& session : sessions_) session->actor.set_body(drive(*session, plan_));
   if (on_threads()) {
     for (const auto& session : sessions_) {
@@ -162,6 +184,10 @@ void Round::measure(RoundResult& result) {
 
 void Round::watch(RoundResult& result) {
   measure(result);
+  if (request_.history > Nanos(0)) {
+    plan_.inquiry.recording.store(true, std::memory_order_relaxed);
+    wait_until(plan_.measure_until + request_.history);
+  }
   if (stop_ != nullptr && stop_->requested()) result.note = "interrupted";
   plan_.stopping.store(true, std::memory_order_relaxed);
   if (!roll_.wait(kGrace)) {
@@ -181,17 +207,37 @@ void Round::add_up(RoundResult& result) {
     result.committed += session->committed;
     result.retries += session->retries;
     result.refused += session->refused;
-    result.waits += session->seat->waits() - session->waits_before;
-    result.waited += session->seat->waited() - session->waited_before;
+    const LoadSession::Waits waits = session->waits_then.value_or(session->waits_until_now());
+    result.waits += waits.count - session->waits_before.count;
+    result.waited += waits.span - session->waits_before.span;
     for (std::size_t fault = 0; fault < session->aborts.size(); ++fault) {
       if (session->aborts[fault] == 0) continue;
       result.aborts[std::string(lockstep::name_of(static_cast<Fault>(fault)))] += session->aborts[fault];
     }
+    result.given_up += session->given_up;
+    if (result.gave_up.empty()) result.gave_up = session->gave_up;
     if (session->failure && !result.store_failed) {
       result.store_failed = true;
       result.note = "the store failed: " + session->failure->message;
     }
   }
+}
+
+/// Holds the history against what was promised.
+void Round::judge(RoundResult& result, const std::vector<std::int64_t>& versions) const {
+  result.claim = request_.claim.value_or(claim_of(request_.store, request_.protocol));
+  std::vector<const Testimonies*> sessions;
+  for (const auto& session : sessions_) {
+    sessions.push_back(&session->testimonies);
+    for (const Testimony& one : session->testimonies)
+      result.on_record += one.end == check::Transaction::End::committed ? 1 : 0;
+  }
+  const auto anomalies = check::anomalies_of(history_of(sessions, versions), result.claim);
+  if (anomalies.empty()) return;
+  std::string proof = anomalies.front().why;
+  std::replace(proof.begin(), proof.end(), '\n', ';');
+  result.anomaly =
+      fmt::format("{} in the history, which {} forbids: {}", anomalies.front().name, name_of(result.claim), proof);
 }
 
 /// Reads the final state and asks the invariants.
@@ -202,11 +248,13 @@ void Round::settle(RoundResult& result) {
     for (std::size_t i = 0; i < counts.values.size(); ++i) counts[i] += session->context.acknowledged[i];
   }
   if (result.store_failed) return;  // a commit may be in doubt: nothing can be said
-  const Result<State> state = backend_->final_state();
+  Result<State> state = backend_->final_state();
   if (!state) {
     result.note = "the final state cannot be read: " + state.error().message;
     return;
   }
+  const std::vector<std::int64_t> versions = take_witness_rows(*state);
+  if (!versions.empty() && result.note.empty()) judge(result, versions);
   const Settled end{.state = *state, .shape = request_.shape, .counts = counts};
   for (const NamedInvariant& invariant : workload_.invariants()) {
     const std::string wrong = invariant.check(end);

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/check/isolation.h"
 #include "engine/load/histogram.h"
 #include "engine/load/workload.h"
 #include "engine/record/comparison.h"
@@ -34,8 +35,11 @@ struct RoundRequest {
   int workers = 2;  ///< threads of the coroutines executor
   Nanos warmup = std::chrono::milliseconds(500);
   Nanos measured = std::chrono::seconds(2);
-  Nanos ramp{0};    ///< the sessions start spread over this time, before the warm-up ends
-  Nanos think{0};   ///< between two transactions of a session
+  Nanos ramp{0};  ///< the sessions start spread over this time, before the warm-up ends
+  /// After the measured time the load goes on for so long with its history on record (witness.h); 0 = no history.
+  Nanos history{0};
+  std::optional<check::Level> claim;  ///< what the history is held against; default: what the protocol promises
+  Nanos think{0};                     ///< between two transactions of a session
   double rate = 0;  ///< transactions a second of all sessions together, in an open loop; 0 = closed loop
   Retry retry = Retry::jitter;
   int retries_most = 1000;         ///< of one transaction; then it is counted as given up
@@ -53,7 +57,12 @@ struct RoundResult {
   std::uint64_t peak_rss_bytes = 0;
   std::optional<std::uint64_t> server_rss_bytes;
   std::string broken;  ///< the first invariant that does not hold, with values; empty: all hold
-  std::string note;    ///< why the round does not count: interrupted, or the store failed; empty: it does
+  check::Level claim = check::Level::serializable;  ///< what the history was held against
+  std::uint64_t on_record = 0;                      ///< transactions of the history that committed
+  std::string anomaly;                              ///< the first that the history shows, with its proof; empty: none
+  std::uint64_t given_up = 0;                       ///< transactions that could not be tried again, or were too often
+  std::string gave_up;                              ///< why the first of them was
+  std::string note;  ///< why the round does not count: interrupted, or the store failed; empty: it does
   bool store_failed = false;
   std::string store_version;
   std::vector<std::pair<std::string, std::string>> environment;

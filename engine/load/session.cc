@@ -67,10 +67,8 @@ Task<> drive(LoadSession& session, const Plan& plan) {
   const std::uint64_t commits_most = plan.request.commits_most == 0 ? UINT64_MAX : plan.request.commits_most;
   while (!plan.stopping.load(std::memory_order_relaxed) && commits < commits_most) {
     Nanos now = clock.now();
-    if (now < plan.measure_from) {
-      session.waits_before = session.seat->waits();
-      session.waited_before = session.seat->waited();
-    }
+    if (now < plan.measure_from) session.waits_before = session.waits_until_now();
+    if (now >= plan.measure_until && !session.waits_then) session.waits_then = session.waits_until_now();
     const Nanos intended = arrivals.next(now, session.context.random, first);
     first = false;
     if (intended > now) {
@@ -111,7 +109,12 @@ Task<> drive(LoadSession& session, const Plan& plan) {
       session.aborts[static_cast<std::size_t>(fault)] += counts ? 1 : 0;
       // A version check that failed reads again, as a retry does.
       const bool again = is_retry_safe(fault) || fault == Fault::version_changed;
-      if (!again || attempt > plan.request.retries_most || plan.stopping.load(std::memory_order_relaxed)) break;
+      if (!again || attempt > plan.request.retries_most) {
+        session.given_up += counts ? 1 : 0;
+        if (session.gave_up.empty()) session.gave_up = ended.error().message;
+        break;
+      }
+      if (plan.stopping.load(std::memory_order_relaxed)) break;
       session.retries += counts ? 1 : 0;
       if (plan.request.retry == Retry::jitter) co_await pause(back_off(attempt, session.pauses));
     }

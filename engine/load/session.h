@@ -8,6 +8,7 @@
 
 #include "engine/load/round.h"
 #include "engine/load/seat.h"
+#include "engine/load/witness.h"
 
 namespace lockstep::load {
 
@@ -18,6 +19,7 @@ struct Plan {
   Nanos measure_from{0}, measure_until{0};  ///< moments of the real clock
   Nanos started_at{0};
   std::atomic<bool> stopping{false};
+  Inquiry inquiry = {};
   mutable Board board = {};  ///< theirs, to write on
 };
 
@@ -35,10 +37,18 @@ struct LoadSession {
   // What it saw in the measured time.
   Histogram latency;
   std::uint64_t committed = 0, retries = 0, refused = 0;
-  std::uint64_t waits_before = 0;  ///< of the seat: those of the warm-up, which do not count
-  Nanos waited_before{0};
+  struct Waits {
+    std::uint64_t count = 0;
+    Nanos span{0};
+  };
+  Waits waits_before;               ///< of the seat: those of the warm-up, which do not count
+  std::optional<Waits> waits_then;  ///< when the measured time was over
+  Waits waits_until_now() const { return {seat->waits(), seat->waited()}; }
   std::array<std::uint64_t, 64> aborts{};  ///< by Fault
-  std::optional<Error> failure;            ///< of the environment; the session has ended with it
+  std::uint64_t given_up = 0;
+  std::string gave_up;           ///< RoundResult::gave_up
+  Testimonies testimonies;       ///< of the time after the measured one
+  std::optional<Error> failure;  ///< of the environment; the session has ended with it
 };
 
 /// The body of the session's actor: transactions, one after the other, until the plan says stop.

@@ -19,7 +19,11 @@
 //        "theta": 0, "read_percent": 50, "rate": 0,        rate: wanted transactions a second; 0 = closed loop
 //        "correct": true, "expected_correct": true,
 //        "invariant_broken": 0, "broken": "",              rounds that broke one, and what was seen first
-//        "place": "best",                                  best, slower, no clear difference, wrong, not measured
+//        "history": {"claim": "serializable", "on_record": 4012, "share": 0.05, "broken": 0, "anomaly": ""},
+//          transactions whose history was held against the claim, as a share of all that committed then and in the
+//          measured time; rounds in which it shows an anomaly, and the first
+//        "given_up": 0, "gave_up": "",                     transactions that could not be tried again, and why the
+//        first "place": "best",                                  best, slower, no clear difference, wrong, not measured
 //        "vs_best": {"median": 0.75, "low": 0.73, "high": 0.78},    null for wrong ones; 99 % interval, high 1e9: no
 //        bound "committed": 52100, "committed_per_s": {"median", "low", "high"}, "latency_ms": {"p50", "p90", "p99",
 //        "p999", "max"}, "histogram": [[middle in ns, count], …], "retries_per_commit": 0.01, "refused": 12, refused:
@@ -68,6 +72,12 @@ struct ComparedRow {
   bool expected_correct = true;
   int invariant_broken = 0;
   std::string broken;
+  std::string claim;
+  std::uint64_t on_record = 0;
+  int history_broken = 0;
+  std::string anomaly;
+  std::uint64_t given_up = 0;
+  std::string gave_up;
   std::string place;
   std::optional<Estimate> vs_best;
   std::uint64_t committed = 0;
@@ -83,7 +93,17 @@ struct ComparedRow {
   std::optional<std::uint64_t> server_rss_bytes;
   std::vector<ComparedRound> rounds;
 
-  bool correct() const noexcept { return invariant_broken == 0; }
+  bool correct() const noexcept { return invariant_broken == 0 && history_broken == 0; }
+  /// Of the transactions that committed, those whose history was checked.
+  double share_on_record() const noexcept {
+    return on_record > 0 ? static_cast<double>(on_record) / static_cast<double>(committed + on_record) : 0;
+  }
+  /// So many transactions were given up that the others are another load than that of the other strategies.
+  bool gives_up() const noexcept { return given_up * 100 > committed; }
+  /// Why nothing was measured; empty when something was.
+  std::string why_not_measured() const;
+  /// For a strategy that is not correct: what was seen, and in how many of its rounds.
+  std::string what_is_wrong() const;
   double retries_per_commit() const noexcept {
     return committed > 0 ? static_cast<double>(retries) / static_cast<double>(committed) : 0;
   }
@@ -109,8 +129,10 @@ struct Comparison {
   std::vector<std::string> verdict, notes;
   std::vector<ComparedGroup> groups;
 
-  /// No strategy that is said to be safe broke an invariant.
+  /// No strategy that is said to be safe broke an invariant, and no history shows what its protocol forbids.
   bool as_expected() const noexcept;
+  /// How much history was checked, and what that can show; empty when there is none.
+  std::string history_note() const;
 };
 
 /// The JSON above.

@@ -54,6 +54,29 @@ record::Run compared(std::vector<record::ComparedGroup> groups) {
   return run;
 }
 
+TEST(ComparisonPage, SaysHowMuchHistoryWasCheckedAndWhatItShows) {
+  record::ComparedGroup group = at_sessions(32);
+  for (record::ComparedRow& row : group.strategies) row.claim = "snapshot", row.on_record = 1000;
+  group.strategies[1].place = "wrong";
+  group.strategies[1].history_broken = 2;
+  group.strategies[1].anomaly = "G-single in the <history>";
+  for (const std::string& text :
+       {comparison_html(compared({group}), "r1", 2), comparison_markdown(compared({group}))}) {
+    EXPECT_THAT(text, HasSubstr("3000 transactions (1.4 %) were on record"));
+    EXPECT_THAT(text, HasSubstr("(snapshot): anomalies in 2 rounds"));
+    EXPECT_THAT(text, HasSubstr("G-single in the &lt;history&gt;"));
+  }
+}
+
+TEST(ComparisonPage, SaysWhyAStrategyIsNotMeasured) {
+  record::ComparedGroup group = at_sessions(32);
+  group.strategies[1].place = "not measured";
+  group.strategies[1].given_up = 7;
+  group.strategies[1].gave_up = "it declared no claims";
+  for (const std::string& text : {comparison_html(compared({group}), "r1", 2), comparison_markdown(compared({group}))})
+    EXPECT_THAT(text, HasSubstr("7 transactions were given up; the first: it declared no claims"));
+}
+
 TEST(ComparisonPage, SetsTheWrongOnesApartAndEscapesWhatTheySay) {
   const std::string text = comparison_html(compared({at_sessions(32)}), "r1", 2);
   const std::size_t wrong = text.find("WRONG: broke an invariant");

@@ -85,6 +85,41 @@ TEST(Rank, AWrongStrategyIsLastAndHasNoPlaceHoweverFast) {
   EXPECT_THAT(verdict.front(), HasSubstr("WRONG: b"));
 }
 
+TEST(Rank, AStrategyThatGivesManyTransactionsUpIsNotMeasuredAndTheReasonIsSaid) {
+  Random random(kSeed, 5);
+  ComparedGroup group = rounds_of(random, 3, 0.01, 5);
+  group.strategies[1].committed = 1000;
+  group.strategies[1].given_up = 11;
+  group.strategies[1].gave_up = "it declared no claims";
+  std::vector<std::string> verdict;
+  rank(group, kSeed, verdict);
+  EXPECT_EQ(row_named(group, "a").place, "best");
+  EXPECT_EQ(row_named(group, "a").why_not_measured(), "");
+  EXPECT_EQ(row_named(group, "b").place, "not measured");
+  EXPECT_EQ(row_named(group, "b").why_not_measured(),
+            "11 transactions were given up; the first: it declared no claims");
+}
+
+TEST(Rank, AHistoryWithAnAnomalyIsWrongAlsoWhereThePatternIsKnownToBeUnsafe) {
+  Random random(kSeed, 6);
+  record::Comparison comparison;
+  comparison.groups = {rounds_of(random, 1, 0.01, 5)};
+  ComparedGroup& group = comparison.groups.front();
+  group.strategies[1].history_broken = 1;
+  group.strategies[1].anomaly = "G2 in the history";
+  group.strategies[1].on_record = 50;
+  group.strategies[1].committed = 950;
+  group.strategies[1].claim = "serializable";
+  group.strategies[1].expected_correct = false;
+  std::vector<std::string> verdict;
+  rank(group, kSeed, verdict);
+  EXPECT_EQ(row_named(group, "b").place, "wrong");
+  EXPECT_EQ(row_named(group, "b").what_is_wrong(), "G2 in the history; in 1 of 5 rounds");
+  EXPECT_FALSE(comparison.as_expected());
+  EXPECT_THAT(comparison.history_note(), HasSubstr("50 transactions (5.0 %)"));
+  EXPECT_THAT(comparison.history_note(), HasSubstr("(serializable): anomalies in 1 round."));
+}
+
 TEST(Rank, TooFewRoundsProveNothing) {
   Random random(kSeed, 3);
   ComparedGroup group = rounds_of(random, 2, 0.001, 2);

@@ -1,0 +1,249 @@
+// witness_test.cc: histories of loads: none shows an anomaly where the protocol keeps its promise; planted faults show.
+#include "engine/load/witness.h"
+
+#include <gmock/gmock.h>
+
+#include <map>
+
+#include "engine/load/round.h"
+#include "engine/load/workload.h"
+
+namespace lockstep::load {
+namespace {
+
+using check::Level;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using End = check::Transaction::End;
+
+Task<> nothing_of_its_own(Context& c) {
+  const std::vector<std::string> claims{"n/0000000"};
+  co_await c.db.begin(claims);
+  co_await c.db.commit();
+}
+
+Workload idle() {
+  return workload("witnesses alone")
+      .rows(1, [](const Shape& shape) { return numbered("n/", shape.rows, "0"); })
+      .pattern("plain", "begins and commits", nothing_of_its_own)
+      .holds("no row is lost, none is left over",
+             [](const Settled& end) { return end.rows() == 1 ? std::string() : "other rows are there"; });
+}
+
+constexpr int kSessions = 6;
+constexpr std::uint64_t kCommits = 60;
+
+/// A round that is on record from its first transaction to its last.
+RoundRequest on_record(std::string protocol, std::string executor, std::uint64_t seed) {
+  RoundRequest request;
+  request.protocol = std::move(protocol);
+  request.pattern = "plain";
+  request.executor = std::move(executor);
+  request.sessions = kSessions;
+  request.shape.seed = seed;
+  request.warmup = request.measured = Nanos(0);
+  request.history = std::chrono::minutes(1);
+  request.commits_most = kCommits;
+  return request;
+}
+
+TEST(History, ShowsNothingThatTheProtocolForbids) {
+  for (const auto& [protocol, summary] : backend_named("kv")->protocols) {
+    for (const char* executor : {"threads", "coroutines"}) {
+      SCOPED_TRACE(protocol + " on " + executor);
+      const auto result = run_round(idle(), on_record(protocol, executor, 1), nullptr);
+      ASSERT_TRUE(result.ok()) << result.error().message;
+      EXPECT_EQ(result->claim, claim_of("kv", protocol));
+      EXPECT_EQ(result->on_record, kSessions * kCommits);
+      EXPECT_THAT(result->anomaly, IsEmpty());
+      EXPECT_THAT(result->broken, IsEmpty());
+    }
+  }
+}
+
+/// A store that loses updates: what is added is added to what was there at begin.
+class Careless final : public Session {
+ public:
+  using Rows = std::map<std::string, std::int64_t, std::less<>>;
+  explicit Careless(Rows& rows) : rows_(rows) {}
+
+  bool attempt(Pending& pending, Waiter&) override {
+    const Request& request = pending.request;
+    switch (request.verb) {
+      case Verb::begin:
+        open_ = true;
+        before_ = rows_;
+        break;
+      case Verb::read:
+        pending.reply.value = std::to_string(rows_.find(request.key)->second);
+        break;
+      case Verb::add:
+        rows_[std::string(request.key)] = before_[std::string(request.key)] + request.delta;
+        pending.reply.value = std::to_string(rows_.find(request.key)->second);
+        break;
+      default:
+        open_ = false;
+    }
+    return true;
+  }
+  void cancel(Pending&, Fault) override {}
+  std::vector<Blocker> blockers(const Pending&) override { return {}; }
+  bool in_transaction() const noexcept override { return open_; }
+  bool breaks_deadlocks() const noexcept override { return false; }
+
+ private:
+  Rows& rows_;
+  Rows before_;
+  bool open_ = false;
+};
+
+class Nobody final : public Waiter {
+ public:
+  void wake() noexcept override {}
+};
+
+void ask(Session& session, Verb verb) {
+  Nobody nobody;
+  Pending pending;
+  pending.request.verb = verb;
+  ASSERT_TRUE(session.attempt(pending, nobody));
+  ASSERT_FALSE(pending.error);
+}
+
+TEST(History, ShowsUpdatesThatAreLost) {
+  const RealClock clock;
+  Inquiry inquiry{.rows = 2, .most = 100, .seed = 7, .clock = &clock};
+  inquiry.recording = true;
+  Careless::Rows rows;
+  for (const auto& [key, value] : witness_rows(inquiry.rows)) rows[key] = 0;
+  Testimonies testimonies[2];
+  std::unique_ptr<Session> sessions[2];
+  for (std::size_t i = 0; i < 2; ++i)
+    sessions[i] = make_witness(std::make_unique<Careless>(rows), inquiry, i, testimonies[i]);
+  for (int i = 0; i < 10; ++i) {
+    for (const auto& session : sessions) ask(*session, Verb::begin);
+    for (const auto& session : sessions) ask(*session, Verb::commit);
+  }
+  std::vector<std::int64_t> versions;
+  for (const auto& [key, version] : rows) versions.push_back(version);
+  const check::History history = history_of({&testimonies[0], &testimonies[1]}, versions);
+  EXPECT_EQ(history.transactions.size(), 20u);
+  EXPECT_THAT(check::anomalies_of(history, Level::read_committed), Not(IsEmpty()));
+}
+
+/// A server: every answer takes a second attempt.
+class Slow final : public Session {
+ public:
+  explicit Slow(int& begins) : begins_(begins) {}
+  bool attempt(Pending& pending, Waiter&) override {
+    if (pending.phase++ == 0) {
+      begins_ += pending.request.verb == Verb::begin ? 1 : 0;
+      return false;
+    }
+    open_ = pending.request.verb != Verb::commit;
+    pending.reply.value = "1";
+    return true;
+  }
+  void cancel(Pending&, Fault) override {}
+  std::vector<Blocker> blockers(const Pending&) override { return {}; }
+  bool in_transaction() const noexcept override { return open_; }
+  bool breaks_deadlocks() const noexcept override { return false; }
+
+ private:
+  int& begins_;
+  bool open_ = false;
+};
+
+/// How often the session was asked again until it had answered.
+int attempts(Session& session, Verb verb) {
+  Nobody nobody;
+  Pending pending;
+  pending.request.verb = verb;
+  int count = 1;
+  while (!session.attempt(pending, nobody)) ++count;
+  return count;
+}
+
+TEST(History, BeginsOnceWhereARecordIsAskedForWhileTheBeginIsOnItsWay) {
+  const RealClock clock;
+  Inquiry inquiry{.rows = 2, .most = 100, .seed = 7, .clock = &clock};
+  Testimonies testimonies;
+  int begins = 0;
+  const auto session = make_witness(std::make_unique<Slow>(begins), inquiry, 0, testimonies);
+  Nobody nobody;
+  Pending begin;
+  ASSERT_FALSE(session->attempt(begin, nobody));
+  inquiry.recording = true;
+  EXPECT_TRUE(session->attempt(begin, nobody));
+  EXPECT_EQ(begins, 1);
+  EXPECT_EQ(attempts(*session, Verb::commit), 2);
+  EXPECT_THAT(testimonies, IsEmpty());
+
+  EXPECT_EQ(attempts(*session, Verb::begin), 4) << "begin and two reads wait once each";
+  EXPECT_EQ(attempts(*session, Verb::commit), 3) << "so do the write and the commit";
+  ASSERT_EQ(testimonies.size(), 1u);
+  EXPECT_EQ(testimonies[0].end, End::committed);
+  EXPECT_EQ(testimonies[0].write.version, 1);
+}
+
+Testimony testimony(std::int64_t began, std::int64_t ended, Testimony::Seen first, Testimony::Seen second,
+                    Testimony::Seen write, End end = End::committed) {
+  Testimony one;
+  one.began_at = began;
+  one.ended_at = ended;
+  one.end = end;
+  one.reads[0] = first;
+  one.reads[1] = second;
+  one.write = write;
+  return one;
+}
+
+std::string found(Level level, const Testimonies& a, const Testimonies& b, const std::vector<std::int64_t>& versions) {
+  std::string names;
+  for (const check::Anomaly& one : check::anomalies_of(history_of({&a, &b}, versions), level)) names += one.name + ";";
+  return names;
+}
+
+TEST(History, TellsWriteSkewFromWhatASnapshotAllows) {
+  const Testimonies a{testimony(0, 10, {0, 0}, {1, 0}, {0, 1})};
+  const Testimonies b{testimony(1, 11, {0, 0}, {1, 0}, {1, 1})};
+  EXPECT_EQ(found(Level::snapshot, a, b, {1, 1}), "");
+  EXPECT_EQ(found(Level::serializable, a, b, {1, 1}), "G2;");
+}
+
+TEST(History, ShowsReadsOfTwoStates) {
+  const Testimonies a{testimony(0, 10, {0, 0}, {1, 1}, {2, 1})};  // before the first of b, after its second
+  const Testimonies b{testimony(1, 4, {2, 0}, {2, 0}, {0, 1}), testimony(5, 8, {2, 0}, {2, 0}, {1, 1})};
+  EXPECT_EQ(found(Level::read_committed, a, b, {1, 1, 1}), "");
+  EXPECT_THAT(found(Level::snapshot, a, b, {1, 1, 1}), HasSubstr("G-single"));
+}
+
+TEST(History, ShowsReadsOfWhatWasNeverCommitted) {
+  const Testimonies a{testimony(0, 10, {2, 0}, {2, 0}, {0, 1}, End::aborted)};
+  const Testimonies b{testimony(1, 9, {0, 1}, {1, 0}, {1, 1})};
+  EXPECT_THAT(found(Level::read_committed, a, b, {0, 1, 0}), HasSubstr("G1a"));
+}
+
+TEST(History, ShowsStaleReads) {
+  const Testimonies a{testimony(0, 10, {2, 0}, {2, 0}, {0, 1})};
+  const Testimonies b{testimony(20, 30, {0, 0}, {1, 0}, {1, 1})};
+  EXPECT_THAT(found(Level::snapshot, a, b, {1, 1, 0}), HasSubstr("realtime"));
+}
+
+TEST(History, HeldAgainstMoreThanTheProtocolPromisesItShows) {
+  RoundRequest request = on_record("snapshot", "threads", 1);
+  request.claim = Level::serializable;
+  request.commits_most = 400;
+  std::string anomaly;
+  for (std::uint64_t seed = 1; seed <= 200 && anomaly.empty(); ++seed) {
+    request.shape.seed = seed;
+    const auto result = run_round(idle(), request, nullptr);
+    ASSERT_TRUE(result.ok());
+    anomaly = result->anomaly;
+  }
+  EXPECT_THAT(anomaly, HasSubstr("which serializable forbids"));
+}
+
+}  // namespace
+}  // namespace lockstep::load
