@@ -36,9 +36,8 @@ Scenario avoidance_victim_choice() {
       .tune("victim", "youngest")
       .expect("kv", "2pl-detect: deadlock")
       .why(
-          "The long one began last, so it loses the three rows that it had. It keeps its age when it tries again, so "
-          "it "
-          "is not the youngest for ever.")
+          "The long one began last, so it loses the three rows that it had. It keeps its age when it tries again: "
+          "it is not the youngest for ever.")
       .fix("one order for all rows: nobody has to give up", "ordered")
 
       .pattern("oldest", "whoever began first")
