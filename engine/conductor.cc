@@ -52,8 +52,13 @@ bool Conductor::anybody_external() {
 }
 
 bool Conductor::over_limit() {
+  if (run_.elapsed() > run_.limit) return true;
+  // A search makes millions of runs, most of them a few steps long: there the real clock is for a run that never ends.
+  constexpr std::size_t kLookEvery = 16;
+  const bool is_search = run_.footprint != nullptr && run_.virtual_time;
+  if (is_search && taken_.size() % kLookEvery != kLookEvery - 1) return false;
   // Whoever looks at the program in a debugger takes his time.
-  return run_.elapsed() > run_.limit || (!debugging::is_awaited() && real_.now() - real_start_ > run_.limit);
+  return !debugging::is_awaited() && real_.now() - real_start_ > run_.limit;
 }
 
 Result<void> Conductor::conduct(Executor& executor) {

@@ -151,9 +151,18 @@ std::optional<std::vector<int>> WaitGraph::cycle_through(int actor) const {
   return cycle.empty() ? std::nullopt : std::optional(std::move(cycle));
 }
 
+// In a graph of a few edges: whether anybody waits for one that waits itself. Without that there is no cycle.
+bool WaitGraph::has_chain() const {
+  constexpr std::size_t kFew = 8;
+  if (edges_.size() > kFew) return true;
+  return std::any_of(edges_.begin(), edges_.end(), [this](const WaitForEdge& edge) {
+    return std::any_of(edges_.begin(), edges_.end(), [&](const WaitForEdge& next) { return next.from == edge.to; });
+  });
+}
+
 std::vector<std::vector<int>> WaitGraph::cycles() const {
   std::vector<std::vector<int>> found;
-  if (edges_.empty()) return found;
+  if (!has_chain()) return found;
   const Waits waits(edges_);
   for (int actor = 0; actor < static_cast<int>(waits.count()); ++actor) {
     if (!waits.is_stuck(actor)) continue;

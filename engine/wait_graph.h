@@ -43,6 +43,8 @@ class WaitGraph {
   Breaker breaker_of(const std::vector<int>& cycle) const;
 
  private:
+  bool has_chain() const;
+
   std::vector<WaitForEdge> edges_;
 };
 

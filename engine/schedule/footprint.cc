@@ -1,6 +1,8 @@
 // footprint.cc: numbers for things, and which of them overlap.
 #include "engine/schedule/footprint.h"
 
+#include <algorithm>
+
 namespace lockstep {
 
 std::uint32_t ObjectNumbers::number_of(const std::string& key, Object object) {
@@ -16,6 +18,12 @@ void ObjectNumbers::copy_to(std::vector<Object>& to) const {
 }
 
 std::uint32_t Footprint::number_of(char kind, std::string_view name, std::string_view to) {
+  // Most scenarios have a handful of things: to compare with each is cheaper than to hash.
+  constexpr std::size_t kFew = 8;
+  for (std::uint32_t i = 0; i < std::min(objects_.size(), kFew); ++i) {
+    const Object& known = objects_[i];
+    if (known.kind == kind && known.name == name && known.to == to) return i;
+  }
   wanted_.assign(1, kind);
   wanted_.append(name);
   if (kind == 'r') wanted_.append(1, '\0').append(to);
