@@ -188,7 +188,7 @@ class Scenario {
   Scenario why(std::string text) &&;
   Scenario fix(std::string sentence, std::string pattern) &&;
   /// Run options of the pattern: "lock-timeout-ms", "statement-timeout-ms", "deadlock-timeout-ms", "retries"; and
-  /// "victim", whom a deadlock costs at kv: "youngest", "oldest" or "least work".
+  /// "victim", whom a deadlock costs at kv: a name of kv::VictimPolicy, such as "least work".
   Scenario tune(std::string option, std::int64_t value) && {
     return std::move(*this).tune(std::move(option), std::to_string(value));
   }
