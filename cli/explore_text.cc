@@ -157,7 +157,7 @@ void add_model(std::vector<Line>& lines, const Exploration& explored, const Look
     add_paragraph(lines, look, Style::bold, "differs",
                   fmt::format("{}; {}{}: {}", look.clean(text_of(each.difference, title_of(explored))),
                               each.classes == 1 ? "1 class" : fmt::format("{} classes", each.classes),
-                              each.run.id.empty() ? "" : ", run " + each.run.id.substr(0, 4), each.schedule));
+                              each.run.id.empty() ? "" : ", run " + each.run.id, each.schedule));
   }
   if (explored.disagreements.size() > kShown) {
     add_paragraph(lines, look, Style::bold, "differs",
