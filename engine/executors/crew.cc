@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 
+#include <utility>
+
 namespace lockstep {
 
 Crew::Crew() {
@@ -17,10 +19,10 @@ Crew::Crew() {
 
 Crew::~Crew() {
   {
-    boost::lock_guard<boost::mutex> lock(mutex_);
+    MutexLock lock(mutex_);
     ends_ = true;
-    for (const auto& member : members_) member->wanted.notify_all();
   }
+  for (const auto& member : members_) member->wanted.notify_one();
   for (const auto& member : members_) member->thread.join();
   if (pinned_) ::sched_setaffinity(0, sizeof allowed_before_, &allowed_before_);
 }
@@ -31,34 +33,40 @@ void Crew::start(std::size_t number, const std::string& name, std::function<void
     Member& member = *members_.back();
     member.thread = boost::thread([this, &member] { serve(member); });
   }
-  boost::lock_guard<boost::mutex> lock(mutex_);
   Member& member = *members_[number];
-  member.work = std::move(work);
   if (member.name != name) {
     member.name = name;
     pthread_setname_np(member.thread.native_handle(), name.substr(0, 15).c_str());
   }
-  ++busy_;
-  member.wanted.notify_all();
+  {
+    MutexLock lock(mutex_);
+    member.work = std::move(work);
+    ++busy_;
+  }
+  member.wanted.notify_one();  // with no mutex held: it runs at once on this processor
 }
 
 void Crew::wait() {
-  boost::this_thread::disable_interruption no_interruption;
-  boost::unique_lock<boost::mutex> lock(mutex_);
-  while (busy_ > 0) idle_.wait(lock);
+  MutexLock lock(mutex_);
+  while (busy_ > 0) idle_.wait(mutex_);
 }
 
 void Crew::serve(Member& member) {
-  boost::this_thread::disable_interruption no_interruption;
-  boost::unique_lock<boost::mutex> lock(mutex_);
   for (;;) {
-    while (!member.work && !ends_) member.wanted.wait(lock);
-    if (!member.work) return;
-    lock.unlock();
-    member.work();
-    lock.lock();
-    member.work = nullptr;
-    if (--busy_ == 0) idle_.notify_all();
+    std::function<void()> work;
+    {
+      MutexLock lock(mutex_);
+      while (!member.work && !ends_) member.wanted.wait(mutex_);
+      if (!member.work) return;
+      work = std::exchange(member.work, nullptr);
+    }
+    work();
+    bool last = false;
+    {
+      MutexLock lock(mutex_);
+      last = --busy_ == 0;
+    }
+    if (last) idle_.notify_all();
   }
 }
 

@@ -3,13 +3,13 @@
 
 #include <sched.h>
 
-#include <boost/thread/condition_variable.hpp>
-#include <boost/thread/mutex.hpp>
 #include <boost/thread/thread.hpp>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "kv/base/mutex.h"
 
 namespace lockstep {
 
@@ -31,19 +31,19 @@ class Crew {
  private:
   struct Member {
     boost::thread thread;
-    boost::condition_variable wanted;
+    CondVar wanted;
     std::string name;
-    std::function<void()> work;  // empty: idle
+    std::function<void()> work;  // empty: idle; with mutex_
   };
   void serve(Member& member);
 
   cpu_set_t allowed_before_;
   bool pinned_ = false;
-  boost::mutex mutex_;
-  boost::condition_variable idle_;
-  std::size_t busy_ = 0;                          // guarded by mutex_
-  bool ends_ = false;                             // guarded by mutex_
-  std::vector<std::unique_ptr<Member>> members_;  // by the thread that made the crew; their insides guarded by mutex_
+  std::vector<std::unique_ptr<Member>> members_;  // by the thread that made the crew
+  Mutex mutex_;
+  CondVar idle_;
+  std::size_t busy_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
+  bool ends_ LOCKSTEP_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace lockstep

@@ -1,8 +1,9 @@
 // threads.cc: one OS thread for each actor, named after it, so that `bt` in a debugger shows the actor's own frames
 // down to the lock that it waits for.
 //
-// Lock order: mutex_ is a leaf. Under a schedule the turn is a baton: `running_` is the one actor that may run; it
-// gives the baton back by clearing `running_`.
+// Lock order: mutex_ and turn_mutex_ are leaves. Under a schedule the turn is a baton: `running_` is the one actor that
+// may run; it gives the baton back by clearing `running_`. Whoever is to go on is told with no mutex held: on one
+// processor (crew.h) it runs at once and would only come back for the mutex, which doubled the switches of a replay.
 #include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
@@ -18,6 +19,7 @@
 #include "engine/executors/crew.h"
 #include "engine/executors/monitor.h"
 #include "engine/run_state.h"
+#include "kv/base/mutex.h"
 
 namespace lockstep {
 namespace {
@@ -53,13 +55,8 @@ class ThreadsExecutor final : public Executor {
       return true;
     }
     give_back(actor, Actor::Place::waiting);
-    while (!operation.is_woken()) {
-      if (crew_ != nullptr) {
-        park(actor, operation, kSlice);
-      } else {
-        operation.block(actor, kSlice);
-      }
-    }
+    // With a crew it sleeps until its turn, which comes after the wake-up.
+    while (crew_ == nullptr && !operation.is_woken()) operation.block(actor, kSlice);
     await_turn(actor);
     return true;
   }
@@ -79,15 +76,16 @@ class ThreadsExecutor final : public Executor {
   }
 
   void finished(Actor& actor) noexcept override {
+    if (controlled()) return give_back(actor, Actor::Place::finished);
     boost::lock_guard<boost::mutex> lock(mutex_);
     actor.place = Actor::Place::finished;
     ++finished_;
-    running_ = nullptr;
     changed_.notify_all();
   }
 
   void ready(Actor& actor) noexcept override {
     if (controlled()) conductor_->woken(actor);
+    if (crew_ != nullptr) return;
     boost::lock_guard<boost::mutex> lock(mutex_);
     seat_of(actor).condition.notify_all();
   }
@@ -97,16 +95,19 @@ class ThreadsExecutor final : public Executor {
   }
 
   void go(Actor& actor) override {
-    boost::this_thread::disable_interruption no_interruption;
-    boost::unique_lock<boost::mutex> lock(mutex_);
-    running_ = &actor;
-    if (actor.place == Actor::Place::not_started) {
-      seats();
+    seats();
+    const bool first = actor.place == Actor::Place::not_started;
+    {
+      MutexLock lock(turn_mutex_);
+      running_ = &actor;
+    }
+    if (first) {
       start_thread(actor);
     } else {
-      seat_of(actor).condition.notify_all();
+      seat_of(actor).turn.notify_one();
     }
-    while (running_ == &actor) changed_.wait(lock);
+    MutexLock lock(turn_mutex_);
+    while (running_ == &actor) given_back_.wait(turn_mutex_);
   }
 
   void run_free(std::span<const std::unique_ptr<Actor>> actors) override {
@@ -129,7 +130,8 @@ class ThreadsExecutor final : public Executor {
  private:
   struct Seat {
     boost::thread thread;
-    boost::condition_variable condition;
+    boost::condition_variable condition;  // for park(); with mutex_
+    CondVar turn;                         // with turn_mutex_
   };
 
   Seat& seat_of(const Actor& actor) { return seats_[static_cast<std::size_t>(actor.index)]; }
@@ -162,16 +164,17 @@ class ThreadsExecutor final : public Executor {
 
   /// The actor stops at `place`; the conductor goes on.
   void give_back(Actor& actor, Actor::Place place) {
-    boost::lock_guard<boost::mutex> lock(mutex_);
-    actor.place = place;
-    running_ = nullptr;
-    changed_.notify_all();
+    {
+      MutexLock lock(turn_mutex_);
+      actor.place = place;
+      running_ = nullptr;
+    }
+    given_back_.notify_one();  // we are still here: our thread is waited for before we go
   }
 
   void await_turn(Actor& actor) {
-    boost::this_thread::disable_interruption no_interruption;
-    boost::unique_lock<boost::mutex> lock(mutex_);
-    while (running_ != &actor) seat_of(actor).condition.wait(lock);
+    MutexLock lock(turn_mutex_);
+    while (running_ != &actor) seat_of(actor).turn.wait(turn_mutex_);
     actor.place = Actor::Place::running;
   }
 
@@ -198,11 +201,17 @@ class ThreadsExecutor final : public Executor {
   RunState& run_;
   Conductor* const conductor_;
   Crew* const crew_;
+  std::vector<Seat> seats_;  // sized once, before the first thread starts
+
+  // The free schedule, and whoever waits for what has no lock of its own to block in.
   boost::mutex mutex_;
   boost::condition_variable changed_;
-  std::vector<Seat> seats_;   // sized once, before the first thread starts
-  Actor* running_ = nullptr;  // guarded by mutex_
   std::size_t finished_ = 0;  // guarded by mutex_
+
+  // Under a schedule.
+  Mutex turn_mutex_;
+  CondVar given_back_;
+  Actor* running_ LOCKSTEP_GUARDED_BY(turn_mutex_) = nullptr;
 };
 
 }  // namespace
