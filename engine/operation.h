@@ -91,6 +91,8 @@ class Operation : public Waiter {
   bool expire(Fault why) noexcept;
 
   Actor& actor() const noexcept { return *actor_; }
+  /// Of the task that awaits it.
+  const debugging::TaskFrame& frame() const noexcept { return *promise_; }
 
  protected:
   ~Operation() = default;
@@ -112,7 +114,8 @@ class AwaitableOperation : public Operation {
  public:
   bool await_ready() const noexcept { return false; }
   template <class P>
-  bool await_suspend(std::coroutine_handle<P> handle) {
+  bool await_suspend(std::coroutine_handle<P> handle, std::source_location at = std::source_location::current()) {
+    handle.promise().at = at;
     return perform(*this, handle.promise(), handle);
   }
 

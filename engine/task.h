@@ -21,6 +21,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "engine/gdb/coroutines.h"
 #include "kv/base/result.h"
 
 namespace lockstep {
@@ -45,7 +46,7 @@ class Continuation {
 };
 
 /// What every task's promise has, whatever its type.
-class PromiseBase {
+class PromiseBase : public debugging::TaskFrame {
  public:
   Actor* actor = nullptr;             ///< whom the task belongs to; handed from parent to child
   runtime::Strand* strand = nullptr;  ///< where it runs outside a scenario's run (executors/strand.h); handed down too
@@ -195,11 +196,14 @@ class TaskAwaiter final : Continuation {
   bool await_ready() const noexcept { return false; }
 
   template <class P>
-  bool await_suspend(std::coroutine_handle<P> parent) noexcept {
+  bool await_suspend(std::coroutine_handle<P> parent,
+                     std::source_location at = std::source_location::current()) noexcept {
     parent_ = parent;
-    parent_promise_ = &parent.promise();
-    promise().actor = parent.promise().actor;
-    promise().strand = parent.promise().strand;
+    PromiseBase& awaiter = parent.promise();
+    awaiter.at = at;
+    promise().awaiter = &awaiter;
+    promise().actor = awaiter.actor;
+    promise().strand = awaiter.strand;
     promise().continuation = this;
     child_.handle().resume();
     return promise().finished_else_notify() ? end_with_child() : true;
@@ -226,8 +230,9 @@ class TaskAwaiter final : Continuation {
     if constexpr (Propagates) {
       if (promise().error) {
         Error why = std::move(*promise().error);
+        auto& parent = static_cast<PromiseBase&>(*promise().awaiter);
         child_.reset();
-        parent_promise_->abandon(std::move(why));
+        parent.abandon(std::move(why));
         return true;
       }
     }
@@ -241,7 +246,6 @@ class TaskAwaiter final : Continuation {
 
   Task<T> child_;
   std::coroutine_handle<> parent_;
-  PromiseBase* parent_promise_ = nullptr;
 };
 
 }  // namespace detail

@@ -17,6 +17,7 @@
 #include "cli/program.h"
 #include "cli/run_options.h"
 #include "cli/runs_folder.h"
+#include "engine/gdb/tracing.h"
 #include "engine/run.h"
 #include "engine/schedule/schedule.h"
 
@@ -116,6 +117,15 @@ std::string launch_json(const std::vector<std::string>& command, const fs::path&
                      json_quoted("-interpreter-exec console \"source " + script.string() + "\""));
 }
 
+/// The command that gdb is to start.
+std::vector<std::string> replay_of(const record::Run& run, const Arguments& arguments, const fs::path& self,
+                                   const fs::path& folder) {
+  std::vector<std::string> command{self.string(), "replay", run.id, "--quiet", "--out", folder.string()};
+  if (const std::string executor = arguments.value("executor"); !executor.empty())
+    command.insert(command.end(), {"--executor", executor});
+  return command;
+}
+
 int debug(Program& program) {
   const std::string folder = runs_folder(program.arguments);
   const auto found = find_or_run(program, folder);
@@ -135,8 +145,7 @@ int debug(Program& program) {
   std::error_code error;
   const fs::path place = fs::absolute(fs::path(path).parent_path(), error);
   const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  const std::vector<std::string> command{self.string(), "replay", run.id,
-                                         "--quiet",     "--out",  fs::absolute(folder, error).string()};
+  const std::vector<std::string> command = replay_of(run, program.arguments, self, fs::absolute(folder, error));
   const Result<std::string> commands = write_gdb_script(place.string());
   if (!commands) return fail_with(commands.error());
   const fs::path script = place / "debug.gdb", launch = place / "launch.json";
@@ -159,6 +168,10 @@ int debug(Program& program) {
   if (gdb.empty()) {
     complain(
         fmt::format("gdb is not installed (on Debian: apt-get install gdb); its commands are in {}", script.string()));
+    return kStoreUnavailable;
+  }
+  if (const std::string why = debugging::why_no_tracing(); !why.empty()) {
+    complain(fmt::format("gdb may not trace here ({}); its commands are in {}", why, script.string()));
     return kStoreUnavailable;
   }
   std::vector<std::string> line{gdb, "-q"};
@@ -200,8 +213,8 @@ CommandSpec debug_command() {
           "They "
           "read plain data of the program, so they also work on an attached process and on a core file (source the "
           "lockstep.py beside the recording).\n\n"
-          "When gdb may not trace (\"ptrace: Operation not permitted\"): in a container give it SYS_PTRACE; to attach "
-          "on a host where kernel.yama.ptrace_scope is 1, be root or set it to 0.",
+          "When gdb may not trace, the setting to change is said: in a container the capability SYS_PTRACE, on a host "
+          "kernel.yama.ptrace_scope.",
       .arguments = {{"NAME|ID", "a scenario, or a saved run by a unique beginning of its id", true, Names::run}},
       .options = std::move(options),
       .examples = {{"debug threads/two-lock", "gdb, one step before the deadlock."},

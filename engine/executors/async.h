@@ -29,8 +29,9 @@ class [[nodiscard]] Sleep final : public Wait, private Timer {
 
   bool await_ready() const noexcept { return false; }
   template <class P>
-  bool await_suspend(std::coroutine_handle<P> handle) noexcept {
-    return suspend(handle);
+  bool await_suspend(std::coroutine_handle<P> handle,
+                     std::source_location at = std::source_location::current()) noexcept {
+    return suspend(handle, at);
   }
   void await_resume() const noexcept {}
   void cancel(Fault why) noexcept override;
@@ -52,8 +53,9 @@ class [[nodiscard]] Yield final : public Wait {
  public:
   bool await_ready() const noexcept { return false; }
   template <class P>
-  bool await_suspend(std::coroutine_handle<P> handle) noexcept {
-    return suspend(handle);
+  bool await_suspend(std::coroutine_handle<P> handle,
+                     std::source_location at = std::source_location::current()) noexcept {
+    return suspend(handle, at);
   }
   void await_resume() const noexcept {}
   void cancel(Fault) noexcept override {}
@@ -74,8 +76,9 @@ class [[nodiscard]] Ready final : public Wait, private Watch {
 
   bool await_ready() const noexcept { return false; }
   template <class P>
-  bool await_suspend(std::coroutine_handle<P> handle) noexcept {
-    return suspend(handle);
+  bool await_suspend(std::coroutine_handle<P> handle,
+                     std::source_location at = std::source_location::current()) noexcept {
+    return suspend(handle, at);
   }
   void await_resume() const noexcept {}
   void cancel(Fault why) noexcept override;
@@ -143,8 +146,9 @@ class AsyncSemaphore {
 
     bool await_ready() const noexcept { return false; }
     template <class P>
-    bool await_suspend(std::coroutine_handle<P> handle) noexcept {
-      return suspend(handle);
+    bool await_suspend(std::coroutine_handle<P> handle,
+                       std::source_location at = std::source_location::current()) noexcept {
+      return suspend(handle, at);
     }
     void await_resume() const noexcept {}
     const char* doing() const noexcept override { return "waiting for a permit"; }
@@ -216,8 +220,9 @@ class AsyncMutex {
     AsyncSemaphore::Acquire acquire;
     bool await_ready() const noexcept { return false; }
     template <class P>
-    bool await_suspend(std::coroutine_handle<P> handle) noexcept {
-      return acquire.await_suspend(handle);
+    bool await_suspend(std::coroutine_handle<P> handle,
+                       std::source_location at = std::source_location::current()) noexcept {
+      return acquire.await_suspend(handle, at);
     }
     Guard await_resume() const noexcept { return Guard(mutex); }
   };
@@ -241,8 +246,9 @@ class Channel {
 
     bool await_ready() const noexcept { return false; }
     template <class P>
-    bool await_suspend(std::coroutine_handle<P> handle) noexcept {
-      return suspend(handle);
+    bool await_suspend(std::coroutine_handle<P> handle,
+                       std::source_location at = std::source_location::current()) noexcept {
+      return suspend(handle, at);
     }
     /// False when the channel was closed: the value was not taken.
     bool await_resume() const noexcept { return sent_; }
@@ -263,8 +269,9 @@ class Channel {
 
     bool await_ready() const noexcept { return false; }
     template <class P>
-    bool await_suspend(std::coroutine_handle<P> handle) noexcept {
-      return suspend(handle);
+    bool await_suspend(std::coroutine_handle<P> handle,
+                       std::source_location at = std::source_location::current()) noexcept {
+      return suspend(handle, at);
     }
     /// nullopt: closed, and nothing is left in it.
     std::optional<T> await_resume() noexcept { return std::move(value_); }

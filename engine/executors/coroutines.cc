@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <optional>
+#include <ranges>
 #include <thread>
 #include <vector>
 
@@ -12,6 +14,7 @@
 #include "engine/executor.h"
 #include "engine/executors/loop.h"
 #include "engine/executors/monitor.h"
+#include "engine/gdb/registry.h"
 #include "engine/run_state.h"
 
 namespace lockstep {
@@ -25,7 +28,8 @@ constexpr Nanos kWatchEvery = std::chrono::milliseconds(4);
 /// make_ready() in the loop's thread.
 class Seat final : runtime::Job, runtime::Timer, runtime::Watch {
  public:
-  Seat(Actor& actor, runtime::Loop& loop) : actor_(actor), loop_(loop) {}
+  /// `shown`: what debuggers see of the actor.
+  Seat(Actor& actor, runtime::Loop& loop, debugging::Coroutine& shown) : actor_(actor), loop_(loop), shown_(shown) {}
   ~Seat() = default;
 
   /// The actor begins or goes on, when its loop comes to it. Any thread.
@@ -46,6 +50,7 @@ class Seat final : runtime::Job, runtime::Timer, runtime::Watch {
  private:
   void run() noexcept override {
     loop_.entered({actor_.name.c_str()});
+    shown_.innermost = nullptr;
     forget();
     if (actor_.place == Actor::Place::not_started) {
       actor_.place = Actor::Place::running;
@@ -68,6 +73,7 @@ class Seat final : runtime::Job, runtime::Timer, runtime::Watch {
 
   Actor& actor_;
   runtime::Loop& loop_;
+  debugging::Coroutine& shown_;
 };
 
 class CoroutinesExecutor final : public Executor {
@@ -81,10 +87,12 @@ class CoroutinesExecutor final : public Executor {
 
   bool turn(Actor& actor) override {
     actor.place = Actor::Place::at_gate;
+    if (!shown_.empty()) stands(actor);
     return false;
   }
 
   bool wait(Actor& actor, Operation& operation) override {
+    if (!shown_.empty()) stands(actor);
     if (controlled()) {
       actor.place = Actor::Place::waiting;
       if (operation.arm()) return false;
@@ -105,6 +113,7 @@ class CoroutinesExecutor final : public Executor {
   }
 
   void finished(Actor& actor) noexcept override {
+    if (!shown_.empty()) shown_of(actor).innermost = nullptr;
     if (controlled()) {
       actor.place = Actor::Place::finished;
       return;
@@ -125,6 +134,7 @@ class CoroutinesExecutor final : public Executor {
 
   void go(Actor& actor) override {
     const bool first = actor.place == Actor::Place::not_started;
+    if (debugging::is_awaited() && shown_.empty()) show_to_debuggers();
     actor.place = Actor::Place::running;
     if (first) {
       actor.start();
@@ -137,8 +147,9 @@ class CoroutinesExecutor final : public Executor {
 
   void run_free(std::span<const std::unique_ptr<Actor>> actors) override {
     for (int i = 0; i < workers_; ++i) loops_.push_back(std::make_unique<runtime::Loop>(i));
+    show_to_debuggers();
     for (const auto& actor : actors) {
-      seats_.push_back(std::make_unique<Seat>(*actor, *loops_[seats_.size() % loops_.size()]));
+      seats_.push_back(std::make_unique<Seat>(*actor, *loops_[seats_.size() % loops_.size()], shown_of(*actor)));
     }
     {
       MutexLock lock(mutex_);
@@ -153,6 +164,18 @@ class CoroutinesExecutor final : public Executor {
   }
 
  private:
+  /// From now on debuggers see where the actors stand.
+  void show_to_debuggers() {
+    shown_ = std::vector<debugging::Coroutine>(run_.actors.size());
+    root_group_.emplace();
+    for (const auto& actor : run_.actors | std::views::reverse) {
+      shown_of(*actor).label = actor->name.c_str();
+      root_group_->add(shown_of(*actor));
+    }
+  }
+  debugging::Coroutine& shown_of(const Actor& actor) { return shown_[static_cast<std::size_t>(actor.index)]; }
+  void stands(const Actor& actor) noexcept { shown_of(actor).innermost = &actor.current()->frame(); }
+
   Seat& seat_of(const Actor& actor) { return *seats_[static_cast<std::size_t>(actor.index)]; }
 
   /// Until every actor has ended: ^C, the run's limit, cycles that nobody breaks, and who keeps a thread for himself.
@@ -185,6 +208,8 @@ class CoroutinesExecutor final : public Executor {
   const int workers_;
   std::vector<std::unique_ptr<runtime::Loop>> loops_;  // one a worker; made by run_free()
   std::vector<std::unique_ptr<Seat>> seats_;           // by actor
+  std::vector<debugging::Coroutine> shown_;            // by actor; empty: no debugger is awaited
+  std::optional<debugging::RootGroup> root_group_;     // of them
 
   Mutex mutex_;
   CondVar all_finished_;

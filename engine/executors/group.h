@@ -28,7 +28,7 @@ namespace lockstep::runtime {
 /// The workers of one runtime::run(): their loops, and whom they tell.
 class Workers;
 
-class Group {
+class Group : debugging::CoroutineGroup {
  public:
   /// Of the strand that will await join(). Children that have not ended `grace` after a cancel are named to the
   /// runtime's observer.
@@ -56,8 +56,9 @@ class Group {
     explicit Join(Group& group) noexcept : group_(group) {}
     bool await_ready() const noexcept { return false; }
     template <class P>
-    bool await_suspend(std::coroutine_handle<P> handle) noexcept {
-      return suspend(handle);
+    bool await_suspend(std::coroutine_handle<P> handle,
+                       std::source_location at = std::source_location::current()) noexcept {
+      return suspend(handle, at);
     }
     void await_resume() const noexcept {}
     void cancel(Fault why) noexcept override { group_.cancel(why); }
@@ -84,7 +85,6 @@ class Group {
   Strand& owner_;
   const Nanos grace_;
   Overdue overdue_{*this};
-  Child* first_ = nullptr;  ///< of the children that have not ended
   std::size_t running_ = 0;
   std::optional<Fault> cancelled_with_;
   std::optional<Error> failure_;

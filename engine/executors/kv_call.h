@@ -26,8 +26,9 @@ class [[nodiscard]] KvCall final : public Wait, private Waiter, private Timer {
 
   bool await_ready() const noexcept { return false; }
   template <class P>
-  bool await_suspend(std::coroutine_handle<P> handle) noexcept {
-    return suspend(handle);
+  bool await_suspend(std::coroutine_handle<P> handle,
+                     std::source_location at = std::source_location::current()) noexcept {
+    return suspend(handle, at);
   }
   auto await_resume() noexcept { return std::move(*attempt_); }
   void cancel(Fault why) noexcept override {

@@ -19,26 +19,27 @@ Workers* Workers::current() noexcept { return workers_of_thread; }
 Workers::Workers(const RunOptions& options) : options_(options) {
   LOCKSTEP_CHECK(options.workers >= 1, "{} workers", options.workers);
   for (int i = 0; i < options.workers; ++i) loops_.push_back(std::make_unique<Loop>(i));
+  root_.emplace(*loops_.front(), Name{"root"});
+  roots_.add(*root_);
 }
 
 Workers::~Workers() = default;
 
 void Workers::run_to_end(lockstep::detail::PromiseBase& root, std::coroutine_handle<> handle) {
   struct Root final : Job, lockstep::detail::Continuation {
-    Root(Loop& l, lockstep::detail::PromiseBase& p, std::coroutine_handle<> h)
-        : strand(l, {"root"}), promise(p), task(h) {}
+    Root(Strand& s, lockstep::detail::PromiseBase& p, std::coroutine_handle<> h) : strand(s), promise(p), task(h) {}
     void run() noexcept override {
       strand.loop().entered(strand.name());
       task.resume();
       if (promise.finished_else_notify()) on_child_finished();
     }
     void on_child_finished() noexcept override { strand.loop().stop(); }
-    Strand strand;
+    Strand& strand;
     lockstep::detail::PromiseBase& promise;
     const std::coroutine_handle<> task;
   };
-  Root job(*loops_.front(), root, handle);
-  root.strand = &job.strand;
+  Root job(*root_, root, handle);
+  root.strand = &*root_;
   root.continuation = &job;
 
   std::vector<std::thread> threads;
@@ -76,14 +77,14 @@ void Workers::watch_over(const std::atomic<bool>& over) {
 
 /// A child: its strand, its task, and its place in the group. Jobs of it run in its own loop until it has ended; then
 /// `end` runs in the group's, which frees it.
-struct Group::Child final : Job, lockstep::detail::Continuation {
-  Child(Group& g, Loop& loop, Name name, Task<> t) noexcept : group(g), strand(loop, name), task(std::move(t)) {}
+struct Group::Child final : Strand, Job, lockstep::detail::Continuation {
+  Child(Group& g, Loop& loop, Name name, Task<> t) noexcept : Strand(loop, name), group(g), task(std::move(t)) {}
 
   /// Begins, in the child's loop.
   void run() noexcept override {
-    strand.loop().entered(strand.name());
+    loop().entered(name());
     auto& promise = task.handle().promise();
-    promise.strand = &strand;
+    promise.strand = this;
     promise.continuation = this;
     task.handle().resume();
     if (promise.finished_else_notify()) on_child_finished();
@@ -100,7 +101,7 @@ struct Group::Child final : Job, lockstep::detail::Continuation {
   }
 
   void tell() noexcept {
-    if (&strand.loop() == &group.owner_.loop()) {
+    if (&loop() == &group.owner_.loop()) {
       group.ended(*this);
     } else {
       group.owner_.loop().post(end);
@@ -109,14 +110,14 @@ struct Group::Child final : Job, lockstep::detail::Continuation {
 
   /// In the group's loop.
   void stop(Fault why) noexcept {
-    if (&strand.loop() == &group.owner_.loop()) {
-      strand.cancel(why);
+    if (&loop() == &group.owner_.loop()) {
+      Strand::cancel(why);
       return;
     }
     State running = State::running;
     if (!state.compare_exchange_strong(running, State::cancel_on_its_way, std::memory_order_acq_rel)) return;
-    cancel.why = why;
-    strand.loop().post(cancel);
+    cancelling.why = why;
+    loop().post(cancelling);
   }
 
   struct Cancel final : Job {
@@ -126,7 +127,7 @@ struct Group::Child final : Job, lockstep::detail::Continuation {
       if (child.ended_before_cancel) {
         child.tell();
       } else {
-        child.strand.cancel(why);
+        child.cancel(why);
       }
     }
     Child& child;
@@ -140,20 +141,23 @@ struct Group::Child final : Job, lockstep::detail::Continuation {
   enum class State : std::uint8_t { running, cancel_on_its_way, ended };
 
   Group& group;
-  Strand strand;
   Task<> task;
-  Cancel cancel{*this};
+  Cancel cancelling{*this};
   End end{*this};
   std::atomic<State> state{State::running};
   bool ended_before_cancel = false;  // the child's thread alone
-  Child* previous = nullptr;         // siblings; the group's thread alone
-  Child* next = nullptr;
 };
 
-Group::Group(Strand& owner, Nanos grace) noexcept : owner_(owner), grace_(grace) {}
+Group::Group(Strand& owner, Nanos grace) noexcept : owner_(owner), grace_(grace) {
+  next = owner.groups;
+  if (next != nullptr) next->previous = this;
+  owner.groups = this;
+}
 
 Group::~Group() {
   LOCKSTEP_CHECK(running_ == 0, "a group is left with {} children running: co_await group.join()", running_);
+  (previous == nullptr ? owner_.groups : previous->next) = next;
+  if (next != nullptr) next->previous = previous;
 }
 
 void Group::spawn(Task<> task, Name name, int worker) {
@@ -164,11 +168,9 @@ void Group::spawn(Task<> task, Name name, int worker) {
     loop = &workers->loop(worker);
   }
   auto* const child = new Child(*this, *loop, name, std::move(task));
-  child->next = first_;
-  if (first_ != nullptr) first_->previous = child;
-  first_ = child;
+  add(*child);
   ++running_;
-  if (cancelled_with_) child->strand.cancel(*cancelled_with_);
+  if (cancelled_with_) child->cancel(*cancelled_with_);
   loop->post(*child);
 }
 
@@ -176,10 +178,10 @@ void Group::cancel(Fault why) noexcept {
   if (cancelled_with_) return;
   cancelled_with_ = why;
   if (running_ > 0) owner_.loop().timers().set(overdue_, owner_.loop().now() + grace_);
-  for (Child* child = first_; child != nullptr;) {
-    Child* const next = child->next;
-    child->stop(why);
-    child = next;
+  for (debugging::Coroutine* child = first; child != nullptr;) {
+    debugging::Coroutine* const after = child->next;
+    static_cast<Child*>(child)->stop(why);
+    child = after;
   }
 }
 
@@ -190,8 +192,7 @@ void Group::fail(const Error& why) noexcept {
 
 void Group::ended(Child& child) noexcept {
   const std::unique_ptr<Child> owned(&child);
-  (child.previous == nullptr ? first_ : child.previous->next) = child.next;
-  if (child.next != nullptr) child.next->previous = child.previous;
+  remove(child);
   --running_;
   const std::optional<Error>& error = child.task.handle().promise().error;
   if (error && !cancelled_with_) fail(*error);
@@ -203,8 +204,8 @@ void Group::ended(Child& child) noexcept {
 void Group::name_the_late() noexcept {
   Workers* const workers = Workers::current();
   if (workers == nullptr || workers->observer() == nullptr) return;
-  for (const Child* child = first_; child != nullptr; child = child->next) {
-    workers->observer()->on_overdue(child->strand.name(), grace_);
+  for (const debugging::Coroutine* child = first; child != nullptr; child = child->next) {
+    workers->observer()->on_overdue({child->label, child->number}, grace_);
   }
 }
 

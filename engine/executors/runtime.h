@@ -54,6 +54,8 @@ class Workers {
 
   const RunOptions options_;
   std::vector<std::unique_ptr<Loop>> loops_;
+  std::optional<Strand> root_;  // goes before its loop
+  debugging::RootGroup roots_;
 };
 
 /// Runs `task` to its end; gives its value or its fault. Blocks the calling thread, which is worker 0.
@@ -90,8 +92,9 @@ class [[nodiscard]] Elsewhere final : public Wait {
 
   bool await_ready() const noexcept { return false; }
   template <class P>
-  bool await_suspend(std::coroutine_handle<P> handle) noexcept {
-    return suspend(handle);
+  bool await_suspend(std::coroutine_handle<P> handle,
+                     std::source_location at = std::source_location::current()) noexcept {
+    return suspend(handle, at);
   }
   Value await_resume() noexcept {
     if constexpr (!std::is_void_v<Value>) return std::move(*work_.value);

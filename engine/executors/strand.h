@@ -45,8 +45,9 @@ class Wait : public Job {
 
   /// The body of await_suspend. True: suspended, or the task has ended because its strand was cancelled.
   template <class Promise>
-  bool suspend(std::coroutine_handle<Promise> handle) noexcept {
+  bool suspend(std::coroutine_handle<Promise> handle, std::source_location at) noexcept {
     handle_ = handle;
+    handle.promise().at = at;
     return suspend(handle.promise());
   }
   /// It is over; the task goes on. Called once, by whoever took it out of its queue. Any thread.
@@ -68,14 +69,17 @@ class Wait : public Job {
 };
 
 /// Belongs to the thread of its loop.
-class Strand {
+class Strand : public debugging::Coroutine {
  public:
-  Strand(Loop& loop, Name name) noexcept : loop_(loop), name_(name) {}
+  Strand(Loop& loop, Name name) noexcept : loop_(loop) {
+    label = name.text;
+    number = name.number;
+  }
   Strand(const Strand&) = delete;
   Strand& operator=(const Strand&) = delete;
 
   Loop& loop() const noexcept { return loop_; }
-  Name name() const noexcept { return name_; }
+  Name name() const noexcept { return {label, number}; }
   /// What it is suspended in; nullptr while it runs or is about to.
   const Wait* waiting() const noexcept { return waiting_; }
 
@@ -92,7 +96,6 @@ class Strand {
  private:
   friend class Wait;
   Loop& loop_;
-  const Name name_;
   Wait* waiting_ = nullptr;
   std::int16_t cancelled_with_ = -1;
 };
@@ -124,6 +127,7 @@ inline bool Wait::suspend(lockstep::detail::PromiseBase& promise) noexcept {
     return true;
   }
   if (!queue()) return false;
+  self.innermost = &promise;
   self.waiting_ = this;  // another thread may have completed it: it is run in this one, later
   return true;
 }
@@ -132,9 +136,11 @@ inline void Wait::run() noexcept {
   Strand& self = strand();
   self.loop().entered(self.name());
   self.waiting_ = nullptr;
+  self.innermost = nullptr;
   if (ends_with_ < 0) {
     if (waits_again()) {
       self.waiting_ = this;
+      self.innermost = promise_;
     } else {
       handle_.resume();
     }

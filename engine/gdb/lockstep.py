@@ -1,19 +1,24 @@
 # lockstep.py: gdb commands for a Lockstep run: live, attached, or a core file.
 #
-# Reads lockstep_registry (engine/gdb/registry.h) as bytes: it needs no debug information and calls nothing in the
-# program.
+# Reads lockstep_registry (engine/gdb/registry.h) and what stands in it of coroutines (engine/gdb/coroutines.h) as bytes:
+# it needs no debug information and calls nothing in the program.
 import struct
 
 import gdb
 
-VERSION = 1
-HEAD = struct.Struct("<16sIIIIiiIIII128s")
+VERSION = 2
+HEAD = struct.Struct("<16sIIIIiiIIII128sQ")
 ACTOR = struct.Struct("<32s16s112s112s")
 LOCK = struct.Struct("<48s48s112s")
 EDGE = struct.Struct("<32s32s64s")
 LINE = struct.Struct("<160s")
 ACTORS, LOCKS, EDGES = 32, 64, 128
 STOP_AT, FORCED_AT = 28, 32
+GROUP = struct.Struct("<QQQ")  # next, previous, first coroutine
+COROUTINE = struct.Struct("<QQQQQI")  # next, previous, groups, innermost frame, label, number
+FRAME = struct.Struct("<QQ")  # awaiter, where
+WHERE = struct.Struct("<QQI")  # of std::source_location: file, function, line
+COROUTINES_READ, STACKS_SHOWN, FRAMES_SHOWN = 100000, 40, 64
 
 
 def text(raw):
@@ -40,7 +45,7 @@ class Run:
             raise gdb.GdbError("the program's registry has version %d, this script reads %d" % (head[1], VERSION))
         raw = bytes(inferior.read_memory(start, head[2]))
         (self.step, self.stop_at, self.forced, self.next) = head[3:7]
-        counts, self.run = head[7:11], text(head[11])
+        counts, self.run, self.coroutines = head[7:11], text(head[11]), head[12]
         at = HEAD.size
         self.actors = self.table(raw, at, ACTOR, counts[0])
         at += ACTOR.size * ACTORS
@@ -80,6 +85,93 @@ class Run:
         return best
 
 
+def function_name(signature):
+    """The name alone: "void a::{anonymous}::body(body(int)::_Z4bodyi.Frame*)" is "body"."""
+    signature = signature.replace("(anonymous namespace)", "{anonymous}")
+    depth, begin = 0, 0
+    for at, letter in enumerate(signature):
+        depth += {"<": 1, ">": -1}.get(letter, 0)
+        if depth == 0 and letter in " :":
+            begin = at + 1
+        if depth == 0 and letter == "(":
+            return signature[begin:at].split("<")[0] or signature
+    return signature
+
+
+class Coroutines:
+    """The coroutines of the program, with their logical stacks, as they stand in memory."""
+
+    def __init__(self, first_group):
+        self.inferior = gdb.selected_inferior()
+        self.places = {}  # by address: "function at file:line"
+        self.left = COROUTINES_READ
+        self.roots = self.of_groups(first_group)
+
+    def read(self, layout, address):
+        return layout.unpack(bytes(self.inferior.read_memory(address, layout.size)))
+
+    def string(self, address):
+        raw = b""
+        while address and b"\0" not in raw and len(raw) < 1024:
+            # Never beyond the end of a page: what comes next may not be there.
+            part = min(64, 4096 - (address + len(raw)) % 4096)
+            raw += bytes(self.inferior.read_memory(address + len(raw), part))
+        return text(raw)
+
+    def place(self, address):
+        if address not in self.places:
+            file, function, line = self.read(WHERE, address)
+            path = self.string(file)
+            while path.startswith("../"):  # as the compiler was called
+                path = path[3:]
+            self.places[address] = "%s at %s:%d" % (function_name(self.string(function)), path, line)
+        return self.places[address]
+
+    def stack(self, frame):
+        """Innermost first."""
+        places = []
+        while frame and len(places) < FRAMES_SHOWN:
+            frame, where = self.read(FRAME, frame)
+            if where:
+                places.append(self.place(where))
+        return places
+
+    def of_groups(self, group):
+        """[(name, stack, children)] of a list of groups, in the order in which they began."""
+        found = []
+        while group:
+            group, _, coroutine = self.read(GROUP, group)
+            members = []
+            while coroutine and self.left > 0:
+                self.left -= 1
+                coroutine, _, groups, frame, label, number = self.read(COROUTINE, coroutine)
+                name = self.string(label) + (" %d" % number if number else "")
+                members.append((name, self.stack(frame), self.of_groups(groups)))
+            found = members[::-1] + found
+        return found
+
+
+def show_stack(places, indent):
+    for i, place in enumerate(places):
+        print("%s#%-2d %s" % (indent, i, place))
+
+
+def show_coroutines(coroutines, indent=""):
+    """Those that stand alike, without children, are shown once."""
+    alike = {}
+    for i, (name, places, children) in enumerate(coroutines):
+        alike.setdefault((i if children else -1, tuple(places)), []).append((name, children))
+    for count, ((_, places), members) in enumerate(alike.items()):
+        if count == STACKS_SHOWN:
+            print("%s... and %d other stacks" % (indent, len(alike) - count))
+            break
+        name, children = members[0]
+        more = " and %d more" % (len(members) - 1) if len(members) > 1 else ""
+        print("%s%s%s%s" % (indent, name, more, "" if places else "   runs, or is about to"))
+        show_stack(places, indent + "    ")
+        show_coroutines(children, indent + "  ")
+
+
 def poke(offset, value, kind):
     gdb.selected_inferior().write_memory(address() + offset, struct.pack(kind, value))
 
@@ -109,17 +201,28 @@ class Lockstep(gdb.Command):
 
 
 class Actors(gdb.Command):
-    """lockstep actors: who there is, what each does, whom it waits for."""
+    """lockstep actors: who there is, what each does, whom it waits for; of suspended coroutines their logical stacks."""
 
     def __init__(self):
         super().__init__("lockstep actors", gdb.COMMAND_DATA)
 
     def invoke(self, argument, from_tty):
         run = Run()
-        print("%s, step %d" % (run.run, run.step))
+        coroutines = Coroutines(run.coroutines)
+        if not run.actors and not coroutines.roots:
+            print("nobody: the run has not begun, or is over")
+            return
+        if run.actors:
+            print("%s, step %d" % (run.run, run.step))
+        stacks = {name: places for name, places, _ in coroutines.roots}
+        names = {actor[0] for actor in run.actors}
         for i, (name, state, doing, waits) in enumerate(run.actors):
             print("%s %-12s %-11s %s%s" % ("*" if i == run.next else " ", name, state, doing,
                                             "   waits for " + waits if waits else ""))
+            show_stack(stacks.get(name, []), "      ")
+        show_coroutines([root for root in coroutines.roots if root[0] not in names])
+        if coroutines.left == 0:
+            print("... and others: the first %d were read" % COROUTINES_READ)
 
 
 class Locks(gdb.Command):

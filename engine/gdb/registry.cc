@@ -12,6 +12,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "engine/gdb/tracing.h"
 #include "engine/run_state.h"
 #include "engine/schedule/schedule.h"
 #include "engine/sync/lock_core.h"
@@ -30,6 +31,7 @@ lockstep::debugging::Registry lockstep_registry = {.magic = "LOCKSTEP-RUN",
                                                    .edges = 0,
                                                    .lines = 0,
                                                    .run = {},
+                                                   .coroutines = nullptr,
                                                    .actor = {},
                                                    .lock = {},
                                                    .edge = {},
@@ -190,6 +192,7 @@ void cycle_closed(RunState& run, const std::vector<int>& cycle) {
   // Whoever closed it may not be known to wait yet.
   for (std::size_t i = 0; i < cycle.size(); ++i) add_edge(run, cycle[i], cycle[(i + 1) % cycle.size()]);
   fmt::print(stderr, "lockstep: held at the deadlock; ^C goes on\n  gdb -q -p {} -x {}\n", ::getpid(), hold_script);
+  if (const std::string why = why_no_attaching(); !why.empty()) fmt::print(stderr, "  but {}\n", why);
   while (!run.stop_requested()) ::poll(nullptr, 0, kLookForStop_ms);
 }
 

@@ -1,13 +1,15 @@
 // registry.h: how a run stands, as plain data at a fixed place: for debuggers, on a live process, an attached one and a
 // core file alike.
 //
-// Written by the conductor before every step while a debugger is awaited, read by engine/gdb/lockstep.py as bytes: no
-// debug information, no call into the program, no frame of libc. The layout is versioned; a change of it is a change of
-// kVersion and of the script.
+// Written by the conductor before every step while a debugger is awaited, and (coroutines.h) by coroutines all the
+// time; read by engine/gdb/lockstep.py as bytes: no debug information, no call into the program, no frame of libc. The
+// layout is versioned; a change of it is a change of kVersion and of the script.
 #pragma once
 
 #include <cstdint>
 #include <vector>
+
+#include "engine/gdb/coroutines.h"
 
 namespace lockstep {
 class RunState;
@@ -16,7 +18,7 @@ struct Choice;
 
 namespace lockstep::debugging {
 
-inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::uint32_t kVersion = 2;
 inline constexpr std::uint32_t kActors = 32;
 inline constexpr std::uint32_t kLocks = 64;
 inline constexpr std::uint32_t kEdges = 128;
@@ -57,8 +59,9 @@ struct Registry {
   std::uint32_t actors;
   std::uint32_t locks;
   std::uint32_t edges;
-  std::uint32_t lines;  ///< of the history, at most kLines: the latest
-  char run[128];        ///< scenario, store, protocol, pattern
+  std::uint32_t lines;         ///< of the history, at most kLines: the latest
+  char run[128];               ///< scenario, store, protocol, pattern
+  CoroutineGroup* coroutines;  ///< the roots (coroutines.h): kept up to date all the time, by the coroutines themselves
   ActorEntry actor[kActors];
   LockEntry lock[kLocks];
   EdgeEntry edge[kEdges];

@@ -56,8 +56,9 @@ class PgExchange : public Wait {
  public:
   bool await_ready() const noexcept { return false; }
   template <class P>
-  bool await_suspend(std::coroutine_handle<P> handle) noexcept {
-    return suspend(handle);
+  bool await_suspend(std::coroutine_handle<P> handle,
+                     std::source_location at = std::source_location::current()) noexcept {
+    return suspend(handle, at);
   }
   void cancel(Fault why) noexcept final;
   const char* doing() const noexcept override { return "waiting for PostgreSQL"; }
@@ -159,8 +160,9 @@ class PgConnection : private Watch, private Timer {
     explicit Open(PgConnection& connection) noexcept : connection_(connection) {}
     bool await_ready() const noexcept { return false; }
     template <class P>
-    bool await_suspend(std::coroutine_handle<P> handle) noexcept {
-      return suspend(handle);
+    bool await_suspend(std::coroutine_handle<P> handle,
+                       std::source_location at = std::source_location::current()) noexcept {
+      return suspend(handle, at);
     }
     Result<void> await_resume() noexcept;
     void cancel(Fault why) noexcept override;

@@ -79,8 +79,9 @@ class PgPool {
     }
     bool await_ready() const noexcept { return false; }
     template <class P>
-    bool await_suspend(std::coroutine_handle<P> handle) noexcept {
-      return suspend(handle);
+    bool await_suspend(std::coroutine_handle<P> handle,
+                       std::source_location at = std::source_location::current()) noexcept {
+      return suspend(handle, at);
     }
     Result<Lease> await_resume() noexcept;
     void cancel(Fault why) noexcept override;
