@@ -113,6 +113,7 @@ Actor::Progress Actor::proceed(Operation& operation) {
 void Actor::request(Operation& operation) {
   step_ = run.next_step();
   if (!run.recording) return;
+  run.note_site(step_, operation.frame().at);
   Description described = operation.describe();
   emit({.kind = EventKind::request,
         .verb = std::move(described.verb),

@@ -233,6 +233,7 @@ Result<Replay> replay(const Scenario& scenario, const record::Run& recorded, con
   run.executor = resolved->executor;
   run.events.clear();
   if (ended) {
+    run.ending = record::Ending::interrupted;  // by `until` or a divergence: what stands then stands
     run.events = stage.state().take_events();
     run.events.resize(std::min(run.events.size(), seen));
     return result;

@@ -28,6 +28,7 @@ void RunState::begin_anew() {
   for (auto* count : {&committed, &aborted, &retries, &avoidances, &timeouts}) *count = 0;
   MutexLock lock(mutex_);
   events_.clear();
+  sites_.clear();
   faults_.clear();
   cycles_.clear();
   standing_cycles_.clear();
@@ -49,6 +50,17 @@ std::vector<Event> RunState::events_from(std::size_t position) const {
   MutexLock lock(mutex_);
   if (position >= events_.size()) return {};
   return {events_.begin() + static_cast<std::ptrdiff_t>(position), events_.end()};
+}
+
+void RunState::note_site(std::uint32_t step, const std::source_location& where) {
+  MutexLock lock(mutex_);
+  if (sites_.size() < step) sites_.resize(step);
+  sites_[step - 1] = where;
+}
+
+std::vector<std::source_location> RunState::sites() const {
+  MutexLock lock(mutex_);
+  return sites_;
 }
 
 std::vector<Event> RunState::take_events() {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <source_location>
 #include <string>
 #include <vector>
 
@@ -73,6 +74,10 @@ class RunState final : public StoreObserver {
   void note(std::string text);
   /// Those from the one at this position on, copied. Any thread.
   std::vector<record::Event> events_from(std::size_t position) const;
+  /// When recording: the line that asked for the operation with that number.
+  void note_site(std::uint32_t step, const std::source_location& where);
+  /// By the numbers of operations, from 1 at the front. After the run.
+  std::vector<std::source_location> sites() const;
   /// The events in their order. After the run.
   std::vector<record::Event> take_events();
 
@@ -114,6 +119,7 @@ class RunState final : public StoreObserver {
 
   mutable Mutex mutex_;
   std::vector<record::Event> events_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::vector<std::source_location> sites_ LOCKSTEP_GUARDED_BY(mutex_);
   std::map<std::string, std::uint64_t> faults_ LOCKSTEP_GUARDED_BY(mutex_);
   std::vector<std::vector<int>> cycles_ LOCKSTEP_GUARDED_BY(mutex_);  ///< every distinct one, in order
   std::vector<std::vector<int>> standing_cycles_ LOCKSTEP_GUARDED_BY(mutex_);

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "engine/backend.h"
+#include "engine/record/sites.h"
 #include "engine/sync/lock_order.h"
 
 namespace lockstep {
@@ -101,6 +102,13 @@ void note_lock_order(const RunState& state, record::Run& run) {
   if (!potential.empty()) run.documents[record::kLockOrderDocument] = record::to_json(potential);
 }
 
+void note_sites(const RunState& state, record::Run& run) {
+  std::vector<std::string> by_step;
+  for (const std::source_location& where : state.sites())
+    by_step.push_back(where.line() == 0 ? std::string() : sync::text_of(where));
+  if (!by_step.empty()) run.documents[record::kSitesDocument] = record::sites_to_json(by_step);
+}
+
 std::string values_of(const Final& end) {
   std::string text;
   for (const auto& [key, value] : end.state()) {
@@ -149,6 +157,7 @@ void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, R
     run.fix_command = fix_command_of(scenario, pattern, run);
   }
   note_lock_order(state, run);
+  note_sites(state, run);
   run.events = state.take_events();
 }
 

@@ -2,9 +2,14 @@
 #include "reports/waits.h"
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <map>
 #include <set>
+#include <string_view>
+#include <utility>
+
+#include "engine/record/sites.h"
 
 namespace lockstep::reports {
 namespace {
@@ -14,6 +19,7 @@ using record::EventKind;
 using record::Run;
 
 struct Standing {
+  std::uint32_t step = 0;
   std::string object;
   std::vector<int> others;
   bool event = false;
@@ -23,7 +29,7 @@ using StandingWaits = std::map<int, Standing>;
 void follow(StandingWaits& standing, const Event& event) {
   switch (event.kind) {
     case EventKind::wait:
-      standing[event.actor] = {event.verb == "execute" ? "" : event.object, event.others,
+      standing[event.actor] = {event.step, event.verb == "execute" ? "" : event.object, event.others,
                                event.verb == "wait" || event.verb == "pause"};
       break;
     case EventKind::grant:
@@ -36,6 +42,55 @@ void follow(StandingWaits& standing, const Event& event) {
   }
 }
 
+/// The operations that took what the actors hold.
+class Holds {
+ public:
+  void follow(const Event& event) {
+    if (event.kind == EventKind::release) taken_.erase({event.actor, event.object});
+    if (event.kind != EventKind::grant) return;
+    if (event.verb == "begin" || event.verb == "commit" || event.verb == "abort") {
+      std::erase_if(taken_, [&](const auto& each) { return each.first.first == event.actor && each.second.of_store; });
+    } else if (event.verb == "release" || event.verb == "unlock") {
+      taken_.erase({event.actor, event.object});
+    } else if (!event.object.empty()) {
+      taken_.try_emplace({event.actor, event.object}, Taken{event.step, is_of_store(event.verb)});
+    }
+  }
+  /// 0: not known.
+  std::uint32_t step_that_took(int actor, const std::string& object) const {
+    const auto found = taken_.find({actor, object});
+    return found == taken_.end() ? 0 : found->second.step;
+  }
+
+ private:
+  struct Taken {
+    std::uint32_t step;
+    bool of_store;  ///< given back at the end of the transaction
+  };
+  static bool is_of_store(std::string_view verb) {
+    constexpr std::array<std::string_view, 5> kOfStore = {"read", "write", "insert", "add", "erase"};
+    return std::any_of(kOfStore.begin(), kOfStore.end(),
+                       [verb](std::string_view each) { return verb.starts_with(each); });
+  }
+  std::map<std::pair<int, std::string>, Taken> taken_;
+};
+
+/// Lines of the source by the numbers of operations.
+class Sites {
+ public:
+  explicit Sites(const Run& run) {
+    const auto document = run.documents.find(record::kSitesDocument);
+    if (document == run.documents.end()) return;
+    if (auto read = record::sites_of(document->second)) by_step_ = std::move(*read);
+  }
+  std::string of(std::uint32_t step) const {
+    return step == 0 || step > by_step_.size() ? std::string() : by_step_[step - 1];
+  }
+
+ private:
+  std::vector<std::string> by_step_;
+};
+
 std::string name_of(int actor, const Run& run) {
   return actor == record::kNobody ? "somebody else" : run.actors[static_cast<std::size_t>(actor)];
 }
@@ -45,25 +100,40 @@ std::vector<int> turned(std::vector<int> cycle) {
   return cycle;
 }
 
-/// Adds the waits of those who are not on the cycle.
-void add_others(Waits& waits, const StandingWaits& standing, const std::vector<int>& cycle, const Run& run) {
-  for (const auto& [actor, wait] : standing) {
-    if (actor == record::kNobody || std::find(cycle.begin(), cycle.end(), actor) != cycle.end()) continue;
-    for (const int other : wait.others)
-      waits.others.push_back({name_of(actor, run), wait.object, name_of(other, run), wait.event});
-    if (wait.others.empty()) waits.others.push_back({name_of(actor, run), wait.object, "", wait.event});
-  }
-}
+/// Takes down what stands at one moment.
+class Snapshot {
+ public:
+  Snapshot(const Run& run, const Sites& sites, const StandingWaits& standing, const Holds& holds)
+      : run_(run), sites_(sites), standing_(standing), holds_(holds) {}
 
-/// The waits on `cycle`, and beside it.
-void keep(Waits& waits, const StandingWaits& standing, const std::vector<int>& cycle, const Run& run) {
-  for (std::size_t i = 0; i < cycle.size(); ++i) {
-    const auto wait = standing.find(cycle[i]);
-    waits.cycle.push_back({name_of(cycle[i], run), wait == standing.end() ? "" : wait->second.object,
-                           name_of(cycle[(i + 1) % cycle.size()], run)});
+  /// The waits on `cycle`, and beside it.
+  void take(const std::vector<int>& cycle, Waits& waits) const {
+    for (std::size_t i = 0; i < cycle.size(); ++i) {
+      const auto wait = standing_.find(cycle[i]);
+      const Standing of_cycle = wait == standing_.end() ? Standing() : wait->second;
+      Want want = want_of(cycle[i], of_cycle, cycle[(i + 1) % cycle.size()]);
+      want.event = false;
+      waits.cycle.push_back(std::move(want));
+    }
+    for (const auto& [actor, wait] : standing_) {
+      if (actor == record::kNobody || std::find(cycle.begin(), cycle.end(), actor) != cycle.end()) continue;
+      for (const int other : wait.others) waits.others.push_back(want_of(actor, wait, other));
+      if (wait.others.empty()) {
+        waits.others.push_back({name_of(actor, run_), wait.object, "", wait.event, sites_.of(wait.step)});
+      }
+    }
   }
-  add_others(waits, standing, cycle, run);
-}
+
+ private:
+  Want want_of(int actor, const Standing& wait, int other) const {
+    return {name_of(actor, run_), wait.object,          name_of(other, run_),
+            wait.event,           sites_.of(wait.step), sites_.of(holds_.step_that_took(other, wait.object))};
+  }
+  const Run& run_;
+  const Sites& sites_;
+  const StandingWaits& standing_;
+  const Holds& holds_;
+};
 
 /// The shortest cycle of standing waits through `actor`; empty when there is none.
 std::vector<int> cycle_through(int actor, const StandingWaits& standing) {
@@ -89,6 +159,8 @@ std::vector<int> cycle_through(int actor, const StandingWaits& standing) {
 Waits waits_of(const Run& run) {
   Waits waits;
   StandingWaits standing, before_end;
+  Holds holds;
+  const Sites sites(run);
   std::vector<std::vector<int>> cycles;
   for (const Event& event : run.events) {
     // A run that got stuck is ended by faults; what stood before the first of them is the answer.
@@ -101,13 +173,14 @@ Waits waits_of(const Run& run) {
     const bool known = std::find(cycles.begin(), cycles.end(), cycle) != cycles.end();
     if (!cycle.empty() && !known) {
       cycles.push_back(cycle);
-      if (cycles.size() == 1) keep(waits, standing, cycle, run);
+      if (cycles.size() == 1) Snapshot(run, sites, standing, holds).take(cycle, waits);
     }
     follow(standing, event);
+    if (before_end.empty()) holds.follow(event);
   }
   if (cycles.empty()) {
     const bool stuck = run.verdict == record::Verdict::hung || run.ending != record::Ending::complete;
-    if (stuck) add_others(waits, before_end.empty() ? standing : before_end, {}, run);
+    if (stuck) Snapshot(run, sites, before_end.empty() ? standing : before_end, holds).take({}, waits);
   } else {
     waits.more_cycles = cycles.size() - 1;
   }

@@ -12,6 +12,8 @@ namespace lockstep::reports {
 struct Want {
   std::string from, object, to;
   bool event = false;  ///< what is waited for is no thing but something to happen
+  std::string wants_at = {},
+              held_at = {};  ///< lines of the source, "file.cc:33": asked for it, took it; empty: not known
 };
 
 /// What stood when the first cycle closed; the edges of the cycle in its order, then other waits.

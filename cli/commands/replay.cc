@@ -15,6 +15,7 @@
 #include "cli/run_text.h"
 #include "cli/runs_folder.h"
 #include "cli/schedule_files.h"
+#include "cli/wait_graph.h"
 #include "engine/run.h"
 
 namespace lockstep::cli {
@@ -72,6 +73,12 @@ int replay_run(Program& program) {
       file ? replay(*scenario, *file, options, &program.stop) : replay(*scenario, recorded, options, &program.stop);
   if (!replayed) return program.stopped() ? int{kInterrupted} : fail_with(replayed.error());
   show(program, *replayed, recorded.id);
+  if (program.arguments.has("graph")) {
+    record::Run run = replayed->run;
+    run.id = recorded.id;
+    const Result<void> written = write_wait_graph(run, program.arguments.value("graph"));
+    if (!written) return fail_with(written.error());
+  }
   if (program.stopped()) return kInterrupted;
   if (replayed->divergence) return kNotAsExpected;
   if (program.arguments.has("save-schedule") && !replayed->stopped) {
@@ -107,6 +114,7 @@ CommandSpec replay_command() {
                   {"times", "N",
                    "so often, on threads that stay and share one processor; stops at the first time that differs"},
                   save_schedule_option(),
+                  wait_graph_option(),
                   {"dsn", "DSN", "the PostgreSQL server to use (LOCKSTEP_DSN; default: a private one)"},
                   out_option(),
                   {"full", "", "every row of a long run, every text whole"},
@@ -115,7 +123,8 @@ CommandSpec replay_command() {
                    {"replay 7f3a --times 1000", "A thousand times."},
                    {"replay 7f3a --save-schedule deadlock.jsonl", "To keep beside a bug report, or in a test."},
                    {"replay deadlock.jsonl", "That schedule, with whatever the scenario does by now."},
-                   {"replay 7f3a --until 5", "How things stand after five steps."}},
+                   {"replay 7f3a --until 5", "How things stand after five steps."},
+                   {"replay 7f3a --graph deadlock.dot", "Who waits for whom, with locks and lines, for graphviz."}},
       .run = replay_run,
   };
 }

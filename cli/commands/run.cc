@@ -14,6 +14,7 @@
 #include "cli/run_options.h"
 #include "cli/runs_folder.h"
 #include "cli/schedule_files.h"
+#include "cli/wait_graph.h"
 #include "engine/gdb/registry.h"
 #include "engine/run.h"
 
@@ -84,6 +85,10 @@ int run_once(Program& program) {
     complain(save_error);
     if (code == kAsExpected) code = kInternal;
   }
+  if (program.arguments.has("graph")) {
+    const Result<void> written = write_wait_graph(run, program.arguments.value("graph"));
+    if (!written) return fail_with(written.error());
+  }
   if (program.arguments.has("save-schedule")) {
     const Result<void> saved = save_schedule(*scenario, run, program.arguments.value("save-schedule"), request.dsn);
     if (!saved) return fail_with(saved.error());
@@ -108,6 +113,7 @@ CommandSpec run_command() {
   options.push_back(out_option());
   options.push_back({"no-record", "", "do not save the run"});
   options.push_back(save_schedule_option());
+  options.push_back(wait_graph_option());
   options.push_back({"hold", "", "stand still at the first cycle of waits, for a debugger to be attached, until ^C"});
   options.push_back({"full", "", "every row of a long run, every text whole"});
   options.push_back({"json", "", "the result as JSON, in place of the picture"});
