@@ -66,6 +66,9 @@ class Actor final : detail::Continuation {
   /// The body ended with a fault. One that no operation gave (`co_await fail(...)`) is counted and written down here.
   void note_refusal(const Error& error);
   std::uint64_t commits() const noexcept { return commits_; }
+  /// How often its body has been begun.
+  int attempts() const noexcept { return attempts_; }
+  void begin_attempt() noexcept { ++attempts_; }
   bool stopping() const noexcept { return stop_with_.load(std::memory_order_relaxed) >= 0; }
 
   /// Called by the executor or the schedule when it learns on whom the waiting operation waits: writes a wait event
@@ -96,6 +99,7 @@ class Actor final : detail::Continuation {
   std::uint32_t step_ = 0;
   bool transaction_open_ = false;
   std::uint64_t commits_ = 0;
+  int attempts_ = 0;
   std::optional<Fault> last_fault_;  ///< of an operation, since the body began
   std::int64_t wait_began_ns_ = -1;
   bool expired_ = false;  ///< the deadline of the current wait has passed

@@ -43,6 +43,7 @@ struct Retries {
 /// The root of every actor: runs the body, gives back what it left open, and runs it again where that is safe.
 Task<> act(Context& context, const std::function<Task<>(Context&)>& body, Actor& actor, Retries retries) {
   for (int attempt = 1;; ++attempt) {
+    actor.begin_attempt();
     const std::uint64_t commits_before = actor.commits();
     const Result<void> ended = co_await tried(body(context));
     if (actor.transaction_open()) {

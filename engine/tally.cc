@@ -26,6 +26,7 @@ bool comes_first(const std::vector<Choice>& a, const std::vector<Choice>& b) {
 
 /// What distinguishes it from other runs with the same verdict, for people.
 std::string what_of(const record::Run& run, bool gave_up) {
+  if (run.verdict == record::Verdict::starved) return run.summary;
   if (gave_up) return "somebody gave up, the retries spent";
   if (run.verdict == record::Verdict::anomaly) {
     std::string text = "broken: ";

@@ -23,14 +23,32 @@ bool any_fault(const record::Run& run, std::initializer_list<Fault> faults) {
                      [&](Fault f) { return run.outcomes.faults.contains(std::string(name_of(f))); });
 }
 
-Verdict verdict_of(const record::Run& run, bool avoided, bool timed_out) {
+/// Who has failed at every attempt that he was given, each time in a way that was worth another one, while somebody
+/// else got done. A body is run again at least once before it counts: to lose once is no more than an abort.
+std::vector<std::string> starved_in(const RunState& state) {
+  std::vector<std::string> starved;
+  bool somebody_got_done = false;
+  for (const auto& actor : state.actors) {
+    if (!actor->has_finished() || actor->stopping()) continue;
+    const std::optional<Error>& ending = actor->ending();
+    somebody_got_done = somebody_got_done || !ending;
+    const bool lost = ending && is_retry_safe(ending->fault) && actor->attempts() > 1 && actor->commits() == 0;
+    if (lost) starved.push_back(actor->name);
+  }
+  if (!somebody_got_done) starved.clear();
+  return starved;
+}
+
+Verdict verdict_of(const record::Run& run, bool avoided, bool timed_out, bool starved) {
   const bool broken = std::any_of(run.invariants.begin(), run.invariants.end(), [](const auto& i) { return !i.held; });
-  if (broken) return Verdict::anomaly;
+  // What a scenario promises of everybody's success cannot hold when somebody had none.
+  if (broken && !starved) return Verdict::anomaly;
   if (run.ending == record::Ending::stuck) return run.cycles.empty() ? Verdict::hung : Verdict::deadlock;
   timed_out = timed_out || any_fault(run, {Fault::lock_timeout, Fault::statement_timeout, Fault::idle_timeout});
   // A cycle that no store broke but a time-out is a deadlock in disguise.
   const bool broken_by_store = any_fault(run, {Fault::deadlock});
   if (broken_by_store || (!run.cycles.empty() && !timed_out)) return Verdict::deadlock;
+  if (starved) return Verdict::starved;
   if (timed_out) return Verdict::timeout;
   if (avoided || any_fault(run, {Fault::unsafe_claim, Fault::claim_exceeded})) return Verdict::avoided;
   if (any_fault(run, {Fault::serialization_failure, Fault::validation_failure, Fault::wounded, Fault::died,
@@ -49,7 +67,7 @@ std::string retries_of(const record::Run& run) {
   return run.outcomes.retries == 1 ? "1 retry" : fmt::format("{} retries", run.outcomes.retries);
 }
 
-std::string summary_of(const record::Run& run) {
+std::string summary_of(const record::Run& run, const std::vector<std::string>& starved) {
   switch (run.verdict) {
     case Verdict::clean:
       return fmt::format("{} committed, {} aborted", run.outcomes.committed, run.outcomes.aborted);
@@ -70,7 +88,7 @@ std::string summary_of(const record::Run& run) {
     case Verdict::avoided:
       return "the state stayed safe: a request waited although what it asked for was free";
     case Verdict::starved:
-      return "an actor never got what it waited for";
+      return fmt::format("{} never got done, run again or not; others did", fmt::join(starved, ", "));
     case Verdict::hung:
       return "somebody waits for ever, and no cycle of locks explains it";
   }
@@ -147,11 +165,12 @@ void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, R
       run.invariants.push_back(std::move(invariant));
     }
   }
-  run.verdict = verdict_of(run, state.avoidances > 0, state.timeouts > 0);
+  const std::vector<std::string> starved = starved_in(state);
+  run.verdict = verdict_of(run, state.avoidances > 0, state.timeouts > 0, !starved.empty());
   if (!run.expected && (run.verdict == Verdict::anomaly || run.verdict == Verdict::hung)) {
     run.expected = pattern.expected(run.store, run.protocol);
   }
-  run.summary = summary_of(run);
+  run.summary = summary_of(run, starved);
   if (run.verdict != Verdict::clean && run.verdict != Verdict::avoided) {
     run.fix = pattern.fix;
     run.fix_command = fix_command_of(scenario, pattern, run);
