@@ -23,8 +23,9 @@ bool any_fault(const record::Run& run, std::initializer_list<Fault> faults) {
                      [&](Fault f) { return run.outcomes.faults.contains(std::string(name_of(f))); });
 }
 
-/// Who has failed at every attempt that he was given, each time in a way that was worth another one, while somebody
-/// else got done. A body is run again at least once before it counts: to lose once is no more than an abort.
+/// Who has lost at every attempt that he was given, each time in a way that was worth another one, while somebody else
+/// got done. A body is run again at least once before it counts: to lose once is no more than an abort. (A run in which
+/// a wait timed out or a deadlock was broken is called after that: it says more of why.)
 std::vector<std::string> starved_in(const RunState& state) {
   std::vector<std::string> starved;
   bool somebody_got_done = false;
@@ -48,8 +49,8 @@ Verdict verdict_of(const record::Run& run, bool avoided, bool timed_out, bool st
   // A cycle that no store broke but a time-out is a deadlock in disguise.
   const bool broken_by_store = any_fault(run, {Fault::deadlock});
   if (broken_by_store || (!run.cycles.empty() && !timed_out)) return Verdict::deadlock;
-  if (starved) return Verdict::starved;
   if (timed_out) return Verdict::timeout;
+  if (starved) return Verdict::starved;
   if (avoided || any_fault(run, {Fault::unsafe_claim, Fault::claim_exceeded})) return Verdict::avoided;
   if (any_fault(run, {Fault::serialization_failure, Fault::validation_failure, Fault::wounded, Fault::died,
                       Fault::no_wait_conflict, Fault::busy, Fault::busy_snapshot, Fault::version_changed,

@@ -59,7 +59,7 @@ Scenario timeout_lock_timeout() {
       .actor("T2", count_a_visit)
       .schedule("T1 T1 T1 T2 T2")
       .tune("lock-timeout-ms", 50)
-      .expect("kv", "2pl-no-wait: abort, occ: abort, 2pl-wait-die: abort, *: timeout")
+      .expect("kv", "2pl-no-wait: starved, occ: abort, 2pl-wait-die: starved, *: timeout")
       .expect("sqlite", "deferred-wal: abort, *: timeout")
       .expect("postgres", "*: timeout")
       .why(
@@ -71,10 +71,11 @@ Scenario timeout_lock_timeout() {
       .actor("T2", count_a_visit)
       .schedule("T1 T1 T1 T2 T2")
       .tune("lock-timeout-ms", 2000)
-      .expect("kv", "2pl-no-wait: abort, occ: abort, snapshot: abort, 2pl-wait-die: abort, ssi: abort, *: clean")
+      .expect("kv", "2pl-no-wait: starved, occ: abort, snapshot: abort, 2pl-wait-die: starved, ssi: abort, *: clean")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "read-committed: clean, *: abort")
       .why("T2 stands still for as long as T1 thinks, and so does everybody who needs what T2 holds.")
+      .fix("do not think while holding a lock", "short-hold")
 
       .pattern("short-hold", "T1 thinks first and locks the row only to save")
       .actor("T1", edit_then_lock)

@@ -62,6 +62,26 @@ TEST_P(Explore, FindsWhatEveryInterleavingShows) {
   RecordProperty("compared", compared);
 }
 
+TEST(ExploreCatalogue, TellsThoseWhoStarveFromThoseWhoLoseOnce) {
+  const Scenario& transfers = *scenarios::find("deadlock/two-lock");
+  const ExploreRequest run_again{.run = {.protocol = "2pl-no-wait", .retries = 1}};
+  const Exploration again = must_explore(transfers, run_again);
+  EXPECT_TRUE(again.complete);
+  EXPECT_GT(again.share_ending(record::Verdict::starved), 0);
+  ASSERT_FALSE(again.findings.empty());
+  const record::Run& shortest = again.findings.front().shortest;
+  EXPECT_EQ(shortest.verdict, record::Verdict::starved);
+  EXPECT_EQ(shortest.outcomes.committed, 1U);  // one of them lost twice while the other one got done
+  EXPECT_EQ(shortest.outcomes.aborted, 2U);
+  EXPECT_THAT(again.findings.front().what, testing::MatchesRegex("T[12] never got done, run again or not; others did"));
+  // Every interleaving, one by one, says the same.
+  ExploreRequest every = run_again;
+  every.strategy = Strategy::unreduced;
+  EXPECT_EQ(ends_of(must_explore(transfers, every)), ends_of(again));
+  const Exploration once = must_explore(transfers, {.run = {.protocol = "2pl-no-wait", .retries = 0}});
+  EXPECT_EQ(once.runs_ending(record::Verdict::starved), 0U);
+}
+
 TEST(ExploreCatalogue, ProvesThatOneOrderOfForksKeepsPhilosophersFromDeadlock) {
   const Scenario& dinner = *scenarios::find("threads/dining-philosophers");
   const Exploration naive = must_explore(dinner, {});
