@@ -186,7 +186,7 @@ void Round::watch(RoundResult& result) {
   measure(result);
   if (request_.history > Nanos(0)) {
     plan_.inquiry.recording.store(true, std::memory_order_relaxed);
-    wait_until(plan_.measure_until + request_.history);
+    wait_until(clock_.now() + request_.history);  // looking at the server has taken its time
   }
   if (stop_ != nullptr && stop_->requested()) result.note = "interrupted";
   plan_.stopping.store(true, std::memory_order_relaxed);
