@@ -24,8 +24,7 @@ bool contains(const std::vector<std::string>& all, std::string_view one) {
 /// True for a fault of the store's environment as against one of the scenario.
 bool is_unavailable(Fault fault) { return is_environment(fault) && fault != Fault::internal; }
 
-}  // namespace
-
+/// What --store names, else every store that can be had here. An error for people, or empty, in `error`.
 StoreChoice choose_stores(const Arguments& arguments, std::string& error) {
   StoreChoice choice;
   choice.asked = arguments.listed("store");
@@ -47,6 +46,33 @@ StoreChoice choose_stores(const Arguments& arguments, std::string& error) {
   }
   if (named) choice.asked.emplace_back("postgres");
   return choice;
+}
+
+}  // namespace
+
+std::vector<OptionSpec> cell_options() {
+  std::vector<OptionSpec> options = run_options();
+  for (OptionSpec& option : options) {
+    if (option.name == "store") option.help = "only these stores, such as kv,sqlite,postgres; each must then be there";
+    if (option.name == "executor") option.help = "threads (the default), coroutines, or both: threads,coroutines";
+    if (option.name == "timeout") option.help = "the longest single run; default: 30s";
+  }
+  options.push_back(
+      {"scenario", "NAMES", "only these scenarios or themes, such as deadlock,stock/oversell", Names::scenario});
+  return options;
+}
+
+std::string read_cell_options(const Arguments& arguments, RunRequest& base, CellFilter& filter, StoreChoice& choice) {
+  std::string error = read_run_options(arguments, base);
+  if (!error.empty()) return error;
+  filter.names = arguments.listed("scenario");
+  if (arguments.has("NAME")) filter.names.push_back(arguments.value("NAME"));
+  (void)scenarios_named(filter.names, error);
+  if (!error.empty()) return error;
+  filter.executors = arguments.listed("executor");
+  choice = choose_stores(arguments, error);
+  filter.stores = choice.stores;
+  return error;
 }
 
 void CellRunner::run(std::vector<Cell>& cells) {

@@ -24,8 +24,10 @@ struct StoreChoice {
   LeftOut left_out;
 };
 
-/// An unknown store is put into `error` as one line.
-StoreChoice choose_stores(const Arguments& arguments, std::string& error);
+/// The options of commands that run cells: the coordinates, and --scenario.
+std::vector<OptionSpec> cell_options();
+/// Fills in what was typed of them. An error for people, or empty.
+std::string read_cell_options(const Arguments& arguments, RunRequest& base, CellFilter& filter, StoreChoice& choice);
 
 class CellRunner {
  public:

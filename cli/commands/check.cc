@@ -11,7 +11,6 @@
 #include "cli/json.h"
 #include "cli/names.h"
 #include "cli/program.h"
-#include "cli/run_options.h"
 #include "cli/text.h"
 #include "engine/run.h"
 #include "scenarios/catalogue.h"
@@ -85,17 +84,10 @@ class Check {
 
 int check(Program& program) {
   RunRequest base;
-  std::string error = read_run_options(program.arguments, base);
-  if (!error.empty()) return usage_error(error);
   CellFilter filter;
-  filter.names = program.arguments.listed("scenario");
-  if (program.arguments.has("NAME")) filter.names.push_back(program.arguments.value("NAME"));
-  (void)scenarios_named(filter.names, error);
+  StoreChoice choice;
+  std::string error = read_cell_options(program.arguments, base, filter, choice);
   if (!error.empty()) return usage_error(error);
-  filter.executors = program.arguments.listed("executor");
-  StoreChoice choice = choose_stores(program.arguments, error);
-  if (!error.empty()) return usage_error(error);
-  filter.stores = choice.stores;
   std::vector<Cell> cells = cells_of(scenarios::catalogue(), filter);
   for (const std::string& expectation : program.arguments.all("expect")) {
     if (error = apply_expectation(expectation, cells); !error.empty()) return usage_error(error);
@@ -107,14 +99,7 @@ int check(Program& program) {
 }  // namespace
 
 CommandSpec check_command() {
-  std::vector<OptionSpec> options = run_options();
-  for (OptionSpec& option : options) {
-    if (option.name == "store") option.help = "only these stores, such as kv,sqlite,postgres; each must then be there";
-    if (option.name == "executor") option.help = "threads (the default), coroutines, or both: threads,coroutines";
-    if (option.name == "timeout") option.help = "the longest single run; default: 30s";
-  }
-  options.push_back(
-      {"scenario", "NAMES", "only these scenarios or themes, such as deadlock,stock/oversell", Names::scenario});
+  std::vector<OptionSpec> options = cell_options();
   options.push_back({"expect",
                      "CELL",
                      "another expectation: \"NAME STORE PROTOCOL PATTERN=VERDICT\"; * for any store or protocol",

@@ -14,7 +14,6 @@
 #include "cli/exit_code.h"
 #include "cli/json.h"
 #include "cli/names.h"
-#include "cli/run_options.h"
 #include "cli/runs_folder.h"
 #include "cli/text.h"
 #include "scenarios/catalogue.h"
@@ -186,19 +185,12 @@ class Matrix {
 
 int matrix(Program& program) {
   RunRequest base;
-  std::string error = read_run_options(program.arguments, base);
-  if (!error.empty()) return usage_error(error);
   CellFilter filter;
-  filter.names = program.arguments.listed("scenario");
-  if (program.arguments.has("NAME")) filter.names.push_back(program.arguments.value("NAME"));
-  (void)scenarios_named(filter.names, error);
-  if (!error.empty()) return usage_error(error);
+  StoreChoice choice;
+  if (const std::string error = read_cell_options(program.arguments, base, filter, choice); !error.empty())
+    return usage_error(error);
   if (filter.names.empty()) filter.names = themes_of_anomalies();
-  filter.executors = program.arguments.listed("executor");
   filter.first_pattern = !program.arguments.has("fixes");
-  StoreChoice choice = choose_stores(program.arguments, error);
-  if (!error.empty()) return usage_error(error);
-  filter.stores = choice.stores;
   std::vector<Cell> cells = cells_of(scenarios::catalogue(), filter);
   if (cells.empty()) return usage_error("nothing to run: these scenarios do not run on these stores");
   return Matrix(program, std::move(cells), base, std::move(choice)).run();
@@ -207,13 +199,7 @@ int matrix(Program& program) {
 }  // namespace
 
 CommandSpec matrix_command() {
-  std::vector<OptionSpec> options = run_options();
-  for (OptionSpec& option : options) {
-    if (option.name == "store") option.help = "only these stores, such as kv,sqlite,postgres; each must then be there";
-    if (option.name == "executor") option.help = "threads (the default), coroutines, or both: threads,coroutines";
-    if (option.name == "timeout") option.help = "the longest single run; default: 30s";
-  }
-  options.push_back({"scenario", "NAMES", "only these scenarios or themes", Names::scenario});
+  std::vector<OptionSpec> options = cell_options();
   options.push_back({"fixes", "", "every pattern, not only the one that a scenario names first"});
   options.push_back(out_option());
   options.push_back({"no-record", "", "save neither the matrix nor the runs of its cells"});
