@@ -275,7 +275,11 @@ Attempt<void> MultiVersionTransaction::claim_rows(const std::vector<Row>& rows, 
   for (const Row& row : rows) {
     VersionedRecord* const record = store_.index_.find(row.key);
     const LockRequest* const mine = record ? locks_.find(owner_, {record, row.key}) : nullptr;
-    if (mine && mine->held.covers(row_lock(Strength::update))) continue;
+    if (mine && mine->held.covers(row_lock(Strength::update))) {
+      // Perhaps only since an earlier attempt of this call has waited for it: then nobody has looked yet.
+      if (!each_operation_looks_anew_) LOCKSTEP_TRY(Attempt<void>(still_as_seen(*record)));
+      continue;
+    }
     is_new = true;
     VersionedRecord* claimed = nullptr;
     LOCKSTEP_TRY(claim(row.key, hash_of(row.key), Strength::update, claimed, waiter));

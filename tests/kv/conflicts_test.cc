@@ -454,6 +454,22 @@ TEST(Snapshot, ReadForUpdateOfAChangedRowFails) {
   EXPECT_EQ(t1.read_for_update("x"), "serialization_failure");
 }
 
+TEST(Snapshot, ScanForUpdateThatWaitedForAChangedRowFails) {
+  for (const char* const protocol : {"snapshot", "ssi"}) {
+    for (const bool erases : {false, true}) {
+      SCOPED_TRACE(::testing::Message() << protocol << (erases ? ", erased" : ", written"));
+      const auto store = open_store(protocol);
+      load(*store, {{"x", "0"}, {"y", "0"}});
+      Client t1(*store, "T1");
+      Client t2(*store, "T2");
+      ASSERT_EQ(erases ? t1.erase("x") : t1.write("x", "1"), erases ? "yes " : "ok");
+      ASSERT_EQ(t2.scan_for_update("", ""), "waits");
+      ASSERT_EQ(t1.commit(), "ok");
+      EXPECT_EQ(t2.again(), "serialization_failure") << "it would act on a row that is not there any more";
+    }
+  }
+}
+
 TEST(Snapshot, InsertOfAKeyThatIsCommittedLaterIsAConstraint) {
   const auto store = open_store("snapshot");
   Client t1(*store, "T1");
