@@ -27,12 +27,6 @@ class [[nodiscard]] Sleep final : public Wait, private Timer {
   explicit Sleep(Nanos moment) noexcept : moment_(moment) {}
   Sleep(Nanos span, std::nullptr_t) noexcept : moment_(span), is_span_(true) {}
 
-  bool await_ready() const noexcept { return false; }
-  template <class P>
-  bool await_suspend(std::coroutine_handle<P> handle,
-                     std::source_location at = std::source_location::current()) noexcept {
-    return suspend(handle, at);
-  }
   void await_resume() const noexcept {}
   void cancel(Fault why) noexcept override;
   const char* doing() const noexcept override { return "asleep"; }
@@ -51,12 +45,6 @@ inline Sleep sleep_until(Nanos moment) { return Sleep(moment); }
 /// Lets everybody else who is ready go first.
 class [[nodiscard]] Yield final : public Wait {
  public:
-  bool await_ready() const noexcept { return false; }
-  template <class P>
-  bool await_suspend(std::coroutine_handle<P> handle,
-                     std::source_location at = std::source_location::current()) noexcept {
-    return suspend(handle, at);
-  }
   void await_resume() const noexcept {}
   void cancel(Fault) noexcept override {}
   const char* doing() const noexcept override { return "about to run"; }
@@ -74,12 +62,6 @@ class [[nodiscard]] Ready final : public Wait, private Watch {
  public:
   Ready(int fd, short events) noexcept : fd_(fd), events_(events) {}
 
-  bool await_ready() const noexcept { return false; }
-  template <class P>
-  bool await_suspend(std::coroutine_handle<P> handle,
-                     std::source_location at = std::source_location::current()) noexcept {
-    return suspend(handle, at);
-  }
   void await_resume() const noexcept {}
   void cancel(Fault why) noexcept override;
   const char* doing() const noexcept override { return "waiting for a socket"; }
@@ -144,12 +126,6 @@ class AsyncSemaphore {
     Acquire(AsyncSemaphore& semaphore, int permits) noexcept
         : Queued(semaphore.mutex_, semaphore.line_), semaphore_(semaphore), permits_(permits) {}
 
-    bool await_ready() const noexcept { return false; }
-    template <class P>
-    bool await_suspend(std::coroutine_handle<P> handle,
-                       std::source_location at = std::source_location::current()) noexcept {
-      return suspend(handle, at);
-    }
     void await_resume() const noexcept {}
     const char* doing() const noexcept override { return "waiting for a permit"; }
 
@@ -244,12 +220,6 @@ class Channel {
     Send(Channel& channel, T value) noexcept
         : Queued(channel.mutex_, channel.senders_), channel_(channel), value_(std::move(value)) {}
 
-    bool await_ready() const noexcept { return false; }
-    template <class P>
-    bool await_suspend(std::coroutine_handle<P> handle,
-                       std::source_location at = std::source_location::current()) noexcept {
-      return suspend(handle, at);
-    }
     /// False when the channel was closed: the value was not taken.
     bool await_resume() const noexcept { return sent_; }
     const char* doing() const noexcept override { return "waiting for room in a channel"; }
@@ -267,12 +237,6 @@ class Channel {
    public:
     explicit Receive(Channel& channel) noexcept : Queued(channel.mutex_, channel.receivers_), channel_(channel) {}
 
-    bool await_ready() const noexcept { return false; }
-    template <class P>
-    bool await_suspend(std::coroutine_handle<P> handle,
-                       std::source_location at = std::source_location::current()) noexcept {
-      return suspend(handle, at);
-    }
     /// nullopt: closed, and nothing is left in it.
     std::optional<T> await_resume() noexcept { return std::move(value_); }
     const char* doing() const noexcept override { return "waiting for a value in a channel"; }

@@ -54,12 +54,6 @@ class Group : debugging::CoroutineGroup {
   class [[nodiscard]] Join final : public Wait {
    public:
     explicit Join(Group& group) noexcept : group_(group) {}
-    bool await_ready() const noexcept { return false; }
-    template <class P>
-    bool await_suspend(std::coroutine_handle<P> handle,
-                       std::source_location at = std::source_location::current()) noexcept {
-      return suspend(handle, at);
-    }
     void await_resume() const noexcept {}
     void cancel(Fault why) noexcept override { group_.cancel(why); }
     const char* doing() const noexcept override { return "waiting for its children"; }

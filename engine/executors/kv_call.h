@@ -24,12 +24,6 @@ class [[nodiscard]] KvCall final : public Wait, private Waiter, private Timer {
  public:
   KvCall(kv::Transaction& txn, Call call) noexcept : txn_(txn), call_(std::move(call)) {}
 
-  bool await_ready() const noexcept { return false; }
-  template <class P>
-  bool await_suspend(std::coroutine_handle<P> handle,
-                     std::source_location at = std::source_location::current()) noexcept {
-    return suspend(handle, at);
-  }
   auto await_resume() noexcept { return std::move(*attempt_); }
   void cancel(Fault why) noexcept override {
     txn_.cancel_wait(why);

@@ -90,12 +90,6 @@ class [[nodiscard]] Elsewhere final : public Wait {
   Elsewhere(Function function, void (*give)(Job&), const char* doing) noexcept
       : work_{std::move(function), *this}, give_(give), doing_(doing) {}
 
-  bool await_ready() const noexcept { return false; }
-  template <class P>
-  bool await_suspend(std::coroutine_handle<P> handle,
-                     std::source_location at = std::source_location::current()) noexcept {
-    return suspend(handle, at);
-  }
   Value await_resume() noexcept {
     if constexpr (!std::is_void_v<Value>) return std::move(*work_.value);
   }

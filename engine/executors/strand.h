@@ -23,8 +23,18 @@ namespace lockstep::runtime {
 class Strand;
 
 /// The base of everything that a strand can be suspended in; lives in the frame that awaits it, once.
+/// A derived class says what the wait gives: await_resume().
 class Wait : public Job {
  public:
+  bool await_ready() const noexcept { return false; }
+  /// True: suspended, or the task has ended because its strand was cancelled.
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> handle,
+                     std::source_location at = std::source_location::current()) noexcept {
+    handle_ = handle;
+    handle.promise().at = at;
+    return suspend(handle.promise());
+  }
   /// Told to end: takes itself out of its queue and calls end_with(), or ends soon by itself. In the loop's thread.
   virtual void cancel(Fault why) noexcept = 0;
   /// For people: "asleep", "waiting for a lock".
@@ -43,13 +53,6 @@ class Wait : public Job {
   /// True for a wait that a cancelled strand enters all the same.
   virtual bool is_cleanup() const noexcept { return false; }
 
-  /// The body of await_suspend. True: suspended, or the task has ended because its strand was cancelled.
-  template <class Promise>
-  bool suspend(std::coroutine_handle<Promise> handle, std::source_location at) noexcept {
-    handle_ = handle;
-    handle.promise().at = at;
-    return suspend(handle.promise());
-  }
   /// It is over; the task goes on. Called once, by whoever took it out of its queue. Any thread.
   void complete() noexcept;
   /// It is over; the task ends with `why`. In the loop's thread.

@@ -54,12 +54,6 @@ class PgConnection;
 /// What is sent and answered as one: a statement, a text of several, a pipeline. A wait of the task that asks.
 class PgExchange : public Wait {
  public:
-  bool await_ready() const noexcept { return false; }
-  template <class P>
-  bool await_suspend(std::coroutine_handle<P> handle,
-                     std::source_location at = std::source_location::current()) noexcept {
-    return suspend(handle, at);
-  }
   void cancel(Fault why) noexcept final;
   const char* doing() const noexcept override { return "waiting for PostgreSQL"; }
 
@@ -158,12 +152,6 @@ class PgConnection : private Watch, private Timer {
   class [[nodiscard]] Open final : public Wait, private Owner {
    public:
     explicit Open(PgConnection& connection) noexcept : connection_(connection) {}
-    bool await_ready() const noexcept { return false; }
-    template <class P>
-    bool await_suspend(std::coroutine_handle<P> handle,
-                       std::source_location at = std::source_location::current()) noexcept {
-      return suspend(handle, at);
-    }
     Result<void> await_resume() noexcept;
     void cancel(Fault why) noexcept override;
     const char* doing() const noexcept override { return "connecting to PostgreSQL"; }

@@ -77,12 +77,6 @@ class PgPool {
     ~Acquire() {
       if (slot_ != nullptr) pool_.take_back(*slot_);
     }
-    bool await_ready() const noexcept { return false; }
-    template <class P>
-    bool await_suspend(std::coroutine_handle<P> handle,
-                       std::source_location at = std::source_location::current()) noexcept {
-      return suspend(handle, at);
-    }
     Result<Lease> await_resume() noexcept;
     void cancel(Fault why) noexcept override;
     const char* doing() const noexcept override { return "waiting for a connection to PostgreSQL"; }
