@@ -1,6 +1,12 @@
-// select, poll, epoll: many descriptors, a few of them ready. select() and poll() hand the kernel the whole list at
-// every call, and it looks at each; epoll keeps the list in the kernel and answers with what is ready (G. Banga, J.
-// Mogul and P. Druschel, "A scalable and explicit event delivery mechanism for UNIX", USENIX 1999).
+// select, poll, epoll, io_uring: many descriptors, a few of them ready. select() and poll() hand the kernel the whole
+// list at every call, and it looks at each; epoll keeps the list in the kernel and answers with what is ready (G.
+// Banga, J. Mogul and P. Druschel, "A scalable and explicit event delivery mechanism for UNIX", USENIX 1999). A
+// multishot poll of io_uring does so too, and its answers are found in memory that the kernel shares.
+//
+// All four go through the same rounds: ten descriptors are written to, one call asks who is ready and goes through the
+// answer, and the ten are read, so that they are not ready any more. The clock is read in between. Who keeps a list in
+// the kernel does part of the work when a descriptor is written to, so that is shown too, beside what a write costs
+// when nobody watches.
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -8,78 +14,181 @@
 #include <sys/select.h>
 #include <unistd.h>
 
+#include <bit>
 #include <climits>
+#include <functional>
+#include <optional>
 
 #include "engine/executors/loop.h"
 #include "scenarios/catalogue.h"
 #include "scenarios/runtime/measured.h"
+#include "scenarios/runtime/uring.h"
 
 namespace lockstep::scenarios {
 namespace {
 
 struct Found {
   int expected = 0;
-  int wrong = 0;  // calls that found another number
+  int wrong = 0;          // rounds that found others than those who were ready
+  bool has_uring = true;  // as far as is known
 };
 
-/// So many event counters, of which every so-many-th is ready.
+/// So many event counters, of which every so-many-th is written to in each round.
 class Descriptors {
  public:
   Descriptors(int count, int active) {
     for (int i = 0; i < count; ++i) {
-      fds.push_back(::eventfd(i % (count / active) == 0 ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK));
+      all.push_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+      if (i % (count / active) == 0) ready.push_back(all.back());
     }
   }
   ~Descriptors() {
-    for (const int fd : fds) ::close(fd);
+    for (const int fd : all) ::close(fd);
   }
   Descriptors(const Descriptors&) = delete;
   Descriptors& operator=(const Descriptors&) = delete;
-  std::vector<int> fds;
+
+  void write_to() const {
+    const std::uint64_t one = 1;
+    for (const int fd : ready) [[maybe_unused]]
+      const ssize_t written = ::write(fd, &one, sizeof one);
+  }
+  void read() const {
+    std::uint64_t count = 0;
+    for (const int fd : ready) [[maybe_unused]]
+      const ssize_t got = ::read(fd, &count, sizeof count);
+  }
+
+  std::vector<int> all, ready;
 };
 
-int by_select(const Descriptors& all) {
-  constexpr std::size_t kBits = sizeof(unsigned long) * CHAR_BIT;
-  const auto highest = static_cast<std::size_t>(*std::max_element(all.fds.begin(), all.fds.end()));
-  // Longer than an fd_set, which ends at 1,024: the kernel takes any length.
-  std::vector<unsigned long> bits(highest / kBits + 16);
-  for (const int fd : all.fds)
-    bits[static_cast<std::size_t>(fd) / kBits] |= 1UL << (static_cast<std::size_t>(fd) % kBits);
-  timeval at_once{};
-  return ::select(static_cast<int>(highest) + 1, reinterpret_cast<fd_set*>(bits.data()), nullptr, nullptr, &at_once);
-}
-
-int by_poll(std::vector<pollfd>& list) { return ::poll(list.data(), list.size(), 0); }
-
-int by_epoll(int epoll) {
-  std::array<epoll_event, 64> events;
-  return ::epoll_wait(epoll, events.data(), static_cast<int>(events.size()), 0);
-}
-
-/// Microseconds of one call, after some that warm up.
-template <class Call>
-double measure(Call call, int calls, int active, Found& found) {
-  for (int i = 0; i < calls / 10; ++i) (void)call();
-  const Nanos began = now();
-  for (int i = 0; i < calls; ++i) found.wrong += call() == active ? 0 : 1;
-  return static_cast<double>((now() - began).count()) / 1e3 / calls;
-}
-
-void ask_all(const Context& c, int count, int active, int calls, Found& found) {
-  const Descriptors all(count, active);
-  std::vector<pollfd> list;
-  const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
-  for (const int fd : all.fds) {
-    list.push_back({fd, POLLIN, 0});
-    epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
-    ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+/// Each asks once and puts the ready ones into `found`.
+class BySelect {
+ public:
+  explicit BySelect(const Descriptors& descriptors) {
+    highest_ = static_cast<std::size_t>(*std::max_element(descriptors.all.begin(), descriptors.all.end()));
+    // Longer than an fd_set, which ends at 1,024: the kernel takes any length.
+    wanted_.resize(highest_ / kBits + 16);
+    for (const int fd : descriptors.all) {
+      wanted_[static_cast<std::size_t>(fd) / kBits] |= 1UL << (static_cast<std::size_t>(fd) % kBits);
+    }
   }
+  void operator()(std::vector<int>& found) {
+    bits_ = wanted_;  // the answer takes the place of the question
+    timeval at_once{};
+    ::select(static_cast<int>(highest_) + 1, reinterpret_cast<fd_set*>(bits_.data()), nullptr, nullptr, &at_once);
+    for (std::size_t i = 0; i < bits_.size(); ++i) {
+      for (unsigned long left = bits_[i]; left != 0; left &= left - 1) {
+        found.push_back(static_cast<int>(i * kBits) + std::countr_zero(left));
+      }
+    }
+  }
+
+ private:
+  static constexpr std::size_t kBits = sizeof(unsigned long) * CHAR_BIT;
+  std::size_t highest_ = 0;
+  std::vector<unsigned long> wanted_, bits_;
+};
+
+class ByPoll {
+ public:
+  explicit ByPoll(const Descriptors& descriptors) {
+    for (const int fd : descriptors.all) list_.push_back({fd, POLLIN, 0});
+  }
+  void operator()(std::vector<int>& found) {
+    int left = ::poll(list_.data(), list_.size(), 0);
+    for (auto one = list_.begin(); left > 0 && one != list_.end(); ++one) {
+      if (one->revents == 0) continue;
+      found.push_back(one->fd);
+      --left;
+    }
+  }
+
+ private:
+  std::vector<pollfd> list_;
+};
+
+class ByEpoll {
+ public:
+  explicit ByEpoll(const Descriptors& descriptors) {
+    for (const int fd : descriptors.all) {
+      epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
+      ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+    }
+  }
+  ~ByEpoll() { ::close(epoll_); }
+  ByEpoll(const ByEpoll&) = delete;
+  ByEpoll& operator=(const ByEpoll&) = delete;
+  void operator()(std::vector<int>& found) {
+    std::array<epoll_event, 64> events;
+    const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 0);
+    for (int i = 0; i < count; ++i) found.push_back(events[static_cast<std::size_t>(i)].data.fd);
+  }
+
+ private:
+  const int epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+};
+
+struct Took {
+  double write_us = 0;  ///< of one write
+  double ask_us = 0;    ///< of one call, and the way through its answer
+};
+
+/// So many rounds, after some that warm up.
+template <class Ask>
+Took measure(const Descriptors& descriptors, Ask ask, int rounds, Found& found) {
+  Nanos writing{0}, asking{0};
+  std::vector<int> answer;
+  for (int i = -rounds / 10; i < rounds; ++i) {
+    answer.clear();
+    const Nanos began = now();
+    descriptors.write_to();
+    const Nanos written = now();
+    ask(answer);
+    const Nanos answered = now();
+    descriptors.read();
+    if (answer != descriptors.ready) ++found.wrong;
+    if (i < 0) continue;
+    writing += written - began;
+    asking += answered - written;
+  }
+  const auto us = [](Nanos all, std::size_t calls) {
+    return static_cast<double>(all.count()) / 1e3 / static_cast<double>(calls);
+  };
+  const auto calls = static_cast<std::size_t>(rounds);
+  return {.write_us = us(writing, calls * descriptors.ready.size()), .ask_us = us(asking, calls)};
+}
+
+void ask_all(const Context& c, int count, int active, int rounds, Found& found) {
+  const Descriptors descriptors(count, active);
   const std::string row = fmt::format("{} descriptors, {} ready", count, active);
-  c.figure(row, "select", measure([&] { return by_select(all); }, calls, active, found), "us");
-  c.figure(row, "poll", measure([&] { return by_poll(list); }, calls, active, found), "us");
-  c.figure(row, "epoll", measure([&] { return by_epoll(epoll); }, calls, active, found), "us");
-  ::close(epoll);
   found.expected += active;
+  const auto nobody = [&](std::vector<int>& answer) { answer = descriptors.ready; };
+  const double alone_us = measure(descriptors, nobody, rounds, found).write_us;
+
+  c.figure(row, "select", measure(descriptors, BySelect(descriptors), rounds, found).ask_us, "us");
+  c.figure(row, "poll", measure(descriptors, ByPoll(descriptors), rounds, found).ask_us, "us");
+  Took epoll;
+  {
+    ByEpoll by_epoll(descriptors);
+    epoll = measure(descriptors, std::ref(by_epoll), rounds, found);
+  }
+  c.figure(row, "epoll", epoll.ask_us, "us");
+  std::optional<Took> uring;
+  // The ring goes before its descriptors do.
+  if (const auto ring = PollRing::watch(descriptors.all); ring.ok()) {
+    const auto by_ring = [&](std::vector<int>& answer) {
+      if (!(*ring)->take(answer)) answer.clear();
+    };
+    uring = measure(descriptors, by_ring, rounds, found);
+    c.figure(row, "io_uring", uring->ask_us, "us");
+  } else {
+    if (c.measures && found.has_uring) c.note(ring.error().message);
+    found.has_uring = false;
+  }
+  c.figure(row, "a write", alone_us, "us");
+  c.figure(row, "write, epoll", epoll.write_us, "us");
+  if (uring) c.figure(row, "write, io_uring", uring->write_us, "us");
 }
 
 Task<> ask(Context& c) {
@@ -102,15 +211,19 @@ Task<> ask(Context& c) {
 
 Scenario runtime_select_poll_epoll() {
   return scenario("Who of ten thousand has something to say")
-      .story("Ten of many descriptors are ready. Three system calls are asked which. Run it to see the figures.")
+      .story(
+          "Ten of many descriptors become ready, are asked for, and are read, round after round. Shown is what asking "
+          "takes, and what a write to one of them takes: when nobody watches, and when the kernel keeps a list. Run it "
+          "to see the figures.")
       .with<Found>()
 
-      .pattern("all", "select, poll and epoll, one after the other")
+      .pattern("all", "select, poll, epoll and io_uring, one after the other")
       .actor("asker", ask)
       .expect("none", "*: clean")
       .why(
           "select and poll cost as much as there are descriptors, ready or not. epoll costs as much as there are ready "
-          "ones, and a system call to add each descriptor once.")
+          "ones, and a system call to add each descriptor once. So does a multishot poll of io_uring, which has its "
+          "answers in shared memory: one call without a copy, or none. Both pay a little at every write.")
 
       .holds("each finds those that are ready",
              [](const Final& end) { return end.world<Found>().expected > 0 && end.world<Found>().wrong == 0; });
