@@ -1,6 +1,9 @@
 // transfers.h: the same transfers on kv by sessions that are threads and by sessions that are coroutines.
 #pragma once
 
+#include <fmt/format.h>
+#include <pthread.h>
+
 #include <array>
 #include <atomic>
 #include <charconv>
@@ -14,6 +17,7 @@
 #include "engine/executors/runtime.h"
 #include "kv/sync_facade.h"
 #include "scenarios/runtime/measured.h"
+#include "scenarios/runtime/thread_room.h"
 
 namespace lockstep::scenarios {
 
@@ -32,6 +36,7 @@ struct Loaded {
   double seconds = 0;
   double cpu_seconds = 0;
   int sessions = 0;                           ///< that could be begun
+  std::string why_fewer;                      ///< than were wanted; empty when all could be begun
   bool failed = false;                        ///< a call of kv answered with a fault
   double p50_us = 0, p99_us = 0, max_us = 0;  ///< from a transfer's begin to its answer; of coroutines
 
@@ -183,32 +188,72 @@ inline std::int64_t total(kv::Store& store) {
   return sum;
 }
 
+namespace transfers_detail {
+
+/// A session that is a thread.
+struct ThreadSession {
+  Run* run = nullptr;
+  std::atomic<bool>* begin = nullptr;
+  int session = 0;
+  pthread_t thread{};
+};
+inline void* run_thread_session(void* argument) {
+  const auto& self = *static_cast<ThreadSession*>(argument);
+  self.begin->wait(false);
+  thread_session(*self.run, self.session);
+  return nullptr;
+}
+
+/// Makes threads with a small stack for `sessions`, as many as this machine has room for. Those that there are remain,
+/// and a sentence says why there are no more.
+inline std::string make_threads(std::vector<ThreadSession>& sessions) {
+  constexpr std::size_t kStackBytes = 256 << 10;       // reserved: a session touches some 8 kB of it
+  constexpr Nanos kLongest = std::chrono::seconds(5);  // the more there are, the longer it takes to make another
+  const ThreadRoom room = thread_room();
+  const Nanos until = now() + kLongest;
+  pthread_attr_t small;
+  ::pthread_attr_init(&small);
+  ::pthread_attr_setstacksize(&small, kStackBytes);
+  std::string why;
+  std::size_t made = 0;
+  for (; made < sessions.size(); ++made) {
+    if (made == room.threads) {
+      why = room.why + ", and others need threads too";
+    } else if (now() > until) {
+      why = fmt::format("to make them took {} s", kLongest / std::chrono::seconds(1));
+    } else if (const int error = ::pthread_create(&sessions[made].thread, &small, run_thread_session, &sessions[made]);
+               error != 0) {
+      why = "the system says: " + std::generic_category().message(error);
+    }
+    if (!why.empty()) break;
+  }
+  sessions.resize(made);
+  ::pthread_attr_destroy(&small);
+  return why;
+}
+
+}  // namespace transfers_detail
+
 /// Sessions that are threads: as many as the system allows.
 inline Loaded transfers_on_threads(kv::Store& store, const Load& load) {
   transfers_detail::Run run{.store = store, .load = load};
   std::atomic<bool> begin{false};
-  std::vector<std::thread> threads;
-  try {
-    for (int i = 0; i < load.sessions; ++i) {
-      threads.emplace_back([&run, &begin, i] {
-        begin.wait(false);
-        transfers_detail::thread_session(run, i);
-      });
-    }
-  } catch (const std::system_error&) {
-    // As many as there are: the caller sees how many.
-  }
+  std::vector<transfers_detail::ThreadSession> threads(static_cast<std::size_t>(load.sessions));
+  for (std::size_t i = 0; i < threads.size(); ++i)
+    threads[i] = {.run = &run, .begin = &begin, .session = static_cast<int>(i)};
+  std::string why_fewer = transfers_detail::make_threads(threads);
   const Nanos began = now();
   const double cpu = cpu_seconds();
   begin = true;
   begin.notify_all();
   if (load.span > Nanos(0)) std::this_thread::sleep_for(load.span);
   run.over = true;
-  for (std::thread& thread : threads) thread.join();
+  for (const auto& each : threads) ::pthread_join(each.thread, nullptr);
   return {.committed = run.committed,
           .seconds = static_cast<double>((now() - began).count()) / 1e9,
           .cpu_seconds = cpu_seconds() - cpu,
           .sessions = static_cast<int>(threads.size()),
+          .why_fewer = std::move(why_fewer),
           .failed = run.failed};
 }
 
@@ -223,6 +268,7 @@ inline Loaded transfers_on_coroutines(kv::Store& store, const Load& load) {
           .seconds = static_cast<double>((now() - began).count()) / 1e9,
           .cpu_seconds = cpu_seconds() - cpu,
           .sessions = load.sessions,
+          .why_fewer = {},
           .failed = run.failed || !ended.ok(),
           .p50_us = run.took.us(0.5),
           .p99_us = run.took.us(0.99),
