@@ -13,7 +13,9 @@ namespace lockstep::record {
 Result<sqlite::Database> open_recording(const std::string& path);
 
 /// What is left of a recording that open_recording() refuses because it is cut short or its pages are damaged: queries
-/// give rows up to the first page that is not there. Fault::invalid for what is no recording of this schema.
+/// give rows up to the first page that is not there. Where the tables' own definitions are missing (in a short
+/// recording they lie near the end) they are those of this program, if the file is of its schema version.
+/// Fault::invalid for what is no recording of this schema.
 Result<sqlite::Database> open_damaged(const std::string& path);
 
 /// The same words for damage that shows later.

@@ -150,8 +150,13 @@ Result<Reader> Reader::salvage(const std::string& path, std::string& wrong) {
   Reader reader(std::move(*database), path);
   reader.read_run();
   if (!is_id(reader.run_.id)) return whole.error();
-  // A list that cannot be read is left as far as it came.
+  // A list that cannot be read is left as far as it came. Events may be there all the same.
   reader.read_lists();
+  if (reader.sound()) return reader;
+  Result<Database> again = open_damaged(path);
+  if (!again) return whole.error();
+  reader.database_ = std::move(*again);
+  reader.wrong_.clear();
   return reader;
 }
 

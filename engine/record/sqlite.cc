@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 
 namespace lockstep::sqlite {
@@ -170,7 +171,7 @@ Database::Database(const std::string& path, Mode mode) : path_(path) {
   const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                     (mode == Mode::read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   sqlite3* handle = nullptr;
-  const int code = sqlite3_open_v2(plain_path(path).c_str(), &handle, flags, nullptr);
+  const int code = sqlite3_open_v2(path == kInMemory ? kInMemory : plain_path(path).c_str(), &handle, flags, nullptr);
   handle_.reset(handle);
   if (code != SQLITE_OK) {
     fail(code);
@@ -179,6 +180,37 @@ Database::Database(const std::string& path, Mode mode) : path_(path) {
   // What a file says must not run: a recording may come from a stranger.
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, mode == Mode::read ? 1 : 0, nullptr);
+}
+
+Database Database::of_image(const std::string& path, std::string_view image) {
+  Database database(kInMemory, Mode::create);
+  database.path_ = path;
+  if (database.failed()) return database;
+  auto* const bytes = static_cast<unsigned char*>(sqlite3_malloc64(image.size()));
+  if (bytes == nullptr) {
+    database.fail(SQLITE_NOMEM);
+    return database;
+  }
+  std::memcpy(bytes, image.data(), image.size());
+  const auto size = static_cast<sqlite3_int64>(image.size());
+  const int code = sqlite3_deserialize(database.handle(), "main", bytes, size, size,
+                                       SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_READONLY);
+  if (code != SQLITE_OK) database.fail(code);
+  sqlite3_db_config(database.handle(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  return database;
+}
+
+std::string Database::image() {
+  if (failed()) return {};
+  sqlite3_int64 size = 0;
+  unsigned char* const bytes = sqlite3_serialize(handle(), "main", &size, 0);
+  if (bytes == nullptr) {
+    fail(SQLITE_NOMEM);
+    return {};
+  }
+  std::string image(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
+  sqlite3_free(bytes);
+  return image;
 }
 
 void Database::run(const char* sql) {

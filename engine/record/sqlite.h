@@ -26,13 +26,22 @@ Fault fault_of(int code) noexcept;
 /// `path` such that SQLite takes it for a file's path and never for a "file:" URI.
 std::string plain_path(const std::string& path);
 
+/// In the place of a path: a database in memory.
+inline constexpr const char* kInMemory = ":memory:";
+
 /// One connection.
 class Database {
  public:
   enum class Mode { read, create };
 
-  /// Opens the file. A failure shows at the first use, and in failed().
+  /// Opens the file, or makes a database in memory. A failure shows at the first use, and in failed().
   Database(const std::string& path, Mode mode);
+
+  /// A database in memory: a copy of `image`, whose bytes are those of a file. `path` is for messages.
+  static Database of_image(const std::string& path, std::string_view image);
+
+  /// Its bytes, as a file would hold them; empty after a failure.
+  std::string image();
 
   /// Runs statements that give no rows.
   void run(const char* sql);

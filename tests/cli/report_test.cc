@@ -65,8 +65,7 @@ TEST_F(ReportCommand, SaysWhatIsWrong) {
   const Ended unknown = call({"report", "ffffffffffff"});
   EXPECT_EQ(unknown.code, 2);
   EXPECT_THAT(unknown.err, HasSubstr("--runs names another folder"));
-  // The last page is missing. Of so short a recording the others hold the tables' own definitions, without which
-  // nothing can be read.
+  // The last page is missing.
   const std::string recording = folder_.path() + "/" + id + "/run.sqlite";
   std::filesystem::resize_file(recording, std::filesystem::file_size(recording) - 4096);
   const Ended damaged = call({"report", id});

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "engine/record/files.h"
+#include "engine/record/reader.h"
 #include "engine/record/schema.h"
 #include "engine/record/sqlite.h"
 #include "tests/engine/record/recording.h"
@@ -96,6 +97,71 @@ TEST_F(BadRecording, IsRefusedWhereverItIsCut) {
   }
 }
 
+/// How many events can be salvaged, each of them sound; nothing where not even the run's coordinates can be read.
+std::optional<std::uint64_t> salvaged_events(const std::string& path) {
+  std::string wrong;
+  Result<Reader> reader = Reader::salvage(path, wrong);
+  if (!reader) {
+    EXPECT_THAT(reader.error().message, HasSubstr(path));
+    return std::nullopt;
+  }
+  std::uint64_t events = 0;
+  const auto read = reader->each_event([&](const EventView& event) {
+    EXPECT_EQ(event.seq, ++events);
+    EXPECT_LT(event.actor, static_cast<int>(reader->run().actors.size()));
+    return true;
+  });
+  EXPECT_TRUE(read.ok() || read.fault() == Fault::invalid) << read.error().message;
+  return events;
+}
+
+TEST_F(BadRecording, IsSalvagedAsFarAsItGoesWhereverItIsCut) {
+  constexpr std::size_t kPage = 4096;
+  auto run = full_run();
+  const std::uint64_t all = run.events.size();
+  for (int pages_of_events : {0, 20}) {
+    for (int i = 0; i < 50 * pages_of_events; ++i) run.events.push_back(event_on(run.events.size() + 1, "account/1"));
+    run.id.clear();
+    const std::string path = *save(run, folder_.path());
+    const std::string whole = bytes_of(path);
+    std::uint64_t most = 0;
+    for (std::size_t size = 0; size < whole.size(); size += 509) {
+      SCOPED_TRACE(std::to_string(size) + " of " + std::to_string(whole.size()));
+      put(path, whole.substr(0, size));
+      const auto events = salvaged_events(path);
+      EXPECT_EQ(events.has_value(), size >= 2 * kPage) << "the second page is the run itself";
+      EXPECT_GE(events.value_or(0), most);
+      most = events.value_or(0);
+      // The sixth page is the first of the last table that is needed for events.
+      if (pages_of_events == 0) {
+        EXPECT_EQ(most, size >= 6 * kPage ? all : 0);
+      }
+    }
+    EXPECT_GT(most, run.events.size() / 2);
+  }
+}
+
+TEST_F(BadRecording, IsSalvagedWithoutTheDefinitionsOfItsTables) {
+  std::string bytes = bytes_of(path_);
+  // The leaves of the tree of definitions: the pages that say how a table is made.
+  std::size_t lost = 0;
+  for (std::size_t at = 4096; at < bytes.size(); at += 4096) {
+    if (bytes.substr(at, 4096).find("CREATE TABLE") == std::string::npos &&
+        bytes.substr(at, 4096).find("CREATE VIEW") == std::string::npos)
+      continue;
+    bytes.replace(at, 4096, 4096, '\0');
+    ++lost;
+  }
+  ASSERT_GE(lost, 2U);
+  put(path_, bytes);
+  expect_refused(path_, "malformed");
+  EXPECT_EQ(salvaged_events(path_), 511U);
+  // The end of page 1 says where the definitions lie. Elsewhere they are not those that are known.
+  ++bytes[4096 - 2];
+  put(path_, bytes);
+  EXPECT_EQ(salvaged_events(path_), std::nullopt);
+}
+
 TEST_F(BadRecording, IsRefusedWhenATableIsMissing) {
   change("DROP TABLE victim");
   expect_refused(path_, "no such table");
@@ -161,6 +227,7 @@ TEST_F(BadRecording, NeverCrashesOnDamage) {
         EXPECT_LT(event.actor, static_cast<int>(loaded->actors.size()));
       }
     }
+    (void)salvaged_events(path_);
     std::vector<std::string> unreadable;
     const auto runs = list(folder_.path(), &unreadable);
     ASSERT_TRUE(runs.ok());
