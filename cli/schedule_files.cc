@@ -25,14 +25,10 @@ OptionSpec save_schedule_option() {
   return {"save-schedule", "FILE", "write the schedule as a text file that lockstep replay FILE takes", Names::file};
 }
 
-Result<void> save_schedule(const Scenario& scenario, const record::Run& run, const std::string& path,
-                           const std::string& dsn) {
+Result<void> save_schedule(const Scenario& scenario, const record::Run& run, NewFile& file, const std::string& dsn) {
   const Result<ScheduleFile> written = written_down(scenario, run, dsn);
   if (!written) return written.error();
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << to_text(*written);
-  if (!file.flush()) return cannot(Fault::io, "written", path);
-  return {};
+  return file.keep(to_text(*written));
 }
 
 bool is_schedule_file(const std::string& name) {

@@ -4,9 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "reports/waits.h"
@@ -103,12 +100,8 @@ std::string wait_graph_dot(const record::Run& run) {
   return text + "}\n";
 }
 
-Result<void> write_wait_graph(const record::Run& run, const std::string& path) {
-  const std::string text = path.ends_with(".dot") ? wait_graph_dot(run) : wait_graph_json(run);
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << text;
-  if (file.flush()) return {};
-  return Error{Fault::io, {}, fmt::format("{} cannot be written: {}", path, std::strerror(errno))};
+Result<void> write_wait_graph(const record::Run& run, NewFile& file) {
+  return file.keep(file.path().ends_with(".dot") ? wait_graph_dot(run) : wait_graph_json(run));
 }
 
 }  // namespace lockstep::cli

@@ -5,11 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
 
 #include "cli/command_line.h"
 #include "cli/commands/commands.h"
@@ -18,6 +15,7 @@
 #include "cli/hints.h"
 #include "cli/json.h"
 #include "cli/names.h"
+#include "cli/new_file.h"
 #include "cli/program.h"
 #include "cli/run_options.h"
 #include "cli/runs_folder.h"
@@ -113,16 +111,14 @@ std::vector<std::string> save_all(Program& program, Exploration& explored, int& 
 }
 
 /// The state graph, for graphviz when the file's name ends in .dot, else as JSON.
-Result<void> write_graph(const Exploration& explored, const std::string& path) {
+Result<void> write_graph(const Exploration& explored, NewFile& file) {
   if (!explored.graph) {
     return Error{Fault::invalid,
                  {},
                  fmt::format("--graph: no state graph on {}: what its steps touch is not known", explored.run.store)};
   }
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << (path.ends_with(".dot") ? record::to_dot(*explored.graph) : record::to_json(*explored.graph) + "\n");
-  if (file.flush()) return {};
-  return Error{Fault::io, {}, fmt::format("{} cannot be written: {}", path, std::strerror(errno))};
+  return file.keep(file.path().ends_with(".dot") ? record::to_dot(*explored.graph)
+                                                 : record::to_json(*explored.graph) + "\n");
 }
 
 int explore_scenario(Program& program) {
@@ -141,8 +137,11 @@ int explore_scenario(Program& program) {
     if (wrong != std::errc() || rest != end || request.jobs < 1 || request.jobs > kJobsMost)
       return usage_error(fmt::format("--jobs \"{}\" is no whole number from 1 to {}", text, kJobsMost));
   }
-  const std::string graph_file = program.arguments.value("graph");
-  if (!graph_file.empty() || !program.arguments.has("no-record")) request.most_states = kStatesMost;
+  const auto graph_file = file_asked_for(program.arguments, "graph");
+  if (!graph_file) return fail_with(graph_file.error());
+  const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
+  if (!schedule_file) return fail_with(schedule_file.error());
+  if (*graph_file || !program.arguments.has("no-record")) request.most_states = kStatesMost;
   const bool shows_progress = !program.quiet && !program.json && ::isatty(STDERR_FILENO) != 0;
   if (shows_progress) {
     request.progress = [](std::uint64_t runs) {
@@ -162,14 +161,14 @@ int explore_scenario(Program& program) {
              : !explored.complete && !sampled ? int{kTimeBudgetHit}
                                               : int{kAsExpected};
   const std::vector<std::string> ids = save_all(program, explored, code);
-  const std::string schedule_file = program.arguments.value("save-schedule");
-  if (!schedule_file.empty() && !explored.findings.empty()) {
+  if (*schedule_file && !explored.findings.empty()) {
     const Result<void> saved =
-        save_schedule(*scenario, explored.findings.front().shortest, schedule_file, request.run.dsn);
+        save_schedule(*scenario, explored.findings.front().shortest, **schedule_file, request.run.dsn);
     if (!saved) return fail_with(saved.error());
   }
-  if (!graph_file.empty()) {
-    if (const Result<void> written = write_graph(explored, graph_file); !written) return fail_with(written.error());
+  // Of a search that was interrupted it would be a part at best.
+  if (*graph_file && !explored.interrupted) {
+    if (const Result<void> written = write_graph(explored, **graph_file); !written) return fail_with(written.error());
   }
   if (program.json) {
     program.out.write(explore_json(scenario->name, explored, ids, expected));

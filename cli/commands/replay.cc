@@ -68,22 +68,25 @@ int replay_run(Program& program) {
   }
   const Scenario* scenario = scenario_named(recorded.scenario, error);
   if (scenario == nullptr) return usage_error(error);
+  const auto graph_file = file_asked_for(program.arguments, "graph");
+  if (!graph_file) return fail_with(graph_file.error());
+  const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
+  if (!schedule_file) return fail_with(schedule_file.error());
   if (!program.quiet) announce_private_server({.store = recorded.store, .dsn = options.dsn});
   const Result<Replay> replayed =
       file ? replay(*scenario, *file, options, &program.stop) : replay(*scenario, recorded, options, &program.stop);
   if (!replayed) return program.stopped() ? int{kInterrupted} : fail_with(replayed.error());
   show(program, *replayed, recorded.id);
-  if (program.arguments.has("graph")) {
+  if (*graph_file) {
     record::Run run = replayed->run;
     run.id = recorded.id;
-    const Result<void> written = write_wait_graph(run, program.arguments.value("graph"));
+    const Result<void> written = write_wait_graph(run, **graph_file);
     if (!written) return fail_with(written.error());
   }
   if (program.stopped()) return kInterrupted;
   if (replayed->divergence) return kNotAsExpected;
-  if (program.arguments.has("save-schedule") && !replayed->stopped) {
-    const Result<void> saved =
-        save_schedule(*scenario, replayed->run, program.arguments.value("save-schedule"), options.dsn);
+  if (*schedule_file && !replayed->stopped) {
+    const Result<void> saved = save_schedule(*scenario, replayed->run, **schedule_file, options.dsn);
     if (!saved) return fail_with(saved.error());
   }
   return kAsExpected;

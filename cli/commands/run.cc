@@ -56,6 +56,10 @@ int run_once(Program& program) {
   request.measure = true;
   const Result<RunRequest> resolved = resolve(*scenario, request);
   if (!resolved) return fail_with(resolved.error());
+  const auto graph_file = file_asked_for(program.arguments, "graph");
+  if (!graph_file) return fail_with(graph_file.error());
+  const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
+  if (!schedule_file) return fail_with(schedule_file.error());
 
   if (program.arguments.has("hold")) {
     const Result<std::string> script = write_gdb_script(runs_folder(program.arguments));
@@ -85,12 +89,12 @@ int run_once(Program& program) {
     complain(save_error);
     if (code == kAsExpected) code = kInternal;
   }
-  if (program.arguments.has("graph")) {
-    const Result<void> written = write_wait_graph(run, program.arguments.value("graph"));
+  if (*graph_file) {
+    const Result<void> written = write_wait_graph(run, **graph_file);
     if (!written) return fail_with(written.error());
   }
-  if (program.arguments.has("save-schedule")) {
-    const Result<void> saved = save_schedule(*scenario, run, program.arguments.value("save-schedule"), request.dsn);
+  if (*schedule_file) {
+    const Result<void> saved = save_schedule(*scenario, run, **schedule_file, request.dsn);
     if (!saved) return fail_with(saved.error());
   }
   return code;
