@@ -70,10 +70,14 @@ void add_group(std::vector<Line>& lines, const ComparedGroup& group, const Look&
   std::size_t name_width = 12;
   for (const ComparedRow& row : group.strategies) name_width = std::max(name_width, columns(look.clean(row.strategy)));
   name_width = std::min<std::size_t>(name_width, 24);
-  std::string load = fmt::format("{} on {}, {} sessions, {} rows, theta {:g}, {} % reads", group.store, group.executor,
-                                 group.sessions, group.rows, group.theta, group.read_percent);
+  std::string load = fmt::format("{} on {}", group.store, group.executor);
+  if (group.helpers > 0) load += fmt::format(" (calls on at most {} helper threads)", group.helpers);
+  load += fmt::format(", {} sessions, {} rows, theta {:g}, {} % reads", group.sessions, group.rows, group.theta,
+                      group.read_percent);
   if (group.rate > 0) load += fmt::format(", open loop at {:g} a second", group.rate);
-  lines.push_back(Line().add(Style::dim, " " + look.clean(load)));
+  for (const std::string& part : wrapped(look.clean(load), look.width > 20 ? look.width - 1 : 12)) {
+    lines.push_back(Line().add(Style::dim, " " + part));
+  }
   Line head;
   head.add(Style::dim, " CORRECT").to(name_width + 2);
   head.add(Style::dim, fmt::format("{:>8} {:<17}{:>7} {:>7} {:>7} {:>7} {:>6}", "ok/s", "vs best", "p50 ms", "p99",

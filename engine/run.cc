@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "engine/coordinates.h"
+#include "engine/executors/lent_session.h"
 #include "engine/replay.h"
 #include "engine/schedule/schedule.h"
 #include "engine/stage.h"
@@ -121,6 +122,9 @@ record::Run run_at(const Scenario& scenario, const RunRequest& request, const St
   if (const Backend* const backend = stage.backend()) {
     result.store_version = backend->capabilities().version;
     for (auto& [name, value] : backend->environment()) result.environment[name] = value;
+    if (stage.lends_calls()) {
+      result.environment[request.store + ".calls"] = fmt::format("block: on at most {} helper threads", kCallersMost);
+    }
   }
   note_options(request, result);
   result.virtual_time = stage.is_in_virtual_time();

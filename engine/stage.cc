@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "engine/executor.h"
+#include "engine/executors/lent_session.h"
 #include "engine/gdb/registry.h"
 #include "engine/pause.h"
 #include "engine/verdict.h"
@@ -120,6 +121,10 @@ void Stage::strike() noexcept {
   state_.actors.clear();
 }
 
+bool Stage::lends_calls() const noexcept {
+  return backend_ && free_ && request_.executor == "coroutines" && !backend_->capabilities().nonblocking;
+}
+
 /// Makes the world, the actors and their sessions.
 Result<void> Stage::cast() {
   world_ = scenario_.make_world();
@@ -132,7 +137,7 @@ Result<void> Stage::cast() {
     if (backend_) {
       Result<std::unique_ptr<Session>> session = backend_->open_session(actor->index, actor->name);
       if (!session) return session.error();
-      actor->session = std::move(*session);
+      actor->session = lends_calls() ? make_lent_session(std::move(*session)) : std::move(*session);
     }
     state_.actors.push_back(std::move(actor));
   }

@@ -35,8 +35,9 @@ constexpr std::array<Axis, 4> kAxes = {{
 }};
 
 std::string load_of(const ComparedGroup& group) {
-  std::string text = fmt::format("{} · {} · {}", group.store, group.executor,
-                                 counted(static_cast<unsigned>(group.sessions), "session", "sessions"));
+  std::string text = fmt::format("{} · {}", group.store, group.executor);
+  if (group.helpers > 0) text += fmt::format(", calls on at most {} helper threads", group.helpers);
+  text += fmt::format(" · {}", counted(static_cast<unsigned>(group.sessions), "session", "sessions"));
   text += fmt::format(" · {} · theta {:g} · {} % read", counted(group.rows, "row", "rows"), group.theta,
                       group.read_percent);
   return text + (group.rate > 0 ? fmt::format(" · {:g} a second wanted", group.rate) : std::string());

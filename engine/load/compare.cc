@@ -81,6 +81,7 @@ std::vector<ComparedGroup> groups_of(const Workload& workload, const CompareRequ
                               .read_percent = read_percent,
                               .rows = request.rows,
                               .rate = request.round.rate,
+                              .helpers = 0,
                               .strategies = {}};
           for (const Strategy& strategy : strategies) {
             ComparedRow row;
@@ -178,6 +179,16 @@ void note_rates(record::Comparison& comparison) {
   }
 }
 
+/// "SQLite 3.40.1" is said to block by its name alone.
+void note_helpers(Compared& compared) {
+  const auto& groups = compared.comparison.groups;
+  const auto lent = std::find_if(groups.begin(), groups.end(), [](const auto& group) { return group.helpers > 0; });
+  if (lent == groups.end()) return;
+  compared.comparison.notes.push_back(fmt::format("{}'s calls block: under {} they run on at most {} helper threads",
+                                                  compared.store_version.substr(0, compared.store_version.find(' ')),
+                                                  lent->executor, lent->helpers));
+}
+
 record::Comparison begun(const Workload& workload, const CompareRequest& request) {
   const auto seconds = [](Nanos span) { return static_cast<double>(span.count()) / 1e9; };
   record::Comparison comparison;
@@ -231,6 +242,7 @@ class Sweep {
           return {};
         }
         take(row, latencies[turn], *result);
+        group.helpers = result->helpers;
         ++done_;
         compared.store_version = result->store_version;
         for (const auto& [name, value] : result->environment) compared.environment[name] = value;
@@ -295,6 +307,7 @@ Result<Compared> compare(const Workload& workload, const CompareRequest& asked, 
     rank(group, request->round.shape.seed, compared.comparison.verdict);
   }
   note_rates(compared.comparison);
+  note_helpers(compared);
   if (request->round.claim) {
     compared.comparison.notes.push_back(fmt::format(
         "histories were held against {}, not against what each protocol promises", name_of(*request->round.claim)));

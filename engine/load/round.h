@@ -65,6 +65,7 @@ struct RoundResult {
   std::string note;  ///< why the round does not count: interrupted, or the store failed; empty: it does
   bool store_failed = false;
   std::string store_version;
+  int helpers = 0;  ///< threads that made the store's calls, at most, because these block; 0: they need none
   std::vector<std::pair<std::string, std::string>> environment;
 };
 

@@ -140,6 +140,7 @@ ComparedGroup group_of(const Json& json) {
   json.at("read_percent").get_to(group.read_percent);
   json.at("rows").get_to(group.rows);
   json.at("rate").get_to(group.rate);
+  group.helpers = json.value("helpers", 0);
   for (const Json& row : json.at("rows_of")) group.strategies.push_back(row_of(row));
   return group;
 }
@@ -199,6 +200,7 @@ std::string to_json(const Comparison& comparison) {
                       {"read_percent", group.read_percent},
                       {"rows", group.rows},
                       {"rate", group.rate},
+                      {"helpers", group.helpers},
                       {"rows_of", rows}});
   }
   const Json json = {{"format", kFormat},

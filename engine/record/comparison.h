@@ -12,7 +12,8 @@
 //    "notes": ["…", …],
 //    "groups": [                         those that are compared with each other: one for each combination of these
 //     {"store": "postgres", "executor": "threads", "sessions": 32, "theta": 0, "read_percent": 50, "rows": 100, "rate":
-//     0,
+//     0, "helpers": 0,                   threads that make the store's calls, at most, because these block; 0: none are
+//     needed
 //      "rows_of": [                      best first, then those that are WRONG
 //       {"strategy": "for-update", "store": …, "protocol": "read-committed", "pattern": "for-update", "executor": …,
 //       "sessions": …,
@@ -116,6 +117,7 @@ struct ComparedGroup {
   int read_percent = 0;
   std::uint64_t rows = 0;
   double rate = 0;
+  int helpers = 0;
   std::vector<ComparedRow> strategies;
 };
 

@@ -54,8 +54,9 @@ class SqliteBackend final : public Backend {
   const std::unique_ptr<Connection> connection_;
   Shared shared_;
   const Nanos longest_statement_;
+  // A call never waits for another session, but it reads, writes and syncs a file.
   const Capabilities capabilities_{
-      .sql = true, .real_time = false, .nonblocking = true, .version = fmt::format("SQLite {}", sqlite3_libversion())};
+      .sql = true, .real_time = false, .nonblocking = false, .version = fmt::format("SQLite {}", sqlite3_libversion())};
 };
 
 Result<void> SqliteBackend::set_up(const State& rows, std::span<const std::string> ddl) {

@@ -1,0 +1,18 @@
+// lent_session.h: a session of a store whose calls block (SQLite), for actors that run on loops: every call is made by
+// a helper thread (runtime.h), and the loop goes on with its other actors meanwhile.
+#pragma once
+
+#include <memory>
+
+#include "engine/backend.h"
+#include "engine/executors/runtime.h"
+
+namespace lockstep {
+
+/// How many threads make the calls of all lent sessions together; further calls wait for one of them.
+inline constexpr int kCallersMost = runtime::kHelpers;
+
+/// A session that answers as `inner` does, which is used by one thread at a time.
+std::unique_ptr<Session> make_lent_session(std::unique_ptr<Session> inner);
+
+}  // namespace lockstep
