@@ -97,7 +97,7 @@ void add_group(std::vector<Line>& lines, const ComparedGroup& group, const Look&
     line.add(" ").add(look.cut(look.clean(row.strategy), name_width)).to(name_width + 2);
     line.add(fmt::format("{:>8} ", per_s(row.committed_per_s.median)));
     line.add(Style::fault, look.glyphs().fault);
-    const std::string text = look.clean(row.what_is_wrong());
+    const std::string text = look.clean(row.what_is_wrong() + (row.proof.empty() ? "" : " (proof below)"));
     const std::size_t at = line.columns() + 1;
     bool first = true;
     for (const std::string& part : wrapped(text, look.width > at + 12 ? look.width - at : 12)) {
@@ -110,6 +110,17 @@ void add_group(std::vector<Line>& lines, const ComparedGroup& group, const Look&
     }
   }
   lines.emplace_back();
+}
+
+void add_proofs(std::vector<Line>& lines, const record::Comparison& comparison, const Look& look) {
+  for (const ComparedGroup& group : comparison.groups) {
+    for (const ComparedRow& row : group.strategies) {
+      const std::vector<std::string> steps = row.steps_of_proof();
+      if (steps.empty()) continue;
+      add_paragraph(lines, look, Style::bold, "proof", row.strategy + ": " + row.anomaly);
+      for (const std::string& step : steps) add_paragraph(lines, look, Style::plain, "", "- " + step);
+    }
+  }
 }
 
 void add_notes(std::vector<Line>& lines, const record::Comparison& comparison, const Look& look) {
@@ -144,6 +155,7 @@ std::string compare_text(const record::Comparison& comparison, const Look& look,
     add_paragraph(lines, look, Style::bold, std::string(record::name_of(comparison.ending)),
                   "this is what was finished up to then");
   }
+  add_proofs(lines, comparison, look);
   add_notes(lines, comparison, look);
   for (const Hint& hint : hints) {
     Line line;

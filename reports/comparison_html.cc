@@ -97,6 +97,18 @@ std::string correct_table(const ComparedGroup& group) {
   return all.rows.empty() ? "<p>No strategy kept every invariant.</p>\n" : table(all);
 }
 
+std::string proofs(const ComparedGroup& group) {
+  std::string text;
+  for (const ComparedRow& row : group.strategies) {
+    const std::vector<std::string> steps = row.steps_of_proof();
+    if (steps.empty()) continue;
+    text += "<p>Proof: " + html(row.strategy + ": " + row.anomaly) + "</p>\n<ul>\n";
+    for (const std::string& step : steps) text += "<li>" + html(step) + "</li>\n";
+    text += "</ul>\n";
+  }
+  return text;
+}
+
 std::string wrong_table(const ComparedGroup& group) {
   Table all{.caption = "WRONG: broke an invariant or its isolation, so not ranked",
             .columns = {{"strategy"}, {"ok/s", true}, {"rounds broken", true}, {"of", true}, {"what was seen"}},
@@ -105,9 +117,11 @@ std::string wrong_table(const ComparedGroup& group) {
     if (row.correct()) continue;
     all.rows.push_back({row.strategy, Cell::number(row.committed_per_s.median, 0),
                         Cell::number(static_cast<std::uint64_t>(std::max(row.invariant_broken, row.history_broken))),
-                        Cell::number(row.rounds.size()), "✗ " + (row.broken.empty() ? row.anomaly : row.broken)});
+                        Cell::number(row.rounds.size()),
+                        "✗ " + (row.broken.empty() ? row.anomaly : row.broken) +
+                            (row.proof.empty() ? "" : " (proof below)")});
   }
-  return all.rows.empty() ? std::string() : table(all);
+  return all.rows.empty() ? std::string() : table(all) + proofs(group);
 }
 
 std::string throughput(const ComparedGroup& group, const std::string& id) {
@@ -296,12 +310,19 @@ std::string comparison_markdown(const record::Run& run) {
             "\n\n| strategy | ok/s | vs best | p50 ms | p99 ms | p99.9 ms | retries | aborts |\n"
             "| --- | ---: | --- | ---: | ---: | ---: | ---: | --- |\n";
     for (const ComparedRow& row : group.strategies) {
-      const std::string place = row.correct() ? ratio(row.vs_best, row.place) : "✗ WRONG: " + row.what_is_wrong();
+      const std::string place = row.correct() ? ratio(row.vs_best, row.place) : "✗ WRONG: " + row.what_is_wrong() + (row.proof.empty() ? "" : " (proof below)");
       text += fmt::format("| {} | {} | {} | {:.3f} | {:.3f} | {:.3f} | {} | {} |\n", markdown(row.strategy),
                           per_s(row.committed_per_s.median), markdown(place), row.p50_ms, row.p99_ms, row.p999_ms,
                           whole_percent(row.retries_per_commit()), markdown(aborts_of(row) + reason_of(row)));
     }
     text += "\n";
+    for (const ComparedRow& row : group.strategies) {
+      const std::vector<std::string> steps = row.steps_of_proof();
+      if (steps.empty()) continue;
+      text += "Proof: " + markdown(row.strategy + ": " + row.anomaly) + "\n\n";
+      for (const std::string& step : steps) text += "- " + markdown(step) + "\n";
+      text += "\n";
+    }
   }
   return text;
 }

@@ -137,7 +137,7 @@ void take(ComparedRow& row, Histogram& latency, const RoundResult& result) {
     if (row.invariant_broken++ == 0) row.broken = result.broken;
   }
   if (!result.anomaly.empty()) {
-    if (row.history_broken++ == 0) row.anomaly = result.anomaly;
+    if (row.history_broken++ == 0) row.anomaly = result.anomaly, row.proof = result.proof;
   }
   if (row.gave_up.empty()) row.gave_up = result.gave_up;
   row.given_up += result.given_up;

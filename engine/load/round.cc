@@ -237,10 +237,8 @@ void Round::judge(RoundResult& result, const std::vector<std::int64_t>& versions
   }
   const auto anomalies = check::anomalies_of(history_of(sessions, versions), result.claim);
   if (anomalies.empty()) return;
-  std::string proof = anomalies.front().why;
-  std::replace(proof.begin(), proof.end(), '\n', ';');
-  result.anomaly =
-      fmt::format("{} in the history, which {} forbids: {}", anomalies.front().name, name_of(result.claim), proof);
+  result.anomaly = fmt::format("{} in the history, which {} forbids", anomalies.front().name, name_of(result.claim));
+  result.proof = anomalies.front().why;
 }
 
 /// Reads the final state and asks the invariants.

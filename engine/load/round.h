@@ -59,7 +59,8 @@ struct RoundResult {
   std::string broken;  ///< the first invariant that does not hold, with values; empty: all hold
   check::Level claim = check::Level::serializable;  ///< what the history was held against
   std::uint64_t on_record = 0;                      ///< transactions of the history that committed
-  std::string anomaly;                              ///< the first that the history shows, with its proof; empty: none
+  std::string anomaly;                              ///< the first that the history shows; empty: none
+  std::string proof;                                ///< of it, a line a step
   std::uint64_t given_up = 0;                       ///< transactions that could not be tried again, or were too often
   std::string gave_up;                              ///< why the first of them was
   std::string note;  ///< why the round does not count: interrupted, or the store failed; empty: it does

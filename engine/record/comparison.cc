@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -57,7 +58,8 @@ Json json_of(const ComparedRow& row) {
             {"on_record", row.on_record},
             {"share", row.share_on_record()},
             {"broken", row.history_broken},
-            {"anomaly", row.anomaly}}},
+            {"anomaly", row.anomaly},
+            {"proof", row.proof}}},
           {"given_up", row.given_up},
           {"gave_up", row.gave_up},
           {"place", row.place},
@@ -99,6 +101,7 @@ ComparedRow row_of(const Json& json) {
     history->at("on_record").get_to(row.on_record);
     history->at("broken").get_to(row.history_broken);
     history->at("anomaly").get_to(row.anomaly);
+    row.proof = history->value("proof", std::string());
   }
   row.given_up = json.value("given_up", std::uint64_t{0});
   row.gave_up = json.value("gave_up", std::string());
@@ -150,6 +153,16 @@ ComparedGroup group_of(const Json& json) {
 std::string ComparedRow::what_is_wrong() const {
   if (invariant_broken > 0) return fmt::format("{} in {} of {} rounds", broken, invariant_broken, rounds.size());
   return fmt::format("{}; in {} of {} rounds", anomaly, history_broken, rounds.size());
+}
+
+std::vector<std::string> ComparedRow::steps_of_proof() const {
+  std::vector<std::string> steps;
+  for (std::size_t from = 0; from < proof.size();) {
+    const std::size_t end = std::min(proof.find('\n', from), proof.size());
+    if (end > from) steps.push_back(proof.substr(from, end - from));
+    from = end + 1;
+  }
+  return steps;
 }
 
 std::string ComparedRow::why_not_measured() const {

@@ -20,9 +20,10 @@
 //        "theta": 0, "read_percent": 50, "rate": 0,        rate: wanted transactions a second; 0 = closed loop
 //        "correct": true, "expected_correct": true,
 //        "invariant_broken": 0, "broken": "",              rounds that broke one, and what was seen first
-//        "history": {"claim": "serializable", "on_record": 4012, "share": 0.05, "broken": 0, "anomaly": ""},
+//        "history": {"claim": "serializable", "on_record": 4012, "share": 0.05, "broken": 0, "anomaly": "",
+//          "proof": ""},
 //          transactions whose history was held against the claim, as a share of all that committed then and in the
-//          measured time; rounds in which it shows an anomaly, and the first
+//          measured time; rounds in which it shows an anomaly, the first, and its proof: a line a step
 //        "given_up": 0, "gave_up": "",                     transactions that could not be tried again, and why the
 //        first "place": "best",                                  best, slower, no clear difference, wrong, not measured
 //        "vs_best": {"median": 0.75, "low": 0.73, "high": 0.78},    null for wrong ones; 99 % interval, high 1e9: no
@@ -77,6 +78,7 @@ struct ComparedRow {
   std::uint64_t on_record = 0;
   int history_broken = 0;
   std::string anomaly;
+  std::string proof;
   std::uint64_t given_up = 0;
   std::string gave_up;
   std::string place;
@@ -105,6 +107,8 @@ struct ComparedRow {
   std::string why_not_measured() const;
   /// For a strategy that is not correct: what was seen, and in how many of its rounds.
   std::string what_is_wrong() const;
+  /// The proof of the anomaly, a line a step; empty when there is none.
+  std::vector<std::string> steps_of_proof() const;
   double retries_per_commit() const noexcept {
     return committed > 0 ? static_cast<double>(retries) / static_cast<double>(committed) : 0;
   }

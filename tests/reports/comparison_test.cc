@@ -60,11 +60,16 @@ TEST(ComparisonPage, SaysHowMuchHistoryWasCheckedAndWhatItShows) {
   group.strategies[1].place = "wrong";
   group.strategies[1].history_broken = 2;
   group.strategies[1].anomaly = "G-single in the <history>";
+  group.strategies[1].proof = "T1 wrote <x>\nT2 read it";
   for (const std::string& text :
        {comparison_html(compared({group}), "r1", 2), comparison_markdown(compared({group}))}) {
     EXPECT_THAT(text, HasSubstr("3000 transactions (1.4 %) were on record"));
     EXPECT_THAT(text, HasSubstr("(snapshot): anomalies in 2 rounds"));
     EXPECT_THAT(text, HasSubstr("G-single in the &lt;history&gt;"));
+    const std::size_t named = text.find("(proof below)"), proof = text.find("Proof: for-update: G-single");
+    EXPECT_LT(named, proof);
+    EXPECT_LT(proof, text.find("T1 wrote &lt;x&gt;")) << "the steps stand below the table alone, a line each";
+    EXPECT_LT(text.find("T1 wrote &lt;x&gt;"), text.find("T2 read it"));
   }
 }
 

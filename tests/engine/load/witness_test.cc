@@ -235,14 +235,16 @@ TEST(History, HeldAgainstMoreThanTheProtocolPromisesItShows) {
   RoundRequest request = on_record("snapshot", "threads", 1);
   request.claim = Level::serializable;
   request.commits_most = 400;
-  std::string anomaly;
+  std::string anomaly, proof;
   for (std::uint64_t seed = 1; seed <= 200 && anomaly.empty(); ++seed) {
     request.shape.seed = seed;
     const auto result = run_round(idle(), request, nullptr);
     ASSERT_TRUE(result.ok());
     anomaly = result->anomaly;
+    proof = result->proof;
   }
-  EXPECT_THAT(anomaly, HasSubstr("which serializable forbids"));
+  EXPECT_THAT(anomaly, testing::EndsWith("in the history, which serializable forbids"));
+  EXPECT_THAT(proof, HasSubstr("\n")) << "a line a step";
 }
 
 }  // namespace
