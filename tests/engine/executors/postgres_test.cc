@@ -369,6 +369,7 @@ struct Bank {
   PgPool* pool = nullptr;
   std::vector<int> order{};
   int done = 0, lost = 0, unknown = 0;
+  AsyncSemaphore more_done{0}, more_lost{0};  // a permit for each that nobody has waited for
   bool over = false;
 };
 
@@ -461,17 +462,20 @@ Task<> mover(Bank* bank, int number) {
     const Result<void> moved = co_await move_one(bank->pool, 1 + 2 * (number % 2));
     if (moved.ok()) {
       ++bank->done;
+      bank->more_done.release();
     } else if (moved.fault() == Fault::outcome_unknown) {
       ++bank->unknown;
     } else {
       EXPECT_EQ(moved.fault(), Fault::unavailable) << moved.error().message;
       ++bank->lost;
+      bank->more_lost.release();
     }
   }
 }
-Task<> until_done(Bank* bank, int more) {
-  const int wanted = bank->done + more;
-  while (bank->done < wanted) co_await sleep_for(1ms);
+/// The next so many, from now on.
+Task<> until(AsyncSemaphore* more, int count) {
+  (void)more->try_acquire(more->available());
+  co_await more->acquire(count);
 }
 Task<> killed_sessions(Group& group, Bank* bank, const PgOptions* options) {
   for (int i = 0; i < 20; ++i) group.spawn(mover(bank, i));
@@ -481,11 +485,11 @@ Task<> killed_sessions(Group& group, Bank* bank, const PgOptions* options) {
   const std::string kill = fmt::format(
       "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'tasks {}'", ::getpid());
   for (int round = 0; round < 5; ++round) {
-    co_await until_done(bank, 20);
+    co_await until(&bank->more_done, 20);
     const Result<PgRows> killed = co_await killer.query(kill);
     EXPECT_TRUE(killed.ok()) << killed.error().message;
   }
-  co_await until_done(bank, 20);
+  co_await until(&bank->more_done, 20);
   bank->over = true;
 }
 Task<> pool_under_fire(const PgOptions* options, const PgOptions* killers, Bank* bank) {
@@ -513,7 +517,7 @@ TEST_F(PgTasks, GoOnWhenTheirSessionsAreKilled) {
 
 Task<> server_restarts(Group& group, Bank* bank, postgres::PrivateCluster* cluster) {
   for (int i = 0; i < 20; ++i) group.spawn(mover(bank, i));
-  co_await until_done(bank, 50);
+  co_await until(&bank->more_done, 50);
   // The postmaster ends every session and starts anew when one of them was killed.
   int victim = 0;
   {
@@ -521,13 +525,12 @@ Task<> server_restarts(Group& group, Bank* bank, postgres::PrivateCluster* clust
     victim = (*lease)->server_pid();
   }
   ::kill(victim, SIGKILL);
-  co_await until_done(bank, 50);
+  co_await until(&bank->more_done, 50);
   EXPECT_TRUE(cluster->alive());
   EXPECT_GT(bank->lost + bank->unknown, 0);
   // Then it is gone for good: those who wait are told.
   ::kill(cluster->server_pid(), SIGKILL);
-  const int lost = bank->lost;
-  while (bank->lost < lost + 20) co_await sleep_for(1ms);
+  co_await until(&bank->more_lost, 20);
   bank->over = true;
 }
 Task<> pool_on_a_dying_server(const PgOptions* options, postgres::PrivateCluster* cluster) {
