@@ -17,10 +17,6 @@
 namespace lockstep::cli {
 namespace {
 
-bool contains(const std::vector<std::string>& all, std::string_view one) {
-  return std::find(all.begin(), all.end(), one) != all.end();
-}
-
 /// True for a fault of the store's environment as against one of the scenario.
 bool is_unavailable(Fault fault) { return is_environment(fault) && fault != Fault::internal; }
 

@@ -12,10 +12,6 @@
 namespace lockstep::cli {
 namespace {
 
-bool contains(const std::vector<std::string>& all, std::string_view one) {
-  return std::find(all.begin(), all.end(), one) != all.end();
-}
-
 bool wanted(const Scenario& scenario, const CellFilter& filter) {
   const std::string theme = scenario.name.substr(0, scenario.name.find('/'));
   return filter.names.empty() || contains(filter.names, scenario.name) || contains(filter.names, theme);
@@ -32,6 +28,10 @@ std::vector<std::string> protocols_of(std::string_view store) {
 }
 
 }  // namespace
+
+bool contains(const std::vector<std::string>& all, std::string_view one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
+}
 
 std::vector<Cell> cells_of(std::span<const Scenario> scenarios, const CellFilter& filter) {
   std::vector<std::string> stores;

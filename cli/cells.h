@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/record/run.h"
@@ -29,6 +30,8 @@ struct Cell {
   bool as_expected() const noexcept { return state == State::done && verdict == expected; }
   bool differs() const noexcept { return state != State::waiting && !as_expected(); }
 };
+
+bool contains(const std::vector<std::string>& all, std::string_view one);
 
 /// Which cells are wanted. Empty: all.
 struct CellFilter {

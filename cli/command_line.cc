@@ -28,7 +28,7 @@ bool is_plain(char c) {
 
 }  // namespace
 
-std::string quoted(const std::string& text) {
+std::string shell_quoted(const std::string& text) {
   if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain)) return text;
   std::string safe = "'";
   for (const char c : text) safe += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -36,9 +36,9 @@ std::string quoted(const std::string& text) {
 }
 
 std::string command_of(const record::Run& run, const RunRequest& request) {
-  std::string command = "lockstep run " + quoted(run.scenario);
+  std::string command = "lockstep run " + shell_quoted(run.scenario);
   const auto add = [&command](const char* option, const std::string& value) {
-    command += fmt::format(" --{} {}", option, quoted(value));
+    command += fmt::format(" --{} {}", option, shell_quoted(value));
   };
   if (run.store != "none") {
     add("store", run.store);

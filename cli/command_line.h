@@ -15,7 +15,7 @@ namespace lockstep::cli {
 std::string command_of(const record::Run& run, const RunRequest& request);
 
 /// `text`, in quotes when a POSIX shell would read more into it.
-std::string quoted(const std::string& text);
+std::string shell_quoted(const std::string& text);
 
 /// "500ms", "2s", "1m", "1.5" (seconds). nullopt for anything else, and for less than a microsecond or more than a day.
 std::optional<Nanos> duration_named(const std::string& text);

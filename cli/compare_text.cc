@@ -14,8 +14,6 @@ namespace {
 using record::ComparedGroup;
 using record::ComparedRow;
 
-constexpr std::size_t kTextAt = 11;
-
 std::string per_s(double rate) { return rate < 100 ? fmt::format("{:.1f}", rate) : fmt::format("{:.0f}", rate); }
 
 std::string ms_of(double ms) { return fmt::format("{:.{}f}", ms, ms < 0.1 ? 3 : ms < 10 ? 2 : ms < 100 ? 1 : 0); }

@@ -11,10 +11,8 @@
 namespace lockstep::cli {
 namespace {
 
-constexpr std::size_t kTextAt = 11;
-
 /// Exact while a double can be: 2^53.
-std::string counted(double number) {
+std::string exactly(double number) {
   if (number < 0) return "?";
   return number < 9e15 ? fmt::format("{:.0f}", number) : fmt::format("{:.3g}", number);
 }
@@ -23,10 +21,6 @@ bool is_sampled(const Exploration& explored) { return is_sampling(explored.strat
 
 std::string unit_of(const Exploration& explored) {
   return is_sampled(explored) ? "samples" : explored.strategy == Strategy::unreduced ? "runs" : "classes";
-}
-
-bool is_good(record::Verdict verdict) {
-  return verdict == record::Verdict::clean || verdict == record::Verdict::avoided;
 }
 
 std::string share_of(const Finding& finding, const Exploration& explored) {
@@ -46,7 +40,7 @@ void add_table(std::vector<Line>& lines, const Exploration& explored, const Look
   std::vector<std::vector<std::string>> rows;
   for (const Finding& each : explored.findings) {
     std::vector<std::string> row{share_of(each, explored)};
-    if (!sampled) row.push_back(counted(each.interleavings));
+    if (!sampled) row.push_back(exactly(each.interleavings));
     row.push_back(std::to_string(each.runs));
     rows.push_back(std::move(row));
   }
@@ -104,7 +98,7 @@ std::string worth_of_classes(const Exploration& explored) {
   if (explored.complete) {
     return fmt::format("all {} of the model run on {}, which stand for its {} interleavings",
                        explored.classes == 1 ? "1 class" : fmt::format("{} classes", explored.classes),
-                       title_of(explored), counted(explored.interleavings));
+                       title_of(explored), exactly(explored.interleavings));
   }
   std::string text = fmt::format("{} after {} of {} classes of the model, drawn by seed {}",
                                  explored.interrupted ? "interrupted" : "the budget is spent", explored.runs,
@@ -120,7 +114,7 @@ std::string worth_of(const Exploration& explored) {
   } else if (explored.complete && explored.strategy == Strategy::unreduced) {
     worth = fmt::format("all {} interleavings, one by one", explored.runs);
   } else if (explored.complete) {
-    worth = fmt::format("all {} interleavings, in {} of the same order; {} cut short", counted(explored.interleavings),
+    worth = fmt::format("all {} interleavings, in {} of the same order; {} cut short", exactly(explored.interleavings),
                         explored.runs == 1 ? "1 class" : fmt::format("{} classes", explored.runs),
                         plural(explored.pruned, "run"));
   } else if (is_sampled(explored)) {

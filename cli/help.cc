@@ -10,8 +10,6 @@
 namespace lockstep::cli {
 namespace {
 
-constexpr std::size_t kProseMost = 100;
-
 std::size_t prose_width(const Look& look) { return std::min(look.width, kProseMost); }
 
 void add_text(std::vector<Line>& lines, const Look& look, const std::string& text) {

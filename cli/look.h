@@ -34,6 +34,9 @@ struct Glyphs {
   const char* separator;  ///< · between facts
 };
 
+/// Longer lines of prose are hard to read on any terminal.
+inline constexpr std::size_t kProseMost = 100;
+
 struct Look {
   std::size_t width = 80;
   bool utf8 = true;

@@ -16,12 +16,10 @@ namespace {
 using record::Run;
 using record::Verdict;
 
-constexpr std::size_t kTextAt = 11;        ///< after " why       "
-constexpr std::size_t kProseMost = 100;    ///< longer lines are hard to read on any terminal
 constexpr std::size_t kExpectedEnds = 66;  ///< "as expected" ends here where it fits
 constexpr std::size_t kSecondHintAt = 41;
 
-std::size_t prose_width(const Look& look) {
+std::size_t width_beside_label(const Look& look) {
   const std::size_t width = std::min(look.width, kProseMost);
   return width > kTextAt + 20 ? width - kTextAt : 20;
 }
@@ -92,7 +90,7 @@ std::string expectation(const Run& run, const Look& look) {
 void add_verdict(std::vector<Line>& lines, const Run& run, const Look& look) {
   Line line;
   line.add(" ").add(style_of(run), upper(name_of(run.verdict))).to(kTextAt - 1).add(" ");
-  const auto summary = wrapped(look.clean(run.summary), prose_width(look));
+  const auto summary = wrapped(look.clean(run.summary), width_beside_label(look));
   const std::string expected = expectation(run, look);
   const Style expected_style = run.as_expected() ? Style::good : Style::fault;
   const bool beside = kTextAt + columns(summary.back()) + 2 + columns(expected) <= look.width;
@@ -132,7 +130,7 @@ void add_invariants(std::vector<Line>& lines, const Run& run, const Look& look) 
     const std::string sign = invariant.held ? look.glyphs().good : look.glyphs().fault;
     std::string text = invariant.text;
     if (!invariant.held && !invariant.detail.empty()) text += ": " + invariant.detail;
-    const auto wrapped_text = wrapped(look.clean(text), prose_width(look) - 2);
+    const auto wrapped_text = wrapped(look.clean(text), width_beside_label(look) - 2);
     for (std::size_t i = 0; i < wrapped_text.size(); ++i) {
       Line line;
       if (i == 0) line.add(" ").add(Style::dim, invariant.held ? "holds" : "broken");
@@ -192,7 +190,7 @@ std::string ending_note(const Run& run) {
 void add_paragraph(std::vector<Line>& lines, const Look& look, Style style, const std::string& label,
                    const std::string& text) {
   if (text.empty()) return;
-  const auto texts = wrapped(look.clean(text), prose_width(look));
+  const auto texts = wrapped(look.clean(text), width_beside_label(look));
   for (std::size_t i = 0; i < texts.size(); ++i) {
     Line line;
     if (i == 0) line.add(" ").add(style, label).add(columns(label) + 1 < kTextAt ? "" : " ");

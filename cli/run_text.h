@@ -13,6 +13,9 @@
 
 namespace lockstep::cli {
 
+/// The column where texts begin, after a label such as " why       ".
+inline constexpr std::size_t kTextAt = 11;
+
 /// A command to go on with; shown when this build has it.
 struct Hint {
   std::string label;

@@ -15,14 +15,14 @@ using reports::Waits;
 using reports::Want;
 using Json = nlohmann::ordered_json;
 
-Json or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+Json null_if_empty(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
 Json json_of(const Want& want, bool in_cycle) {
   return {{"from", want.from},
           {"wants", want.object},
-          {"wants_at", or_null(want.wants_at)},
-          {"to", or_null(want.to)},
-          {"held_at", or_null(want.held_at)},
+          {"wants_at", null_if_empty(want.wants_at)},
+          {"to", null_if_empty(want.to)},
+          {"held_at", null_if_empty(want.held_at)},
           {"in_cycle", in_cycle}};
 }
 
@@ -72,7 +72,7 @@ std::string wait_graph_json(const record::Run& run) {
   for (const Want& want : waits.others) all.push_back(json_of(want, false));
   const Json json = {{"format", "lockstep-wait-graph"},
                      {"version", 1},
-                     {"id", or_null(run.id)},
+                     {"id", null_if_empty(run.id)},
                      {"scenario", run.scenario},
                      {"store", run.store},
                      {"protocol", run.protocol},

@@ -59,7 +59,7 @@ std::vector<Window> windows_of(const record::Run& run) {
   return windows;
 }
 
-std::string name_of(const record::Run& run, int actor) {
+std::string actor_of(const record::Run& run, int actor) {
   const auto index = static_cast<std::size_t>(actor);
   return actor >= 0 && index < run.actors.size() ? run.actors[index] : "somebody";
 }
@@ -93,11 +93,11 @@ std::optional<Difference> compare(std::size_t at, const record::Run& run, const 
   if (model.actor != database.actor || model.operation != database.operation || model.detail != database.detail) {
     const auto says = [&run, &model, &database](const Window& window) {
       const std::string what = window.operation + (window.detail.empty() ? "" : " " + window.detail);
-      return model.actor == database.actor ? what : fmt::format("{}: {}", name_of(run, window.actor), what);
+      return model.actor == database.actor ? what : fmt::format("{}: {}", actor_of(run, window.actor), what);
     };
     return Difference{.kind = Difference::Kind::request,
                       .step = at,
-                      .actor = name_of(run, model.actor),
+                      .actor = actor_of(run, model.actor),
                       .operation = "next operation",
                       .model = says(model),
                       .database = says(database)};
@@ -109,11 +109,11 @@ std::optional<Difference> compare(std::size_t at, const record::Run& run, const 
   };
   // Whose step it is comes first: what happens to the others follows from it.
   if (auto found =
-          compare(at, name_of(run, model.actor), answers_of(model, model.actor), answers_of(database, model.actor))) {
+          compare(at, actor_of(run, model.actor), answers_of(model, model.actor), answers_of(database, model.actor))) {
     return found;
   }
   for (int actor = 0; actor < static_cast<int>(run.actors.size()); ++actor) {
-    if (auto found = compare(at, name_of(run, actor), answers_of(model, actor), answers_of(database, actor)))
+    if (auto found = compare(at, actor_of(run, actor), answers_of(model, actor), answers_of(database, actor)))
       return found;
   }
   return std::nullopt;
@@ -179,7 +179,7 @@ std::optional<Difference> first_difference(const Performed& model, const Perform
     const Window& extra = in_model ? mine[at] : its[at];
     Difference found{.kind = Difference::Kind::request,
                      .step = at + 1,
-                     .actor = name_of(model.run, extra.actor),
+                     .actor = actor_of(model.run, extra.actor),
                      .operation = "next operation",
                      .model = "nothing more",
                      .database = "nothing more"};

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "engine/explore_by_model.h"
+#include "engine/explorer.h"
 #include "engine/findings.h"
 #include "engine/party.h"
 #include "engine/state_graph.h"
@@ -19,8 +20,6 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kStrategies = {"exhaustive", "unreduced", "bounded", "walk", "pct", "pos"};
 constexpr Nanos kDeadlockTimeout = std::chrono::milliseconds(1);  ///< of a server: every deadlock takes as long
-constexpr int kRepeatsMost = 20;                                  ///< of one run on a server
-constexpr int kRetries = 1;  ///< unless asked otherwise: every retry multiplies the interleavings
 /// For the fewest preemptions: the states met are kept, at about 100 bytes each.
 constexpr std::uint64_t kBoundedMost = 1'000'000;
 constexpr std::size_t kReadableMost = 500;  ///< steps of a schedule that is worth the trouble
@@ -238,7 +237,7 @@ Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& requ
   asked.executor = "coroutines";
   asked.schedule.clear();
   asked.recording = false;
-  if (!asked.retries) asked.retries = kRetries;
+  if (!asked.retries) asked.retries = kExploreRetries;
   Result<RunRequest> resolved = resolve(scenario, asked);
   if (!resolved) return resolved.error();
   const std::size_t actors = scenario.pattern_named(resolved->pattern)->actors.size();

@@ -9,7 +9,6 @@
 namespace lockstep {
 namespace {
 
-constexpr int kRepeatsMost = 20;                  ///< of one run on a server
 constexpr std::uint64_t kLooksAtClockEvery = 64;  ///< runs in this process, unless they are long
 constexpr std::size_t kLong = 500;                ///< steps
 

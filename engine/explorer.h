@@ -14,6 +14,9 @@
 
 namespace lockstep {
 
+/// Of one run on a server, where the same choices may not lead to the same.
+inline constexpr int kRepeatsMost = 20;
+
 /// When to stop although there is more to run.
 struct Limits {
   std::uint64_t most_runs = UINT64_MAX;  ///< of this call, those given up included

@@ -16,9 +16,9 @@ namespace {
 using record::Event;
 using record::EventKind;
 
-constexpr const char* kRetries = "option retries";
-constexpr const char* kLockTimeout = "option lock-timeout-ns";
-constexpr const char* kDeadlockTimeout = "option deadlock-timeout-ns";
+constexpr const char* kRetriesOption = "option retries";
+constexpr const char* kLockTimeoutOption = "option lock-timeout-ns";
+constexpr const char* kDeadlockTimeoutOption = "option deadlock-timeout-ns";
 
 /// True for what is no part of what happened: how it was judged, and what was measured on the way.
 bool is_beside(const Event& event) { return event.kind == EventKind::invariant || event.kind == EventKind::figure; }
@@ -166,15 +166,16 @@ std::optional<std::int64_t> number_in(const record::Run& run, const char* name) 
 }  // namespace
 
 void note_options(const RunRequest& request, record::Run& run) {
-  if (request.retries) run.environment[kRetries] = std::to_string(*request.retries);
-  if (request.lock_timeout) run.environment[kLockTimeout] = std::to_string(request.lock_timeout->count());
-  if (request.deadlock_timeout) run.environment[kDeadlockTimeout] = std::to_string(request.deadlock_timeout->count());
+  if (request.retries) run.environment[kRetriesOption] = std::to_string(*request.retries);
+  if (request.lock_timeout) run.environment[kLockTimeoutOption] = std::to_string(request.lock_timeout->count());
+  if (request.deadlock_timeout)
+    run.environment[kDeadlockTimeoutOption] = std::to_string(request.deadlock_timeout->count());
 }
 
 void read_options(const record::Run& run, RunRequest& request) {
-  if (const auto retries = number_in(run, kRetries)) request.retries = static_cast<int>(*retries);
-  if (const auto timeout = number_in(run, kLockTimeout)) request.lock_timeout = Nanos(*timeout);
-  if (const auto timeout = number_in(run, kDeadlockTimeout)) request.deadlock_timeout = Nanos(*timeout);
+  if (const auto retries = number_in(run, kRetriesOption)) request.retries = static_cast<int>(*retries);
+  if (const auto timeout = number_in(run, kLockTimeoutOption)) request.lock_timeout = Nanos(*timeout);
+  if (const auto timeout = number_in(run, kDeadlockTimeoutOption)) request.deadlock_timeout = Nanos(*timeout);
 }
 
 Result<Replay> replay(const Scenario& scenario, const record::Run& recorded, const ReplayOptions& options,

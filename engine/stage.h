@@ -14,6 +14,9 @@
 
 namespace lockstep {
 
+/// Retries of a transaction under a search, unless asked otherwise: every one multiplies the interleavings.
+inline constexpr int kExploreRetries = 1;
+
 /// Not thread-safe.
 class Stage {
  public:

@@ -20,8 +20,6 @@ using record::Event;
 using record::EventKind;
 using record::StateGraph;
 
-constexpr int kRetries = 1;  ///< as explore(), unless asked otherwise
-
 /// Follows a plan, and writes down the states that it comes through.
 class Charted final : public Schedule {
  public:
@@ -322,7 +320,7 @@ Result<StateGraph> state_graph(const Scenario& scenario, const StateGraphRequest
   asked.executor = "coroutines";
   asked.schedule.clear();
   asked.recording = true;
-  if (!asked.retries) asked.retries = kRetries;
+  if (!asked.retries) asked.retries = kExploreRetries;
   Result<RunRequest> resolved = resolve(scenario, asked);
   if (!resolved) return resolved.error();
   if (resolved->store != "kv" && resolved->store != "none") {

@@ -21,7 +21,7 @@ constexpr double kFirstBarAt = 30;
 constexpr double kBar = 15, kBarPitch = 18;
 constexpr std::size_t kBarsMost = 8;  ///< rows of bars in a lane
 constexpr double kTop = 34;           ///< above the first lane: numbers of steps, signs of cycles
-constexpr double kLetter = 6.7;       ///< pixels of a letter of a label, on average
+constexpr double kLaneLetter = 6.7;   ///< pixels of a letter of a label, on average
 
 class Drawing {
  public:
@@ -32,7 +32,7 @@ class Drawing {
     if (slot_ < kSlotWithMarks && rows.size() <= 400) slot_ = kSlotWithMarks;
     std::size_t longest = 2;
     for (const std::string& name : run.actors) longest = std::max(longest, columns(neutral(name)));
-    left_ = 22 + kLetter * 1.1 * static_cast<double>(std::min<std::size_t>(longest, 16));
+    left_ = 22 + kLaneLetter * 1.1 * static_cast<double>(std::min<std::size_t>(longest, 16));
     width_ = left_ + slot_ * static_cast<double>(rows.size()) + 14;
     place_bars();
     place_lanes();
@@ -143,11 +143,11 @@ class Drawing {
       if (row.step != 0 && row.step != shown && x(i) - 4 >= next && row.mark != Mark::cycle) {
         const std::string number = std::to_string(row.step);
         add("<text class=\"tick\" x=\"{:.1f}\" y=\"12\">{}</text>", x(i), number);
-        next = x(i) + kLetter * static_cast<double>(number.size()) + 8;
+        next = x(i) + kLaneLetter * static_cast<double>(number.size()) + 8;
         shown = row.step;
       }
       const std::string time = fmt::format("{:.2f}", static_cast<double>(row.at_ns) / 1e6);
-      const double half = kLetter * static_cast<double>(time.size()) / 2;
+      const double half = kLaneLetter * static_cast<double>(time.size()) / 2;
       if (x(i) - half >= next_time && time != time_shown && x(i) + half < width_ - 4) {
         add("<text class=\"tick\" x=\"{:.1f}\" y=\"{:g}\">{}</text>", x(i), height_ - 6, time);
         next_time = x(i) + half + 18;
@@ -188,7 +188,7 @@ class Drawing {
 
   /// The longer of the two texts that fits, or a shortened one, or nothing.
   static std::string fitting(const std::string& best, const std::string& second, double room) {
-    const auto letters = static_cast<std::size_t>(std::max(0.0, room / kLetter));
+    const auto letters = static_cast<std::size_t>(std::max(0.0, room / kLaneLetter));
     if (columns(best) <= letters) return best;
     if (columns(second) <= letters) return second;
     return letters >= 4 ? shortened(second, letters) : std::string();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "reports/append.h"
 #include "reports/comparison_html.h"
 #include "reports/escape.h"
 #include "reports/figures_html.h"
@@ -21,14 +22,9 @@ using record::Run;
 
 constexpr std::size_t kRowsMost = 400;
 
-template <class... Values>
-void add(std::string& text, fmt::format_string<Values...> format, Values&&... values) {
-  fmt::format_to(std::back_inserter(text), format, std::forward<Values>(values)...);
-}
-
 void fenced(std::string& text, const std::string& command) {
   // A line that begins with four spaces is code whatever it holds.
-  add(text, "    {}\n\n", neutral(command));
+  append(text, "    {}\n\n", neutral(command));
 }
 
 void steps(std::string& text, const Subject& subject) {
@@ -37,12 +33,12 @@ void steps(std::string& text, const Subject& subject) {
   std::size_t told = 0;
   for (const LaneRow& row : subject.rows) {
     if (++told > kRowsMost) break;
-    add(text, "| {} | {:.2f} | {} | {} | {} |\n", row.step == 0 ? "" : std::to_string(row.step),
-        static_cast<double>(row.at_ns) / 1e6,
-        row.actor == record::kNobody ? "" : markdown(run.actors[static_cast<std::size_t>(row.actor)]),
-        markdown(row.text), markdown(row.status));
+    append(text, "| {} | {:.2f} | {} | {} | {} |\n", row.step == 0 ? "" : std::to_string(row.step),
+           static_cast<double>(row.at_ns) / 1e6,
+           row.actor == record::kNobody ? "" : markdown(run.actors[static_cast<std::size_t>(row.actor)]),
+           markdown(row.text), markdown(row.status));
   }
-  if (told > kRowsMost) add(text, "\n{} more rows are in the HTML report.\n", subject.rows.size() - kRowsMost);
+  if (told > kRowsMost) append(text, "\n{} more rows are in the HTML report.\n", subject.rows.size() - kRowsMost);
   text += "\n";
 }
 
@@ -50,36 +46,36 @@ void digest(std::string& text, const Subject& subject) {
   const Digest& digest = *subject.digest;
   text += "| waited for | waits | waited ms |\n| --- | ---: | ---: |\n";
   for (const auto& [name, counts] : digest.busiest(20)) {
-    add(text, "| {} | {} | {:.2f} |\n", name.empty() ? "(others)" : markdown(name), grouped(counts.waits),
-        static_cast<double>(counts.waited_ns) / 1e6);
+    append(text, "| {} | {} | {:.2f} |\n", name.empty() ? "(others)" : markdown(name), grouped(counts.waits),
+           static_cast<double>(counts.waited_ns) / 1e6);
   }
   text += "\n";
 }
 
 void one(std::string& text, const Subject& subject, const char* level) {
   const Run& run = subject.run;
-  add(text, "{} {}\n\n{}\n\n", level, markdown(run.scenario), markdown(run.title));
-  add(text, "{} · schedule {} · seed {} · run {}\n\n", markdown(strategy(run)), markdown_code(run.schedule), run.seed,
-      markdown_code(run.id));
-  if (!subject.wrong.empty()) add(text, "**This recording is damaged:** {}\n\n", markdown(subject.wrong));
-  add(text, "**{} {}** — {} ({})\n\n", sign_of_verdict(run.verdict), name_of(run.verdict), markdown(run.summary),
-      markdown(expectation(run)));
+  append(text, "{} {}\n\n{}\n\n", level, markdown(run.scenario), markdown(run.title));
+  append(text, "{} · schedule {} · seed {} · run {}\n\n", markdown(strategy(run)), markdown_code(run.schedule),
+         run.seed, markdown_code(run.id));
+  if (!subject.wrong.empty()) append(text, "**This recording is damaged:** {}\n\n", markdown(subject.wrong));
+  append(text, "**{} {}** — {} ({})\n\n", sign_of_verdict(run.verdict), name_of(run.verdict), markdown(run.summary),
+         markdown(expectation(run)));
   for (const record::Invariant& invariant : run.invariants) {
-    add(text, "- {} {}{}\n", invariant.held ? "✓ holds:" : "✗ broken:", markdown(invariant.text),
-        invariant.detail.empty() ? "" : " — " + markdown(invariant.detail));
+    append(text, "- {} {}{}\n", invariant.held ? "✓ holds:" : "✗ broken:", markdown(invariant.text),
+           invariant.detail.empty() ? "" : " — " + markdown(invariant.detail));
   }
   if (!run.invariants.empty()) text += "\n";
-  if (!run.why.empty()) add(text, "**Why.** {}\n\n", markdown(run.why));
-  if (!run.fix.empty()) add(text, "**Fix.** {}\n\n", markdown(run.fix));
+  if (!run.why.empty()) append(text, "**Why.** {}\n\n", markdown(run.why));
+  if (!run.fix.empty()) append(text, "**Fix.** {}\n\n", markdown(run.fix));
   if (!run.fix_command.empty()) fenced(text, run.fix_command);
   for (const std::string& inner : {matrix_markdown(run), comparison_markdown(run)}) {
     if (inner.empty()) continue;
     text += inner;
     return;
   }
-  add(text, "| committed | aborted | retries | events |\n| ---: | ---: | ---: | ---: |\n| {} | {} | {} | {} |\n\n",
-      grouped(run.outcomes.committed), grouped(run.outcomes.aborted), grouped(run.outcomes.retries),
-      grouped(subject.events));
+  append(text, "| committed | aborted | retries | events |\n| ---: | ---: | ---: | ---: |\n| {} | {} | {} | {} |\n\n",
+         grouped(run.outcomes.committed), grouped(run.outcomes.aborted), grouped(run.outcomes.retries),
+         grouped(subject.events));
   text += figures_markdown(run);
   if (subject.whole()) {
     steps(text, subject);
@@ -87,7 +83,7 @@ void one(std::string& text, const Subject& subject, const char* level) {
     if (!waits.cycle.empty()) {
       text += "| on the cycle | wants | held by |\n| --- | --- | --- |\n";
       for (const Want& want : waits.cycle) {
-        add(text, "| {} | {} | {} |\n", markdown(want.from), markdown(want.object), markdown(want.to));
+        append(text, "| {} | {} | {} |\n", markdown(want.from), markdown(want.object), markdown(want.to));
       }
       text += "\n";
     }
@@ -96,7 +92,7 @@ void one(std::string& text, const Subject& subject, const char* level) {
   }
   if (!run.outcomes.faults.empty()) {
     text += "| cause | times |\n| --- | ---: |\n";
-    for (const auto& [name, count] : run.outcomes.faults) add(text, "| {} | {} |\n", markdown(name), grouped(count));
+    for (const auto& [name, count] : run.outcomes.faults) append(text, "| {} | {} |\n", markdown(name), grouped(count));
     text += "\n";
   }
   if (!run.command.empty()) fenced(text, run.command);
@@ -115,9 +111,9 @@ std::string markdown_report(const Report& report) {
       "| --- | --- | --- | --- | ---: | ---: | ---: |\n";
   for (const Subject& subject : report.subjects) {
     const Run& run = subject.run;
-    add(text, "| {} | {} | {} | {} {} | {} | {} | {} |\n", markdown_code(run.id), markdown(run.scenario),
-        markdown(strategy(run)), sign_of_verdict(run.verdict), name_of(run.verdict), grouped(run.outcomes.committed),
-        grouped(run.outcomes.aborted), grouped(run.outcomes.retries));
+    append(text, "| {} | {} | {} | {} {} | {} | {} | {} |\n", markdown_code(run.id), markdown(run.scenario),
+           markdown(strategy(run)), sign_of_verdict(run.verdict), name_of(run.verdict), grouped(run.outcomes.committed),
+           grouped(run.outcomes.aborted), grouped(run.outcomes.retries));
   }
   text += "\n";
   for (const Subject& subject : report.subjects) one(text, subject, "##");

@@ -13,7 +13,7 @@
 namespace lockstep::reports {
 namespace {
 
-constexpr double kNodeHeight = 32, kLetter = 8.2;
+constexpr double kNodeHeight = 32, kNodeLetter = 8.2;
 constexpr std::size_t kNameMost = 12, kLabelMost = 22;
 
 struct Node {
@@ -33,8 +33,8 @@ std::vector<Node> placed(const std::vector<GraphNode>& nodes, const Frame& frame
   std::vector<Node> all;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     Node node;
-    node.half =
-        std::max(24.0, 12 + kLetter * static_cast<double>(std::min(columns(neutral(nodes[i].name)), kNameMost)) / 2);
+    node.half = std::max(
+        24.0, 12 + kNodeLetter * static_cast<double>(std::min(columns(neutral(nodes[i].name)), kNameMost)) / 2);
     if (nodes.size() <= 2) {
       node.x = i == 0 ? 90 : frame.width - 90;
       node.y = frame.height / 2;

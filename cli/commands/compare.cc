@@ -106,13 +106,14 @@ std::string read_request(const Arguments& arguments, load::CompareRequest& reque
 }
 
 /// What was typed, so that it gives this comparison again. A data source name may hold a password: left out.
-std::string command_of(const Program& program, const load::CompareRequest& request) {
-  std::string command = "lockstep compare " + quoted(program.arguments.value("NAME"));
+std::string typed_command(const Program& program, const load::CompareRequest& request) {
+  std::string command = "lockstep compare " + shell_quoted(program.arguments.value("NAME"));
   for (const OptionSpec& option : program.command.options) {
     const std::string& name = option.name;
     if (name == "dsn" || name == "out" || name == "json" || name == "no-record" || name == "seed") continue;
     if (program.arguments.has(name)) {
-      command += fmt::format(" --{} {}", name, quoted(fmt::format("{}", fmt::join(program.arguments.all(name), ","))));
+      command +=
+          fmt::format(" --{} {}", name, shell_quoted(fmt::format("{}", fmt::join(program.arguments.all(name), ","))));
     }
   }
   return command + fmt::format(" --seed {}", request.round.shape.seed);
@@ -146,7 +147,7 @@ record::Run recording_of(const Program& program, const load::CompareRequest& req
     }
   }
   run.started_at = started_at;
-  run.command = command_of(program, request);
+  run.command = typed_command(program, request);
   describe_environment(run);
   for (const auto& [name, value] : compared.environment) run.environment[name] = value;
   run.environment["lockstep"] = kVersion;

@@ -150,7 +150,7 @@ int debug(Program& program) {
   if (!commands) return fail_with(commands.error());
   const fs::path script = place / "debug.gdb", launch = place / "launch.json";
   std::string words;
-  for (std::size_t i = 1; i < command.size(); ++i) words += " " + quoted(command[i]);
+  for (std::size_t i = 1; i < command.size(); ++i) words += " " + shell_quoted(command[i]);
   const std::string text = fmt::format(
       "# {}: {} on {}, {}\n# gdb -q -x {}\nsource {}\nfile {}\nset args{}\nset environment LOCKSTEP_DEBUG {}\n"
       "break lockstep_stop\nrun\nlockstep actors\n",

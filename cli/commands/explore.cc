@@ -59,10 +59,6 @@ bool as_expected(const Scenario& scenario, const Exploration& explored) {
   return true;
 }
 
-bool is_good(record::Verdict verdict) {
-  return verdict == record::Verdict::clean || verdict == record::Verdict::avoided;
-}
-
 /// Those runs in which the database first parts from the model in each way; they bear their ids then.
 void save_disagreements(Program& program, Exploration& explored, const std::string& folder, int& code) {
   if (program.arguments.has("no-record")) return;

@@ -135,10 +135,10 @@ class Matrix {
 
   std::string command() const {
     std::string text = "lockstep matrix";
-    if (program_.arguments.has("NAME")) text += " " + quoted(program_.arguments.value("NAME"));
+    if (program_.arguments.has("NAME")) text += " " + shell_quoted(program_.arguments.value("NAME"));
     for (const char* option : {"store", "scenario", "executor"}) {
       if (program_.arguments.has(option))
-        text += fmt::format(" --{} {}", option, quoted(program_.arguments.value(option)));
+        text += fmt::format(" --{} {}", option, shell_quoted(program_.arguments.value(option)));
     }
     if (program_.arguments.has("fixes")) text += " --fixes";
     return text + fmt::format(" --seed {}", base_.seed);

@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kFormat = "lockstep-comparison";
+constexpr const char* kComparisonFormat = "lockstep-comparison";
 
 Json json_of(const Estimate& e) { return {{"median", e.median}, {"low", e.low}, {"high", e.high}}; }
 
@@ -216,7 +216,7 @@ std::string to_json(const Comparison& comparison) {
                       {"helpers", group.helpers},
                       {"rows_of", rows}});
   }
-  const Json json = {{"format", kFormat},
+  const Json json = {{"format", kComparisonFormat},
                      {"version", kComparisonVersion},
                      {"workload", comparison.workload},
                      {"title", comparison.title},
@@ -241,7 +241,7 @@ Result<Comparison> comparison_of(const std::string& text) {
   };
   try {
     const Json json = Json::parse(text);
-    if (json.at("format") != kFormat) return refused("it is something else");
+    if (json.at("format") != kComparisonFormat) return refused("it is something else");
     if (const int version = json.at("version").get<int>(); version != kComparisonVersion) {
       return refused(fmt::format("it has version {} and this program reads version {}", version, kComparisonVersion));
     }

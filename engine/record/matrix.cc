@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kFormat = "lockstep-matrix";
+constexpr const char* kMatrixFormat = "lockstep-matrix";
 
 Error no_matrix(const std::string& why) { return {Fault::invalid, {}, "the matrix cannot be read: " + why}; }
 
@@ -102,7 +102,7 @@ std::string to_json(const std::vector<MatrixCell>& cells) {
                    {"summary", cell.summary},
                    {"run", cell.run}});
   }
-  return Json({{"format", kFormat}, {"version", kMatrixVersion}, {"cells", std::move(all)}})
+  return Json({{"format", kMatrixFormat}, {"version", kMatrixVersion}, {"cells", std::move(all)}})
       .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -110,7 +110,7 @@ Result<std::vector<MatrixCell>> matrix_of(const std::string& text) {
   // The library's errors end here.
   try {
     const Json json = Json::parse(text);
-    if (!json.is_object() || json.value("format", "") != kFormat) return no_matrix("it is none");
+    if (!json.is_object() || json.value("format", "") != kMatrixFormat) return no_matrix("it is none");
     if (const int version = json.at("version"); version != kMatrixVersion) {
       return no_matrix(fmt::format("it has version {}, this program reads version {}", version, kMatrixVersion));
     }

@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kFormat = "lockstep-state-graph";
+constexpr const char* kStateGraphFormat = "lockstep-state-graph";
 constexpr std::array<std::string_view, 3> kStandings = {"ready", "waits", "finished"};
 
 /// Every text once, by its position.
@@ -58,12 +58,12 @@ struct Wrong {
   std::string why;
 };
 
-class Reader {
+class GraphReader {
  public:
-  explicit Reader(const Json& json) : json_(json), graph_() {}
+  explicit GraphReader(const Json& json) : json_(json), graph_() {}
 
   StateGraph read() {
-    if (!json_.is_object() || json_.value("format", "") != kFormat) throw Wrong{"it is no state graph"};
+    if (!json_.is_object() || json_.value("format", "") != kStateGraphFormat) throw Wrong{"it is no state graph"};
     if (const int version = json_.at("version"); version != kStateGraphVersion)
       throw Wrong{fmt::format("it has version {}, this program reads version {}", version, kStateGraphVersion)};
     for (auto& [name, text] : {std::pair("scenario", &graph_.scenario),
@@ -170,17 +170,17 @@ std::string to_json(const StateGraph& graph) {
   Texts texts;
   Json states = Json::array();
   for (const StateGraph::State& state : graph.states) states.push_back(json_of(state, texts));
-  const Json json = {{"format", kFormat},        {"version", kStateGraphVersion}, {"scenario", graph.scenario},
-                     {"store", graph.store},     {"protocol", graph.protocol},    {"pattern", graph.pattern},
-                     {"retries", graph.retries}, {"actors", graph.actors},        {"complete", graph.complete},
-                     {"limit", graph.limit},     {"texts", texts.all()},          {"states", std::move(states)}};
+  const Json json = {{"format", kStateGraphFormat}, {"version", kStateGraphVersion}, {"scenario", graph.scenario},
+                     {"store", graph.store},        {"protocol", graph.protocol},    {"pattern", graph.pattern},
+                     {"retries", graph.retries},    {"actors", graph.actors},        {"complete", graph.complete},
+                     {"limit", graph.limit},        {"texts", texts.all()},          {"states", std::move(states)}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 Result<StateGraph> state_graph_of(const std::string& text) {
   try {
     const Json json = Json::parse(text);
-    return Reader(json).read();
+    return GraphReader(json).read();
   } catch (const Wrong& wrong) {
     return Error{Fault::invalid, {}, "the state graph cannot be read: " + wrong.why};
   } catch (const Json::exception& error) {

@@ -30,10 +30,10 @@ TEST(CommandLine, KeepsWhatWasAskedForButNoPassword) {
 }
 
 TEST(CommandLine, QuotesForAShell) {
-  EXPECT_EQ(quoted("deadlock/two-lock"), "deadlock/two-lock");
-  EXPECT_EQ(quoted(""), "''");
-  EXPECT_EQ(quoted("T1 T2"), "'T1 T2'");
-  EXPECT_EQ(quoted("it's $HOME"), "'it'\\''s $HOME'");
+  EXPECT_EQ(shell_quoted("deadlock/two-lock"), "deadlock/two-lock");
+  EXPECT_EQ(shell_quoted(""), "''");
+  EXPECT_EQ(shell_quoted("T1 T2"), "'T1 T2'");
+  EXPECT_EQ(shell_quoted("it's $HOME"), "'it'\\''s $HOME'");
 }
 
 TEST(CommandLine, ReadsDurations) {

@@ -192,10 +192,6 @@ std::vector<TxnId> cycle_in(const std::vector<WaitEdge>& edges) {
 class NoCycle : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(NoCycle, UnderRandomLoad) {
-  const auto number_from = [](const char* variable, std::uint64_t otherwise) {
-    const char* const text = std::getenv(variable);
-    return text ? std::strtoull(text, nullptr, 10) : otherwise;
-  };
   const std::uint64_t rounds = number_from("LOCKSTEP_ROUNDS", 300);
   const std::uint64_t seed_of_first = number_from("LOCKSTEP_SEED", 1);
   const std::vector<std::string> keys = {"a", "b", "c", "d"};

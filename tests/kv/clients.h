@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -16,6 +17,12 @@
 #include "tests/kv/log/faulty_files.h"
 
 namespace lockstep::kv::testing {
+
+/// What a variable of the environment asks for: more rounds, another seed.
+inline std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
+  const char* const text = std::getenv(variable);
+  return text ? std::strtoull(text, nullptr, 10) : otherwise;
+}
 
 /// Counts how often it is woken, possibly by the thread of a log.
 class CountingWaiter final : public Waiter {
@@ -194,6 +201,17 @@ inline std::vector<Row> contents(Store& store) {
   EXPECT_TRUE(scanned && scanned->ok()) << "somebody still has a lock";
   txn.abort();
   return rows;
+}
+
+/// A transaction that writes one row, or erases it if `value` is empty.
+inline void commit_row(Store& store, const std::string& key, const std::string& value) {
+  SyncTransaction txn(store.begin());
+  if (value.empty()) {
+    ASSERT_TRUE(txn.erase(key).ok());
+  } else {
+    ASSERT_TRUE(txn.write(key, value).ok());
+  }
+  ASSERT_TRUE(txn.commit().ok());
 }
 
 inline std::vector<std::string> protocol_names() {

@@ -18,11 +18,6 @@ namespace {
 
 using check::Level;
 
-std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
-  const char* const text = std::getenv(variable);
-  return text ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
 std::string describe(const check::Transaction& t) {
   using Kind = check::Operation::Kind;
   std::string text = t.name + ":";

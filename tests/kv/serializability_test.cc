@@ -13,11 +13,6 @@
 namespace lockstep::kv::testing {
 namespace {
 
-std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
-  const char* const text = std::getenv(variable);
-  return text ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
 std::vector<std::string> claims_of(const Program& program) {
   std::set<std::string> claims;
   for (const Operation& op : program) {
@@ -29,16 +24,16 @@ std::vector<std::string> claims_of(const Program& program) {
   return {claims.begin(), claims.end()};
 }
 
-Model rows_of(Store& store) {
+Model model_of(Store& store) {
   Model model;
   for (const Row& row : contents(store)) model[row.key] = row.value;
   return model;
 }
 
-void load(Store& store, const Model& model) {
+void load_model(Store& store, const Model& model) {
   std::vector<Row> rows;
   for (const auto& [key, value] : model) rows.push_back({key, value});
-  kv::testing::load(store, rows);
+  load(store, rows);
 }
 
 /// A savepoint and a scan of an empty range do not, so they take no snapshot.
@@ -220,7 +215,7 @@ TEST_P(RandomHistories, OfOneThreadAreWhatTheProtocolPromises) {
     Random random(seed);
     std::unique_ptr<Store> store = open_store(GetParam());
     const Model before = random_rows(random);
-    load(*store, before);
+    load_model(*store, before);
     std::vector<Program> programs;
     const std::size_t count = 2 + random() % 3;
     for (std::size_t i = 0; i < count; ++i) {
@@ -231,7 +226,7 @@ TEST_P(RandomHistories, OfOneThreadAreWhatTheProtocolPromises) {
     const std::vector<Outcome> outcomes = Schedule(*store, programs, random).run();
     EXPECT_TRUE(store->locks().empty());
     EXPECT_TRUE(store->waits().empty());
-    const Model after = rows_of(*store);
+    const Model after = model_of(*store);
     for (const Outcome& outcome : outcomes) (outcome.committed ? committed : gave_up) += 1;
     const bool serial = is_serializable(before, programs, outcomes, after);
     not_serial += serial ? 0 : 1;
@@ -262,13 +257,13 @@ TEST_P(RandomHistories, UnderReadCommittedEndAndLeaveNoLock) {
     Random random(seed);
     std::unique_ptr<Store> store = open_store(GetParam());
     const Model before = random_rows(random);
-    load(*store, before);
+    load_model(*store, before);
     std::vector<Program> programs;
     for (int i = 0; i < 3; ++i) programs.push_back(random_program(random, i));
     const std::vector<Outcome> outcomes = Schedule(*store, programs, random, Isolation::read_committed).run();
     EXPECT_TRUE(store->locks().empty());
     EXPECT_TRUE(store->waits().empty());
-    not_serial += is_serializable(before, programs, outcomes, rows_of(*store)) ? 0 : 1;
+    not_serial += is_serializable(before, programs, outcomes, model_of(*store)) ? 0 : 1;
     if (HasFailure()) break;
   }
   if (rounds > 100) {
@@ -285,7 +280,7 @@ TEST_P(RandomHistories, OfManyThreadsAreSerializable) {
     Random random(seed);
     std::unique_ptr<Store> store = open_store(GetParam(), {.lock_timeout = std::chrono::milliseconds(20)});
     const Model before = random_rows(random);
-    load(*store, before);
+    load_model(*store, before);
     std::vector<Program> programs;
     for (int i = 0; i < 4; ++i) programs.push_back(random_program(random, i));
     std::vector<Outcome> outcomes(programs.size());
@@ -311,7 +306,7 @@ TEST_P(RandomHistories, OfManyThreadsAreSerializable) {
     }
     for (std::thread& thread : threads) thread.join();
     EXPECT_TRUE(store->locks().empty());
-    const Model after = rows_of(*store);
+    const Model after = model_of(*store);
     EXPECT_TRUE(is_serializable(before, programs, outcomes, after)) << describe(before, programs, outcomes, after);
     if (HasFailure()) break;
   }

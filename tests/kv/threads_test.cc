@@ -13,11 +13,6 @@
 namespace lockstep::kv::testing {
 namespace {
 
-std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
-  const char* const text = std::getenv(variable);
-  return text ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
 std::string account(std::uint64_t i) { return fmt::format("account/{}", i); }
 
 /// Runs `body` as a transaction until it commits. A retry keeps the age of its first attempt.

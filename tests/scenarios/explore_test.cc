@@ -119,7 +119,7 @@ TEST(ExploreCatalogue, StopsAtItsBudgetAndSaysSo) {
 }
 
 /// All that does not depend on the clock.
-std::string story_of(const Exploration& explored) {
+std::string findings_of(const Exploration& explored) {
   std::string story = std::to_string(explored.runs) + " " + std::to_string(explored.pruned) + " " +
                       std::to_string(explored.interleavings) + (explored.complete ? " complete\n" : "\n");
   for (const Finding& each : explored.findings) {
@@ -144,7 +144,7 @@ TEST(ExploreCatalogue, FindsTheSameWhateverTheNumberOfJobs) {
     EXPECT_GT(alone.runs, is_sampling(request.strategy) ? 2048U : 4096U) << "too small to be divided";
     for (const int jobs : {2, 3}) {
       request.jobs = jobs;
-      EXPECT_EQ(story_of(must_explore(ring, request)), story_of(alone))
+      EXPECT_EQ(findings_of(must_explore(ring, request)), findings_of(alone))
           << name_of(request.strategy) << ", " << jobs << " jobs";
     }
   }

@@ -32,7 +32,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kPrefix = "lockstep-pg-";
 constexpr std::string_view kSocketName = "/s/.s.PGSQL.5432";
-constexpr int kStopMsMax = 3000;
+constexpr int kSupervisorStopMsMax = 3000;
 
 Error file_error(int number, const std::string& what) {
   const Fault fault = number == EACCES || number == EPERM || number == EROFS ? Fault::permission
@@ -146,7 +146,7 @@ bool stop_server_in(const std::string& folder) {
     for (const int signal : {SIGQUIT, SIGKILL}) {
       ::syscall(SYS_pidfd_send_signal, handle, signal, nullptr, 0);
       pollfd ended{handle, POLLIN, 0};
-      gone = ::poll(&ended, 1, kStopMsMax) == 1;
+      gone = ::poll(&ended, 1, kSupervisorStopMsMax) == 1;
       if (gone) break;
     }
   }

@@ -21,7 +21,7 @@ const Clock& real_clock() {
   return clock;
 }
 
-std::string quoted(std::string_view name) {
+std::string sql_quoted(std::string_view name) {
   std::string text = "\"";
   for (char c : name) text += c == '"' ? std::string("\"\"") : std::string(1, c);
   return text + '"';
@@ -80,7 +80,7 @@ Result<void> SqliteBackend::drop_everything() {
   if (!objects) return objects.error();
   if (objects->empty()) return {};
   std::string sql = "PRAGMA foreign_keys=OFF; BEGIN IMMEDIATE;";
-  for (const auto& row : *objects) sql += fmt::format("DROP {} {};", *row[0], quoted(*row[1]));
+  for (const auto& row : *objects) sql += fmt::format("DROP {} {};", *row[0], sql_quoted(*row[1]));
   auto dropped = connection_->run(sql + "COMMIT; PRAGMA foreign_keys=ON;", "cannot empty");
   if (!dropped) {
     if (connection_->in_transaction()) (void)connection_->run("ROLLBACK", "").ok();

@@ -20,8 +20,6 @@ namespace {
 
 using State = std::map<std::string, std::string>;
 
-const std::string kFolder = "/data";
-
 class MapRestorer final : public Restorer {
  public:
   Result<void> put(KeyView key, std::string_view value) override {

@@ -17,8 +17,6 @@
 namespace lockstep::kv::testing {
 namespace {
 
-const std::string kFolder = "/data";
-
 Options options_on(FaultyFiles& files) {
   Options options;
   options.protocol = "occ";
@@ -29,12 +27,6 @@ Options options_on(FaultyFiles& files) {
   return options;
 }
 
-void commit(Store& store, const std::string& key, const std::string& value) {
-  SyncTransaction txn(store.begin());
-  ASSERT_TRUE(txn.write(key, value).ok());
-  ASSERT_TRUE(txn.commit().ok());
-}
-
 /// A store of several segments, `commits` transactions, not closed in order unless `close`.
 std::unique_ptr<FaultyFiles> store_of(int commits, bool close, std::uint64_t checkpoint_bytes = 1u << 30) {
   FaultyFiles files;
@@ -42,7 +34,7 @@ std::unique_ptr<FaultyFiles> store_of(int commits, bool close, std::uint64_t che
   options.log_limits.checkpoint_bytes = checkpoint_bytes;
   Result<std::unique_ptr<Store>> store = Store::open(options);
   EXPECT_TRUE(store.ok()) << store.error().message;
-  for (int i = 1; i <= commits; ++i) commit(**store, fmt::format("k{:03}", i), std::string(40, 'v'));
+  for (int i = 1; i <= commits; ++i) commit_row(**store, fmt::format("k{:03}", i), std::string(40, 'v'));
   if (checkpoint_bytes < 1u << 30)
     while ((*store)->log_status()->checkpoint == 0) std::this_thread::yield();
   if (close) {
@@ -235,7 +227,7 @@ TEST_F(RealFolder, CommitsAndRecovers) {
   for (int round = 0; round < 3; ++round) {
     auto store = open_store("occ", {.path = folder_ + "/store"});
     EXPECT_EQ(contents(*store).size(), static_cast<std::size_t>(round));
-    commit(*store, fmt::format("round {}", round), "v");
+    commit_row(*store, fmt::format("round {}", round), "v");
   }
 }
 

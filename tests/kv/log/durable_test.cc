@@ -12,8 +12,6 @@
 namespace lockstep::kv::testing {
 namespace {
 
-const std::string kFolder = "/data";
-
 Options on(FaultyFiles& files, std::string_view protocol, Durability durability = Durability::sync) {
   Options options;
   options.protocol = protocol;
@@ -26,13 +24,6 @@ Options on(FaultyFiles& files, std::string_view protocol, Durability durability 
 std::unique_ptr<Store> open_on(FaultyFiles& files, std::string_view protocol,
                                Durability durability = Durability::sync) {
   return open_store(protocol, on(files, protocol, durability));
-}
-
-std::vector<Row> rows_of(Store& store) {
-  SyncTransaction txn(store.begin({.label = "rows", .claims_all = true}));
-  std::vector<Row> rows;
-  EXPECT_TRUE(txn.scan("", "", 1'000'000, rows).ok());
-  return rows;
 }
 
 class DurableProtocol : public ::testing::TestWithParam<std::string> {
@@ -82,8 +73,8 @@ TEST_P(DurableProtocol, GivesBackWhatWasCommitted) {
     const auto after = files.crash(Loss::all, seed);
     std::vector<Row> expected;
     for (const auto& [key, value] : model) expected.push_back({key, value});
-    EXPECT_EQ(rows_of(*open_on(*after, GetParam())), expected);
-    EXPECT_EQ(rows_of(*open_on(*after, "occ")), expected) << "the data belongs to no protocol";
+    EXPECT_EQ(contents(*open_on(*after, GetParam())), expected);
+    EXPECT_EQ(contents(*open_on(*after, "occ")), expected) << "the data belongs to no protocol";
   }
 }
 
@@ -135,12 +126,12 @@ TEST_P(DurableProtocol, ACommitThatIsNotWaitedForIsKept) {
   EXPECT_NE(t.message().find("T1 has committed, but was told to stop (cancelled)"), std::string::npos) << t.message();
   EXPECT_FALSE(t.txn.active());
   files_.hold_syncs(false);
-  EXPECT_EQ(rows_of(*store), (std::vector<Row>{{"a", "1"}}));
+  EXPECT_EQ(contents(*store), (std::vector<Row>{{"a", "1"}}));
 }
 
 TEST_P(DurableProtocol, ReadersLogNothing) {
   auto store = open_on(files_, GetParam());
-  EXPECT_EQ(rows_of(*store).size(), 0u);
+  EXPECT_EQ(contents(*store).size(), 0u);
   SyncTransaction t(store->begin({.claims_all = true}));
   std::string value;
   ASSERT_TRUE(t.read("a", value).ok());
@@ -170,7 +161,7 @@ TEST(DurableStore, GroupsThoseWhoCommitTogether) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(store->log_status()->last, kThreads * kEach);
   EXPECT_LT(files.steps() - before, 2u * kThreads * kEach) << "each commit had a group of its own";
-  EXPECT_EQ(rows_of(*open_on(*files.crash(Loss::all, 1), "occ")).size(), static_cast<std::size_t>(kThreads * kEach));
+  EXPECT_EQ(contents(*open_on(*files.crash(Loss::all, 1), "occ")).size(), static_cast<std::size_t>(kThreads * kEach));
 }
 
 TEST(DurableStore, AsyncAnswersAtOnceAndCloseSyncs) {
@@ -182,9 +173,9 @@ TEST(DurableStore, AsyncAnswersAtOnceAndCloseSyncs) {
   ASSERT_EQ(t.write("a", "1"), "ok");
   EXPECT_EQ(t.commit(), "ok");
   EXPECT_EQ(store->log_status()->settled, 0u);
-  EXPECT_TRUE(rows_of(*open_on(*files.crash(Loss::all, 1), "occ")).empty());
+  EXPECT_TRUE(contents(*open_on(*files.crash(Loss::all, 1), "occ")).empty());
   EXPECT_TRUE(store->close().ok());
-  EXPECT_EQ(rows_of(*open_on(*files.crash(Loss::all, 1), "occ")), (std::vector<Row>{{"a", "1"}}));
+  EXPECT_EQ(contents(*open_on(*files.crash(Loss::all, 1), "occ")), (std::vector<Row>{{"a", "1"}}));
   Client late(*store, "T2");
   ASSERT_EQ(late.write("a", "2"), "ok");
   EXPECT_EQ(late.commit(), "invalid");
@@ -218,7 +209,7 @@ TEST(DurableStore, KeepsLargeAndOddRows) {
       ASSERT_TRUE(txn.commit().ok());
     }
   }
-  EXPECT_EQ(rows_of(*open_on(files, "2pl-detect")), rows);
+  EXPECT_EQ(contents(*open_on(files, "2pl-detect")), rows);
 }
 
 // The log must not grow for ever, and a checkpoint holds neither what was erased nor what is not committed.
@@ -241,7 +232,7 @@ TEST(DurableStore, CheckpointsKeepTheLogShort) {
     if (i % 20 == 0)
       while (store->log_status()->settled < store->log_status()->last) std::this_thread::yield();
   }
-  const std::vector<Row> before = rows_of(*store);
+  const std::vector<Row> before = contents(*store);
   while (store->log_status()->checkpoint < 2000) std::this_thread::yield();
   EXPECT_FALSE(store->log_status()->checkpoint_failed);
   open_one.abort();
@@ -249,7 +240,7 @@ TEST(DurableStore, CheckpointsKeepTheLogShort) {
   store.reset();
   EXPECT_LT(files.size(), 100'000u);
   store = open_on(files, "occ");
-  EXPECT_EQ(rows_of(*store), before);
+  EXPECT_EQ(contents(*store), before);
   const RecoveryReport report = store->log_status()->recovery;
   EXPECT_TRUE(report.closed);
   EXPECT_LT(report.records, 1500u);
@@ -276,7 +267,7 @@ TEST(DurableStore, AFailedCheckpointStopsNobodyAndIsTriedAgain) {
   files.fail_paths_with("");
   while (store->log_status()->checkpoint == 0) commit_one();
   EXPECT_FALSE(store->log_status()->checkpoint_failed);
-  EXPECT_EQ(rows_of(*open_on(*files.crash(Loss::all, 1), "occ")).front().value, std::to_string(committed));
+  EXPECT_EQ(contents(*open_on(*files.crash(Loss::all, 1), "occ")).front().value, std::to_string(committed));
 }
 
 TEST(DurableStore, AStoreInMemoryHasNoLog) {

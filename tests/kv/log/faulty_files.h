@@ -22,6 +22,9 @@
 
 namespace lockstep::kv::testing {
 
+/// Of the data, in the tests.
+inline const std::string kFolder = "/data";
+
 /// What a crash does to what is not synced.
 enum class Loss { all, nothing, tail, blocks, garbage };
 inline constexpr Loss kLosses[] = {Loss::all, Loss::nothing, Loss::tail, Loss::blocks, Loss::garbage};

@@ -14,18 +14,6 @@
 namespace lockstep::kv::testing {
 namespace {
 
-const std::string kFolder = "/data";
-
-void commit(Store& store, const std::string& key, const std::string& value) {
-  SyncTransaction txn(store.begin());
-  if (value.empty()) {
-    ASSERT_TRUE(txn.erase(key).ok());
-  } else {
-    ASSERT_TRUE(txn.write(key, value).ok());
-  }
-  ASSERT_TRUE(txn.commit().ok());
-}
-
 class Inspect : public ::testing::Test {
  protected:
   /// Commits k1..kN, erases k1, and makes at least one checkpoint.
@@ -36,8 +24,8 @@ class Inspect : public ::testing::Test {
     options.log_limits.segment_bytes = 1024;
     options.log_limits.checkpoint_bytes = 2048;
     store_ = open_store("occ", options);
-    for (int i = 1; i <= 60; ++i) commit(*store_, fmt::format("k{}", i), std::string(40, 'v'));
-    commit(*store_, "k1", "");
+    for (int i = 1; i <= 60; ++i) commit_row(*store_, fmt::format("k{}", i), std::string(40, 'v'));
+    commit_row(*store_, "k1", "");
     while (store_->log_status()->checkpoint == 0) std::this_thread::yield();
   }
   FolderReport report() {
@@ -136,7 +124,7 @@ TEST_F(Inspect, SaysWhenThereIsNoStore) {
 TEST_F(Inspect, FollowsAStoreThatIsBusy) {
   std::atomic<bool> done{false};
   std::thread writer([&] {
-    for (int i = 0; !done; ++i) commit(*store_, fmt::format("w{}", i % 100), std::string(100, 'w'));
+    for (int i = 0; !done; ++i) commit_row(*store_, fmt::format("w{}", i % 100), std::string(100, 'w'));
   });
   for (int i = 0; i < 200; ++i) {
     const Result<FolderReport> found = inspect(files_, kFolder);
