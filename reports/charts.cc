@@ -8,13 +8,14 @@
 #include <iterator>
 #include <numeric>
 
+#include "reports/append.h"
 #include "reports/escape.h"
 #include "reports/text.h"
 
 namespace lockstep::reports {
 namespace {
 
-constexpr double kLetter = 7.2;
+constexpr double kChartLetter = 7.2;
 
 std::string opened(const char* look, double width, double height, const std::string& title,
                    const std::string& description, const std::string& id) {
@@ -22,11 +23,6 @@ std::string opened(const char* look, double width, double height, const std::str
       "<svg class=\"{0}\" role=\"img\" aria-labelledby=\"{1}-t {1}-d\" viewBox=\"0 0 {2:g} {3:g}\" width=\"{2:g}\" "
       "height=\"{3:g}\"><title id=\"{1}-t\">{4}</title><desc id=\"{1}-d\">{5}</desc>",
       look, id, width, height, html(title), html(description));
-}
-
-template <class... Values>
-void add(std::string& text, fmt::format_string<Values...> format, Values&&... values) {
-  fmt::format_to(std::back_inserter(text), format, std::forward<Values>(values)...);
 }
 
 /// Round numbers that divide 0 … `most` into three to six parts.
@@ -65,24 +61,24 @@ std::string bars_svg(const std::vector<Bar>& bars, const std::string& title, con
     value = std::max(value, columns(neutral(bar.text)));
     most = std::max({most, bar.value, bar.high});
   }
-  const double left = 14 + kLetter * static_cast<double>(label), room = 420;
-  const double width = left + room + 24 + kLetter * static_cast<double>(value);
+  const double left = 14 + kChartLetter * static_cast<double>(label), room = 420;
+  const double width = left + room + 24 + kChartLetter * static_cast<double>(value);
   std::string text = opened("chart", width, 26.0 * static_cast<double>(bars.size()) + 8, title, description, id);
   double y = 4;
   for (const Bar& bar : bars) {
     const double wide = most > 0 ? std::max(1.0, bar.value / most * room) : 1;
-    add(text, "<text class=\"tick end\" x=\"{:.1f}\" y=\"{:g}\">{}</text>", left - 8, y + 15,
-        html(shortened(neutral(bar.label), 34)));
-    add(text, "<rect class=\"bar {}\" x=\"{:.1f}\" y=\"{:g}\" width=\"{:.1f}\" height=\"18\"/>", bar.look, left, y + 2,
-        wide);
+    append(text, "<text class=\"tick end\" x=\"{:.1f}\" y=\"{:g}\">{}</text>", left - 8, y + 15,
+           html(shortened(neutral(bar.label), 34)));
+    append(text, "<rect class=\"bar {}\" x=\"{:.1f}\" y=\"{:g}\" width=\"{:.1f}\" height=\"18\"/>", bar.look, left,
+           y + 2, wide);
     double end = left + wide;
     if (bar.high > 0 && most > 0) {
       const double low = left + bar.low / most * room, high = left + bar.high / most * room;
-      add(text, "<path class=\"whisk\" d=\"M{:.1f} {:g}H{:.1f}M{:.1f} {:g}v8M{:.1f} {:g}v8\"/>", low, y + 11, high, low,
-          y + 7, high, y + 7);
+      append(text, "<path class=\"whisk\" d=\"M{:.1f} {:g}H{:.1f}M{:.1f} {:g}v8M{:.1f} {:g}v8\"/>", low, y + 11, high,
+             low, y + 7, high, y + 7);
       end = std::max(end, high);
     }
-    add(text, "<text x=\"{:.1f}\" y=\"{:g}\">{}</text>", end + 8, y + 15, html(bar.text));
+    append(text, "<text x=\"{:.1f}\" y=\"{:g}\">{}</text>", end + 8, y + 15, html(bar.text));
     y += 26;
   }
   return text + "</svg>";
@@ -103,9 +99,9 @@ std::string columns_svg(const Columns& all, const std::string& title, const std:
   std::string text = opened("chart", width, height, title, description, id);
   for (const double at : round_steps(most)) {
     const double y = height - bottom - (most > 0 ? at / most * room : 0);
-    add(text,
-        "<path class=\"grid\" d=\"M{:g} {:.1f}H{:g}\"/><text class=\"tick end\" x=\"{:g}\" y=\"{:.1f}\">{}</text>",
-        left, y, width - right, left - 8, y + 4, short_number(at));
+    append(text,
+           "<path class=\"grid\" d=\"M{:g} {:.1f}H{:g}\"/><text class=\"tick end\" x=\"{:g}\" y=\"{:.1f}\">{}</text>",
+           left, y, width - right, left - 8, y + 4, short_number(at));
   }
   for (std::size_t i = 0; i < count && most > 0; ++i) {
     double y = height - bottom;
@@ -113,15 +109,15 @@ std::string columns_svg(const Columns& all, const std::string& title, const std:
       const double tall = all.layers[layer][i] / most * room;
       if (tall <= 0) continue;
       y -= tall;
-      add(text, "<rect class=\"bar {}\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\"/>",
-          all.looks[layer], left + pitch * static_cast<double>(i), y, std::max(0.5, pitch - 1), tall);
+      append(text, "<rect class=\"bar {}\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\"/>",
+             all.looks[layer], left + pitch * static_cast<double>(i), y, std::max(0.5, pitch - 1), tall);
     }
   }
   for (const double at : round_steps(all.end_ms)) {
     const double x = left + (all.end_ms > 0 ? at / all.end_ms : 0) * (width - left - right);
-    add(text, "<text class=\"tick\" x=\"{:.1f}\" y=\"{:g}\">{}</text>", x, height - 16, short_number(at));
+    append(text, "<text class=\"tick\" x=\"{:.1f}\" y=\"{:g}\">{}</text>", x, height - 16, short_number(at));
   }
-  add(text, "<text class=\"tick end\" x=\"{:g}\" y=\"{:g}\">ms</text>", width - right, height - 3);
+  append(text, "<text class=\"tick end\" x=\"{:g}\" y=\"{:g}\">ms</text>", width - right, height - 3);
   return text + "</svg>";
 }
 
@@ -187,8 +183,8 @@ std::string curves_svg(const std::vector<Curve>& curves, const Axes& axes, const
     x_most = std::max(x_most, tick.at);
   }
   if (y_most <= 0) y_most = 1;
-  const double left = 74, right = 26 + kLetter * static_cast<double>(name), top = 26, bottom = 44, width = 680 + right,
-               height = 360;
+  const double left = 74, right = 26 + kChartLetter * static_cast<double>(name), top = 26, bottom = 44,
+               width = 680 + right, height = 360;
   const Scale x{x_least, x_most, left, width - right};
   Scale y{0, y_most * 1.05, height - bottom, top, axes.log_y};
   if (axes.log_y) {
@@ -198,26 +194,29 @@ std::string curves_svg(const std::vector<Curve>& curves, const Axes& axes, const
   }
   std::string text = opened("chart", width, height, title, description, id);
   for (const double at : y_ticks(y)) {
-    add(text,
-        "<path class=\"grid\" d=\"M{:g} {:.1f}H{:g}\"/><text class=\"tick end\" x=\"{:g}\" y=\"{:.1f}\">{}</text>",
-        left, y(at), width - right, left - 8, y(at) + 4, short_number(at));
+    append(text,
+           "<path class=\"grid\" d=\"M{:g} {:.1f}H{:g}\"/><text class=\"tick end\" x=\"{:g}\" y=\"{:.1f}\">{}</text>",
+           left, y(at), width - right, left - 8, y(at) + 4, short_number(at));
   }
   for (const Tick& tick : axes.x_ticks) {
-    add(text,
-        "<path class=\"grid\" d=\"M{0:.1f} {1:g}V{2:g}\"/><text class=\"tick\" x=\"{0:.1f}\" y=\"{3:g}\">{4}</text>",
-        x(tick.at), top, height - bottom, height - bottom + 16, html(tick.text));
+    append(text,
+           "<path class=\"grid\" d=\"M{0:.1f} {1:g}V{2:g}\"/><text class=\"tick\" x=\"{0:.1f}\" y=\"{3:g}\">{4}</text>",
+           x(tick.at), top, height - bottom, height - bottom + 16, html(tick.text));
   }
-  add(text,
+  append(
+      text,
       "<text class=\"tick first\" x=\"4\" y=\"12\">{}</text><text class=\"tick end\" x=\"{:g}\" y=\"{:g}\">{}</text>",
       html(axes.y_title), width - right, height - 6, html(axes.x_title));
   std::vector<double> wished;
   for (std::size_t i = 0; i < curves.size(); ++i) {
     std::string path;
-    for (const auto& [px, py] : curves[i].points) add(path, "{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x(px), y(py));
-    add(text, "<path class=\"curve c{}\" d=\"{}\"/>", i % 6, path);
+    for (const auto& [px, py] : curves[i].points)
+      append(path, "{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x(px), y(py));
+    const std::size_t look = (curves[i].look < 0 ? i : static_cast<std::size_t>(curves[i].look)) % 6;
+    append(text, "<path class=\"curve c{}\" d=\"{}\"/>", look, path);
     for (const auto& [px, py] : curves[i].points) {
       if (curves[i].points.size() <= 16)
-        add(text, "<circle class=\"dot c{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"/>", i % 6, x(px), y(py));
+        append(text, "<circle class=\"dot c{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"/>", look, x(px), y(py));
     }
     wished.push_back(curves[i].points.empty() ? height - bottom : y(curves[i].points.back().second) + 4);
   }
@@ -225,9 +224,9 @@ std::string curves_svg(const std::vector<Curve>& curves, const Axes& axes, const
   for (std::size_t i = 0; i < curves.size(); ++i) {
     if (curves[i].points.empty()) continue;
     const double end = x(curves[i].points.back().first), end_y = y(curves[i].points.back().second);
-    add(text, "<path class=\"grid\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/><text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>",
-        end + 4, end_y, width - right + 10, at[i] - 4, width - right + 14, at[i],
-        html(shortened(neutral(curves[i].name), 30)));
+    append(text, "<path class=\"grid\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/><text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>",
+           end + 4, end_y, width - right + 10, at[i] - 4, width - right + 14, at[i],
+           html(shortened(neutral(curves[i].name), 30)));
   }
   return text + "</svg>";
 }

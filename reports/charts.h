@@ -31,6 +31,7 @@ std::string columns_svg(const Columns& columns, const std::string& title, const 
 struct Curve {
   std::string name;
   std::vector<std::pair<double, double>> points;
+  int look = -1;  ///< number of its colour and dash, so that a name looks the same on every picture; -1: its place
 };
 
 /// What an axis says at a place: "p99" at 2 …

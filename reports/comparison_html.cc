@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "engine/record/comparison.h"
 #include "reports/charts.h"
@@ -34,15 +35,30 @@ constexpr std::array<Axis, 4> kAxes = {{
     {"rate", [](const ComparedGroup& group) { return group.rate; }},
 }};
 
-std::string load_of(const ComparedGroup& group) {
+/// `but`: the axis that a sweep varies, left out; nullptr: none.
+std::string load_of(const ComparedGroup& group, const char* but = nullptr) {
+  const std::string_view left_out = but == nullptr ? "" : but;
   std::string text = fmt::format("{} · {}", group.store, group.executor);
   if (group.helpers > 0) text += fmt::format(", calls on at most {} helper threads", group.helpers);
-  text += fmt::format(" · {}", counted(static_cast<unsigned>(group.sessions), "session", "sessions"));
-  text += fmt::format(" · {} · theta {:g} · {} % read", counted(group.rows, "row", "rows"), group.theta,
-                      group.read_percent);
-  return text + (group.rate > 0 ? fmt::format(" · {:g} a second wanted", group.rate) : std::string());
+  if (left_out != "sessions") {
+    text += " · " + counted(static_cast<unsigned>(group.sessions), "session", "sessions");
+  }
+  text += " · " + counted(group.rows, "row", "rows");
+  if (left_out != "theta") text += fmt::format(" · theta {:g}", group.theta);
+  if (left_out != "read %") text += fmt::format(" · {} % read", group.read_percent);
+  if (left_out != "rate" && group.rate > 0) text += fmt::format(" · {:g} a second wanted", group.rate);
+  return text;
 }
 
+/// The number of a strategy in a comparison: it looks the same on all pictures.
+int look_of(const Comparison& comparison, const std::string& strategy) {
+  std::set<std::string> names;
+  for (const ComparedGroup& group : comparison.groups)
+    for (const ComparedRow& row : group.strategies) names.insert(row.strategy);
+  return static_cast<int>(std::distance(names.begin(), names.find(strategy)));
+}
+
+Cell whole(double value) { return Cell::number(static_cast<std::uint64_t>(value + 0.5)); }
 std::string per_s(double value) { return grouped(static_cast<std::uint64_t>(value + 0.5)); }
 
 std::string ratio(const std::optional<Estimate>& vs_best, const std::string& place) {
@@ -86,13 +102,13 @@ std::string correct_table(const ComparedGroup& group) {
   for (const ComparedRow& row : group.strategies) {
     if (!row.correct()) continue;
     const Estimate& rate = row.committed_per_s;
-    all.rows.push_back(
-        {row.strategy, Cell::number(rate.median, 0), fmt::format("{}–{}", per_s(rate.low), per_s(rate.high)),
-         row.place == "no clear difference" ? ratio(row.vs_best, row.place) + ", no clear difference"
-                                            : ratio(row.vs_best, row.place),
-         Cell::number(row.p50_ms, 3), Cell::number(row.p90_ms, 3), Cell::number(row.p99_ms, 3),
-         Cell::number(row.p999_ms, 3), Cell::number(row.max_ms, 2), whole_percent(row.retries_per_commit()),
-         Cell::number(row.cpu_s, 2), row.server_cpu_s ? Cell::number(*row.server_cpu_s, 2) : Cell("–")});
+    all.rows.push_back({row.strategy, whole(rate.median), fmt::format("{}–{}", per_s(rate.low), per_s(rate.high)),
+                        row.place == "no clear difference" ? ratio(row.vs_best, row.place) + ", no clear difference"
+                                                           : ratio(row.vs_best, row.place),
+                        Cell::number(row.p50_ms, 3), Cell::number(row.p90_ms, 3), Cell::number(row.p99_ms, 3),
+                        Cell::number(row.p999_ms, 3), Cell::number(row.max_ms, 2),
+                        whole_percent(row.retries_per_commit()), Cell::number(row.cpu_s, 2),
+                        row.server_cpu_s ? Cell::number(*row.server_cpu_s, 2) : Cell("–")});
   }
   return all.rows.empty() ? "<p>No strategy kept every invariant.</p>\n" : table(all);
 }
@@ -115,11 +131,11 @@ std::string wrong_table(const ComparedGroup& group) {
             .rows = {}};
   for (const ComparedRow& row : group.strategies) {
     if (row.correct()) continue;
-    all.rows.push_back({row.strategy, Cell::number(row.committed_per_s.median, 0),
-                        Cell::number(static_cast<std::uint64_t>(std::max(row.invariant_broken, row.history_broken))),
-                        Cell::number(row.rounds.size()),
-                        "✗ " + (row.broken.empty() ? row.anomaly : row.broken) +
-                            (row.proof.empty() ? "" : " (proof below)")});
+    all.rows.push_back(
+        {row.strategy, whole(row.committed_per_s.median),
+         Cell::number(static_cast<std::uint64_t>(std::max(row.invariant_broken, row.history_broken))),
+         Cell::number(row.rounds.size()),
+         "✗ " + (row.broken.empty() ? row.anomaly : row.broken) + (row.proof.empty() ? "" : " (proof below)")});
   }
   return all.rows.empty() ? std::string() : table(all) + proofs(group);
 }
@@ -152,7 +168,7 @@ double quantile_ms(const ComparedRow& row, double share) {
   return row.max_ms;
 }
 
-std::string tail(const ComparedGroup& group, const std::string& id) {
+std::string tail(const Comparison& comparison, const ComparedGroup& group, const std::string& id) {
   static constexpr std::array<std::pair<double, const char*>, 8> kShares = {{{0.1, "p10"},
                                                                              {0.25, "p25"},
                                                                              {0.5, "p50"},
@@ -166,6 +182,7 @@ std::string tail(const ComparedGroup& group, const std::string& id) {
     if (!row.correct() || row.histogram.empty()) continue;
     Curve& curve = curves.emplace_back();
     curve.name = row.strategy;
+    curve.look = look_of(comparison, row.strategy);
     for (std::size_t i = 0; i < kShares.size(); ++i)
       curve.points.emplace_back(static_cast<double>(i), quantile_ms(row, kShares[i].first));
   }
@@ -212,10 +229,11 @@ std::vector<std::vector<const ComparedGroup*>> swept(const Comparison& compariso
   return sweeps;
 }
 
-std::string sweep_html(const std::vector<const ComparedGroup*>& sweep, const Axis& axis, const std::string& id) {
+std::string sweep_html(const Comparison& comparison, const std::vector<const ComparedGroup*>& sweep, const Axis& axis,
+                       const std::string& id) {
   std::vector<Curve> curves;
   Axes axes{.x_title = axis.name, .y_title = "ok/s", .x_ticks = {}, .log_y = false};
-  Table told{.caption = fmt::format("ok/s by {}: {}", axis.name, load_of(*sweep.front())),
+  Table told{.caption = fmt::format("ok/s by {}: {}", axis.name, load_of(*sweep.front(), axis.name)),
              .columns = {{"strategy"}},
              .rows = {}};
   for (std::size_t i = 0; i < sweep.size(); ++i) {
@@ -224,7 +242,8 @@ std::string sweep_html(const std::vector<const ComparedGroup*>& sweep, const Axi
     told.columns.push_back({fmt::format("{} {}", axis.name, value), true});
     for (const ComparedRow& row : sweep[i]->strategies) {
       auto curve = std::find_if(curves.begin(), curves.end(), [&](const Curve& c) { return c.name == row.strategy; });
-      if (curve == curves.end()) curve = curves.insert(curves.end(), Curve{row.strategy, {}});
+      if (curve == curves.end())
+        curve = curves.insert(curves.end(), Curve{row.strategy, {}, look_of(comparison, row.strategy)});
       if (row.correct()) curve->points.emplace_back(static_cast<double>(i), row.committed_per_s.median);
     }
   }
@@ -233,7 +252,7 @@ std::string sweep_html(const std::vector<const ComparedGroup*>& sweep, const Axi
     for (std::size_t i = 0; i < sweep.size(); ++i) {
       const auto at = std::find_if(curve.points.begin(), curve.points.end(),
                                    [i](const auto& point) { return point.first == static_cast<double>(i); });
-      cells.push_back(at == curve.points.end() ? Cell("WRONG or none") : Cell::number(at->second, 0));
+      cells.push_back(at == curve.points.end() ? Cell("WRONG or none") : whole(at->second));
     }
   }
   std::erase_if(curves, [](const Curve& curve) { return curve.points.empty(); });
@@ -251,7 +270,7 @@ std::string sweeps_html(const Comparison& comparison, const std::string& id, int
   for (const Axis& axis : kAxes) {
     for (const auto& sweep : swept(comparison, axis)) {
       if (drawn++ == kMost) return section(id + "-sweep", "Sweeps", text, level);
-      text += sweep_html(sweep, axis, fmt::format("{}-sw{}", id, drawn));
+      text += sweep_html(comparison, sweep, axis, fmt::format("{}-sw{}", id, drawn));
     }
   }
   return text.empty() ? std::string() : section(id + "-sweep", "Sweeps", text, level);
@@ -287,10 +306,10 @@ std::string comparison_html(const record::Run& run, const std::string& id, int l
   for (std::size_t i = 0; i < comparison->groups.size(); ++i) {
     const ComparedGroup& group = comparison->groups[i];
     const std::string part = fmt::format("{}-g{}", id, i + 1);
-    text += section(
-        part, load_of(group),
-        throughput(group, part) + correct_table(group) + wrong_table(group) + tail(group, part) + aborts_table(group),
-        level);
+    text += section(part, load_of(group),
+                    throughput(group, part) + correct_table(group) + wrong_table(group) +
+                        tail(*comparison, group, part) + aborts_table(group),
+                    level);
   }
   return text;
 }
@@ -310,7 +329,9 @@ std::string comparison_markdown(const record::Run& run) {
             "\n\n| strategy | ok/s | vs best | p50 ms | p99 ms | p99.9 ms | retries | aborts |\n"
             "| --- | ---: | --- | ---: | ---: | ---: | ---: | --- |\n";
     for (const ComparedRow& row : group.strategies) {
-      const std::string place = row.correct() ? ratio(row.vs_best, row.place) : "✗ WRONG: " + row.what_is_wrong() + (row.proof.empty() ? "" : " (proof below)");
+      const std::string place = row.correct()
+                                    ? ratio(row.vs_best, row.place)
+                                    : "✗ WRONG: " + row.what_is_wrong() + (row.proof.empty() ? "" : " (proof below)");
       text += fmt::format("| {} | {} | {} | {:.3f} | {:.3f} | {:.3f} | {} | {} |\n", markdown(row.strategy),
                           per_s(row.committed_per_s.median), markdown(place), row.p50_ms, row.p99_ms, row.p999_ms,
                           whole_percent(row.retries_per_commit()), markdown(aborts_of(row) + reason_of(row)));

@@ -10,8 +10,10 @@ namespace lockstep::reports {
 std::string figures_html(const record::Run& run, const std::string& id, int level) {
   const record::Figures figures = record::figures_of(run);
   if (figures.rows.empty()) return {};
-  Table all{
-      .caption = "Measured in this run; nothing of it was judged", .columns = {{""}}, .rows = {}, .look = "cells"};
+  Table all{.caption = "Measured in this run; nothing of it was judged",
+            .columns = {{"measured"}},
+            .rows = {},
+            .look = "cells"};
   for (const std::string& column : figures.columns) all.columns.push_back({column, true});
   for (const std::string& row : figures.rows) {
     std::vector<Cell>& cells = all.rows.emplace_back(std::vector<Cell>{row});
