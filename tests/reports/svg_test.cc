@@ -13,6 +13,7 @@
 namespace lockstep::reports {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
@@ -49,6 +50,12 @@ TEST(Svg, SetsTheNamesOfCurvesApartThatEndAtOnePlace) {
   ASSERT_EQ(at.size(), 6u);
   std::sort(at.begin(), at.end());
   for (std::size_t i = 1; i < at.size(); ++i) EXPECT_GE(at[i] - at[i - 1], 15.9);
+}
+
+TEST(Svg, ACurveHasTheColourThatItWasGiven) {
+  const std::string svg = curves_svg({{"b", {{0, 1}, {1, 2}}, 4}, {"a", {{0, 2}, {1, 3}}, 10}},
+                                     {.x_title = "", .y_title = "", .x_ticks = {}, .log_y = false}, "t", "d", "g");
+  EXPECT_THAT(svg, AllOf(HasSubstr("class=\"curve c4\""), HasSubstr("class=\"dot c4\""), Not(HasSubstr("curve c0"))));
 }
 
 TEST(Svg, LeavesOutAGraphOfTooManyNodes) {
