@@ -79,7 +79,12 @@ void Loop::run() {
     const Nanos now = clock_.now();
     timers_.advance(now);
     const bool idle = head_ == nullptr;
-    if (idle || (watched_ > 0 && now - polled_at_ >= kPollEvery)) poll(now, idle);
+    bool may_sleep = false;
+    if (idle) {
+      running_text_.store(nullptr, std::memory_order_relaxed);
+      may_sleep = !timers_.prepare();
+    }
+    if (idle || (watched_ > 0 && now - polled_at_ >= kPollEvery)) poll(now, may_sleep);
   }
   stopping_.store(false, std::memory_order_relaxed);
   running_text_.store(nullptr, std::memory_order_relaxed);
@@ -142,7 +147,6 @@ void Loop::poll(Nanos now, bool may_sleep) noexcept {
   timespec span{};
   const timespec* limit = &span;
   if (may_sleep) {
-    running_text_.store(nullptr, std::memory_order_relaxed);
     sleeping_.store(true, std::memory_order_seq_cst);
     if (posted_.load(std::memory_order_seq_cst) != nullptr || stopping_.load(std::memory_order_seq_cst)) {
       sleeping_.store(false, std::memory_order_relaxed);

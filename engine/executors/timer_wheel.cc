@@ -54,6 +54,12 @@ void TimerWheel::set(Timer& timer, Nanos moment) noexcept {
   ++size_;
 }
 
+void TimerWheel::put(Timer& timer, int bank, int level) noexcept {
+  const int slot = digit(timer.tick_, level);
+  append(ring(bank, level, slot), timer);
+  occupied_[bank_of(bank, level)] |= std::uint64_t{1} << static_cast<unsigned>(slot);
+}
+
 void TimerWheel::insert(Timer& timer) noexcept {
   if (timer.tick_ <= now_) {
     append(due_, timer);
@@ -62,9 +68,12 @@ void TimerWheel::insert(Timer& timer) noexcept {
   // The level is that of the highest digit in which its tick differs from now: there its slot is ahead of now's.
   const auto differs = static_cast<std::uint64_t>(timer.tick_ ^ now_);
   const int level = (63 - std::countl_zero(differs)) / kSlotBits;
-  const int slot = static_cast<int>(timer.tick_ >> (level * kSlotBits)) & (kSlots - 1);
-  append(ring(level, slot), timer);
-  occupied_[static_cast<std::size_t>(level)] |= std::uint64_t{1} << static_cast<unsigned>(slot);
+  put(timer, this_lap(level), level);
+}
+
+void TimerWheel::take_ring(int bank, int level, int slot, TimerLink& into) noexcept {
+  occupied_[bank_of(bank, level)] &= ~(std::uint64_t{1} << static_cast<unsigned>(slot));
+  move_all(ring(bank, level, slot), into);
 }
 
 void TimerWheel::cancel(Timer& timer) noexcept {
@@ -80,22 +89,80 @@ void TimerWheel::cancel(Timer& timer) noexcept {
   occupied_[index / kSlots] &= ~(std::uint64_t{1} << (index % kSlots));
 }
 
-TimerWheel::Place TimerWheel::earliest() const noexcept {
+/// When the earliest slot with timers begins; -1: there is none.
+std::int64_t TimerWheel::earliest() const noexcept {
+  std::int64_t best = -1;
+  const auto first_of = [](std::uint64_t slots, std::int64_t lap, int level) {
+    return (lap << ((level + 1) * kSlotBits)) | (std::int64_t{std::countr_zero(slots)} << (level * kSlotBits));
+  };
   for (int level = 0; level < kLevels; ++level) {
-    const int position = static_cast<int>(now_ >> (level * kSlotBits)) & (kSlots - 1);
-    if (position == kSlots - 1) continue;
-    const std::uint64_t ahead =
-        occupied_[static_cast<std::size_t>(level)] & (~std::uint64_t{0} << static_cast<unsigned>(position + 1));
-    if (ahead == 0) continue;
-    const int slot = std::countr_zero(ahead);
-    const int above = (level + 1) * kSlotBits;
-    const std::int64_t tick = ((now_ >> above) << above) | (std::int64_t{slot} << (level * kSlotBits));
-    return {.level = level, .slot = slot, .tick = tick};
+    const std::int64_t lap = now_ >> ((level + 1) * kSlotBits);
+    const int position = digit(now_, level);
+    const std::uint64_t ahead = position == kSlots - 1 ? 0
+                                                       : occupied_[bank_of(this_lap(level), level)] &
+                                                             (~std::uint64_t{0} << static_cast<unsigned>(position + 1));
+    if (ahead != 0) {
+      // Nothing of a level above is earlier; what has come down for the next lap of one below may be.
+      const std::int64_t tick = first_of(ahead, lap, level);
+      return best >= 0 ? std::min(best, tick) : tick;
+    }
+    if (const std::uint64_t next = occupied_[bank_of(next_lap(level), level)]; next != 0) {
+      const std::int64_t tick = first_of(next, lap + 1, level);
+      best = best >= 0 ? std::min(best, tick) : tick;
+    }
   }
-  return {};
+  return best;
+}
+
+/// Nothing is set for before `tick`.
+void TimerWheel::go_to(std::int64_t tick) noexcept {
+  for (int level = 0; level < kLevels; ++level) {
+    const int above = (level + 1) * kSlotBits;
+    const std::int64_t laps = (tick >> above) - (now_ >> above);
+    if (laps == 0) break;
+    // This lap's slots are empty; when more than one lap has gone by, so are those of the next.
+    if (laps == 1) laps_[static_cast<std::size_t>(level)] = next_lap(level);
+  }
+  now_ = tick;
+}
+
+/// The slots whose time has come.
+void TimerWheel::bring_down() noexcept {
+  for (int level = kLevels - 1; level >= 0; --level) {
+    const int slot = digit(now_, level);
+    if (!is_occupied(this_lap(level), level, slot)) continue;
+    TimerLink coming_down;
+    take_ring(this_lap(level), level, slot, coming_down);
+    while (!is_empty(coming_down)) {
+      auto& timer = static_cast<Timer&>(*coming_down.next);
+      take_out(timer);
+      insert(timer);
+    }
+  }
+}
+
+bool TimerWheel::prepare() noexcept {
+  bool is_more = false;
+  for (int level = 1; level < kLevels; ++level) {
+    const int position = digit(now_, level);
+    const bool in_next_lap = position == kSlots - 1;
+    const int bank = in_next_lap ? next_lap(level) : this_lap(level);
+    const int slot = in_next_lap ? 0 : position + 1;
+    if (!is_occupied(bank, level, slot)) continue;
+    TimerLink& from = ring(bank, level, slot);
+    for (int i = 0; i < kTogether && !is_empty(from); ++i) {
+      auto& timer = static_cast<Timer&>(*from.next);
+      take_out(timer);
+      put(timer, next_lap(level - 1), level - 1);
+    }
+    if (is_empty(from)) occupied_[bank_of(bank, level)] &= ~(std::uint64_t{1} << static_cast<unsigned>(slot));
+    is_more = true;
+  }
+  return is_more;
 }
 
 void TimerWheel::advance(Nanos now) noexcept {
+  const std::int64_t before = now_;
   const std::int64_t target = std::max(now_, now.count() >> kTickBits);
   for (;;) {
     // What is set anew while these fire waits for the next call, so that nobody who sets himself again keeps us here.
@@ -105,27 +172,22 @@ void TimerWheel::advance(Nanos now) noexcept {
       auto& timer = static_cast<Timer&>(*firing.next);
       take_out(timer);
       --size_;
+      __builtin_prefetch(firing.next);
       timer.fire();
     }
-    const Place place = earliest();
-    if (place.level < 0 || place.tick > target) break;
-    now_ = place.tick;
-    occupied_[static_cast<std::size_t>(place.level)] &= ~(std::uint64_t{1} << static_cast<unsigned>(place.slot));
-    TimerLink coming_down;
-    move_all(ring(place.level, place.slot), coming_down);
-    while (!is_empty(coming_down)) {
-      auto& timer = static_cast<Timer&>(*coming_down.next);
-      take_out(timer);
-      insert(timer);
-    }
+    const std::int64_t tick = earliest();
+    if (tick < 0 || tick > target) break;
+    go_to(tick);
+    bring_down();
   }
-  now_ = target;
+  go_to(target);
+  if (now_ != before) (void)prepare();
 }
 
 Nanos TimerWheel::next() const noexcept {
   if (!is_empty(due_)) return Nanos(now_ << kTickBits);
-  const Place place = earliest();
-  return place.level < 0 ? kNever : Nanos(place.tick << kTickBits);
+  const std::int64_t tick = earliest();
+  return tick < 0 ? kNever : Nanos(tick << kTickBits);
 }
 
 }  // namespace lockstep::runtime

@@ -3,6 +3,11 @@
 // their own making: set and cancel are a few instructions each and allocate nothing.
 //
 // Eight levels of 64 slots over ticks of 16,384 ns: a timer fires at its moment or up to one tick later, never earlier.
+// What lies in a slot of a higher level comes down to the level below when its time has come, and a few with every tick
+// before that and whenever the loop is idle, so that not all of it has to at once: with a million timers that would
+// take tens of milliseconds. A level therefore has two banks of slots, one for the lap it is in and one for the next,
+// which change places between laps.
+//
 // Not thread-safe: a wheel belongs to the thread of its loop.
 #pragma once
 
@@ -58,6 +63,8 @@ class TimerWheel {
   void advance(Nanos now) noexcept;
   /// The latest moment at which advance() must be called next; kNever when no timer is set. May be too early.
   Nanos next() const noexcept;
+  /// Does a few microseconds of what must be done before next() at the latest. False when there is no more of it.
+  bool prepare() noexcept;
   /// How many are set.
   std::size_t size() const noexcept { return size_; }
 
@@ -67,23 +74,36 @@ class TimerWheel {
   static constexpr int kSlots = 1 << kSlotBits;
   static constexpr int kLevels = 8;
 
-  struct Place {
-    int level = -1;  ///< -1: there is none
-    int slot = 0;
-    std::int64_t tick = 0;  ///< when the slot begins
-  };
+  static constexpr int kBanks = 2;
+  static constexpr int kTogether = 32;  ///< so many come down from each level at a time
 
   void insert(Timer& timer) noexcept;
-  Place earliest() const noexcept;
-  detail::TimerLink& ring(int level, int slot) noexcept {
-    return rings_[static_cast<std::size_t>(level * kSlots + slot)];
+  void put(Timer& timer, int bank, int level) noexcept;
+  void go_to(std::int64_t tick) noexcept;
+  void bring_down() noexcept;
+  std::int64_t earliest() const noexcept;
+
+  /// The slot of `tick` at a level: one of its digits.
+  static int digit(std::int64_t tick, int level) noexcept {
+    return static_cast<int>(tick >> (level * kSlotBits)) & (kSlots - 1);
+  }
+  static std::size_t bank_of(int bank, int level) noexcept { return static_cast<std::size_t>(bank * kLevels + level); }
+  int this_lap(int level) const noexcept { return laps_[static_cast<std::size_t>(level)]; }
+  int next_lap(int level) const noexcept { return 1 - this_lap(level); }
+  bool is_occupied(int bank, int level, int slot) const noexcept {
+    return (occupied_[bank_of(bank, level)] >> static_cast<unsigned>(slot) & 1) != 0;
+  }
+  void take_ring(int bank, int level, int slot, detail::TimerLink& into) noexcept;
+  detail::TimerLink& ring(int bank, int level, int slot) noexcept {
+    return rings_[bank_of(bank, level) * kSlots + static_cast<std::size_t>(slot)];
   }
 
   std::int64_t now_;
   std::size_t size_ = 0;
-  detail::TimerLink due_;                          ///< its tick is not after now_
-  std::array<std::uint64_t, kLevels> occupied_{};  ///< a bit for each slot with timers
-  std::array<detail::TimerLink, kLevels * kSlots> rings_;
+  detail::TimerLink due_;                                   ///< its tick is not after now_
+  std::array<int, kLevels> laps_{};                         ///< the bank of the lap that a level is in
+  std::array<std::uint64_t, kBanks * kLevels> occupied_{};  ///< a bit for each slot with timers
+  std::array<detail::TimerLink, kBanks * kLevels * kSlots> rings_;
 };
 
 }  // namespace lockstep::runtime

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <random>
 #include <vector>
@@ -77,6 +78,73 @@ TEST(TimerWheel, FiresTenThousandInTheirOrderAndNoneThatWasCancelled) {
   }
   EXPECT_EQ(fired.size(), timers.size() - cancelled);
   EXPECT_EQ(wheel.size(), 0U);
+}
+
+// So many in a slot that only a part of it has come down when its time comes; set, cancelled and fired on the way.
+TEST(TimerWheel, FiresWhatIsDueHoweverTheTimePasses) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < 8; ++round) {
+    std::vector<Noted*> fired;
+    std::vector<std::unique_ptr<Noted>> timers;
+    std::multimap<std::int64_t, Noted*> expected;  // by tick
+    Nanos now(static_cast<std::int64_t>(random() >> (14 + random() % 40)));
+    TimerWheel wheel(now);
+    const auto set = [&] {
+      // Most within a few laps of the third level, some far away.
+      const Nanos moment =
+          now + Nanos(static_cast<std::int64_t>(random() % (random() % 8 == 0 ? 1ULL << 40 : 1ULL << 28)));
+      timers.push_back(std::make_unique<Noted>(fired, moment));
+      wheel.set(*timers.back(), moment);
+      expected.emplace((moment + kTick - Nanos(1)) / kTick, timers.back().get());
+    };
+    for (int i = 0; i < 5'000; ++i) set();
+    for (int step = 0; !expected.empty(); ++step) {
+      for (int i = 0; i < 3 && step < 5'000; ++i) set();
+      if (const auto some = expected.lower_bound(now / kTick + static_cast<std::int64_t>(random() % 20'000));
+          step % 2 == 0 && some != expected.end()) {
+        wheel.cancel(*some->second);
+        expected.erase(some);
+      }
+      // A tick, some of them, until the next one, or a long time.
+      const std::uint64_t kind = random() % 64;
+      now += kind < 48 ? kTick : kind < 60 ? kTick * static_cast<std::int64_t>(random() % 200) : Nanos(0);
+      if (kind == 60 && step >= 5'000) now += kTick * static_cast<std::int64_t>(random() % 1'000'000);
+      if (kind > 60) now = std::max(now, wheel.next() == kNever ? now : wheel.next());
+      if (step % 3 == 0) (void)wheel.prepare();
+      fired.clear();
+      wheel.advance(now);
+      const auto due = expected.upper_bound(now / kTick);
+      ASSERT_EQ(fired.size(), static_cast<std::size_t>(std::distance(expected.begin(), due)));
+      for (const Noted* each : fired) ASSERT_LE(each->moment, now) << "too early";
+      expected.erase(expected.begin(), due);
+      ASSERT_EQ(wheel.size(), expected.size());
+      if (!expected.empty()) {
+        ASSERT_LE(wheel.next(), kTick * expected.begin()->first);
+      }
+    }
+    EXPECT_EQ(wheel.next(), kNever);
+  }
+}
+
+TEST(TimerWheel, IsPreparedWhenItHasNothingMoreToDoBeforehand) {
+  std::vector<Noted*> fired;
+  std::vector<std::unique_ptr<Noted>> timers;
+  TimerWheel wheel(Nanos(0));
+  for (int i = 0; i < 1'000; ++i) {
+    // In the second slot of the fourth level, and of the third, and nearer.
+    for (const std::int64_t ticks : {64 * 64 * 64 + 5 + i, 64 * 64 + i, i}) {
+      timers.push_back(std::make_unique<Noted>(fired, kTick * ticks));
+      wheel.set(*timers.back(), timers.back()->moment);
+    }
+  }
+  int times = 0;
+  while (wheel.prepare()) ASSERT_LT(++times, 3'000);
+  EXPECT_GT(times, 1'000 / 64) << "a few at a time";
+  EXPECT_TRUE(fired.empty());
+  wheel.advance(kTick * (64 * 64 * 64 + 2'000));
+  EXPECT_EQ(fired.size(), timers.size());
 }
 
 struct Chained final : Timer {
