@@ -78,11 +78,12 @@ class LoopSeat final : public Seat, runtime::Job, runtime::Timer, runtime::Watch
 
   bool wait(Actor&, Operation& operation) override {
     const Waiting& what = operation.waiting();
-    if (what.fd >= 0 && !loop_.watch(*this, what.fd, what.events)) return true;
+    if (what.fd >= 0 && !expect(what.fd, what.events)) return true;
     const Nanos moment = std::min(what.deadline, what.retry_at);
     if (moment != kNever) loop_.timers().set(*this, moment);
     counts_ = is_for_somebody(operation);
     began_ = counts_ ? clock_.now() : Nanos(0);
+    expects_socket_ = what.fd >= 0;
     // Woken from now on it is resumed by this very thread, which is still here.
     if (operation.arm()) return false;
     forget();
@@ -96,10 +97,24 @@ class LoopSeat final : public Seat, runtime::Job, runtime::Timer, runtime::Watch
 
   void ready(Actor&) noexcept override { loop_.post(*this); }
 
+  void finished(Actor& actor) noexcept override {
+    loop_.unwatch(*this);
+    Seat::finished(actor);
+  }
+
  private:
+  /// A session waits for the same socket again and again: it stays in the epoll, and a wait costs no call of the
+  /// kernel.
+  bool expect(int fd, short events) noexcept {
+    if (is_watched() && fd == fd_ && events == events_) return true;
+    loop_.unwatch(*this);
+    fd_ = fd;
+    events_ = events;
+    return loop_.keep_watching(*this, fd, events);
+  }
   void forget() noexcept {
     loop_.timers().cancel(*this);
-    loop_.unwatch(*this);
+    expects_socket_ = false;
   }
   void run() noexcept override {
     loop_.entered({"session", static_cast<std::uint32_t>(actor_->index + 1)});
@@ -125,10 +140,19 @@ class LoopSeat final : public Seat, runtime::Job, runtime::Timer, runtime::Watch
       loop_.post(*this);
     }
   }
-  void on_ready() noexcept override { actor_->current()->wake(); }
+  void on_ready() noexcept override {
+    if (expects_socket_) {
+      actor_->current()->wake();
+    } else {
+      loop_.unwatch(*this);  // the server's farewell to a session that asks nothing: its next request will find it
+    }
+  }
 
   runtime::Loop& loop_;
   Actor* actor_ = nullptr;
+  int fd_ = -1;  // watched, when is_watched()
+  short events_ = 0;
+  bool expects_socket_ = false;  // the actor is suspended until it is ready
   bool started_ = false;
   bool counts_ = false;
   Nanos began_{0};

@@ -8,10 +8,6 @@
 // it ends. `ratio` is the median over the rounds of a driver's transactions a second as a share of pgbench's in the
 // same round. The server is the same all the while; its own processor time is nobody's.
 #include <fmt/format.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -28,6 +24,7 @@
 #include "engine/executors/postgres/pipeline.h"
 #include "engine/executors/postgres/pool.h"
 #include "engine/executors/runtime.h"
+#include "tests/bench/children.h"
 
 namespace lockstep {
 namespace {
@@ -219,54 +216,14 @@ struct Measured {
   double cpu_us = 0;  ///< of the driver for each transaction
 };
 
-/// Runs `command`, gives its output, and its processor time in seconds.
-std::string run_child(const std::vector<std::string>& command, double& cpu) {
-  std::array<int, 2> ends{};
-  if (::pipe(ends.data()) != 0) return {};
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::dup2(ends[1], STDOUT_FILENO);
-    ::close(ends[0]);
-    std::vector<char*> arguments;
-    for (const std::string& each : command) arguments.push_back(const_cast<char*>(each.c_str()));
-    arguments.push_back(nullptr);
-    ::execvp(arguments[0], arguments.data());
-    std::perror(arguments[0]);
-    ::_exit(127);
-  }
-  ::close(ends[1]);
-  std::string output;
-  std::array<char, 4096> buffer;
-  for (ssize_t count = 0; (count = ::read(ends[0], buffer.data(), buffer.size())) > 0;) {
-    output.append(buffer.data(), static_cast<std::size_t>(count));
-  }
-  ::close(ends[0]);
-  int status = 0;
-  rusage usage{};
-  ::wait4(child, &status, 0, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  cpu = seconds(usage.ru_utime) + seconds(usage.ru_stime);
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return output;
-  std::fprintf(stderr, "pg_bench: %s has failed\n", command[0].c_str());
-  std::exit(1);
-}
-
 Measured measure_pgbench(const Plan& plan) {
   double cpu = 0;
   const std::string output = run_child(
       {"pgbench", "-n", "-M", "prepared", plan.workload == "select" ? "-S" : "-N", "-c", std::to_string(plan.clients),
        "-j", "1", "-T", fmt::format("{:.0f}", std::max(plan.seconds, 1.0)), plan.dsn},
       cpu);
-  double transactions = 0, per_second = 0;
-  if (const auto at = output.find("actually processed: "); at != std::string::npos) {
-    transactions = std::strtod(output.c_str() + at + 20, nullptr);
-  }
-  if (const auto at = output.find("tps = "); at != std::string::npos) {
-    per_second = std::strtod(output.c_str() + at + 6, nullptr);
-  }
-  return {per_second, cpu * 1e6 / std::max(transactions, 1.0)};
+  const SaidByPgbench said = said_by_pgbench(output);
+  return {said.per_second, cpu * 1e6 / std::max(said.transactions, 1.0)};
 }
 
 Measured measure(const Plan& plan) {
@@ -291,23 +248,6 @@ int drive_here(char** argv) {
 }
 
 // -- rounds --
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values.empty() ? 0 : values[values.size() / 2];
-}
-
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts{""};
-  for (const char c : text) {
-    if (c == ',') {
-      parts.emplace_back();
-    } else {
-      parts.back() += c;
-    }
-  }
-  return parts;
-}
 
 struct Options {
   std::vector<std::string> clients{"8", "32", "100", "500"};
