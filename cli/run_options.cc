@@ -51,6 +51,7 @@ std::vector<OptionSpec> run_options() {
       {"deadlock-timeout", "TIME", "how long PostgreSQL waits before it looks for a cycle; default: 50ms"},
       {"connect-timeout", "TIME", "the longest wait for a connection; default: 5s"},
       {"workers", "N", "threads of the coroutines executor under the free schedule; default: 2"},
+      {"record-every", "N", "free schedule: of an actor's transactions after 500 keep every N-th; 1: all; default: 16"},
   };
 }
 
@@ -67,6 +68,11 @@ std::string read_run_options(const Arguments& arguments, RunRequest& request) {
   if (arguments.has("workers") && (!read_number(arguments.value("workers"), request.workers) || request.workers < 1 ||
                                    request.workers > kWorkersMost)) {
     return fmt::format("--workers \"{}\" is no whole number from 1 to {}", arguments.value("workers"), kWorkersMost);
+  }
+  if (arguments.has("record-every") &&
+      (!read_number(arguments.value("record-every"), request.record_every) || request.record_every < 1)) {
+    return fmt::format("--record-every \"{}\" is no whole number from 1 to 4294967295",
+                       arguments.value("record-every"));
   }
   if (int retries = 0; arguments.has("retries")) {
     if (!read_number(arguments.value("retries"), retries) || retries < 0 || retries > kRetriesMost) {

@@ -10,7 +10,7 @@
 namespace lockstep::cli {
 
 /// --store, --executor, --dsn, --seed, --timeout, --retries, --lock-timeout, --deadlock-timeout, --connect-timeout,
-/// --workers.
+/// --workers, --record-every.
 std::vector<OptionSpec> run_options();
 
 /// Fills `request` from what was typed. An error for people, or empty.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/run_state.h"
 
@@ -111,6 +112,13 @@ Actor::Progress Actor::proceed(Operation& operation) {
 }
 
 void Actor::request(Operation& operation) {
+  if (buffer_ != nullptr) {
+    step_ = buffer_->next_step();
+    if (!transaction_open_) on_record_ = true;
+    request_is_due_ = on_record_;
+    if (on_record_) requested_at_ns_ = run.elapsed().count();
+    return;
+  }
   step_ = run.next_step();
   if (!run.recording) return;
   run.note_site(step_, operation.frame().at);
@@ -119,6 +127,20 @@ void Actor::request(Operation& operation) {
         .verb = std::move(described.verb),
         .object = std::move(described.object),
         .detail = std::move(described.detail)});
+}
+
+/// Of an actor that writes apart: late, because a transaction that is to be left out is known by its end of begin.
+void Actor::write_request(Operation& operation) {
+  if (!std::exchange(request_is_due_, false)) return;
+  Description described = operation.describe();
+  buffer_->add({.at_ns = requested_at_ns_,
+                .actor = index,
+                .step = step_,
+                .kind = EventKind::request,
+                .verb = std::move(described.verb),
+                .object = std::move(described.object),
+                .detail = std::move(described.detail)},
+               operation.frame().at);
 }
 
 void Actor::conclude(Operation& operation) {
@@ -140,7 +162,8 @@ void Actor::conclude(Operation& operation) {
     if (expired) run.timeouts.fetch_add(1, std::memory_order_relaxed);
     if (error.fault == Fault::deadlock) run.add_victim(index);
   }
-  if (!run.recording) return;
+  if (!run.recording || !on_record_) return;
+  write_request(operation);
   Description described = operation.describe();
   Event event{.verb = std::move(described.verb), .object = std::move(described.object)};
   if (operation.error) {
@@ -159,7 +182,9 @@ void Actor::note_wait(Operation& operation) {
   if (wait_began_ns_ < 0) wait_began_ns_ = run.elapsed().count();
   // An external wait may just be in flight: whoever polls it finds out whether it is blocked.
   if (!run.recording && !executor.controlled()) return;
-  if (!operation.waiting().external) note_blockers(operation, operation.blockers());
+  if (operation.waiting().external) return;
+  write_request(operation);
+  note_blockers(operation, operation.blockers());
 }
 
 void Actor::note_blockers(Operation& operation, const std::vector<Blocker>& blockers) {
@@ -182,12 +207,16 @@ void Actor::note_blockers(Operation& operation, const std::vector<Blocker>& bloc
   noted_wait_ = &operation;
   last_blockers_ = others;
   if (avoidance) run.avoidances.fetch_add(1, std::memory_order_relaxed);
+  if (!on_record_) return;
   Description described = operation.describe();
-  emit({.kind = EventKind::wait,
-        .verb = std::move(described.verb),
-        .object = std::move(described.object),
-        .detail = std::move(what),
-        .others = std::move(others)});
+  // Not to the actor's own buffer: whoever closed a cycle writes down the waits of the others.
+  run.emit({.actor = index,
+            .step = step_,
+            .kind = EventKind::wait,
+            .verb = std::move(described.verb),
+            .object = std::move(described.object),
+            .detail = std::move(what),
+            .others = std::move(others)});
 }
 
 void Actor::publish_wait(Operation* operation) {
@@ -216,6 +245,11 @@ void Actor::emit(Event event) {
   if (!run.recording) return;
   event.actor = index;
   event.step = event.kind == EventKind::finish || event.kind == EventKind::retry ? 0 : step_;
+  if (buffer_ != nullptr) {
+    event.at_ns = run.elapsed().count();
+    buffer_->add(std::move(event));
+    return;
+  }
   run.emit(std::move(event));
 }
 
@@ -231,7 +265,9 @@ void Actor::note_refusal(const Error& error) {
 void Actor::note_transaction(Verb verb, const std::optional<Error>& error) {
   switch (verb) {
     case Verb::begin:
-      transaction_open_ = transaction_open_ || !error;
+      if (error) break;
+      if (buffer_ != nullptr && !transaction_open_) on_record_ = buffer_->keeps_next(!request_is_due_);
+      transaction_open_ = true;
       break;
     case Verb::commit:
       if (!transaction_open_) break;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/event_buffer.h"
 #include "engine/operation.h"
 #include "engine/record/run.h"
 #include "kv/base/mutex.h"
@@ -54,6 +55,10 @@ class Actor final : detail::Continuation {
   /// The actor must end: its waits and its next operations, but for clean-up, end with `why`. Any thread.
   void stop(Fault why);
 
+  /// From now on the actor's events go to a buffer of its own. Before start(), in a run that nobody steers.
+  void write_apart(std::uint32_t every) { buffer_ = std::make_unique<EventBuffer>(every); }
+  EventBuffer* buffer() const noexcept { return buffer_.get(); }
+
   /// Writes an event of this actor; takes `kind` and what else is given, and fills in the rest. Cheap when not
   /// recording.
   void emit(record::Event event);
@@ -91,12 +96,17 @@ class Actor final : detail::Continuation {
   void conclude(Operation& operation);
   void publish_wait(Operation* operation);
   void note_wait(Operation& operation);
+  void write_request(Operation& operation);
   void on_child_finished() noexcept override;
 
   Task<> root_;
   Operation* current_ = nullptr;
   bool at_gate_ = false;
   std::uint32_t step_ = 0;
+  std::unique_ptr<EventBuffer> buffer_;  ///< nullptr: its events go to the run's
+  bool on_record_ = true;                ///< what is done now is not left out (thinning)
+  bool request_is_due_ = false;          ///< the request event is written when the operation waits or ends
+  std::int64_t requested_at_ns_ = 0;
   bool transaction_open_ = false;
   std::uint64_t commits_ = 0;
   int attempts_ = 0;

@@ -26,6 +26,8 @@ struct RunRequest {
   int workers = 2;                             ///< of the coroutines executor under the free schedule
   std::optional<int> retries = {};             ///< of a body that gave up; default: the pattern's, else 10
   bool recording = true;
+  /// Under the free schedule: of an actor's transactions after its first 500 every n-th is on record; 1: all.
+  std::uint32_t record_every = 16;
   bool measure = false;  ///< bodies that measure do so at full size and give figures (Context::figure)
 };
 

@@ -63,8 +63,56 @@ std::vector<std::source_location> RunState::sites() const {
   return sites_;
 }
 
+void RunState::write_apart(std::uint32_t every) {
+  for (const auto& actor : actors) actor->write_apart(every);
+}
+
+/// Merges what the actors have written with what stands here, by time, and numbers events and operations anew.
+void RunState::put_in_order() {
+  std::vector<EventBuffer::Written> all;
+  for (Event& event : events_) all.push_back({std::move(event), {}});
+  std::uint64_t transactions = 0, kept = 0;
+  for (const auto& actor : actors) {
+    EventBuffer* const buffer = actor->buffer();
+    if (buffer == nullptr) return;
+    buffer->take(all);
+    transactions += buffer->transactions();
+    kept += buffer->kept();
+  }
+  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.event.at_ns < b.event.at_ns; });
+  events_.clear();
+  sites_.clear();
+  std::vector<std::vector<std::uint32_t>> numbers(actors.size());  // of operations, by actor and by his own number
+  std::uint32_t last = 0;
+  for (EventBuffer::Written& each : all) {
+    Event& event = each.event;
+    event.seq = events_.size() + 1;
+    if (event.actor >= 0 && event.step > 0) {
+      auto& own = numbers[static_cast<std::size_t>(event.actor)];
+      if (own.size() <= event.step) own.resize(event.step + std::size_t{1});
+      if (own[event.step] == 0) own[event.step] = ++last;
+      event.step = own[event.step];
+      if (each.site.line() != 0) {
+        if (sites_.size() < event.step) sites_.resize(event.step);
+        sites_[event.step - 1] = each.site;
+      }
+    }
+    events_.push_back(std::move(event));
+  }
+  if (kept == transactions) return;
+  events_.push_back(
+      {.seq = events_.size() + 1,
+       .at_ns = events_.back().at_ns,
+       .kind = EventKind::note,
+       .detail = fmt::format("{} of {} transactions are on record ({:.1f} %): the first {} of each actor, "
+                             "then some at equal distances",
+                             kept, transactions, 100 * static_cast<double>(kept) / static_cast<double>(transactions),
+                             EventBuffer::kWhole)});
+}
+
 std::vector<Event> RunState::take_events() {
   MutexLock lock(mutex_);
+  if (!actors.empty() && actors.front()->buffer() != nullptr) put_in_order();
   return std::move(events_);
 }
 

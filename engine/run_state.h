@@ -78,8 +78,11 @@ class RunState final : public StoreObserver {
   void note_site(std::uint32_t step, const std::source_location& where);
   /// By the numbers of operations, from 1 at the front. After the run.
   std::vector<std::source_location> sites() const;
-  /// The events in their order. After the run.
+  /// The events in their order. After the run, while its actors are there.
   std::vector<record::Event> take_events();
+  /// For a run that nobody steers: each actor writes to a buffer of its own (event_buffer.h), and of an actor that runs
+  /// transaction after transaction every `every`-th is on record; 1: all. Before the actors start.
+  void write_apart(std::uint32_t every);
 
   /// Stops every actor that has not finished.
   void stop_all(Fault why);
@@ -116,6 +119,8 @@ class RunState final : public StoreObserver {
   Nanos started_at_;  // set before the actors start
   std::atomic<std::uint32_t> steps_{0};
   std::atomic<record::Ending> ending_{record::Ending::complete};
+
+  void put_in_order() LOCKSTEP_REQUIRES(mutex_);
 
   mutable Mutex mutex_;
   std::vector<record::Event> events_ LOCKSTEP_GUARDED_BY(mutex_);

@@ -169,6 +169,7 @@ Result<void> Stage::perform(Schedule* schedule) {
   executor_ = request_.executor == "threads" ? make_threads_executor(state_, conductor_.get(), crew_.get())
                                              : make_coroutines_executor(state_, conductor_.get(), request_.workers);
   if (Result<void> ready = cast(); !ready) return ready;
+  if (!conductor_ && state_.recording && !debugging::is_awaited()) state_.write_apart(request_.record_every);
   if (debugging::is_awaited()) {
     debugging::begin(
         fmt::format("{} {} {} {}", scenario_.name, request_.store, request_.protocol, request_.pattern).c_str());

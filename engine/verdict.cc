@@ -177,8 +177,8 @@ void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, R
     run.fix_command = fix_command_of(scenario, pattern, run);
   }
   note_lock_order(state, run);
+  run.events = state.take_events();  // which also puts the sites in order
   note_sites(state, run);
-  run.events = state.take_events();
 }
 
 void describe_environment(record::Run& run) {
