@@ -19,7 +19,7 @@ using testing::Not;
 
 constexpr int kEach = 600;
 
-Task<> adds(Context& c, std::string row) {
+Task<> adds_again_and_again(Context& c, std::string row) {
   for (int i = 0; i < kEach; ++i) {
     co_await c.db.begin();
     (void)co_await c.db.add(row, 1);
@@ -31,13 +31,13 @@ Scenario adding(const char* first, const char* second) {
   return scenario("adding")
       .given({{"A", 0}, {"B", 0}})
       .pattern("plain", "")
-      .actor("T1", adds, first)
-      .actor("T2", adds, second)
+      .actor("T1", adds_again_and_again, first)
+      .actor("T2", adds_again_and_again, second)
       .expect("kv", "*: clean")
       .holds("nothing is lost", [](const Final& end) { return end.total() == 2 * kEach; });
 }
 
-record::Run run_free(const Scenario& made, const char* executor, std::uint32_t every) {
+record::Run run_freely(const Scenario& made, const char* executor, std::uint32_t every) {
   auto result = run(made, {.executor = executor, .schedule = "free", .record_every = every});
   EXPECT_TRUE(result.ok()) << (result.ok() ? "" : result.error().message);
   return result.ok() ? std::move(*result) : record::Run();
@@ -86,12 +86,12 @@ int commits_on_record(const record::Run& run) {
 TEST(EventBuffer, AStoryOfSeveralActorsIsInOrder) {
   for (const char* executor : {"threads", "coroutines"}) {
     SCOPED_TRACE(executor);
-    const record::Run apart = run_free(adding("A", "B"), executor, 1);
+    const record::Run apart = run_freely(adding("A", "B"), executor, 1);
     expect_a_story(apart);
     EXPECT_EQ(commits_on_record(apart), 2 * kEach);
     for (const Event& event : apart.events) EXPECT_THAT(event.detail, Not(HasSubstr("on record")));
     // The same row: waits are written down, by whoever finds out.
-    const record::Run together = run_free(adding("A", "A"), executor, 1);
+    const record::Run together = run_freely(adding("A", "A"), executor, 1);
     expect_a_story(together);
     EXPECT_THAT(together.documents.at(record::kSitesDocument), HasSubstr("event_buffer_test.cc"));
   }
@@ -99,14 +99,14 @@ TEST(EventBuffer, AStoryOfSeveralActorsIsInOrder) {
 
 TEST(EventBuffer, WhoRunsManyTransactionsIsThinnedByWholeOnesAndTheRunSaysSo) {
   // Nobody waits, and so the first 500 are on record, then those with the numbers 512, 528 … 592.
-  const record::Run run = run_free(adding("A", "B"), "threads", 16);
+  const record::Run run = run_freely(adding("A", "B"), "threads", 16);
   expect_a_story(run);
   EXPECT_EQ(run.outcomes.committed, 2u * kEach) << "what is counted is not thinned";
   EXPECT_EQ(commits_on_record(run), 2 * 506);
   EXPECT_EQ(run.events.back().kind, EventKind::note);
   EXPECT_THAT(run.events.back().detail, HasSubstr("1012 of 1200 transactions are on record (84.3 %)"));
   // With waits: a transaction whose begin or whose turn had to wait is whole or not there at all.
-  expect_a_story(run_free(adding("A", "A"), "coroutines", 16));
+  expect_a_story(run_freely(adding("A", "A"), "coroutines", 16));
 }
 
 }  // namespace

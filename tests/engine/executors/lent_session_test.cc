@@ -21,7 +21,7 @@ using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr auto kPatience = std::chrono::seconds(20);
+constexpr auto kLongEnough = std::chrono::seconds(20);
 
 /// Two calls that are inside SQLite at the same time. `select rendezvous()` gives 1 in both, or 0 when the other has
 /// not come for long.
@@ -39,7 +39,7 @@ class Rendezvous {
     std::unique_lock lock(mutex_);
     ++here_;
     changed_.notify_all();
-    return changed_.wait_for(lock, kPatience, [this] { return here_ >= 2; });
+    return changed_.wait_for(lock, kLongEnough, [this] { return here_ >= 2; });
   }
 
  private:
@@ -73,7 +73,7 @@ class Introduced {
 
 std::atomic<int> met{0};
 
-Task<> meets(Context& c) {
+Task<> meets_the_other(Context& c) {
   const Table table = co_await c.db.execute("select rendezvous()");
   met += table.at(0).at(0) == "1" ? 1 : 0;
 }
@@ -86,10 +86,13 @@ Task<> meets_under_load(load::Context& c) {
 TEST(LentSession, TwoActorsOnOneWorkerAreInSqliteAtOnce) {
   const Introduced introduced;
   met = 0;
-  const Scenario made =
-      scenario("meeting").pattern("plain", "").actor("T1", meets).actor("T2", meets).expect("sqlite", "*: clean");
+  const Scenario made = scenario("meeting")
+                            .pattern("plain", "")
+                            .actor("T1", meets_the_other)
+                            .actor("T2", meets_the_other)
+                            .expect("sqlite", "*: clean");
   const auto result = run(
-      made, {.store = "sqlite", .executor = "coroutines", .schedule = "free", .limit = kPatience * 4, .workers = 1});
+      made, {.store = "sqlite", .executor = "coroutines", .schedule = "free", .limit = kLongEnough * 4, .workers = 1});
   ASSERT_TRUE(result.ok()) << result.error().message;
   EXPECT_EQ(result->verdict, record::Verdict::clean);
   EXPECT_EQ(met, 2);
@@ -100,7 +103,7 @@ TEST(LentSession, TwoActorsOnOneWorkerAreInSqliteAtOnce) {
   }
 }
 
-load::Workload meeting() {
+load::Workload load_of_two() {
   return load::workload("a meeting")
       .rows(1, [](const load::Shape& shape) { return load::numbered("n/", shape.rows, "0"); })
       .pattern("meet", "both are there", meets_under_load)
@@ -116,7 +119,7 @@ load::RoundRequest on_one_worker(std::string store, std::string executor) {
   request.sessions = 2;
   request.workers = 1;
   request.warmup = Nanos(0);
-  request.measured = kPatience * 4;
+  request.measured = kLongEnough * 4;
   request.commits_most = 1;
   return request;
 }
@@ -130,7 +133,7 @@ TEST(LentSession, TwoSessionsOfALoadOnOneWorkerAreInSqliteAtOnceAndTheComparison
   request.sessions = {2};
   request.rounds = 1;
   request.history_percent = 0;
-  const auto compared = load::compare(meeting(), request, nullptr, {});
+  const auto compared = load::compare(load_of_two(), request, nullptr, {});
   ASSERT_TRUE(compared.ok()) << compared.error().message;
   const record::Comparison& comparison = compared->comparison;
   EXPECT_THAT(comparison.groups.front().strategies.front().broken, IsEmpty());
@@ -142,7 +145,7 @@ TEST(LentSession, TwoSessionsOfALoadOnOneWorkerAreInSqliteAtOnceAndTheComparison
   EXPECT_EQ(again->groups.front().helpers, 16);
 }
 
-Task<> adds(load::Context& c) {
+Task<> adds_under_load(load::Context& c) {
   co_await c.db.begin();
   co_await c.db.add("n/0000000", 1);
   co_await c.db.commit();
@@ -153,7 +156,7 @@ TEST(LentSession, EverybodyGetsThroughASqliteThatIsBusy) {
   const load::Workload counter =
       load::workload("a counter")
           .rows(1, [](const load::Shape& shape) { return load::numbered("n/", shape.rows, "0"); })
-          .pattern("add", "adds one", adds)
+          .pattern("add", "adds one", adds_under_load)
           .holds("what is acknowledged is there", [](const load::Settled& end) {
             return end.total() == end.counts[0] && end.counts[0] == 8 * 25 ? std::string()
                                                                            : fmt::format("{} of 200", end.counts[0]);
@@ -217,7 +220,7 @@ TEST(LentSession, ARunThatIsTooLongEndsInTheMiddleOfABusyWait) {
 // -- the session by itself, over one that does as it is told --
 
 /// Its attempts wait until the test answers them.
-class Told final : public Session {
+class ToldSession final : public Session {
  public:
   enum class Answer { done, queued, queued_and_woken };
 
@@ -258,7 +261,7 @@ class Told final : public Session {
   }
   void wait_for_attempt(int number) {
     std::unique_lock lock(mutex_);
-    EXPECT_TRUE(changed_.wait_for(lock, kPatience, [&] { return begun >= number; }));
+    EXPECT_TRUE(changed_.wait_for(lock, kLongEnough, [&] { return begun >= number; }));
   }
   void grant() { waiter_->wake(); }
 
@@ -275,10 +278,10 @@ class Told final : public Session {
 class LentSessionByItself : public testing::Test {
  protected:
   bool attempt() { return session_->attempt(pending_, waiter_); }
-  void await_wake(int number) { EXPECT_TRUE(waiter_.wait_beyond(number - 1, kPatience)); }
+  void await_wake(int number) { EXPECT_TRUE(waiter_.wait_beyond(number - 1, kLongEnough)); }
 
-  std::unique_ptr<Told> told_owned_ = std::make_unique<Told>();
-  Told& told_ = *told_owned_;
+  std::unique_ptr<ToldSession> told_owned_ = std::make_unique<ToldSession>();
+  ToldSession& told_ = *told_owned_;
   CountingWaiter waiter_;
   Pending pending_{};
   std::unique_ptr<Session> session_ = make_lent_session(std::move(told_owned_));
@@ -292,7 +295,7 @@ TEST_F(LentSessionByItself, AnAttemptReturnsWhileTheCallIsMade) {
   EXPECT_THAT(session_->blockers(pending_), IsEmpty());
   EXPECT_FALSE(attempt()) << "still out";
   EXPECT_EQ(waiter_.wakes(), 0);
-  told_.answer(Told::Answer::done);
+  told_.answer(ToldSession::Answer::done);
   await_wake(1);
   EXPECT_TRUE(attempt());
   EXPECT_EQ(pending_.reply.value, "done");
@@ -301,7 +304,7 @@ TEST_F(LentSessionByItself, AnAttemptReturnsWhileTheCallIsMade) {
 
 TEST_F(LentSessionByItself, WhatTheStoreQueuesWaitsAndIsWoken) {
   EXPECT_FALSE(attempt());
-  told_.answer(Told::Answer::queued);
+  told_.answer(ToldSession::Answer::queued);
   await_wake(1);
   EXPECT_FALSE(attempt());
   EXPECT_FALSE(pending_.waiting.external);
@@ -310,7 +313,7 @@ TEST_F(LentSessionByItself, WhatTheStoreQueuesWaitsAndIsWoken) {
   told_.grant();
   await_wake(2);
   EXPECT_FALSE(attempt()) << "it goes out again";
-  told_.answer(Told::Answer::done);
+  told_.answer(ToldSession::Answer::done);
   await_wake(3);
   EXPECT_TRUE(attempt());
   EXPECT_EQ(told_.begun, 2);
@@ -318,11 +321,11 @@ TEST_F(LentSessionByItself, WhatTheStoreQueuesWaitsAndIsWoken) {
 
 TEST_F(LentSessionByItself, AWakeUpBeforeItIsBackIsNotLost) {
   EXPECT_FALSE(attempt());
-  told_.answer(Told::Answer::queued_and_woken);
+  told_.answer(ToldSession::Answer::queued_and_woken);
   await_wake(1);
   EXPECT_FALSE(attempt());
   told_.wait_for_attempt(2);
-  told_.answer(Told::Answer::done);
+  told_.answer(ToldSession::Answer::done);
   await_wake(2);
   EXPECT_TRUE(attempt());
 }
@@ -332,7 +335,7 @@ TEST_F(LentSessionByItself, WhatIsGivenUpWhileItIsOutEndsWithTheAnswerThatCameFi
   told_.wait_for_attempt(1);
   session_->cancel(pending_, Fault::cancelled);
   EXPECT_FALSE(attempt());
-  told_.answer(Told::Answer::done);
+  told_.answer(ToldSession::Answer::done);
   await_wake(1);
   EXPECT_TRUE(attempt());
   EXPECT_FALSE(pending_.error.has_value());
@@ -348,14 +351,14 @@ TEST_F(LentSessionByItself, WhatIsGivenUpLeavesTheQueueOfTheStore) {
     EXPECT_FALSE(attempt());
     told_.wait_for_attempt(begun + 1);
     if (while_out) session_->cancel(pending_, Fault::hung);
-    told_.answer(Told::Answer::queued);
+    told_.answer(ToldSession::Answer::queued);
     await_wake(before + 1);
     if (!while_out) {
       EXPECT_FALSE(attempt());
       session_->cancel(pending_, Fault::hung);
     }
     EXPECT_FALSE(attempt()) << "the store is told, and asked once more";
-    told_.answer(Told::Answer::done);
+    told_.answer(ToldSession::Answer::done);
     await_wake(before + 2);
     EXPECT_TRUE(attempt());
     ASSERT_TRUE(pending_.error.has_value());
