@@ -14,6 +14,8 @@
 #include <fstream>
 #include <thread>
 
+#include "kv/spin.h"
+
 namespace lockstep::runtime {
 namespace {
 
@@ -83,6 +85,7 @@ void Loop::run() {
     if (idle) {
       running_text_.store(nullptr, std::memory_order_relaxed);
       may_sleep = !timers_.prepare();
+      if (may_sleep && is_posted_soon()) continue;
     }
     if (idle || (watched_ > 0 && now - polled_at_ >= kPollEvery)) poll(now, may_sleep);
   }
@@ -127,6 +130,7 @@ void Loop::wake_up() noexcept {
 
 void Loop::take_posted() noexcept {
   if (posted_.load(std::memory_order_relaxed) == nullptr) return;
+  was_posted_ = true;
   Job* latest = posted_.exchange(nullptr, std::memory_order_acquire);
   Job* earliest = nullptr;
   while (latest != nullptr) {
@@ -140,6 +144,13 @@ void Loop::take_posted() noexcept {
     push(*earliest);
     earliest = next;
   }
+}
+
+/// To sleep and to be woken costs more than most answers of other threads take: where there was one, the next is waited
+/// for awake for a few microseconds.
+bool Loop::is_posted_soon() noexcept {
+  if (!std::exchange(was_posted_, false)) return false;
+  return kv::spin_until([this] { return posted_.load(std::memory_order_relaxed) != nullptr; });
 }
 
 void Loop::poll(Nanos now, bool may_sleep) noexcept {

@@ -23,6 +23,9 @@
 namespace lockstep::runtime {
 
 class Loop;
+namespace detail {
+class Arena;
+}
 
 /// Something to run in a loop's thread. In at most one queue at a time.
 class Job {
@@ -37,6 +40,7 @@ class Job {
 
  private:
   friend class Loop;
+  friend class detail::Arena;
   Job* next_ = nullptr;
 };
 
@@ -139,6 +143,7 @@ class Loop {
   void take_posted() noexcept;
   void run_batch() noexcept;
   void poll(Nanos now, bool may_sleep) noexcept;
+  bool is_posted_soon() noexcept;
   bool add(Watch& watch, int fd, std::uint32_t events) noexcept;
   void wake_up() noexcept;
 
@@ -154,6 +159,7 @@ class Loop {
   TimerWheel timers_;
   Nanos polled_at_{0};
   std::size_t watched_ = 0;
+  bool was_posted_ = false;             ///< something came from elsewhere since it last slept
   std::array<Watch*, kEvents> told_{};  ///< of the events in hand; nullptr: unwatched meanwhile
   int told_count_ = 0;
 
@@ -164,8 +170,9 @@ class Loop {
   std::atomic<bool> stopping_{false};
   /// Posted by other threads, the latest first. Sequentially consistent with sleeping_: either the loop sees the job
   /// before it sleeps, or whoever posts sees that it sleeps.
-  std::atomic<Job*> posted_{nullptr};
-  std::atomic<bool> sleeping_{false};
+  /// Lines of their own: what the loop writes with every job must not be fetched by whoever posts, nor the other way.
+  alignas(64) std::atomic<Job*> posted_{nullptr};
+  alignas(64) std::atomic<bool> sleeping_{false};
   std::atomic<int> posting_{0};  ///< threads inside post_from_elsewhere(): the loop does not go before they have left
 };
 

@@ -12,6 +12,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace lockstep::runtime {
 namespace {
@@ -230,6 +231,25 @@ TEST(Runtime, LocksSendsAndComputesBetweenWorkers) {
   EXPECT_TRUE(run(with_group(on_three_workers, &shared), {.workers = 3}).ok());
   EXPECT_EQ(shared.most_inside, 1);
   EXPECT_EQ(shared.sum, 12 * 50 * 51 / 2);
+}
+
+// Bursts with pauses in between, in which the arena's workers leave and the loops fall asleep: nobody is forgotten.
+Task<> compute_in_bursts(int* sum) {
+  for (int burst = 0; burst < 20; ++burst) {
+    for (int i = 0; i < 50; ++i) *sum += co_await on_arena([i] { return i; });
+    co_await sleep_for(milliseconds(1));
+  }
+}
+Task<> many_compute(Group& group, std::vector<int>* sums) {
+  for (std::size_t i = 0; i < sums->size(); ++i)
+    group.spawn(compute_in_bursts(&(*sums)[i]), {"session", static_cast<std::uint32_t>(i + 1)},
+                static_cast<int>(i % 2));
+  co_return;
+}
+TEST(Runtime, EveryJobOfTheArenaIsRunAndComesBack) {
+  std::vector<int> sums(32);
+  EXPECT_TRUE(run(with_group(many_compute, &sums), {.workers = 2}).ok());
+  EXPECT_THAT(sums, ::testing::Each(20 * 50 * 49 / 2));
 }
 
 // -- cancellation and structure --
