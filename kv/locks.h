@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "kv/base/rare.h"
 #include "kv/key_set.h"
 #include "kv/lock_cell.h"
 #include "kv/store.h"
@@ -98,15 +99,18 @@ class LockRequests {
  public:
   explicit LockRequests(LockOwner& owner) : owner_(owner) {}
   ~LockRequests() {
-    for (std::atomic<LockRequest*>& chunk : chunks_) delete[] chunk.load(std::memory_order_relaxed);
+    if (Rest* const rest = rest_.load(std::memory_order_relaxed)) {
+      for (std::atomic<LockRequest*>& chunk : *rest) delete[] chunk.load(std::memory_order_relaxed);
+      delete rest;
+    }
+    delete[] first_.load(std::memory_order_relaxed);
   }
   LockRequests(const LockRequests&) = delete;
   LockRequests& operator=(const LockRequests&) = delete;
 
   LockRequest& take(const LockTarget& target) {
     const std::size_t size = size_.load(std::memory_order_relaxed);
-    const Place place = place_of(size);
-    if (!chunks_[place.chunk].load(std::memory_order_relaxed)) add_chunk(place.chunk);
+    make_room(size);
     LockRequest& request = (*this)[size];
     request.key = target.key;
     request.head = nullptr;
@@ -127,30 +131,46 @@ class LockRequests {
 
   std::size_t size() const noexcept { return size_.load(std::memory_order_acquire); }
   LockRequest& operator[](std::size_t i) noexcept {
+    if (i < kFirst) return first_.load(std::memory_order_acquire)[i];
     const Place place = place_of(i);
-    return chunks_[place.chunk].load(std::memory_order_acquire)[place.offset];
+    return (*rest_.load(std::memory_order_acquire))[place.chunk].load(std::memory_order_acquire)[place.offset];
   }
 
  private:
-  // Chunk k has kFirst << k requests.
-  static constexpr std::size_t kFirst = 16;
+  // Most transactions are small, and many may wait at once: the first chunk has kFirst requests (two rows and a gap),
+  // chunk k of the rest kFirst << (k + 1).
+  static constexpr std::size_t kFirst = 3;
   static constexpr std::size_t kChunks = 40;
+  using Rest = std::array<std::atomic<LockRequest*>, kChunks>;
   struct Place {
     std::size_t chunk;
     std::size_t offset;
   };
   static Place place_of(std::size_t i) noexcept {
-    const auto chunk = static_cast<std::size_t>(std::bit_width(i / kFirst + 1)) - 1;
-    return {chunk, i - ((kFirst << chunk) - kFirst)};
+    const auto chunk = static_cast<std::size_t>(std::bit_width(i / kFirst + 1)) - 2;
+    return {chunk, i - ((kFirst << (chunk + 1)) - kFirst)};
   }
-  void add_chunk(std::size_t chunk) {
-    auto* const requests = new LockRequest[kFirst << chunk];
-    for (std::size_t i = 0; i < kFirst << chunk; ++i) requests[i].owner = &owner_;
-    chunks_[chunk].store(requests, std::memory_order_release);
+  void make_room(std::size_t i) {
+    if (i < kFirst) {
+      if (!first_.load(std::memory_order_relaxed)) first_.store(make_chunk(kFirst), std::memory_order_release);
+      return;
+    }
+    if (!rest_.load(std::memory_order_relaxed)) rest_.store(new Rest{}, std::memory_order_release);
+    const std::size_t chunk = place_of(i).chunk;
+    std::atomic<LockRequest*>& requests = (*rest_.load(std::memory_order_relaxed))[chunk];
+    if (!requests.load(std::memory_order_relaxed)) {
+      requests.store(make_chunk(kFirst << (chunk + 1)), std::memory_order_release);
+    }
+  }
+  LockRequest* make_chunk(std::size_t size) {
+    auto* const requests = new LockRequest[size];
+    for (std::size_t i = 0; i < size; ++i) requests[i].owner = &owner_;
+    return requests;
   }
 
   LockOwner& owner_;
-  std::array<std::atomic<LockRequest*>, kChunks> chunks_{};
+  std::atomic<LockRequest*> first_{nullptr};
+  std::atomic<Rest*> rest_{nullptr};
   std::atomic<std::size_t> size_{0};
 };
 
@@ -198,7 +218,7 @@ struct LockOwner {
   bool queued_empty_handed = false;  // it held nothing then, so nobody was waiting for it
   /// Guarded by the mutex of the shard that `waits_in` names; the owner's own once it does not wait.
   LockRequest* waiting = nullptr;
-  std::optional<Error> verdict;  // why the wait ended, unless by a grant
+  Rare<Error> verdict;  // why the wait ended, unless by a grant
   Nanos waits_since{0};
   Nanos deadline = kNever;
   std::uint64_t wait_number = 0;  // counts the waits, so that an old wait is not taken for a new one
@@ -245,7 +265,7 @@ inline Attempt<void> answer(Locked locked, LockOwner& owner) {
     case Locked::granted:
       return Result<void>();
     case Locked::refused:
-      return Result<void>(*std::exchange(owner.verdict, std::nullopt));
+      return Result<void>(*owner.verdict.take());
     case Locked::pending:
       break;
     case Locked::gone:

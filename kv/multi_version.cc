@@ -44,7 +44,7 @@ class MultiVersionTransaction final : public TransactionState {
   void undo_to(Mark mark) override;
 
   bool is_waiting() const noexcept override { return owner_.is_waiting(); }
-  std::optional<Error> take_verdict() override { return std::exchange(owner_.verdict, std::nullopt); }
+  std::optional<Error> take_verdict() override { return owner_.verdict.take(); }
   Nanos wait_deadline() const noexcept override { return owner_.deadline; }
   void cancel_wait(Fault why) noexcept override { locks_.cancel(owner_, why); }
 

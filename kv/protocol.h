@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kv/base/mutex.h"
+#include "kv/base/rare.h"
 #include "kv/epochs.h"
 #include "kv/log/log_wait.h"
 #include "kv/log/write_set.h"
@@ -81,7 +82,7 @@ class TransactionState {
   /// How many attempts answered pending.
   std::uint64_t waits = 0;
   /// Set when the store has given the transaction up; it has been rolled back then.
-  std::optional<Error> given_up;
+  Rare<Error> given_up;
 
   struct Savepoint {
     std::string name;

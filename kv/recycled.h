@@ -2,6 +2,7 @@
 // before.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <memory>
 #include <vector>
@@ -9,12 +10,15 @@
 namespace lockstep::kv {
 
 /// Elements keep their address and what they own (the capacity of a string) until they are taken again. Whoever takes
-/// one sets every field. Not thread-safe.
+/// one sets every field. Chunk k has 1 << k elements: most transactions are small, and many may wait at once. Not
+/// thread-safe.
 template <class T>
 class Recycled {
  public:
   T& take() {
-    if (used_ == chunks_.size() * kChunk) chunks_.push_back(std::make_unique<T[]>(kChunk));
+    if (used_ + 1 == std::size_t{1} << chunks_.size()) {
+      chunks_.push_back(std::make_unique<T[]>(std::size_t{1} << chunks_.size()));
+    }
     return item(used_++);
   }
   void shrink_to(std::size_t size) noexcept { used_ = size; }
@@ -27,8 +31,10 @@ class Recycled {
   T& back() noexcept { return item(used_ - 1); }
 
  private:
-  static constexpr std::size_t kChunk = 16;
-  T& item(std::size_t i) const noexcept { return chunks_[i / kChunk][i % kChunk]; }
+  T& item(std::size_t i) const noexcept {
+    const auto chunk = static_cast<std::size_t>(std::bit_width(i + 1)) - 1;
+    return chunks_[chunk][i + 1 - (std::size_t{1} << chunk)];
+  }
 
   std::vector<std::unique_ptr<T[]>> chunks_;
   std::size_t used_ = 0;

@@ -316,7 +316,7 @@ TEST_F(LockTableTest, AWaitEndsOnceWhenGrantAndCancelMeet) {
     EXPECT_EQ(wakes, cancelled ? 0 : 1);
     other.join();
     EXPECT_EQ(waiter.wakes.load(), wakes);
-    EXPECT_EQ(t2.verdict.has_value(), cancelled);
+    EXPECT_EQ(static_cast<bool>(t2.verdict), cancelled);
     EXPECT_EQ(table_->find(t2, target("a")) != nullptr, !cancelled);
     granted += cancelled ? 0 : 1;
     table_->release_all(t2);
