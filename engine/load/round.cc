@@ -2,9 +2,11 @@
 #include "engine/load/round.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <thread>
 
 #include "engine/executors/lent_session.h"
@@ -98,6 +100,7 @@ class Round {
   std::vector<std::unique_ptr<runtime::Loop>> loops_;
   std::vector<std::unique_ptr<LoadSession>> sessions_;
   std::vector<std::thread> threads_;
+  std::optional<debugging::RootGroup> shown_;  // the sessions on loops
 };
 
 Result<void> Round::open() {
@@ -151,11 +154,15 @@ void Round::start() {
   for (const auto& session : sessions_) session->actor.set_body(drive(*session, plan_));
   if (on_threads()) {
     for (const auto& session : sessions_) {
-      threads_.emplace_back([actor = &session->actor] { actor->start(); });
+      threads_.emplace_back([actor = &session->actor] {
+        pthread_setname_np(pthread_self(), actor->name.substr(0, 15).c_str());
+        actor->start();
+      });
     }
     return;
   }
-  for (const auto& session : sessions_) begin(*session->seat, session->actor);
+  shown_.emplace();
+  for (const auto& session : sessions_) begin(*session->seat, session->actor, *shown_);
   for (const auto& loop : loops_) {
     threads_.emplace_back([one = loop.get()] { one->run(); });
   }

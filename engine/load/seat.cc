@@ -71,13 +71,16 @@ class LoopSeat final : public Seat, runtime::Job, runtime::Timer, runtime::Watch
   std::string_view name() const noexcept override { return "coroutines"; }
   bool parks_threads() const noexcept override { return false; }
 
-  void begin(Actor& actor) {
+  void begin(Actor& actor, debugging::CoroutineGroup& shown) {
     actor_ = &actor;
+    shown_.label = actor.name.c_str();
+    shown.add(shown_);
     loop_.post(*this);
   }
 
   bool wait(Actor&, Operation& operation) override {
     const Waiting& what = operation.waiting();
+    shown_.innermost = &operation.frame();
     if (what.fd >= 0 && !expect(what.fd, what.events)) return true;
     const Nanos moment = std::min(what.deadline, what.retry_at);
     if (moment != kNever) loop_.timers().set(*this, moment);
@@ -119,6 +122,7 @@ class LoopSeat final : public Seat, runtime::Job, runtime::Timer, runtime::Watch
   void run() noexcept override {
     loop_.entered({"session", static_cast<std::uint32_t>(actor_->index + 1)});
     forget();
+    shown_.innermost = nullptr;
     if (!started_) {
       started_ = true;
       actor_->start();
@@ -156,6 +160,7 @@ class LoopSeat final : public Seat, runtime::Job, runtime::Timer, runtime::Watch
   bool started_ = false;
   bool counts_ = false;
   Nanos began_{0};
+  debugging::Coroutine shown_{};
 };
 
 }  // namespace
@@ -170,6 +175,8 @@ std::unique_ptr<Seat> make_thread_seat(Roll& roll) { return std::make_unique<Thr
 
 std::unique_ptr<Seat> make_loop_seat(Roll& roll, runtime::Loop& loop) { return std::make_unique<LoopSeat>(roll, loop); }
 
-void begin(Seat& seat, Actor& actor) { static_cast<LoopSeat&>(seat).begin(actor); }
+void begin(Seat& seat, Actor& actor, debugging::CoroutineGroup& shown) {
+  static_cast<LoopSeat&>(seat).begin(actor, shown);
+}
 
 }  // namespace lockstep::load

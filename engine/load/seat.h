@@ -10,6 +10,7 @@
 #include "engine/actor.h"
 #include "engine/executor.h"
 #include "engine/executors/loop.h"
+#include "engine/gdb/coroutines.h"
 #include "kv/base/mutex.h"
 
 namespace lockstep::load {
@@ -67,7 +68,8 @@ class Seat : public Executor {
 std::unique_ptr<Seat> make_thread_seat(Roll& roll);
 /// Suspends; the session runs on `loop`, where begin() starts it.
 std::unique_ptr<Seat> make_loop_seat(Roll& roll, runtime::Loop& loop);
-/// Of a seat made by make_loop_seat(): the actor starts when its loop comes to it. Any thread, once.
-void begin(Seat& seat, Actor& actor);
+/// Of a seat made by make_loop_seat(): the actor starts when its loop comes to it. Once, before the loops run. `shown`:
+/// where debuggers find it; outlives the seat's loop.
+void begin(Seat& seat, Actor& actor, debugging::CoroutineGroup& shown);
 
 }  // namespace lockstep::load

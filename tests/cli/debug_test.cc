@@ -162,6 +162,17 @@ TEST_F(Debug, ShowsTenThousandCoroutinesOfALoopAsOneStack) {
               ContainsRegex("  child and 9999 more\n    +#0  sleeper at .*scenarios/runtime/sleepers.cc:[0-9]+\n"));
 }
 
+TEST_F(Debug, ShowsTheSessionsOfAComparison) {
+  // On one loop, which has gone to sleep: each has made a transaction and thinks.
+  const std::string text = printed_by(
+      "gdb -q -batch -nx -ex 'set breakpoint pending on' -ex 'break epoll_pwait2' -ex run "
+      "-ex 'source " LOCKSTEP_SOURCE_DIR "/engine/gdb/lockstep.py' -ex 'lockstep actors' -ex kill --args " +
+      std::string(LOCKSTEP_PROGRAM) +
+      " compare money/hot-counter --executor coroutines --workers 1 --sessions 4 --think 1s --no-record");
+  EXPECT_THAT(text,
+              ContainsRegex("S1 and 3 more\n(    #[^\n]*\n)*    #[0-9]+ +drive at .*engine/load/session.cc:[0-9]+\n"));
+}
+
 TEST_F(Debug, SaysHowToGetGdbWhereThereIsNone) {
   const Ended ended =
       lockstep({"debug", "threads/two-lock", "--batch", "--out", folder_.path()}, {{"PATH", "/nonexistent"}});
