@@ -123,6 +123,7 @@ bool put_known_definitions(std::string& image, const Header& header) {
   sqlite::Database empty(sqlite::kInMemory, sqlite::Database::Mode::create);
   empty.run(fmt::format("PRAGMA page_size={}; BEGIN; {} COMMIT;", page_size, kSchema).c_str());
   const std::string known = empty.image();
+  if (number_at(known, 16, 2) != number_at(image, 16, 2)) return false;  // SQLite knows no pages of that size
   const std::vector<std::uint32_t> leaves = leaves_of(std::string_view(known).substr(0, page_size));
   if (leaves.empty() || leaves != leaves_of(std::string_view(image).substr(0, page_size))) return false;
   for (const std::uint32_t leaf : leaves) {

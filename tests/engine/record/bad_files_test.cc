@@ -208,6 +208,19 @@ TEST_F(BadRecording, NeverRunsWhatTheFileSays) {
 }
 
 // Not every changed byte can be told (a letter of a text), but none may crash, hang or give an unsound run.
+TEST_F(BadRecording, IsRefusedWithPagesOfAnImpossibleSize) {
+  const std::string whole = bytes_of(path_);
+  for (const int size : {0, 2, 511, 4160, 4097, 65535}) {
+    SCOPED_TRACE(size);
+    std::string bytes = whole;
+    bytes[16] = static_cast<char>(size >> 8);
+    bytes[17] = static_cast<char>(size & 0xff);
+    put(path_, bytes);
+    EXPECT_FALSE(load(path_));
+    EXPECT_EQ(salvaged_events(path_).value_or(0), 0u);
+  }
+}
+
 TEST_F(BadRecording, NeverCrashesOnDamage) {
   const std::string whole = bytes_of(path_);
   const unsigned seed = std::random_device{}();
