@@ -50,12 +50,13 @@ std::string load_of(const ComparedGroup& group, const char* but = nullptr) {
   return text;
 }
 
-/// The number of a strategy in a comparison: it looks the same on all pictures.
+/// The number of a strategy among those that pictures show: it looks the same on all of them.
 int look_of(const Comparison& comparison, const std::string& strategy) {
-  std::set<std::string> names;
+  std::set<std::string> drawn;
   for (const ComparedGroup& group : comparison.groups)
-    for (const ComparedRow& row : group.strategies) names.insert(row.strategy);
-  return static_cast<int>(std::distance(names.begin(), names.find(strategy)));
+    for (const ComparedRow& row : group.strategies)
+      if (row.correct()) drawn.insert(row.strategy);
+  return static_cast<int>(std::distance(drawn.begin(), drawn.lower_bound(strategy)));
 }
 
 Cell whole(double value) { return Cell::number(static_cast<std::uint64_t>(value + 0.5)); }

@@ -105,6 +105,18 @@ TEST(ComparisonPage, DrawsACurveOverWhatWasSweptInItsOrder) {
   EXPECT_THAT(text, HasSubstr("WRONG or none")) << "plain has no place on the curve";
 }
 
+TEST(ComparisonPage, GivesAStrategyOneColourWhateverItsPlace) {
+  record::ComparedGroup other_way_round = at_sessions(32);
+  std::swap(other_way_round.strategies[0], other_way_round.strategies[1]);
+  const std::string text = comparison_html(compared({at_sessions(4), other_way_round}), "r1", 2);
+  const auto first_curve_of = [&](const std::string& picture) {
+    const std::size_t at = text.find("curve c", text.find(picture));
+    return text.at(at + std::string_view("curve c").size());
+  };
+  EXPECT_EQ(first_curve_of("id=\"r1-g1-lat-t\""), '0');
+  EXPECT_EQ(first_curve_of("id=\"r1-g2-lat-t\""), '1') << "for-update, which is first there";
+}
+
 TEST(ComparisonPage, IsSaidToBeUnreadableWhenItIs) {
   record::Run run;
   EXPECT_THAT(comparison_html(run, "r1", 2), IsEmpty());
