@@ -14,7 +14,7 @@ mv "$scratch/prefix" "$scratch/moved"
 if grep -rlF -e "$source" -e "$scratch" "$scratch/moved" --include='*.cmake' --include='*.h'; then
   echo "these name the tree that they were built in" && exit 1
 fi
-cmake -S "$here" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$scratch/moved" -DCMAKE_CXX_COMPILER="$cxx" \
+cmake -G Ninja -S "$here" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$scratch/moved" -DCMAKE_CXX_COMPILER="$cxx" \
   -DCMAKE_CXX_FLAGS="$flags" >"$scratch/log" 2>&1 || { cat "$scratch/log" && exit 1; }
 cmake --build "$scratch/build" >"$scratch/log" 2>&1 || { cat "$scratch/log" && exit 1; }
 got=$("$scratch/build/transfer")
