@@ -303,9 +303,8 @@ Result<Compared> compare(const Workload& workload, const CompareRequest& asked, 
   compared.comparison = begun(workload, *request);
   compared.comparison.groups = groups_of(workload, *request, *strategies);
   if (Result<void> run = Sweep(workload, *request, stop, progress).run(compared); !run) return run.error();
-  for (ComparedGroup& group : compared.comparison.groups) {
-    rank(group, request->round.shape.seed, compared.comparison.verdict);
-  }
+  for (ComparedGroup& group : compared.comparison.groups) rank(group, request->round.shape.seed);
+  compared.comparison.verdict = verdict_of(compared.comparison.groups);
   note_rates(compared.comparison);
   note_helpers(compared);
   if (request->round.claim) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,7 +48,9 @@ Result<Compared> compare(const Workload& workload, const CompareRequest& request
                          const std::function<void(const CompareProgress&)>& progress);
 
 /// Ranks the strategies of a group by their rounds: medians, ratios to the best, places; the best first, the wrong ones
-/// last. Adds what to say of it to `verdict`.
-void rank(record::ComparedGroup& group, std::uint64_t seed, std::vector<std::string>& verdict);
+/// last.
+void rank(record::ComparedGroup& group, std::uint64_t seed);
+/// What to say of groups that are ranked: a sentence each, which names what tells its group from the others.
+std::vector<std::string> verdict_of(std::span<const record::ComparedGroup> groups);
 
 }  // namespace lockstep::load

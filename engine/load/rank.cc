@@ -31,9 +31,15 @@ Interval against(const ComparedRow& row, const ComparedRow& base, std::uint64_t 
   return ratio_of(values, others, seed);
 }
 
-std::string load_of(const ComparedGroup& group) {
+/// Short, and enough to tell the group from the others.
+std::string load_of(const ComparedGroup& group, std::span<const ComparedGroup> all) {
+  const auto differs = [&](auto ComparedGroup::* part) {
+    return std::any_of(all.begin(), all.end(), [&](const ComparedGroup& other) { return other.*part != group.*part; });
+  };
   std::string text = fmt::format("{} session{}", group.sessions, group.sessions == 1 ? "" : "s");
+  if (differs(&ComparedGroup::executor)) text += " on " + group.executor;
   if (group.theta > 0) text += fmt::format(", theta {:g}", group.theta);
+  if (differs(&ComparedGroup::read_percent)) text += fmt::format(", {} % reads", group.read_percent);
   return text;
 }
 
@@ -45,11 +51,11 @@ std::string names_of(const ComparedGroup& group, std::string_view place) {
   return text;
 }
 
-std::string verdict_of(const ComparedGroup& group) {
+std::string verdict_of(const ComparedGroup& group, std::span<const ComparedGroup> all) {
   const std::string best = names_of(group, "best");
   const std::string like = names_of(group, "no clear difference");
   const std::string wrong = names_of(group, "wrong");
-  std::string text = load_of(group) + ": ";
+  std::string text = load_of(group, all) + ": ";
   if (best.empty()) {
     text += wrong.empty() ? "nothing was measured" : "no strategy is correct";
   } else if (like.empty()) {
@@ -63,7 +69,7 @@ std::string verdict_of(const ComparedGroup& group) {
 
 }  // namespace
 
-void rank(ComparedGroup& group, std::uint64_t seed, std::vector<std::string>& verdict) {
+void rank(ComparedGroup& group, std::uint64_t seed) {
   for (ComparedRow& row : group.strategies) {
     std::vector<double> rates;
     for (const ComparedRound& one : row.rounds) {
@@ -93,7 +99,12 @@ void rank(ComparedGroup& group, std::uint64_t seed, std::vector<std::string>& ve
       if (pairs < kRoundsLeast || !is_clear(ratio)) row.place = "no clear difference";
     }
   }
-  verdict.push_back(verdict_of(group));
+}
+
+std::vector<std::string> verdict_of(std::span<const ComparedGroup> groups) {
+  std::vector<std::string> sentences;
+  for (const ComparedGroup& group : groups) sentences.push_back(verdict_of(group, groups));
+  return sentences;
 }
 
 }  // namespace lockstep::load

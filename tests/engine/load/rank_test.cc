@@ -11,6 +11,7 @@ namespace {
 
 using record::ComparedGroup;
 using record::ComparedRow;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr std::uint64_t kSeed = 11;
@@ -51,8 +52,7 @@ TEST(Rank, TwoIdenticalStrategiesShowNoClearDifferenceInAtLeast95Of100Comparison
     int alike = 0;
     for (int i = 0; i < 100; ++i) {
       ComparedGroup group = rounds_of(random, 1, 0.05, rounds);
-      std::vector<std::string> verdict;
-      rank(group, kSeed, verdict);
+      rank(group, kSeed);
       alike += group.strategies[1].place == "no clear difference" ? 1 : 0;
     }
     EXPECT_GE(alike, 95) << rounds << " rounds";
@@ -65,8 +65,7 @@ TEST(Rank, ATrueDifferenceOfTenPercentIsFound) {
   int found = 0;
   for (int i = 0; i < 100; ++i) {
     ComparedGroup group = rounds_of(random, 1.1, 0.015, 5);
-    std::vector<std::string> verdict;
-    rank(group, kSeed, verdict);
+    rank(group, kSeed);
     found += group.strategies[0].strategy == "b" && group.strategies[1].place == "slower" ? 1 : 0;
   }
   EXPECT_GE(found, 95);
@@ -76,13 +75,12 @@ TEST(Rank, AWrongStrategyIsLastAndHasNoPlaceHoweverFast) {
   Random random(kSeed, 2);
   ComparedGroup group = rounds_of(random, 3, 0.01, 5);
   group.strategies[1].invariant_broken = 1;
-  std::vector<std::string> verdict;
-  rank(group, kSeed, verdict);
+  rank(group, kSeed);
   EXPECT_EQ(group.strategies[0].strategy, "a");
   EXPECT_EQ(group.strategies[0].place, "best");
   EXPECT_EQ(group.strategies[1].place, "wrong");
   EXPECT_FALSE(group.strategies[1].vs_best.has_value());
-  EXPECT_THAT(verdict.front(), HasSubstr("WRONG: b"));
+  EXPECT_THAT(verdict_of({&group, 1}).front(), HasSubstr("WRONG: b"));
 }
 
 TEST(Rank, AStrategyThatGivesManyTransactionsUpIsNotMeasuredAndTheReasonIsSaid) {
@@ -91,8 +89,7 @@ TEST(Rank, AStrategyThatGivesManyTransactionsUpIsNotMeasuredAndTheReasonIsSaid) 
   group.strategies[1].committed = 1000;
   group.strategies[1].given_up = 11;
   group.strategies[1].gave_up = "it declared no claims";
-  std::vector<std::string> verdict;
-  rank(group, kSeed, verdict);
+  rank(group, kSeed);
   EXPECT_EQ(row_named(group, "a").place, "best");
   EXPECT_EQ(row_named(group, "a").why_not_measured(), "");
   EXPECT_EQ(row_named(group, "b").place, "not measured");
@@ -111,8 +108,7 @@ TEST(Rank, AHistoryWithAnAnomalyIsWrongAlsoWhereThePatternIsKnownToBeUnsafe) {
   group.strategies[1].committed = 950;
   group.strategies[1].claim = "serializable";
   group.strategies[1].expected_correct = false;
-  std::vector<std::string> verdict;
-  rank(group, kSeed, verdict);
+  rank(group, kSeed);
   EXPECT_EQ(row_named(group, "b").place, "wrong");
   EXPECT_EQ(row_named(group, "b").what_is_wrong(), "G2 in the history; in 1 of 5 rounds");
   EXPECT_FALSE(comparison.as_expected());
@@ -120,11 +116,29 @@ TEST(Rank, AHistoryWithAnAnomalyIsWrongAlsoWhereThePatternIsKnownToBeUnsafe) {
   EXPECT_THAT(comparison.history_note(), HasSubstr("(serializable): anomalies in 1 round."));
 }
 
+TEST(Rank, SentencesNameWhatTellsTheirGroupsApart) {
+  Random random(kSeed, 7);
+  ComparedGroup first = rounds_of(random, 2, 0.001, 5);
+  first.executor = "threads";
+  first.sessions = 8;
+  first.read_percent = 50;
+  rank(first, kSeed);
+  ComparedGroup second = first;
+  EXPECT_EQ(verdict_of({&first, 1}).front(), "8 sessions: b wins") << "there is nothing to be told from";
+  second.executor = "coroutines";
+  const std::vector<ComparedGroup> by_executor{first, second};
+  EXPECT_THAT(verdict_of(by_executor),
+              ElementsAre("8 sessions on threads: b wins", "8 sessions on coroutines: b wins"));
+  second = first;
+  second.read_percent = 95;
+  const std::vector<ComparedGroup> by_reads{first, second};
+  EXPECT_THAT(verdict_of(by_reads), ElementsAre("8 sessions, 50 % reads: b wins", "8 sessions, 95 % reads: b wins"));
+}
+
 TEST(Rank, TooFewRoundsProveNothing) {
   Random random(kSeed, 3);
   ComparedGroup group = rounds_of(random, 2, 0.001, 2);
-  std::vector<std::string> verdict;
-  rank(group, kSeed, verdict);
+  rank(group, kSeed);
   EXPECT_EQ(row_named(group, "a").place, "no clear difference");
 }
 
@@ -132,8 +146,7 @@ TEST(Rank, ARoundThatDoesNotCountIsLeftOutOfItsPair) {
   Random random(kSeed, 4);
   ComparedGroup group = rounds_of(random, 1.5, 0.001, 6);
   group.strategies[0].rounds[2] = {.seconds = 1, .committed = 1, .note = "the store failed"};
-  std::vector<std::string> verdict;
-  rank(group, kSeed, verdict);
+  rank(group, kSeed);
   EXPECT_EQ(row_named(group, "a").place, "slower");
   EXPECT_NEAR(row_named(group, "a").vs_best->median, 1 / 1.5, 0.01);
 }
