@@ -81,4 +81,14 @@ inline std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
+/// Gives each `--name value` of the command line to `take(name, value)`. False when that knows none of this name, or a
+/// value is missing.
+template <class Take>
+bool take_options(int argc, char** argv, Take take) {
+  for (int i = 1; i + 1 < argc; i += 2) {
+    if (!take(std::string(argv[i]), argv[i + 1])) return false;
+  }
+  return argc % 2 == 1;
+}
+
 }  // namespace lockstep

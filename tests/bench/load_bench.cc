@@ -162,23 +162,23 @@ void compare(const Options& options, const std::string& dsn, const std::string& 
 
 std::optional<Options> parse(int argc, char** argv) {
   Options options;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string name = argv[i];
+  const auto take = [&options](const std::string& name, const char* value) {
     if (name == "--sessions") {
-      options.sessions = split(argv[i + 1]);
+      options.sessions = split(value);
     } else if (name == "--workloads") {
-      options.workloads = split(argv[i + 1]);
+      options.workloads = split(value);
     } else if (name == "--drivers") {
-      options.drivers = split(argv[i + 1]);
+      options.drivers = split(value);
     } else if (name == "--rounds") {
-      options.rounds = std::max(std::atoi(argv[i + 1]), 1);
+      options.rounds = std::max(std::atoi(value), 1);
     } else if (name == "--seconds") {
-      options.seconds = std::atof(argv[i + 1]);
+      options.seconds = std::atof(value);
     } else {
-      return std::nullopt;
+      return false;
     }
-  }
-  if (argc % 2 == 0) return std::nullopt;
+    return true;
+  };
+  if (!take_options(argc, argv, take)) return std::nullopt;
   return options;
 }
 

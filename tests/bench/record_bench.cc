@@ -107,23 +107,23 @@ bool compare(const Options& options, const std::string& store) {
 
 std::optional<Options> parse(int argc, char** argv) {
   Options options;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string name = argv[i];
+  const auto take = [&options](const std::string& name, const char* value) {
     if (name == "--stores") {
-      options.stores = split(argv[i + 1]);
+      options.stores = split(value);
     } else if (name == "--executor") {
-      options.executor = argv[i + 1];
+      options.executor = value;
     } else if (name == "--sessions") {
-      options.sessions = std::max(std::atoi(argv[i + 1]), 1);
+      options.sessions = std::max(std::atoi(value), 1);
     } else if (name == "--transactions") {
-      options.transactions = std::atoi(argv[i + 1]);
+      options.transactions = std::atoi(value);
     } else if (name == "--rounds") {
-      options.rounds = std::max(std::atoi(argv[i + 1]), 1);
+      options.rounds = std::max(std::atoi(value), 1);
     } else {
-      return std::nullopt;
+      return false;
     }
-  }
-  if (argc % 2 == 0) return std::nullopt;
+    return true;
+  };
+  if (!take_options(argc, argv, take)) return std::nullopt;
   return options;
 }
 
