@@ -11,9 +11,9 @@
 //    "verdict": ["…", …],                sentences, one for each group
 //    "notes": ["…", …],
 //    "groups": [                         those that are compared with each other: one for each combination of these
-//     {"store": "postgres", "executor": "threads", "sessions": 32, "theta": 0, "read_percent": 50, "rows": 100, "rate":
-//     0, "helpers": 0,                   threads that make the store's calls, at most, because these block; 0: none are
-//     needed
+//     {"store": "postgres", "executor": "threads", "sessions": 32, "theta": 0, "read_percent": 50, "rows": 100,
+//      "rate": 0,
+//      "helpers": 0,                     threads at most that make the store's calls, where these block; 0: none
 //      "rows_of": [                      best first, then those that are WRONG
 //       {"strategy": "for-update", "store": …, "protocol": "read-committed", "pattern": "for-update", "executor": …,
 //       "sessions": …,
