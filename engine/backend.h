@@ -20,6 +20,8 @@
 
 namespace lockstep {
 
+class Footprint;
+
 /// What a session can be asked. The names in recordings are the enumerators.
 enum class Verb : std::uint8_t {
   begin,            ///< claims: what it may lock (for the banker)
@@ -134,6 +136,10 @@ class Session {
     store,     ///< everybody
   };
   virtual Reach reach() const noexcept { return Reach::store; }
+
+  /// For a search, where the store locks the gaps between keys: what an attempt of `request` depends on, or is of
+  /// consequence to, beyond its own keys. Called just before the attempt; and once more, `waits`, when it must wait.
+  virtual void touch_gaps(const Request&, bool /*waits*/, Footprint&) {}
 
   /// True when the store finds and breaks cycles of its own waits.
   virtual bool breaks_deadlocks() const noexcept = 0;

@@ -393,7 +393,10 @@ bool RequestOperation::attempt() {
     GateLock lock(manager_.gate_);
     if (stage_ == Stage::idle) {
       answer = manager_.ask(*this);
-      if (stage_ == Stage::queued) why_it_waits = reason_;
+      if (stage_ == Stage::queued) {
+        why_it_waits = reason_;
+        touch_wait_begun(actor());
+      }
     }
     stage = stage_;
   }
@@ -409,6 +412,7 @@ bool RequestOperation::attempt() {
 
 void RequestOperation::cancel(Fault why) {
   touch(actor(), manager_.name(), Touch::changes);
+  touch_wait_given_up(actor());
   GateLock lock(manager_.gate_);
   if (stage_ != Stage::queued) return;
   std::erase(manager_.queue_, this);

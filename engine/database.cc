@@ -24,11 +24,7 @@ bool StoreOperation::attempt() {
   }
   if (actor().run.footprint != nullptr) touch_before(*actor().run.footprint);
   if (!session_->attempt(pending_, *this)) {
-    if (Footprint* const footprint = actor().run.footprint) {
-      // Where the store looks for cycles, every wait may be the one that closes one.
-      if (session_->breaks_deadlocks()) footprint->global("waits", Touch::changes);
-      if (session_->reach() == Session::Reach::wounds) footprint->global("wounds", Touch::changes);
-    }
+    if (Footprint* const footprint = actor().run.footprint) touch_wait(*footprint);
     return false;
   }
   if (pending_.error) error = std::move(pending_.error);
@@ -44,6 +40,26 @@ bool StoreOperation::attempt() {
       break;
   }
   return true;
+}
+
+void StoreOperation::cancel(Fault why) {
+  if (actor().run.footprint != nullptr) touch_wait_given_up(actor());
+  session_->cancel(pending_, why);
+}
+
+void StoreOperation::touch_wait(Footprint& footprint) const {
+  // Where the store looks for cycles, every wait may be the one that closes one.
+  if (session_->breaks_deadlocks()) footprint.global("waits", Touch::changes);
+  touch_wait_begun(actor());
+  if (session_->reach() == Session::Reach::wounds) footprint.global("wounds", Touch::changes);
+  // It stands in a queue now, whose order decides which of several goes on first.
+  const Request& request = pending_.request;
+  if (request.verb == Verb::scan || request.verb == Verb::scan_for_update) {
+    footprint.range(actor().index, request.key, request.upper, Touch::changes);
+  } else if (!request.key.empty()) {
+    footprint.key(actor().index, request.key, Touch::changes);
+  }
+  session_->touch_gaps(request, true, footprint);
 }
 
 void StoreOperation::touch_before(Footprint& footprint) const {
@@ -78,6 +94,7 @@ void StoreOperation::touch_before(Footprint& footprint) const {
       footprint.key(index, request.key, Touch::changes);
       break;
   }
+  session_->touch_gaps(request, false, footprint);
   if (reach == Session::Reach::wounds) footprint.global("wounds", Touch::looks);
   if (reach == Session::Reach::store) footprint.global("store", Touch::changes);
   if (reach == Session::Reach::snapshot) {

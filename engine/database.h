@@ -69,7 +69,7 @@ class StoreOperation : public AwaitableOperation {
   }
 
   bool attempt() final;
-  void cancel(Fault why) final { session_->cancel(pending_, why); }
+  void cancel(Fault why) final;
   const Waiting& waiting() const final { return pending_.waiting; }
   std::vector<Blocker> blockers() final { return session_->blockers(pending_); }
   bool cycle_is_broken_by_store() const final { return session_->breaks_deadlocks(); }
@@ -83,6 +83,8 @@ class StoreOperation : public AwaitableOperation {
 
  protected:
   ~StoreOperation() = default;
+  /// What it touches besides when it has to wait.
+  void touch_wait(Footprint& footprint) const;
 
   const std::unique_ptr<Session>& session_;
   Pending pending_;

@@ -77,7 +77,7 @@ class Expedition {
 
   Result<Halt> search() {
     if (is_sampling(request_.strategy)) return party_->sample(how(), tally_, limits());
-    if (request_.strategy == Strategy::exhaustive) return party_->search_all(is_in_this_process(), tally_, limits());
+    if (request_.strategy == Strategy::exhaustive) return party_->search_all(tally_, limits());
     const std::unique_ptr<Search> alone = make_search(how());
     Result<Halt> halt = party_->leader().search(*alone, tally_, limits());
     if (request_.strategy == Strategy::bounded) result_.preemptions_seen = alone->preemptions() - 1;

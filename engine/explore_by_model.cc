@@ -62,7 +62,7 @@ class ExpeditionByModel {
     while (halt && *halt == Halt::news) {
       (*party)->share_news();
       found = {};
-      halt = (*party)->search_all(true, found, limits);
+      halt = (*party)->search_all(found, limits);
     }
     if (!halt) return halt.error();
     result_.is_model_complete = *halt == Halt::exhausted;

@@ -1,4 +1,4 @@
-// party.cc: hands out the parts of a search over a TBB arena, and adds up in the order of the parts.
+// party.cc: hands out the portions of a search over a TBB arena, and adds up in their order.
 #include "engine/party.h"
 
 #include <tbb/parallel_for.h>
@@ -7,17 +7,11 @@
 
 #include <algorithm>
 
-#include "engine/schedule/divided.h"
 #include "engine/schedule/state_key.h"
 
 namespace lockstep {
 namespace {
 
-/// A search that ends within so many runs is left to one explorer; a longer one begins anew with all of them, also when
-/// there is one: what they find does not depend on how many they are.
-constexpr std::uint64_t kAloneMost = 4096;
-/// The part of the tree of choices that is shared: a third of a run's length, no more than so many steps.
-constexpr std::size_t kSharedMost = 10;
 constexpr std::uint64_t kPortion = 1024;     ///< samples of one seed
 constexpr std::size_t kPortionsAtOnce = 16;  ///< for each worker
 
@@ -25,11 +19,9 @@ constexpr std::size_t kPortionsAtOnce = 16;  ///< for each worker
 // the hand-over is told a second time. Not captured by those who are handed something: they look here first.
 std::atomic<unsigned> handed{0};
 
-std::uint64_t runs_of(const Tally& tally) { return tally.runs + tally.pruned; }
-
 }  // namespace
 
-/// What came of one part.
+/// What came of one portion.
 struct Party::Report {
   Result<Halt> halt = Halt::budget;
   Tally tally;
@@ -85,68 +77,8 @@ void Party::side_by_side(std::size_t count, const Work& work) {
   (void)handed.load(std::memory_order_acquire);
 }
 
-std::vector<Party::Report> Party::run_round(std::vector<std::unique_ptr<Reduced>>& parts, const Limits& limits) {
-  std::vector<Report> reports(parts.size());
-  std::atomic<bool> over{false};
-  side_by_side(parts.size(), [&](Explorer& explorer, std::size_t i) {
-    if (over.load(std::memory_order_relaxed)) return;  // as if the budget had been spent
-    explorer.footprint().learn_numbers();
-    reports[i].halt = explorer.search(*parts[i], reports[i].tally, limits);
-    const bool is_full = runs_of(reports[i].tally) >= limits.most_runs;  // the others count all the same
-    const bool is_over = !reports[i].halt || (*reports[i].halt != Halt::exhausted && !is_full);
-    if (is_over) over.store(true, std::memory_order_relaxed);
-  });
-  return reports;
-}
-
-Result<Halt> Party::search_all(bool may_divide, Tally& tally, const Limits& limits) {
-  const std::unique_ptr<Search> alone = make_search({});
-  const bool divides = may_divide && limits.most_runs > kAloneMost;
-  Limits of_alone = limits;
-  if (divides) of_alone.most_runs = kAloneMost;
-  Result<Halt> halt = leader().search(*alone, tally, of_alone);
-  const bool is_long = divides && halt && *halt == Halt::budget && runs_of(tally) >= kAloneMost;
-  if (!is_long) return halt;
-  tally = {};
-  if (limits.done != nullptr) limits.done->store(0, std::memory_order_relaxed);
-  return search_divided(std::clamp<std::size_t>(alone->taken().size() / 3, 1, kSharedMost), tally, limits);
-}
-
-Result<Halt> Party::search_divided(std::size_t shared, Tally& tally, const Limits& limits) {
-  if (Result<void> there = gather(); !there) return there.error();
-  Divided divided(shared);
-  for (;;) {
-    std::vector<std::unique_ptr<Reduced>> parts = divided.next_round();
-    if (parts.empty()) return Halt::exhausted;
-    Limits left = limits;
-    left.most_runs = limits.most_runs - runs_of(tally);
-    std::vector<std::unique_ptr<Reduced>> as_new;
-    for (const auto& part : parts) as_new.push_back(std::make_unique<Reduced>(*part));
-    std::vector<Report> reports = run_round(parts, left);
-    for (const Report& each : reports) {
-      if (each.halt && (*each.halt == Halt::news || *each.halt == Halt::interrupted)) {
-        tally.add(each.tally);
-        return *each.halt;
-      }
-      if (!each.halt) return each.halt.error();
-    }
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-      left.most_runs = limits.most_runs - runs_of(tally);
-      const bool spent = runs_of(reports[i].tally) > left.most_runs;
-      if (!spent) {
-        tally.add(reports[i].tally);
-        if (*reports[i].halt == Halt::exhausted) continue;
-        return Halt::budget;
-      }
-      // The budget ends within this part: no further than that, whoever ran what meanwhile.
-      Tally rest;
-      Result<Halt> halt = leader().search(*as_new[i], rest, left);
-      if (!halt) return halt.error();
-      tally.add(rest);
-      return Halt::budget;
-    }
-    divided.put_together(parts);
-  }
+Result<Halt> Party::search_all(Tally& tally, const Limits& limits) {
+  return leader().search(*make_search({}), tally, limits);
 }
 
 Result<Halt> Party::sample(const SearchOptions& how, Tally& tally, const Limits& limits) {

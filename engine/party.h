@@ -18,11 +18,8 @@ class Party {
 
   /// The first of them, alone.
   Explorer& leader() noexcept { return *explorers_.front(); }
-  /// One run for each class of interleavings: by the leader alone, or in parts by everybody when it turns out to be
-  /// long. `may_divide`: false when that is not wanted.
-  Result<Halt> search_all(bool may_divide, Tally& tally, const Limits& limits);
-  /// One run for each class of interleavings (divided.h). `shared`: the depth down to which the tree is shared.
-  Result<Halt> search_divided(std::size_t shared, Tally& tally, const Limits& limits);
+  /// One run for each class of interleavings, by the leader alone (schedule/reduced.h says why).
+  Result<Halt> search_all(Tally& tally, const Limits& limits);
   /// Samples: in portions of a fixed size, each with a seed of its own.
   Result<Halt> sample(const SearchOptions& how, Tally& tally, const Limits& limits);
   /// After Halt::news: everybody knows what one of them has learnt.
@@ -35,7 +32,6 @@ class Party {
   Result<void> gather();
   template <class Work>
   void side_by_side(std::size_t count, const Work& work);
-  std::vector<Report> run_round(std::vector<std::unique_ptr<class Reduced>>& parts, const Limits& limits);
 
   const Scenario& scenario_;
   const RunRequest resolved_;

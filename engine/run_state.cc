@@ -13,10 +13,19 @@ using record::Event;
 using record::EventKind;
 
 void touch(const Actor& actor, std::string_view lock, Touch how) {
-  Footprint* const footprint = actor.run.footprint;
-  if (footprint == nullptr) return;
-  const bool alone = how == Touch::takes || how == Touch::gives_back;
-  footprint->lock(lock, alone && footprint->does_queue_matter(lock) ? Touch::changes : how);
+  if (Footprint* const footprint = actor.run.footprint) footprint->lock(lock, how);
+}
+
+namespace {
+constexpr std::string_view kWaits = "waits";
+}
+
+void touch_wait_begun(const Actor& actor) {
+  if (Footprint* const footprint = actor.run.footprint) footprint->global(kWaits, Touch::shares);
+}
+
+void touch_wait_given_up(const Actor& actor) {
+  if (Footprint* const footprint = actor.run.footprint) footprint->global(kWaits, Touch::looks);
 }
 
 RunState::RunState(bool is_virtual, bool keeps_events, Nanos longest, const StopSource* stop)
@@ -32,6 +41,7 @@ void RunState::begin_anew() {
   faults_.clear();
   cycles_.clear();
   standing_cycles_.clear();
+  cycles_at_end_.clear();
   victims_.clear();
   locks_.clear();
 }
@@ -136,7 +146,10 @@ void RunState::for_each_lock(const std::function<void(const sync::LockCore&)>& v
 
 void RunState::end_as(record::Ending ending) noexcept {
   record::Ending complete = record::Ending::complete;
-  ending_.compare_exchange_strong(complete, ending, std::memory_order_relaxed);
+  if (!ending_.compare_exchange_strong(complete, ending, std::memory_order_relaxed)) return;
+  if (ending != record::Ending::stuck) return;
+  MutexLock lock(mutex_);
+  cycles_at_end_ = standing_cycles_;
 }
 
 WaitGraph RunState::wait_graph() {
@@ -202,6 +215,11 @@ std::map<std::string, std::uint64_t> RunState::faults() const {
 std::vector<std::vector<int>> RunState::cycles() const {
   MutexLock lock(mutex_);
   return cycles_;
+}
+
+std::vector<std::vector<int>> RunState::cycles_at_end() const {
+  MutexLock lock(mutex_);
+  return cycles_at_end_;
 }
 
 std::vector<int> RunState::victims() const {

@@ -30,6 +30,11 @@ class LockOrder;
 /// For a search: the step in hand touches a lock or its like.
 void touch(const Actor& actor, std::string_view lock, Touch how);
 
+/// For a search: the step in hand adds an edge to the wait-for graph, or a time-out takes one away. Whether a cycle is
+/// ever seen depends on the order of these, and of nothing else: a grant breaks no cycle.
+void touch_wait_begun(const Actor& actor);
+void touch_wait_given_up(const Actor& actor);
+
 /// ^C and its kin: set from a signal handler, looked at by every loop that may last.
 class StopSource {
  public:
@@ -107,7 +112,10 @@ class RunState final : public StoreObserver {
   std::atomic<std::uint64_t> committed{0}, aborted{0}, retries{0}, avoidances{0}, timeouts{0};
   void count_fault(Fault fault);
   std::map<std::string, std::uint64_t> faults() const;
+  /// Every distinct cycle that was seen, in order.
   std::vector<std::vector<int>> cycles() const;
+  /// Those that stood when the run got stuck.
+  std::vector<std::vector<int>> cycles_at_end() const;
   std::vector<int> victims() const;
   /// An actor gave its transaction up as the victim of a cycle.
   void add_victim(int actor);
@@ -128,6 +136,7 @@ class RunState final : public StoreObserver {
   std::map<std::string, std::uint64_t> faults_ LOCKSTEP_GUARDED_BY(mutex_);
   std::vector<std::vector<int>> cycles_ LOCKSTEP_GUARDED_BY(mutex_);  ///< every distinct one, in order
   std::vector<std::vector<int>> standing_cycles_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::vector<std::vector<int>> cycles_at_end_ LOCKSTEP_GUARDED_BY(mutex_);
   std::vector<int> victims_ LOCKSTEP_GUARDED_BY(mutex_);
   std::vector<const sync::LockCore*> locks_ LOCKSTEP_GUARDED_BY(mutex_);
 };

@@ -46,10 +46,9 @@ Verdict verdict_of(const record::Run& run, bool avoided, bool timed_out, bool st
   if (broken && !starved) return Verdict::anomaly;
   if (run.ending == record::Ending::stuck) return run.cycles.empty() ? Verdict::hung : Verdict::deadlock;
   timed_out = timed_out || any_fault(run, {Fault::lock_timeout, Fault::statement_timeout, Fault::idle_timeout});
-  // A cycle that no store broke but a time-out is a deadlock in disguise.
-  const bool broken_by_store = any_fault(run, {Fault::deadlock});
-  if (broken_by_store || (!run.cycles.empty() && !timed_out)) return Verdict::deadlock;
-  if (timed_out) return Verdict::timeout;
+  if (any_fault(run, {Fault::deadlock})) return Verdict::deadlock;
+  // A cycle that no store broke and that did not last was broken by a time-out.
+  if (timed_out || !run.cycles.empty()) return Verdict::timeout;
   if (starved) return Verdict::starved;
   if (avoided || any_fault(run, {Fault::unsafe_claim, Fault::claim_exceeded})) return Verdict::avoided;
   if (any_fault(run, {Fault::serialization_failure, Fault::validation_failure, Fault::wounded, Fault::died,
@@ -153,7 +152,9 @@ void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, R
     for (const int actor : actors) list.push_back(run.actors[static_cast<std::size_t>(actor)]);
     return list;
   };
-  for (const auto& cycle : state.cycles()) run.cycles.push_back(names(cycle));
+  // A cycle that was broken explains no wait that stands at the end.
+  for (const auto& cycle : run.ending == record::Ending::stuck ? state.cycles_at_end() : state.cycles())
+    run.cycles.push_back(names(cycle));
   run.victims = names(state.victims());
 
   if (run.ending == record::Ending::complete || run.ending == record::Ending::stuck) {

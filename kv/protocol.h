@@ -135,6 +135,8 @@ class Protocol {
   virtual std::vector<WaitEdge> waits() const { return {}; }
   virtual std::vector<WaitEdge> waits_of(TxnId) const { return {}; }
   virtual std::vector<DeadlockReport> deadlocks() const { return {}; }
+  virtual std::optional<Neighbourhood> neighbourhood(KeyView, KeyView) const { return std::nullopt; }
+  virtual std::vector<std::string> vacant_keys_of(TxnId) const { return {}; }
   Counters counters() const;
 
   /// nullptr: in memory only.

@@ -423,6 +423,14 @@ std::vector<LockInfo> Store::locks() const {
   const Epochs::Pin pin(protocol_->epochs());
   return protocol_->locks();
 }
+std::optional<Neighbourhood> Store::neighbourhood(KeyView from, KeyView to) const {
+  const Epochs::Pin pin(protocol_->epochs());
+  return protocol_->neighbourhood(from, to);
+}
+std::vector<std::string> Store::vacant_keys_of(TxnId txn) const {
+  const Epochs::Pin pin(protocol_->epochs());
+  return protocol_->vacant_keys_of(txn);
+}
 std::vector<WaitEdge> Store::waits() const { return protocol_->waits(); }
 std::vector<WaitEdge> Store::waits_of(TxnId txn) const { return protocol_->waits_of(txn); }
 std::vector<DeadlockReport> Store::deadlocks() const { return protocol_->deadlocks(); }

@@ -59,6 +59,13 @@ struct LockInfo {
   bool granted = false;
 };
 
+/// What the index has around a range of keys, vacant rows that are still locked included.
+struct Neighbourhood {
+  std::optional<std::string> below;  ///< the last key before the range
+  std::optional<std::string> above;  ///< the first key behind it
+  bool has_row = false;              ///< the first key of the range has a row that is not vacant
+};
+
 /// A deadlock that the store found and broke.
 struct DeadlockReport {
   std::vector<WaitEdge> cycle;      ///< edge i ends at the waiter of edge i+1; the last ends at the first
@@ -250,6 +257,12 @@ class Store {
   std::vector<WaitEdge> waits() const;
   /// Whom `txn` waits for right now; empty when it does not wait.
   std::vector<WaitEdge> waits_of(TxnId txn) const;
+  /// Where locks reach from one key of the index to the next: what lies around [from, to); an empty `to` means no end.
+  /// nullopt under protocols that lock no gaps. Takes time in the number of keys.
+  std::optional<Neighbourhood> neighbourhood(KeyView from, KeyView to) const;
+  /// Under the same protocols: the vacant rows that `txn` has or wants a lock on. The last such lock that is given back
+  /// takes the key out of the index, which joins two gaps.
+  std::vector<std::string> vacant_keys_of(TxnId txn) const;
   /// The latest deadlocks that were broken, at most 16; the latest comes last.
   std::vector<DeadlockReport> deadlocks() const;
   /// Transactions that are over, and how they ended.

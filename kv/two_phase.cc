@@ -457,4 +457,36 @@ std::vector<WaitEdge> TwoPhase::waits_of(TxnId txn) const {
   return edges;
 }
 
+std::optional<Neighbourhood> TwoPhase::neighbourhood(KeyView from, KeyView to) const {
+  if (config_.range_guard != RangeGuard::next_key) return std::nullopt;
+  Neighbourhood around;
+  KeyView below;
+  bool has_below = false;
+  for (auto it = index_.begin(); it != index_.end(); ++it) {
+    const KeyView key = it->first;
+    if (key < from) {
+      below = key;
+      has_below = true;
+    } else if (to.empty() || key < to) {
+      if (key == from) around.has_row = !it->second.is_vacant();
+    } else {
+      around.above.emplace(key);
+      break;
+    }
+  }
+  if (has_below) around.below.emplace(below);
+  return around;
+}
+
+std::vector<std::string> TwoPhase::vacant_keys_of(TxnId txn) const {
+  std::vector<std::string> keys;
+  if (config_.range_guard != RangeGuard::next_key) return keys;
+  for (LockInfo& lock : config_.locks->locks()) {
+    if (lock.txn != txn || lock.key.empty()) continue;
+    const TwoPhaseRecord* const record = index_.find(lock.key, hash_of(lock.key));
+    if (record && record->is_vacant()) keys.push_back(std::move(lock.key));
+  }
+  return keys;
+}
+
 }  // namespace lockstep::kv

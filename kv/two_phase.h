@@ -42,6 +42,8 @@ class TwoPhase final : public Protocol {
   std::vector<WaitEdge> waits() const override { return config_.locks->waits(); }
   std::vector<WaitEdge> waits_of(TxnId txn) const override;
   std::vector<DeadlockReport> deadlocks() const override { return config_.locks->deadlocks(); }
+  std::optional<Neighbourhood> neighbourhood(KeyView from, KeyView to) const override;
+  std::vector<std::string> vacant_keys_of(TxnId txn) const override;
 
  protected:
   std::unique_ptr<TransactionState> make_state() override;
@@ -49,7 +51,7 @@ class TwoPhase final : public Protocol {
  private:
   friend class TwoPhaseTransaction;
   Config config_;
-  Index<TwoPhaseRecord> index_{epochs()};
+  mutable Index<TwoPhaseRecord> index_{epochs()};  // looking for a key moves nothing that others see
   LockCell end_of_keys_;
 };
 

@@ -26,7 +26,7 @@ std::uint32_t Footprint::number_of(char kind, std::string_view name, std::string
   }
   wanted_.assign(1, kind);
   wanted_.append(name);
-  if (kind == 'r') wanted_.append(1, '\0').append(to);
+  if (is_range(kind)) wanted_.append(1, '\0').append(to);
   const auto known = numbers_.find(wanted_);
   if (known != numbers_.end()) return known->second;
   const std::uint32_t number = shared_->number_of(wanted_, {kind, std::string(name), std::string(to)});
@@ -38,7 +38,16 @@ std::uint32_t Footprint::number_of(char kind, std::string_view name, std::string
 void Footprint::learn_numbers() {
   const std::size_t known = objects_.size();
   shared_->copy_to(objects_);
-  for (std::size_t i = known; i < objects_.size(); ++i) has_ranges_ = has_ranges_ || objects_[i].kind == 'r';
+  overlapping_.resize(objects_.size());
+  for (std::size_t i = known; i < objects_.size(); ++i) {
+    has_ranges_ = has_ranges_ || is_range(objects_[i].kind);
+    for (std::size_t other = 0; has_ranges_ && other < i; ++other) {
+      const auto a = static_cast<std::uint32_t>(i), b = static_cast<std::uint32_t>(other);
+      if (!overlaps_beyond_itself(a, b) || !overlap(a, b)) continue;
+      overlapping_[i].push_back(b);
+      overlapping_[other].push_back(a);
+    }
+  }
 }
 
 void Footprint::learn_queues(const Footprint& other) {
@@ -63,20 +72,17 @@ bool Footprint::does_queue_matter(std::string_view lock) {
 void Footprint::merge(std::vector<Access>& into, Access access) {
   for (Access& each : into) {
     if (each.object != access.object) continue;
-    if (each.touch == Touch::looks) {
-      each.touch = access.touch;
-    } else if (access.touch != Touch::looks && access.touch != each.touch) {
-      each.touch = Touch::changes;  // taken and given back in one step, say
-    }
+    // Both conflict with more than either of them does alone.
+    if (each.touch != access.touch) each.touch = Touch::changes;
+    each.gate.needs_open = each.gate.needs_open || access.gate.needs_open;
+    each.gate.closed_after = access.gate.closed_after;
     return;
   }
   into.push_back(access);
 }
 
-void Footprint::add(std::uint32_t object, Touch touch) { merge(accesses_, {object, touch}); }
-
 void Footprint::add_held(int actor, std::uint32_t object, Touch touch) {
-  add(object, touch);
+  merge(accesses_, {object, touch});
   const auto index = static_cast<std::size_t>(actor);
   if (held_.size() <= index) held_.resize(index + 1);
   merge(held_[index], {object, touch});
@@ -105,11 +111,14 @@ bool Footprint::overlap(std::uint32_t a, std::uint32_t b) const {
   const auto holds = [](const Object& range, const std::string& key) {
     return key >= range.name && (range.to.empty() || key < range.to);
   };
-  if (one.kind == 'r' && other.kind == 'r') {
+  const bool are_places = one.kind == 'p' || one.kind == 'g';
+  if (are_places != (other.kind == 'p' || other.kind == 'g')) return false;
+  if (is_range(one.kind) && is_range(other.kind)) {
     return (other.to.empty() || one.name < other.to) && (one.to.empty() || other.name < one.to);
   }
-  if (one.kind == 'r') return other.kind == 'k' && holds(one, other.name);
-  return one.kind == 'k' && holds(other, one.name);
+  const Object& range = is_range(one.kind) ? one : other;
+  const Object& single = is_range(one.kind) ? other : one;
+  return (single.kind == 'k' || single.kind == 'p') && holds(range, single.name);
 }
 
 }  // namespace lockstep

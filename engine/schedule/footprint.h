@@ -1,7 +1,19 @@
 // footprint.h: what one step of a run touches, so that a search knows which steps commute.
 //
-// Two steps of different actors depend on each other when they touch the same thing and not both only look at it. Too
-// much said costs reduction, too little costs soundness: whoever is in doubt says "changes".
+// Two steps of different actors are independent when no touch of one conflicts with a touch of the other. Independent
+// neighbours can change places: both orders are possible, touch the same things and lead to the same state. This is
+// the only place that says which touches conflict:
+//
+//              | looks | shares | changes
+//      looks   |   -   |   x    |    x      a reader sees how many share, so a share is no mere look
+//      shares  |   x   |   -    |    x      taking and giving back a share in any order leaves the same shares
+//      changes |   x   |   x    |    x
+//
+//   looks    reads the thing, or is refused by it
+//   shares   joins or leaves those who share the thing, while nothing is queued for it
+//   changes  everything else, and every case of doubt: too much said costs reduction, too little costs soundness
+//
+// tests/engine/schedule/dependence_test.cc holds the touches of every operation against all orders of small programs.
 #pragma once
 
 #include <cstdint>
@@ -16,17 +28,24 @@
 
 namespace lockstep {
 
-enum class Touch : std::uint8_t {
-  looks,
-  changes,
-  takes,       ///< what nobody else may have at the same time: whoever wants it meanwhile is not enabled
-  gives_back,  ///< the same, at its end
+enum class Touch : std::uint8_t { looks, shares, changes };
+
+/// True when two touches of one thing do not commute: the table above.
+constexpr bool conflict(Touch a, Touch b) noexcept { return a != b || a == Touch::changes; }
+
+/// How a step meets a thing that actors stand before, without queueing, until nobody has it: a plain mutex.
+struct Gate {
+  bool needs_open = false;     ///< the step can be taken only while nobody has the thing
+  bool closed_before = false;  ///< somebody had it, or was queued for it, before the step
+  bool closed_after = false;   ///< the same after the step
+  friend bool operator==(const Gate&, const Gate&) = default;
 };
 
 /// One thing, touched. `object` is a number that the same thing has in every run of one Footprint.
 struct Access {
   std::uint32_t object = 0;
   Touch touch = Touch::looks;
+  Gate gate = {};
   friend bool operator==(const Access&, const Access&) = default;
 };
 
@@ -34,7 +53,7 @@ struct Access {
 class ObjectNumbers {
  public:
   struct Object {
-    char kind = 'l';
+    char kind = 'l';   // a lock; 'k' key, 'r' range of keys; 'p' place, 'g' range of places; 'o' one for the whole run
     std::string name;  // or the begin of the range
     std::string to;    // the end of the range
   };
@@ -58,7 +77,7 @@ class Footprint {
 
   // -- during a step --
   /// An in-process lock or its like, by its name.
-  void lock(std::string_view name, Touch touch) { add(number_of('l', name, {}), touch); }
+  void lock(std::string_view name, Touch touch, Gate gate = {}) { merge(accesses_, {number_of('l', name, {}), touch, gate}); }
   /// Some come into the queue of this lock without asking for it (from a condition variable), so it matters when the
   /// others do. From then on it is not left alone by those who would wait.
   void queue_matters(std::string_view lock);
@@ -69,8 +88,14 @@ class Footprint {
   void range(int actor, std::string_view from, std::string_view to, Touch touch) {
     add_held(actor, number_of('r', from, to), touch);
   }
+  /// Whether the index of the store has the key, which decides how far the locks on gaps reach.
+  void place(int actor, std::string_view key, Touch touch) { add_held(actor, number_of('p', key, {}), touch); }
+  /// The same of all keys from <= k < to; an empty `to` means no upper end.
+  void gap(int actor, std::string_view from, std::string_view to, Touch touch) {
+    add_held(actor, number_of('g', from, to), touch);
+  }
   /// Anything else that is one for the whole run, such as the order in which transactions begin.
-  void global(std::string_view what, Touch touch) { add(number_of('g', what, {}), touch); }
+  void global(std::string_view what, Touch touch) { merge(accesses_, {number_of('o', what, {}), touch}); }
   /// Commit or abort: whatever the actor's transaction has touched is given back or becomes visible.
   void end_transaction(int actor);
   /// The actor's transaction may give some of it back.
@@ -97,19 +122,21 @@ class Footprint {
 
   /// True when the two may not change places.
   bool conflict(const Access& a, const Access& b) const {
-    if (a.touch == Touch::looks && b.touch == Touch::looks) return false;
+    if (!lockstep::conflict(a.touch, b.touch)) return false;
     return a.object == b.object || (overlaps_beyond_itself(a.object, b.object) && overlap(a.object, b.object));
   }
+  /// The other things that have a part of this one: ranges and the keys in them.
+  const std::vector<std::uint32_t>& overlapping(std::uint32_t object) const { return overlapping_[object]; }
 
  private:
   using Object = ObjectNumbers::Object;
 
   std::uint32_t number_of(char kind, std::string_view name, std::string_view to);
-  void add(std::uint32_t object, Touch touch);
   void add_held(int actor, std::uint32_t object, Touch touch);
   static void merge(std::vector<Access>& into, Access access);
+  static bool is_range(char kind) noexcept { return kind == 'r' || kind == 'g'; }
   bool overlaps_beyond_itself(std::uint32_t a, std::uint32_t b) const {
-    return has_ranges_ && (objects_[a].kind == 'r' || objects_[b].kind == 'r');
+    return has_ranges_ && (is_range(objects_[a].kind) || is_range(objects_[b].kind));
   }
   bool overlap(std::uint32_t a, std::uint32_t b) const;
 
@@ -117,6 +144,7 @@ class Footprint {
   std::vector<Object> objects_;  // those of shared_, as far as they are known here
   std::unordered_map<std::string, std::uint32_t> numbers_;
   std::string wanted_;  // the key of a look-up; its capacity is used again
+  std::vector<std::vector<std::uint32_t>> overlapping_;  // by number
   bool has_ranges_ = false;
   std::vector<bool> queue_matters_;  // by number
   bool has_news_ = false;

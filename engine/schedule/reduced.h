@@ -1,5 +1,13 @@
-// reduced.h: one run for each class of interleavings: dynamic partial-order reduction with source sets and sleep sets.
-// See search.h for where it comes from; divided.h for how several go through one program together.
+// reduced.h: one run for each class of interleavings: optimal dynamic partial-order reduction.
+//
+// Depth-first over the runs of a program. When a run is over, every race in it (two neighbours that conflict) is turned
+// round: the way that leads to the other order is noted at the state before the race, unless something that was gone
+// from there, or will be, meets the same class (sleep sets and wake-up trees; see search.h and wakeup.h). The footprint
+// of a turned step is taken to be that of the step in the run at hand. Where that is wrong, the class is met all the
+// same, since the race is found once more behind the step that made the difference; only a run may then repeat one.
+//
+// The order is part of the proof: what sleeps at a state has been gone through to its end. So there is one search a
+// program, however many processors there are.
 #pragma once
 
 #include <string>
@@ -8,44 +16,12 @@
 #include "engine/schedule/choices.h"
 #include "engine/schedule/search.h"
 #include "engine/schedule/trace.h"
+#include "engine/schedule/wakeup.h"
 
 namespace lockstep {
 
 class Reduced final : public Search {
  public:
-  /// A state on the way of the run in hand.
-  struct Node {
-    Choice choice;  ///< taken here
-    Mask enabled = 0;
-    Mask backtrack = 0;  ///< to be taken here; never only the done ones
-    Mask done = 0;
-    std::vector<Choice> choices;
-    /// Steps that need not be taken here: what they lead to has been seen.
-    std::vector<Step> sleep;
-    /// The steps of the choices that are done.
-    std::vector<Step> seen;
-
-    /// What is still to be taken here.
-    Mask left() const noexcept;
-    /// A step that comes later could have come before the one taken here: sees to it that one of `initials`, the first
-    /// steps of the way that leads to it, is taken here. False when that was so already.
-    bool wish(Mask initials) noexcept;
-    /// Takes the calmest of what is left.
-    void take_next(int last);
-  };
-  /// Node `depth` of a part's path was told wish(initials).
-  struct Wish {
-    std::size_t depth = 0;
-    Mask initials = 0;
-  };
-
-  /// The whole of a program.
-  Reduced() = default;
-  /// What lies below `path`, whose last node's choice has not been taken before. The nodes above `shared` are left as
-  /// they are: what is to be done there besides is for whoever puts the parts together.
-  Reduced(std::vector<Node> path, std::size_t shared)
-      : nodes_(std::move(path)), given_(nodes_.size()), floor_(shared), raced_(nodes_.size()) {}
-
   bool begin() override;
   bool choose(std::span<const Choice> enabled, Choice& next) override;
   void took(const Footprint& step) override;
@@ -57,29 +33,39 @@ class Reduced final : public Search {
   const std::vector<Choice>& taken() const noexcept override { return taken_; }
   std::vector<Choice> calmest() const override;
 
-  // -- of a part, when begin() has answered false --
-  const std::vector<Wish>& wishes() const noexcept { return wishes_; }
-  /// The nodes between the path and `shared`.
-  std::vector<Node> take_fresh();
-  /// The step taken at a depth of the path or of the fresh nodes; nullptr when the run did not come so far.
-  const Step* step_at(std::size_t depth) const { return depth < trace_.size() ? &trace_[depth] : nullptr; }
-
  private:
+  /// A state on the way of the run in hand.
+  struct Node {
+    Choice choice;  ///< taken here
+    Mask enabled = 0;
+    std::vector<Choice> choices;
+    WakeupTree pending;  ///< what is to be gone from here besides
+    /// Steps that need not be taken here: what they lead to has been seen.
+    std::vector<Step> sleep;
+
+    /// Sees to it that the class of `way` is met.
+    void wish(Way way, const Footprint& objects);
+    /// Takes the next of what is left as `choice`; `guide`: how to go on behind it. False: nothing is left.
+    bool take_next(WakeupTree& guide);
+  };
+  /// The races of the steps before it are known.
+  std::size_t first_new() const noexcept { return replayed_ > 0 ? replayed_ - 1 : 0; }
   bool enter(std::span<const Choice> enabled);
+  Choice first_choice(Node& node, Mask awake);
   void look_for_races(std::size_t j);
+  void look_for_time_outs();
+  void turn_round(std::size_t i, Step later, std::size_t skip);
   bool backtrack();
 
   std::vector<Node> nodes_;
+  WakeupTree guide_;  ///< how to go on behind the node at the end
   Trace trace_;
   std::vector<Choice> taken_;
   std::size_t depth_ = 0;     ///< in the run in hand
   std::size_t replayed_ = 0;  ///< how many nodes the run in hand shares with the latest one, its new choice included
-  std::size_t given_ = 0;     ///< how many nodes there were at the begin
-  std::size_t floor_ = 0;     ///< nodes above are not gone back to
-  std::size_t raced_ = 0;     ///< the races of the steps before the last of these are known
+  Mask enabled_at_end_ = 0;  ///< what could have been done when the run was over
   const Footprint* objects_ = nullptr;
   bool first_ = true;  ///< nothing is to be left behind: this is the first run, or the same once more
-  std::vector<Wish> wishes_;
   std::string disagreement_;
 };
 

@@ -2,6 +2,8 @@
 #include "engine/schedule/trace.h"
 
 #include <algorithm>
+#include <bit>
+#include <functional>
 #include <limits>
 #include <unordered_map>
 
@@ -25,49 +27,86 @@ Step& Trace::append() {
   return step;
 }
 
+void Trace::shrink_to(std::size_t size) noexcept {
+  for (; ordered_ > size; --ordered_) {
+    const Step& step = entries_[ordered_ - 1].step;
+    for (const Access& each : step.accesses) uses_[each.object].pop_back();
+    for (std::uint32_t actors = step.actors; actors != 0; actors &= actors - 1)
+      ran_[static_cast<std::size_t>(std::countr_zero(actors))].pop_back();
+  }
+  size_ = std::min(size_, size);
+}
+
+/// Adds the uses of `object` that `access` conflicts with. A step that changes a thing comes after all its earlier
+/// uses, so nothing before it needs to be looked at.
+void Trace::find_conflicts(const Access& access, std::uint32_t object) {
+  const std::vector<Use>& uses = uses_[object];
+  for (std::size_t i = uses.size(); i-- > 0;) {
+    if (conflict(uses[i].touch, access.touch)) conflicts_.push_back(uses[i].step);
+    if (uses[i].touch == Touch::changes) return;
+  }
+}
+
 void Trace::order_last(const Footprint& objects) {
   const std::size_t j = size_ - 1;
   Entry& last = entries_[j];
+  const auto own = static_cast<std::size_t>(last.step.choice.actor);
+  last.own_before = ran_[own].empty() ? -1 : static_cast<int>(ran_[own].back());
+  conflicts_.clear();
+  for (const Access& access : last.step.accesses) {
+    if (uses_.size() <= access.object) uses_.resize(access.object + 1);
+    find_conflicts(access, access.object);
+    for (const std::uint32_t other : objects.overlapping(access.object)) {
+      if (other < uses_.size()) find_conflicts(access, other);
+    }
+  }
+  for (std::uint32_t actors = last.step.actors; actors != 0; actors &= actors - 1) {
+    std::vector<std::uint32_t>& ran = ran_[static_cast<std::size_t>(std::countr_zero(actors))];
+    if (!ran.empty()) conflicts_.push_back(ran.back());
+    ran.push_back(static_cast<std::uint32_t>(j));
+  }
+  for (const Access& access : last.step.accesses)
+    uses_[access.object].push_back({static_cast<std::uint32_t>(j), access.touch, access.gate});
+  ordered_ = size_;
+
+  std::sort(conflicts_.begin(), conflicts_.end(), std::greater<>());
   last.latest.fill(-1);
-  for (std::size_t i = j; i > 0; --i) {
-    const Entry& earlier = entries_[i - 1];
+  last.adjacent.clear();
+  for (const std::uint32_t i : conflicts_) {
+    const Entry& earlier = entries_[i];
     const auto actor = static_cast<std::size_t>(earlier.step.choice.actor);
-    if (last.latest[actor] >= static_cast<int>(i - 1)) continue;  // known through a later step
-    if (!dependent(earlier.step, last.step, objects)) continue;
+    if (last.latest[actor] >= static_cast<int>(i)) continue;  // known through a later step
+    last.adjacent.push_back(i);
     for (std::size_t a = 0; a < kMostActors; ++a) last.latest[a] = std::max(last.latest[a], earlier.latest[a]);
   }
-  last.latest[static_cast<std::size_t>(last.step.choice.actor)] = static_cast<int>(j);
+  last.latest[own] = static_cast<int>(j);
 }
 
-bool Trace::adjacent(std::size_t i, std::size_t j, const Footprint& objects) const {
-  if (!dependent(entries_[i].step, entries_[j].step, objects)) return false;
-  for (std::size_t k = i + 1; k < j; ++k) {
-    if (before(i, k) && before(k, j)) return false;
-  }
-  return true;
+/// Whether nobody has the thing just before `step`.
+bool Trace::is_open(std::uint32_t object, std::size_t step) const {
+  const std::vector<Use>& uses = uses_[object];
+  const auto after = std::lower_bound(uses.begin(), uses.end(), step,
+                                      [](const Use& use, std::size_t position) { return use.step < position; });
+  return after == uses.begin() || !std::prev(after)->gate.closed_after;
 }
 
 std::optional<std::size_t> Trace::reversible(std::size_t i, std::size_t j) const {
-  const Step& first = entries_[i].step;
   const Step& second = entries_[j].step;
-  const auto ran = [](const Step& step, int actor) { return (step.actors >> static_cast<unsigned>(actor) & 1U) != 0; };
-  if (ran(first, second.choice.actor)) return std::nullopt;
-  const auto does = [](const Step& step, std::uint32_t object, Touch touch) {
-    return std::any_of(step.accesses.begin(), step.accesses.end(),
-                       [&](const Access& each) { return each.object == object && each.touch == touch; });
-  };
-  for (const Access& taken : second.accesses) {
-    if (taken.touch != Touch::takes || !does(first, taken.object, Touch::gives_back)) continue;
-    for (std::size_t k = i; k-- > 0;) {
-      if (!does(entries_[k].step, taken.object, Touch::takes)) continue;
-      // j must not need what comes after k, but for what i gives back.
-      for (std::size_t m = k + 1; m < j; ++m) {
-        if (ran(entries_[m].step, second.choice.actor) && before(k, m)) return std::nullopt;
-      }
-      return ran(entries_[k].step, second.choice.actor) ? std::nullopt : std::optional(k);
+  std::size_t at = i;
+  for (const Access& needed : second.accesses) {
+    if (!needed.gate.needs_open) continue;
+    const std::vector<Use>& uses = uses_[needed.object];
+    for (std::size_t k = uses.size(); !is_open(needed.object, at);) {
+      do --k;
+      while (uses[k].step >= at);
+      at = uses[k].step;
     }
   }
-  return i;
+  // What j needs of its own actor must have happened before that step, or without it.
+  const int own = entries_[j].own_before;
+  if (own == static_cast<int>(at)) return std::nullopt;
+  if (own > static_cast<int>(at) && before(at, static_cast<std::size_t>(own))) return std::nullopt;
+  return at;
 }
 
 std::vector<std::vector<int>> Trace::chains() const {

@@ -21,9 +21,10 @@ class Trace {
   const Step& operator[](std::size_t i) const { return entries_[i].step; }
   /// The step at the end; the memory of a former one is used again.
   Step& append();
-  /// Orders the step at the end after those before it, once it is filled in.
+  /// Orders the step at the end after those before it, once it is filled in. Costs what its touches meet, not the
+  /// length of the trace.
   void order_last(const Footprint& objects);
-  void shrink_to(std::size_t size) noexcept { size_ = size; }
+  void shrink_to(std::size_t size) noexcept;
 
   /// i < j: whether i must come before j.
   bool before(std::size_t i, std::size_t j) const noexcept {
@@ -31,10 +32,10 @@ class Trace {
   }
   /// The position of the latest step of `actor` that must come before j, or is j; -1 for none.
   int latest(std::size_t j, std::size_t actor) const noexcept { return entries_[j].latest[actor]; }
-  /// i < j: whether they depend on each other with nothing between them that says so already.
-  bool adjacent(std::size_t i, std::size_t j, const Footprint& objects) const;
-  /// i < j, adjacent: the step that j could have come before, in another run. i itself; or, when i gives back what j
-  /// takes, the step in which the same actor had taken it; nothing when j needs i.
+  /// The steps that j depends on with nothing in between that says so already, the latest first.
+  const std::vector<std::uint32_t>& adjacent(std::size_t j) const noexcept { return entries_[j].adjacent; }
+  /// i is adjacent to j: the step that j could have come before in another run. That is i, or, when something that j
+  /// needs was not to be had there, the latest step before which it was. Nothing when j needs what follows that step.
   std::optional<std::size_t> reversible(std::size_t i, std::size_t j) const;
 
   /// How many orders of these steps keep to the happens-before order. Above `most` ways to stand in between it is not
@@ -48,12 +49,26 @@ class Trace {
     Step step;
     /// By actor: the position of the latest of its steps that comes before this one or is this one; -1 for none.
     std::array<int, kMostActors> latest{};
+    std::vector<std::uint32_t> adjacent;
+    int own_before = -1;  ///< the latest step before it that ran code of its actor
   };
+  /// A step that touches a thing.
+  struct Use {
+    std::uint32_t step = 0;
+    Touch touch = Touch::looks;
+    Gate gate = {};
+  };
+  void find_conflicts(const Access& access, std::uint32_t object);
+  bool is_open(std::uint32_t object, std::size_t step) const;
   /// The steps of each actor, as positions.
   std::vector<std::vector<int>> chains() const;
 
   std::vector<Entry> entries_;
   std::size_t size_ = 0;
+  std::size_t ordered_ = 0;                                       ///< of them, how many the next two know
+  std::vector<std::vector<Use>> uses_;                            ///< by thing, in order
+  std::array<std::vector<std::uint32_t>, kMostActors> ran_ = {};  ///< by actor: the steps that ran its code
+  std::vector<std::uint32_t> conflicts_;                          ///< of the step in hand
 };
 
 }  // namespace lockstep

@@ -75,6 +75,7 @@ bool WaitOperation::attempt() {
 
 void WaitOperation::cancel(Fault why) {
   touch(actor(), condition_.name(), Touch::changes);
+  touch_wait_given_up(actor());
   {
     GateLock lock(condition_.gate_);
     if (stage_ == Stage::waiting) {

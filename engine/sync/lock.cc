@@ -41,41 +41,45 @@ LockOperation::~LockOperation() {
   }
 }
 
-bool LockOperation::is_for_one_alone() const {
-  return patience_ == Patience::waits && limit_ == kNever && core_.is_exclusive();
-}
-
-bool LockOperation::would_wait() const {
+bool LockOperation::stands_before_it() const {
+  if (patience_ != Patience::waits || limit_ != kNever || !core_.is_exclusive()) return false;
   Footprint* const footprint = actor().run.footprint;
-  return is_for_one_alone() && core_.would_wait() &&
-         !(footprint != nullptr && footprint->does_queue_matter(core_.name()));
+  return footprint == nullptr || !footprint->does_queue_matter(core_.name());
 }
 
-void LockOperation::foresee(Footprint& footprint) const { footprint.lock(core_.name(), Touch::takes); }
+bool LockOperation::would_wait() const { return stands_before_it() && core_.would_wait(); }
+
+void LockOperation::foresee(Footprint& footprint) const {
+  footprint.lock(core_.name(), Touch::changes, {.needs_open = true, .closed_before = true, .closed_after = true});
+}
 
 bool LockOperation::attempt() {
   if (gave_up_) return true;
-  if (!waits_) {
-    touch(actor(), core_.name(),
-          is_for_one_alone()                    ? Touch::takes
-          : request_.mode() == LockMode::shared ? Touch::looks
-                                                : Touch::changes);
+  if (waits_) {  // the step that granted it has touched the lock
+    obtained_ = core_.acquire(request_, *this);
+    waits_ = !obtained_;
+    return obtained_;
   }
-  if (patience_ == Patience::tries) {
-    obtained_ = core_.try_acquire(request_, *this);
+  const bool is_search = actor().run.footprint != nullptr;
+  LockCore::Touching touching(core_, actor(), is_search && stands_before_it());
+  obtained_ = patience_ == Patience::tries ? core_.try_acquire(request_, *this) : core_.acquire(request_, *this);
+  if (obtained_) {
+    if (request_.mode() == LockMode::shared) touching.as(Touch::shares);
     return true;
   }
-  obtained_ = core_.acquire(request_, *this);
-  if (!obtained_ && !waits_) {
-    waits_ = true;
-    waiting_.deadline = actor().run.clock().after(limit_);
+  if (patience_ == Patience::tries) {
+    touching.as(Touch::looks);
+    return true;
   }
-  if (obtained_) waits_ = false;
-  return obtained_;
+  waits_ = true;
+  touch_wait_begun(actor());
+  waiting_.deadline = actor().run.clock().after(limit_);
+  return false;
 }
 
 void LockOperation::cancel(Fault why) {
   if (!core_.withdraw(request_)) return;
+  touch_wait_given_up(actor());
   gave_up_ = true;
   waits_ = false;
   if (why == Fault::lock_timeout && patience_ == Patience::waits_or_empty) return;
@@ -107,7 +111,7 @@ ConvertOperation::~ConvertOperation() {
 
 bool ConvertOperation::attempt() {
   if (gave_up_) return true;
-  touch(actor(), core_.name(), Touch::changes);
+  const LockCore::Touching touching(core_, actor());
   if (!waits_) {
     if (guard_.core() != &core_) {
       error = Error{
@@ -134,6 +138,7 @@ bool ConvertOperation::attempt() {
     waits_ = false;
   } else if (!waits_) {
     waits_ = true;
+    touch_wait_begun(actor());
     waiting_.deadline = actor().run.clock().after(limit_);
   }
   return obtained;
@@ -141,6 +146,7 @@ bool ConvertOperation::attempt() {
 
 void ConvertOperation::cancel(Fault why) {
   if (!core_.withdraw(request_)) return;
+  touch_wait_given_up(actor());
   gave_up_ = true;
   waits_ = false;
   error = gave_up(why, actor(), core_, limit_);

@@ -79,8 +79,9 @@ class [[nodiscard]] LockOperation final : public AwaitableOperation {
   }
 
  private:
-  /// Nobody can share what it takes, and nothing but its turn ends its wait.
-  bool is_for_one_alone() const;
+  /// Under a search the actor stands before the lock until it is free, instead of queueing: nobody can share what it
+  /// takes, nothing but its turn ends its wait, and no other request enters the queue unasked.
+  bool stands_before_it() const;
 
   LockCore& core_;
   LockRequest request_;

@@ -41,6 +41,20 @@ LockCore::~LockCore() {
                  queue_.front()->operation_->actor().name);
 }
 
+// -- what a search is told --
+
+LockCore::Touching::Touching(const LockCore& core, const Actor& actor, bool needs_free)
+    : core_(core), footprint_(actor.run.footprint) {
+  if (footprint_ == nullptr) return;
+  gate_ = {.needs_open = needs_free, .closed_before = core_.would_wait()};
+}
+
+LockCore::Touching::~Touching() {
+  if (footprint_ == nullptr) return;
+  gate_.closed_after = core_.would_wait();
+  footprint_->lock(core_.name_, touch_, gate_);
+}
+
 // -- taking --
 
 bool LockCore::acquire(LockRequest& request, Operation& operation) {
@@ -118,13 +132,14 @@ bool LockCore::would_wait() const {
 
 void LockCore::enqueue(LockRequest& request, Operation& operation) {
   request.belong_to(operation);
-  touch(operation.actor(), name_, Touch::changes);
+  const Touching touching(*this, operation.actor());
   MutexLock lock(mutex_);
   if (grantable(request, queue_.size())) {
     grant(request);
     operation.wake();
   } else {
     push(request);
+    touch_wait_begun(operation.actor());
   }
 }
 
@@ -190,7 +205,7 @@ bool LockCore::block_at_large(LockRequest& request, Nanos span) {
 
 bool LockCore::withdraw(LockRequest& request) {
   if (request.operation_ == nullptr) return true;  // it has not asked yet
-  touch(request.operation_->actor(), name_, Touch::changes);
+  const Touching touching(*this, request.operation_->actor());
   const bool at_large = regime_of(request.operation_->actor()) == Regime::threads_at_large;
   {
     MutexLock lock(mutex_);
@@ -226,13 +241,11 @@ void LockCore::abandon(LockRequest& request, Actor& actor) noexcept {
 // -- giving back --
 
 void LockCore::release(Actor& actor, LockMode mode) {
-  touch(actor, name_,
-        real_->is_exclusive()      ? Touch::gives_back
-        : mode == LockMode::shared ? Touch::looks
-                                   : Touch::changes);
+  Touching touching(*this, actor);
   const Regime regime = regime_of(actor);
   {
     MutexLock lock(mutex_);
+    if (mode == LockMode::shared && queue_.empty()) touching.as(Touch::shares);
     drop(actor, mode);
     if (regime != Regime::threads_at_large) serve();
     changed_.notify_all();

@@ -34,6 +34,7 @@
 
 #include "engine/actor.h"
 #include "engine/operation.h"
+#include "engine/schedule/footprint.h"
 #include "engine/sync/real_lock.h"
 #include "kv/base/mutex.h"
 
@@ -96,8 +97,26 @@ class LockCore {
   const std::string& name() const noexcept { return name_; }
   /// True when nobody can share it.
   bool is_exclusive() const noexcept { return real_->is_exclusive(); }
-  /// True when whoever comes now would be queued.
+  /// True when an exclusive request that comes now would be queued.
   bool would_wait() const;
+
+  /// Tells a search that the step in hand touches the lock: what stands in the way of others before and after.
+  /// Lives as long as the touch lasts; without a search it does nothing.
+  class Touching {
+   public:
+    /// `needs_free`: the actor was not let go before the lock was free.
+    Touching(const LockCore& core, const Actor& actor, bool needs_free = false);
+    ~Touching();
+    Touching(const Touching&) = delete;
+    Touching& operator=(const Touching&) = delete;
+    void as(Touch touch) noexcept { touch_ = touch; }
+
+   private:
+    const LockCore& core_;
+    Footprint* const footprint_;
+    Touch touch_ = Touch::changes;
+    Gate gate_;
+  };
 
   /// One attempt of `operation`, which owns `request`: true when the lock is held now, false when the request is
   /// queued.

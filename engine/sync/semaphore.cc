@@ -69,6 +69,7 @@ bool AcquireOperation::attempt() {
     } else {
       waiting_.deadline = actor().run.clock().after(limit_);
       waiting_began_ = true;
+      touch_wait_begun(actor());
       semaphore_.queue_.push_back(this);
       stage_ = Stage::queued;
     }
@@ -78,6 +79,7 @@ bool AcquireOperation::attempt() {
 
 void AcquireOperation::cancel(Fault why) {
   touch(actor(), semaphore_.name(), Touch::changes);
+  touch_wait_given_up(actor());
   GateLock lock(semaphore_.gate_);
   if (stage_ != Stage::queued) return;
   std::erase(semaphore_.queue_, this);

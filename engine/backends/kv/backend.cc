@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "engine/backends/kv/stand_in.h"
+#include "engine/schedule/footprint.h"
 #include "kv/store.h"
 
 namespace lockstep {
@@ -108,10 +109,14 @@ class KvSession : public Session {
   }
 
   Reach reach() const noexcept override { return reach_; }
+  void touch_gaps(const Request& request, bool waits, Footprint& footprint) override;
   bool in_transaction() const noexcept override { return txn_.active(); }
   bool breaks_deadlocks() const noexcept override { return detects_; }
 
  private:
+  void touch_place(const Request& request, bool waits, Footprint& footprint);
+  void touch_scan(const Request& request, bool waits, Footprint& footprint);
+
   bool begin(Pending& pending, Waiter& waiter) {
     if (pending.phase == 0) {
       const bool weaker = stand_in_ == StandIn::postgres_read_committed;
@@ -226,6 +231,44 @@ class KvSession : public Session {
   std::string sum_;
   std::vector<kv::Row> rows_;
 };
+
+/// Next-key locks: a scan locks every gap that it meets, up to the keys on both sides of its range; a new key needs the
+/// gap that it splits, and a key that goes joins two. So a scan depends on the places of all keys from the one before
+/// its range to the one behind it, and on no others.
+void KvSession::touch_gaps(const Request& request, bool waits, Footprint& footprint) {
+  switch (request.verb) {
+    case Verb::scan:
+    case Verb::scan_for_update:
+      return touch_scan(request, waits, footprint);
+    case Verb::write:
+    case Verb::insert:
+    case Verb::erase:
+      return touch_place(request, waits, footprint);
+    case Verb::rollback_to:
+    case Verb::commit:
+    case Verb::abort:
+      for (const std::string& key : store_.vacant_keys_of(txn_.id())) footprint.place(actor_, key, Touch::changes);
+      return;
+    default:
+      return;
+  }
+}
+
+/// The key appears in the index, or goes; a wait for the gap that it would split stands in the queue of that gap.
+void KvSession::touch_place(const Request& request, bool waits, Footprint& footprint) {
+  const std::optional<kv::Neighbourhood> around = store_.neighbourhood(request.key, std::string(request.key) + '\0');
+  if (!around || around->has_row != (request.verb == Verb::erase)) return;
+  if (!waits) return footprint.place(actor_, request.key, Touch::changes);
+  footprint.gap(actor_, around->below.value_or(std::string()), around->above ? *around->above + '\0' : std::string(),
+                Touch::changes);
+}
+
+void KvSession::touch_scan(const Request& request, bool waits, Footprint& footprint) {
+  const std::optional<kv::Neighbourhood> around = store_.neighbourhood(request.key, request.upper);
+  if (!around) return;
+  footprint.gap(actor_, around->below.value_or(std::string()), around->above ? *around->above + '\0' : std::string(),
+                waits ? Touch::changes : Touch::looks);
+}
 
 /// Empty: the default. nullopt: there is no such policy.
 std::optional<kv::VictimPolicy> victim_policy_named(std::string_view name) {
