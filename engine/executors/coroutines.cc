@@ -9,13 +9,13 @@
 #include <thread>
 #include <vector>
 
-#include "engine/actor.h"
-#include "engine/conductor.h"
-#include "engine/executor.h"
-#include "engine/executors/loop.h"
+#include "engine/actor/actor.h"
+#include "engine/actor/executor.h"
+#include "engine/actor/run_state.h"
 #include "engine/executors/monitor.h"
 #include "engine/gdb/registry.h"
-#include "engine/run_state.h"
+#include "engine/runtime/loop.h"
+#include "engine/schedule/conductor.h"
 
 namespace lockstep {
 namespace {

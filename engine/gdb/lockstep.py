@@ -1,6 +1,6 @@
 # lockstep.py: gdb commands for a Lockstep run: live, attached, or a core file.
 #
-# Reads lockstep_registry (engine/gdb/registry.h) and what stands in it of coroutines (engine/gdb/coroutines.h) as bytes:
+# Reads lockstep_registry (engine/gdb/registry.h) and what stands in it of coroutines (engine/task/coroutines.h) as bytes:
 # it needs no debug information and calls nothing in the program.
 import struct
 

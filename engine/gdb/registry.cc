@@ -12,8 +12,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "engine/actor/run_state.h"
 #include "engine/gdb/tracing.h"
-#include "engine/run_state.h"
 #include "engine/schedule/schedule.h"
 #include "engine/sync/lock_core.h"
 

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/gdb/coroutines.h"
+#include "engine/task/coroutines.h"
 
 namespace lockstep {
 class RunState;

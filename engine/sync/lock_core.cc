@@ -7,9 +7,9 @@
 #include <chrono>
 #include <utility>
 
-#include "engine/executor.h"
+#include "engine/actor/executor.h"
+#include "engine/actor/run_state.h"
 #include "engine/gdb/registry.h"
-#include "engine/run_state.h"
 #include "engine/sync/lock_order.h"
 #include "kv/base/check.h"
 

@@ -32,8 +32,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/actor.h"
-#include "engine/operation.h"
+#include "engine/actor/actor.h"
+#include "engine/actor/operation.h"
 #include "engine/sync/real_lock.h"
 #include "kv/base/mutex.h"
 
