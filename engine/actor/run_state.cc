@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "engine/gdb/registry.h"
-
 namespace lockstep {
 
 using record::Event;
@@ -168,7 +166,7 @@ void RunState::note_cycle(const std::vector<int>& cycle, const std::string& how)
     if (std::find(cycles_.begin(), cycles_.end(), shape) == cycles_.end()) cycles_.push_back(shape);
   }
   emit({.kind = EventKind::cycle, .detail = how, .others = cycle});
-  if (debugging::is_awaited()) debugging::cycle_closed(*this, cycle);
+  if (observer != nullptr) observer->cycle_closed(*this, cycle);
 }
 
 void RunState::forget_cycles_of(int actor) {

@@ -14,6 +14,7 @@
 #include "engine/actor/actor.h"
 #include "engine/actor/executor.h"
 #include "engine/actor/footprint.h"
+#include "engine/actor/run_observer.h"
 #include "engine/actor/wait_graph.h"
 #include "engine/record/run.h"
 #include "engine/store/backend.h"
@@ -54,6 +55,8 @@ class RunState final : public StoreObserver {
   Footprint* footprint = nullptr;
   /// Told of every in-process lock that is asked for, taken and given back; nullptr = nobody asks. Outlives the run.
   sync::LockOrder* lock_order = nullptr;
+  /// Told of what happens; nullptr = nobody looks on. Set before the run, which it outlives.
+  RunObserver* observer = nullptr;
   /// In-process locks are to be noted when they are taken: see for_each_lock(). Set before the run.
   bool keeps_locks = false;
   /// The store; nullptr when there is none. Outlives the run.

@@ -13,7 +13,6 @@
 #include "engine/actor/executor.h"
 #include "engine/actor/run_state.h"
 #include "engine/executors/monitor.h"
-#include "engine/gdb/registry.h"
 #include "engine/runtime/loop.h"
 #include "engine/schedule/conductor.h"
 
@@ -134,7 +133,7 @@ class CoroutinesExecutor final : public Executor {
 
   void go(Actor& actor) override {
     const bool first = actor.place == Actor::Place::not_started;
-    if (debugging::is_awaited() && shown_.empty()) show_to_debuggers();
+    if (run_.observer != nullptr && shown_.empty()) show_to_debuggers();
     actor.place = Actor::Place::running;
     if (first) {
       actor.start();

@@ -82,7 +82,9 @@ Stage::Stage(const Scenario& scenario, const RunRequest& request, const StopSour
       free_(request.schedule == "free"),
       retries_(
           request.retries.value_or(std::stoi(tuned(pattern_, "retries").value_or(std::to_string(kRetriesDefault))))),
-      state_(!free_ && request.store != "postgres", request.recording, request.limit, stop) {}
+      state_(!free_ && request.store != "postgres", request.recording, request.limit, stop) {
+  state_.observer = debugging::awaited();
+}
 
 Stage::~Stage() { strike(); }
 
@@ -169,9 +171,9 @@ Result<void> Stage::perform(Schedule* schedule) {
   executor_ = request_.executor == "threads" ? make_threads_executor(state_, conductor_.get(), crew_.get())
                                              : make_coroutines_executor(state_, conductor_.get(), request_.workers);
   if (Result<void> ready = cast(); !ready) return ready;
-  if (!conductor_ && state_.recording && !debugging::is_awaited()) state_.write_apart(request_.record_every);
-  if (debugging::is_awaited()) {
-    debugging::begin(
+  if (!conductor_ && state_.recording && state_.observer == nullptr) state_.write_apart(request_.record_every);
+  if (state_.observer != nullptr) {
+    state_.observer->begin(
         fmt::format("{} {} {} {}", scenario_.name, request_.store, request_.protocol, request_.pattern).c_str());
   }
 

@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/gdb/registry.h"
-
 namespace lockstep {
 namespace {
 
@@ -58,7 +56,7 @@ bool Conductor::over_limit() {
   const bool is_search = run_.footprint != nullptr && run_.virtual_time;
   if (is_search && taken_.size() % kLookEvery != kLookEvery - 1) return false;
   // Whoever looks at the program in a debugger takes his time.
-  return !debugging::is_awaited() && real_.now() - real_start_ > run_.limit;
+  return run_.observer == nullptr && real_.now() - real_start_ > run_.limit;
 }
 
 Result<void> Conductor::conduct(Executor& executor) {
@@ -87,7 +85,7 @@ Result<void> Conductor::conduct(Executor& executor) {
       if (schedule_.looks_ahead() && !std::exchange(closed_, true) && close(executor)) continue;
       if (advance()) continue;
       if (!schedule_.looks_ahead()) schedule_.nothing_left();
-      if (debugging::is_awaited()) debugging::look(run_, static_cast<std::uint32_t>(taken_.size()), nullptr);
+      if (run_.observer != nullptr) run_.observer->look(run_, static_cast<std::uint32_t>(taken_.size()), nullptr);
       run_.end_as(record::Ending::stuck);
       stop_and_drain(executor, Fault::hung);
       return {};
@@ -98,13 +96,13 @@ Result<void> Conductor::conduct(Executor& executor) {
       stop_and_drain(executor, Fault::cancelled);
       return next.error();
     }
-    take(executor, debugging::is_awaited() ? shown(*next) : *next);
+    take(executor, run_.observer != nullptr ? shown(*next) : *next);
   }
 }
 
 /// Shows a debugger how things stand before `next` is taken; answers that, or what the debugger wants instead.
 Choice Conductor::shown(Choice next) {
-  const int forced = debugging::look(run_, static_cast<std::uint32_t>(taken_.size()), &next);
+  const int forced = run_.observer->look(run_, static_cast<std::uint32_t>(taken_.size()), &next);
   if (forced < 0 || forced >= static_cast<int>(candidates_.size())) return next;
   if (!candidates_[static_cast<std::size_t>(forced)].enabled) return next;
   schedule_.overruled();
