@@ -9,11 +9,10 @@
 #include <cstdint>
 
 #include "engine/actor/run_observer.h"
-#include "engine/task/coroutines.h"
 
 namespace lockstep::debugging {
 
-inline constexpr std::uint32_t kVersion = 2;
+inline constexpr std::uint32_t kVersion = 3;
 inline constexpr std::uint32_t kActors = 32;
 inline constexpr std::uint32_t kLocks = 64;
 inline constexpr std::uint32_t kEdges = 128;
@@ -54,9 +53,8 @@ struct Registry {
   std::uint32_t actors;
   std::uint32_t locks;
   std::uint32_t edges;
-  std::uint32_t lines;         ///< of the history, at most kLines: the latest
-  char run[128];               ///< scenario, store, protocol, pattern
-  CoroutineGroup* coroutines;  ///< the roots (coroutines.h): kept up to date all the time, by the coroutines themselves
+  std::uint32_t lines;  ///< of the history, at most kLines: the latest
+  char run[128];        ///< scenario, store, protocol, pattern
   ActorEntry actor[kActors];
   LockEntry lock[kLocks];
   EdgeEntry edge[kEdges];

@@ -1,8 +1,15 @@
-// coroutines.cc: the list of roots in the registry.
+// coroutines.cc: the list of roots.
 #include "engine/task/coroutines.h"
 
-#include "engine/gdb/registry.h"
 #include "kv/base/mutex.h"
+
+extern "C" {
+// "LOCKSTEP-TASKS" also tells a debugger that the symbol is this one.
+lockstep::debugging::CoroutineRoots lockstep_coroutines = {.magic = "LOCKSTEP-TASKS",
+                                                           .version = lockstep::debugging::kCoroutinesVersion,
+                                                           .size = sizeof(lockstep::debugging::CoroutineRoots),
+                                                           .first = nullptr};
+}
 
 namespace lockstep::debugging {
 namespace {
@@ -16,14 +23,14 @@ Mutex& roots_mutex() {
 
 RootGroup::RootGroup() noexcept {
   MutexLock lock(roots_mutex());
-  next = lockstep_registry.coroutines;
+  next = lockstep_coroutines.first;
   if (next != nullptr) next->previous = this;
-  lockstep_registry.coroutines = this;
+  lockstep_coroutines.first = this;
 }
 
 RootGroup::~RootGroup() {
   MutexLock lock(roots_mutex());
-  (previous == nullptr ? lockstep_registry.coroutines : previous->next) = next;
+  (previous == nullptr ? lockstep_coroutines.first : previous->next) = next;
   if (next != nullptr) next->previous = previous;
 }
 

@@ -3,14 +3,14 @@
 // none.)
 //
 // Kept up to date while the program runs, by plain stores into what is there anyway: the promise of a task and the
-// strand or actor that it belongs to. lockstep.py reads it as bytes, from lockstep_registry.coroutines on:
+// strand or actor that it belongs to. lockstep.py reads it as bytes, from lockstep_coroutines on:
 //
 //   CoroutineGroup ──first──▶ Coroutine ──next──▶ Coroutine …        the roots, or the children of a group
 //                                 ├──innermost──▶ TaskFrame ──awaiter──▶ TaskFrame … the logical stack, to the root
 //                                 task └──groups──▶ CoroutineGroup …       those that its frames hold
 //                                 (runtime/group.h)
 //
-// A change of a layout here is a change of kVersion in registry.h and of the script.
+// A change of a layout here is a change of kCoroutinesVersion and of the script (engine/gdb/lockstep.py).
 #pragma once
 
 #include <cstdint>
@@ -59,7 +59,17 @@ struct CoroutineGroup {
   }
 };
 
-/// Coroutines that nobody awaits, shown in lockstep_registry for as long as it lives. Belongs to one thread, but for
+inline constexpr std::uint32_t kCoroutinesVersion = 1;
+
+/// The roots of all coroutines of the program.
+struct CoroutineRoots {
+  char magic[16];         ///< "LOCKSTEP-TASKS"
+  std::uint32_t version;  ///< kCoroutinesVersion
+  std::uint32_t size;     ///< of this structure, in bytes
+  CoroutineGroup* first;
+};
+
+/// Coroutines that nobody awaits, shown in lockstep_coroutines for as long as it lives. Belongs to one thread, but for
 /// its making and its end.
 class RootGroup : public CoroutineGroup {
  public:
@@ -70,3 +80,8 @@ class RootGroup : public CoroutineGroup {
 };
 
 }  // namespace lockstep::debugging
+
+extern "C" {
+/// Where a debugger begins to read.
+extern lockstep::debugging::CoroutineRoots lockstep_coroutines;
+}

@@ -1,12 +1,12 @@
 // coroutines_in_gdb_test.cc: what a debugger reads of suspended coroutines (engine/task/coroutines.h), read the same
-// way: as bytes, from the registry on. The script that does it in gdb is tested in tests/cli/commands/debug_test.cc.
+// way: as bytes, from the list of roots on. The script that does it in gdb is tested in
+// tests/cli/commands/debug_test.cc.
 #include "engine/task/coroutines.h"
 
 #include <gmock/gmock.h>
 
 #include <cstring>
 
-#include "engine/gdb/registry.h"
 #include "engine/runtime/runtime.h"
 
 namespace lockstep {
@@ -67,7 +67,7 @@ struct Lines {
   static Task<> root(std::vector<std::string>* seen) { co_await runtime::with_group(begin, seen); }
 
   static void look(std::vector<std::string>& seen) {
-    const std::vector<const Coroutine*> roots = members_of(lockstep_registry.coroutines);
+    const std::vector<const Coroutine*> roots = members_of(lockstep_coroutines.first);
     ASSERT_EQ(roots.size(), 1u);
     EXPECT_EQ(name_of(*roots.front()), "root");
     EXPECT_THAT(stack_of(*roots.front()), IsEmpty());  // it runs: it is the one who looks
@@ -87,11 +87,11 @@ TEST(CoroutinesInGdb, ALocationIsLaidOutAsTheScriptReadsIt) {
   EXPECT_EQ(where.line, here.line());
 }
 
-TEST(CoroutinesInGdb, ATreeOfStrandsIsInTheRegistryWhileItRuns) {
+TEST(CoroutinesInGdb, ATreeOfStrandsIsInTheListWhileItRuns) {
   std::vector<std::string> seen;
   EXPECT_TRUE(runtime::run(Lines::root(&seen)).ok());
   EXPECT_THAT(seen, ElementsAre("worker 2", "worker 1"));
-  EXPECT_EQ(lockstep_registry.coroutines, nullptr);
+  EXPECT_EQ(lockstep_coroutines.first, nullptr);
 }
 
 Task<> fails_while_it_has_a_group(runtime::Strand* self) {
@@ -108,7 +108,7 @@ Task<> root_that_fails() {
 
 TEST(CoroutinesInGdb, ATaskThatFailsTakesItsGroupsAlong) {
   EXPECT_EQ(runtime::run(root_that_fails()).fault(), Fault::out_of_stock);
-  EXPECT_EQ(lockstep_registry.coroutines, nullptr);
+  EXPECT_EQ(lockstep_coroutines.first, nullptr);
 }
 
 }  // namespace
