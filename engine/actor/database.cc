@@ -7,7 +7,7 @@
 
 #include "engine/actor/actor.h"
 #include "engine/actor/run_state.h"
-#include "engine/stores/kv/stand_in.h"
+#include "engine/store/ageless.h"
 
 namespace lockstep {
 
@@ -53,7 +53,7 @@ void StoreOperation::touch_before(Footprint& footprint) const {
   switch (request.verb) {
     case Verb::begin:
       // Who is older decides who gives up.
-      if (dynamic_cast<const kv_backend::Ageless*>(session_.get()) == nullptr) footprint.global("ages", Touch::changes);
+      if (dynamic_cast<const Ageless*>(session_.get()) == nullptr) footprint.global("ages", Touch::changes);
       break;
     case Verb::read:
       footprint.key(index, request.key, Touch::looks);

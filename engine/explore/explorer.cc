@@ -91,7 +91,7 @@ Result<std::unique_ptr<Explorer>> Explorer::open(const Scenario& scenario, const
                                                  std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop) {
   Result<std::unique_ptr<Stage>> stage = Stage::open(scenario, resolved, stop);
   if (!stage) return stage.error();
-  if (auto* const server = dynamic_cast<postgres::SearchUse*>((*stage)->backend())) server->serve_search();
+  if (auto* const server = dynamic_cast<SearchUse*>((*stage)->backend())) server->serve_search();
   return std::unique_ptr<Explorer>(new Explorer(scenario, resolved, std::move(*stage), std::move(numbers), stop));
 }
 

@@ -1,9 +1,9 @@
-// search_use.h: a backend whose runs are those of a search.
+// search_use.h: a backend that serves the runs of a search in another way than others.
 #pragma once
 
-namespace lockstep::postgres {
+namespace lockstep {
 
-/// Implemented by the backend of PostgreSQL beside Backend.
+/// Implemented by such a backend beside Backend.
 class SearchUse {
  public:
   /// From now on one session works at a time and nobody reads what is said of its waits beside whom they are for. What
@@ -17,4 +17,4 @@ class SearchUse {
   virtual ~SearchUse() = default;
 };
 
-}  // namespace lockstep::postgres
+}  // namespace lockstep

@@ -72,7 +72,7 @@ Result<std::unique_ptr<AgainstModel>> AgainstModel::open(const Scenario& scenari
     if (!opened) return opened.error();
     *stage = std::move(*opened);
   }
-  if (auto* const server = dynamic_cast<postgres::SearchUse*>(made->database_->backend())) server->serve_search();
+  if (auto* const server = dynamic_cast<SearchUse*>(made->database_->backend())) server->serve_search();
   return made;
 }
 

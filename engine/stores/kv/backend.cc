@@ -1,4 +1,5 @@
 // backend.cc: the in-house store as a backend of the engine. A thin layer: one verb is one call of kv, `add` is two.
+#include "engine/store/ageless.h"
 #include "engine/store/backend.h"
 
 #include <fmt/format.h>
@@ -236,7 +237,7 @@ std::optional<kv::VictimPolicy> victim_policy_named(std::string_view name) {
   return std::nullopt;
 }
 
-class StandInSession final : public KvSession, public kv_backend::Ageless {
+class StandInSession final : public KvSession, public Ageless {
  public:
   using KvSession::KvSession;
 };

@@ -24,13 +24,6 @@ struct Manner {
   StandIn stand_in = StandIn::none;
 };
 
-/// A session to which it is of no consequence in which order transactions begin: known to a search.
-class Ageless {
- protected:
-  Ageless() = default;
-  virtual ~Ageless() = default;
-};
-
 /// "ssi" or "ssi as postgres"; nullopt when there is nothing of that name to stand in for.
 inline std::optional<Manner> manner_named(std::string_view name) {
   constexpr std::array kNames = {
