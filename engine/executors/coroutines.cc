@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "engine/actor/actor.h"
-#include "engine/actor/executor.h"
 #include "engine/actor/run_state.h"
+#include "engine/executors/executors.h"
 #include "engine/executors/monitor.h"
 #include "engine/runtime/loop.h"
 #include "engine/schedule/conductor.h"

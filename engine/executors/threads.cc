@@ -14,9 +14,9 @@
 #include <boost/thread/thread.hpp>
 
 #include "engine/actor/actor.h"
-#include "engine/actor/executor.h"
 #include "engine/actor/run_state.h"
 #include "engine/executors/crew.h"
+#include "engine/executors/executors.h"
 #include "engine/executors/monitor.h"
 #include "engine/schedule/conductor.h"
 #include "kv/base/mutex.h"

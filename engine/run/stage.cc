@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "engine/actor/executor.h"
 #include "engine/actor/pause.h"
+#include "engine/executors/executors.h"
 #include "engine/executors/lent_session.h"
 #include "engine/gdb/registry.h"
 #include "engine/run/verdict.h"

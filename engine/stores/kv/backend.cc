@@ -1,5 +1,4 @@
 // backend.cc: the in-house store as a backend of the engine. A thin layer: one verb is one call of kv, `add` is two.
-#include "engine/store/ageless.h"
 #include "engine/store/backend.h"
 
 #include <fmt/format.h>
@@ -7,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/store/ageless.h"
 #include "engine/stores/kv/stand_in.h"
 #include "kv/store.h"
 
