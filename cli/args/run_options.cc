@@ -4,11 +4,8 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <cstdlib>
 
 #include "cli/args/command_line.h"
-#include "cli/text/output.h"
-#include "engine/stores/postgres/cluster.h"
 
 namespace lockstep::cli {
 namespace {
@@ -85,13 +82,6 @@ std::string read_run_options(const Arguments& arguments, RunRequest& request) {
   if (error.empty()) error = read_duration(arguments, "deadlock-timeout", request.deadlock_timeout);
   if (error.empty()) error = read_duration(arguments, "connect-timeout", request.connect_timeout);
   return error;
-}
-
-void announce_private_server(const RunRequest& request) {
-  const char* dsn = std::getenv("LOCKSTEP_DSN");
-  const bool named = !request.dsn.empty() || (dsn != nullptr && *dsn != '\0');
-  if (request.store != "postgres" || named || postgres::has_private_cluster()) return;
-  complain("starting a private PostgreSQL server for this run; it is removed at the end (--dsn names another)");
 }
 
 }  // namespace lockstep::cli

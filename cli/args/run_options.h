@@ -16,7 +16,4 @@ std::vector<OptionSpec> run_options();
 /// Fills `request` from what was typed. An error for people, or empty.
 std::string read_run_options(const Arguments& arguments, RunRequest& request);
 
-/// Says on stderr that a private PostgreSQL server is started, when this request is the reason for one.
-void announce_private_server(const RunRequest& request);
-
 }  // namespace lockstep::cli

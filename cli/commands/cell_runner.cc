@@ -11,6 +11,7 @@
 #include "cli/args/exit_code.h"
 #include "cli/args/names.h"
 #include "cli/args/run_options.h"
+#include "cli/commands/private_server.h"
 #include "engine/base/suggest.h"
 #include "engine/stores/postgres/server_binaries.h"
 

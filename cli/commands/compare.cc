@@ -11,6 +11,7 @@
 #include "cli/args/run_options.h"
 #include "cli/args/runs_folder.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/private_server.h"
 #include "cli/commands/program.h"
 #include "cli/text/compare_text.h"
 #include "cli/text/json.h"

@@ -50,8 +50,6 @@ void hold_standard_streams() {
 
 }  // namespace
 
-const char* const kVersion = LOCKSTEP_VERSION;
-
 Program::Program(const CommandSpec& spec, Arguments typed, Output& output)
     : command(spec),
       arguments(std::move(typed)),

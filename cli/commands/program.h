@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cli/args/arguments.h"
+#include "cli/args/version.h"
 #include "cli/text/look.h"
 #include "cli/text/output.h"
 #include "engine/actor/run_state.h"
@@ -36,7 +37,5 @@ int usage_error(const std::string& text);
 /// Says on stderr why it failed; the exit code that goes with the fault: usage for a wrong argument, store unavailable,
 /// interrupted, else internal.
 int fail_with(const Error& error);
-
-extern const char* const kVersion;
 
 }  // namespace lockstep::cli

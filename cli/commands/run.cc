@@ -10,6 +10,7 @@
 #include "cli/args/run_options.h"
 #include "cli/args/runs_folder.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/private_server.h"
 #include "cli/commands/program.h"
 #include "cli/commands/schedule_files.h"
 #include "cli/commands/wait_graph.h"

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "cli/args/tree.h"
-#include "cli/commands/program.h"
+#include "cli/args/version.h"
 #include "cli/text/help.h"
 #include "cli/text/text.h"
 
