@@ -1,4 +1,4 @@
 // main.cc: the program `lockstep`.
-#include "cli/program.h"
+#include "cli/commands/program.h"
 
 int main(int argc, char** argv) { return lockstep::cli::run_program(argc, argv); }

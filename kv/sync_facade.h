@@ -22,7 +22,7 @@
 #include <vector>
 
 #include "kv/base/mutex.h"
-#include "kv/spin.h"
+#include "kv/base/spin.h"
 #include "kv/store.h"
 
 namespace lockstep::kv {

@@ -4,7 +4,7 @@
 #include <span>
 #include <string_view>
 
-#include "engine/scenario.h"
+#include "engine/scenario/scenario.h"
 
 namespace lockstep::scenarios {
 

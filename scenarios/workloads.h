@@ -4,7 +4,7 @@
 #include <span>
 #include <string_view>
 
-#include "engine/load/workload.h"
+#include "engine/scenario/workload.h"
 
 namespace lockstep::scenarios {
 

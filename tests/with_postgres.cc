@@ -11,7 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "engine/backends/postgres/cluster.h"
+#include "engine/stores/postgres/cluster.h"
 
 namespace {
 

@@ -4,15 +4,15 @@
 #include <algorithm>
 #include <cstring>
 
-#include "cli/cell_runner.h"
-#include "cli/check_text.h"
+#include "cli/args/exit_code.h"
+#include "cli/args/names.h"
+#include "cli/commands/cell_runner.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
-#include "cli/json.h"
-#include "cli/names.h"
-#include "cli/program.h"
-#include "cli/text.h"
-#include "engine/run.h"
+#include "cli/commands/program.h"
+#include "cli/text/check_text.h"
+#include "cli/text/json.h"
+#include "cli/text/text.h"
+#include "engine/run/run.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::cli {

@@ -1,7 +1,7 @@
 // commands.h: the functions that tree.cc puts into the tree; one file beside this one defines each.
 #pragma once
 
-#include "cli/tree.h"
+#include "cli/args/tree.h"
 
 namespace lockstep::cli {
 

@@ -6,17 +6,18 @@
 
 #include <charconv>
 
-#include "cli/command_line.h"
+#include "cli/args/command_line.h"
+#include "cli/args/exit_code.h"
+#include "cli/args/run_options.h"
+#include "cli/args/runs_folder.h"
 #include "cli/commands/commands.h"
-#include "cli/compare_text.h"
-#include "cli/exit_code.h"
-#include "cli/json.h"
-#include "cli/program.h"
-#include "cli/run_options.h"
-#include "cli/runs_folder.h"
+#include "cli/commands/private_server.h"
+#include "cli/commands/program.h"
+#include "cli/text/compare_text.h"
+#include "cli/text/json.h"
+#include "engine/base/suggest.h"
 #include "engine/load/witness.h"
-#include "engine/suggest.h"
-#include "engine/verdict.h"
+#include "engine/run/verdict.h"
 #include "scenarios/workloads.h"
 
 namespace lockstep::cli {

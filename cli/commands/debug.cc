@@ -9,16 +9,16 @@
 #include <filesystem>
 #include <fstream>
 
-#include "cli/command_line.h"
+#include "cli/args/command_line.h"
+#include "cli/args/exit_code.h"
+#include "cli/args/names.h"
+#include "cli/args/run_options.h"
+#include "cli/args/runs_folder.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
-#include "cli/names.h"
-#include "cli/output.h"
-#include "cli/program.h"
-#include "cli/run_options.h"
-#include "cli/runs_folder.h"
+#include "cli/commands/program.h"
+#include "cli/text/output.h"
 #include "engine/gdb/tracing.h"
-#include "engine/run.h"
+#include "engine/run/run.h"
 #include "engine/schedule/schedule.h"
 
 namespace lockstep::cli {

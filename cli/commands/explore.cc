@@ -1,5 +1,5 @@
 // explore.cc: `lockstep explore`: searches the interleavings of a scenario.
-#include "engine/explore.h"
+#include "engine/explore/explore.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -8,18 +8,19 @@
 #include <charconv>
 #include <cstdio>
 
-#include "cli/command_line.h"
+#include "cli/args/command_line.h"
+#include "cli/args/exit_code.h"
+#include "cli/args/names.h"
+#include "cli/args/new_file.h"
+#include "cli/args/run_options.h"
+#include "cli/args/runs_folder.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
-#include "cli/explore_text.h"
-#include "cli/hints.h"
-#include "cli/json.h"
-#include "cli/names.h"
-#include "cli/new_file.h"
-#include "cli/program.h"
-#include "cli/run_options.h"
-#include "cli/runs_folder.h"
-#include "cli/schedule_files.h"
+#include "cli/commands/private_server.h"
+#include "cli/commands/program.h"
+#include "cli/commands/schedule_files.h"
+#include "cli/text/explore_text.h"
+#include "cli/text/hints.h"
+#include "cli/text/json.h"
 
 namespace lockstep::cli {
 namespace {

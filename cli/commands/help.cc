@@ -1,13 +1,13 @@
 // help.cc: the commands about the program itself: `help`, `man`, `completion`, and what completion scripts ask.
-#include "cli/help.h"
+#include "cli/text/help.h"
 
+#include "cli/args/completion.h"
+#include "cli/args/exit_code.h"
 #include "cli/commands/commands.h"
-#include "cli/completion.h"
-#include "cli/exit_code.h"
-#include "cli/man.h"
-#include "cli/program.h"
-#include "cli/text.h"
-#include "engine/suggest.h"
+#include "cli/commands/program.h"
+#include "cli/text/man.h"
+#include "cli/text/text.h"
+#include "engine/base/suggest.h"
 
 namespace lockstep::cli {
 namespace {

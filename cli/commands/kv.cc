@@ -1,10 +1,10 @@
 // kv.cc: `lockstep kv`: looks into the data folder of a kv store, also when it is damaged or in use.
 #include <fmt/format.h>
 
+#include "cli/args/exit_code.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
-#include "cli/kv_text.h"
-#include "cli/program.h"
+#include "cli/commands/program.h"
+#include "cli/text/kv_text.h"
 #include "kv/log/inspect.h"
 #include "kv/log/recovery.h"
 

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 
+#include "cli/args/exit_code.h"
+#include "cli/args/names.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
-#include "cli/json.h"
-#include "cli/names.h"
-#include "cli/program.h"
-#include "cli/text.h"
+#include "cli/commands/program.h"
+#include "cli/text/json.h"
+#include "cli/text/text.h"
 
 namespace lockstep::cli {
 namespace {

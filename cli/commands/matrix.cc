@@ -7,15 +7,15 @@
 #include <chrono>
 #include <ctime>
 
-#include "cli/cell_runner.h"
-#include "cli/check_text.h"
-#include "cli/command_line.h"
+#include "cli/args/command_line.h"
+#include "cli/args/exit_code.h"
+#include "cli/args/names.h"
+#include "cli/args/runs_folder.h"
+#include "cli/commands/cell_runner.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
-#include "cli/json.h"
-#include "cli/names.h"
-#include "cli/runs_folder.h"
-#include "cli/text.h"
+#include "cli/text/check_text.h"
+#include "cli/text/json.h"
+#include "cli/text/text.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::cli {

@@ -1,22 +1,23 @@
 // replay.cc: `lockstep replay`: a saved run or a schedule file again, step for step.
-#include "engine/replay.h"
+#include "engine/run/replay.h"
 
 #include <fmt/format.h>
 
 #include <charconv>
 
+#include "cli/args/exit_code.h"
+#include "cli/args/names.h"
+#include "cli/args/run_options.h"
+#include "cli/args/runs_folder.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
-#include "cli/hints.h"
-#include "cli/json.h"
-#include "cli/names.h"
-#include "cli/program.h"
-#include "cli/run_options.h"
-#include "cli/run_text.h"
-#include "cli/runs_folder.h"
-#include "cli/schedule_files.h"
-#include "cli/wait_graph.h"
-#include "engine/run.h"
+#include "cli/commands/private_server.h"
+#include "cli/commands/program.h"
+#include "cli/commands/schedule_files.h"
+#include "cli/commands/wait_graph.h"
+#include "cli/text/hints.h"
+#include "cli/text/json.h"
+#include "cli/text/run_text.h"
+#include "engine/run/run.h"
 
 namespace lockstep::cli {
 namespace {

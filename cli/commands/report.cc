@@ -9,12 +9,12 @@
 #include <filesystem>
 #include <random>
 
+#include "cli/args/exit_code.h"
+#include "cli/args/runs_folder.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
-#include "cli/json.h"
-#include "cli/program.h"
-#include "cli/runs_folder.h"
-#include "engine/suggest.h"
+#include "cli/commands/program.h"
+#include "cli/text/json.h"
+#include "engine/base/suggest.h"
 
 namespace lockstep::cli {
 namespace {

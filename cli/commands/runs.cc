@@ -4,15 +4,15 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "cli/args/exit_code.h"
+#include "cli/args/runs_folder.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
-#include "cli/hints.h"
-#include "cli/json.h"
-#include "cli/program.h"
-#include "cli/run_text.h"
-#include "cli/runs_care.h"
-#include "cli/runs_folder.h"
-#include "cli/text.h"
+#include "cli/commands/program.h"
+#include "cli/commands/runs_care.h"
+#include "cli/text/hints.h"
+#include "cli/text/json.h"
+#include "cli/text/run_text.h"
+#include "cli/text/text.h"
 
 namespace lockstep::cli {
 namespace {

@@ -4,14 +4,14 @@
 #include <algorithm>
 #include <map>
 
+#include "cli/args/exit_code.h"
+#include "cli/args/names.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
-#include "cli/json.h"
-#include "cli/names.h"
-#include "cli/program.h"
-#include "cli/run_text.h"
-#include "cli/text.h"
-#include "engine/run.h"
+#include "cli/commands/program.h"
+#include "cli/text/json.h"
+#include "cli/text/run_text.h"
+#include "cli/text/text.h"
+#include "engine/run/run.h"
 #include "reports/lane_rows.h"
 
 namespace lockstep::cli {

@@ -9,13 +9,12 @@
 #include <thread>
 #include <vector>
 
-#include "engine/actor.h"
-#include "engine/conductor.h"
-#include "engine/executor.h"
-#include "engine/executors/loop.h"
+#include "engine/actor/actor.h"
+#include "engine/actor/run_state.h"
+#include "engine/executors/executors.h"
 #include "engine/executors/monitor.h"
-#include "engine/gdb/registry.h"
-#include "engine/run_state.h"
+#include "engine/runtime/loop.h"
+#include "engine/schedule/conductor.h"
 
 namespace lockstep {
 namespace {
@@ -134,7 +133,7 @@ class CoroutinesExecutor final : public Executor {
 
   void go(Actor& actor) override {
     const bool first = actor.place == Actor::Place::not_started;
-    if (debugging::is_awaited() && shown_.empty()) show_to_debuggers();
+    if (run_.observer != nullptr && shown_.empty()) show_to_debuggers();
     actor.place = Actor::Place::running;
     if (first) {
       actor.start();

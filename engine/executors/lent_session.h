@@ -4,8 +4,8 @@
 
 #include <memory>
 
-#include "engine/backend.h"
-#include "engine/executors/runtime.h"
+#include "engine/runtime/runtime.h"
+#include "engine/store/backend.h"
 
 namespace lockstep {
 

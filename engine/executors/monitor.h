@@ -4,7 +4,7 @@
 #include <map>
 #include <vector>
 
-#include "engine/run_state.h"
+#include "engine/actor/run_state.h"
 
 namespace lockstep {
 

@@ -13,12 +13,12 @@
 #include <boost/thread/mutex.hpp>
 #include <boost/thread/thread.hpp>
 
-#include "engine/actor.h"
-#include "engine/conductor.h"
-#include "engine/executor.h"
+#include "engine/actor/actor.h"
+#include "engine/actor/run_state.h"
 #include "engine/executors/crew.h"
+#include "engine/executors/executors.h"
 #include "engine/executors/monitor.h"
-#include "engine/run_state.h"
+#include "engine/schedule/conductor.h"
 #include "kv/base/mutex.h"
 
 namespace lockstep {

@@ -1,19 +1,20 @@
 # lockstep.py: gdb commands for a Lockstep run: live, attached, or a core file.
 #
-# Reads lockstep_registry (engine/gdb/registry.h) and what stands in it of coroutines (engine/gdb/coroutines.h) as bytes:
+# Reads lockstep_registry (engine/gdb/registry.h) and lockstep_coroutines (engine/task/coroutines.h) as bytes:
 # it needs no debug information and calls nothing in the program.
 import struct
 
 import gdb
 
-VERSION = 2
-HEAD = struct.Struct("<16sIIIIiiIIII128sQ")
+VERSION, COROUTINES_VERSION = 3, 1
+HEAD = struct.Struct("<16sIIIIiiIIII128s")
 ACTOR = struct.Struct("<32s16s112s112s")
 LOCK = struct.Struct("<48s48s112s")
 EDGE = struct.Struct("<32s32s64s")
 LINE = struct.Struct("<160s")
 ACTORS, LOCKS, EDGES = 32, 64, 128
 STOP_AT, FORCED_AT = 28, 32
+ROOTS = struct.Struct("<16sIIQ")  # magic, version, size, first group
 GROUP = struct.Struct("<QQQ")  # next, previous, first coroutine
 COROUTINE = struct.Struct("<QQQQQI")  # next, previous, groups, innermost frame, label, number
 FRAME = struct.Struct("<QQ")  # awaiter, where
@@ -25,11 +26,19 @@ def text(raw):
     return raw.split(b"\0", 1)[0].decode("utf-8", "replace")
 
 
-def address():
+def is_there(symbol):
     try:
-        return int(gdb.parse_and_eval("(unsigned long)&lockstep_registry"))
+        gdb.parse_and_eval("(unsigned long)&" + symbol)
+        return True
     except gdb.error:
-        raise gdb.GdbError("no lockstep_registry: this is no Lockstep program, or it has not started")
+        return False
+
+
+def address(symbol="lockstep_registry"):
+    try:
+        return int(gdb.parse_and_eval("(unsigned long)&" + symbol))
+    except gdb.error:
+        raise gdb.GdbError("no %s: this is no Lockstep program, or it has not started" % symbol)
 
 
 class Run:
@@ -45,7 +54,7 @@ class Run:
             raise gdb.GdbError("the program's registry has version %d, this script reads %d" % (head[1], VERSION))
         raw = bytes(inferior.read_memory(start, head[2]))
         (self.step, self.stop_at, self.forced, self.next) = head[3:7]
-        counts, self.run, self.coroutines = head[7:11], text(head[11]), head[12]
+        counts, self.run = head[7:11], text(head[11])
         at = HEAD.size
         self.actors = self.table(raw, at, ACTOR, counts[0])
         at += ACTOR.size * ACTORS
@@ -101,8 +110,14 @@ def function_name(signature):
 class Coroutines:
     """The coroutines of the program, with their logical stacks, as they stand in memory."""
 
-    def __init__(self, first_group):
+    def __init__(self):
         self.inferior = gdb.selected_inferior()
+        magic, version, _, first_group = self.read(ROOTS, address("lockstep_coroutines"))
+        if text(magic) != "LOCKSTEP-TASKS":
+            raise gdb.GdbError("the list of coroutines is not there yet: the program has not started")
+        if version != COROUTINES_VERSION:
+            raise gdb.GdbError("the program's list of coroutines has version %d, this script reads %d"
+                               % (version, COROUTINES_VERSION))
         self.places = {}  # by address: "function at file:line"
         self.left = COROUTINES_READ
         self.roots = self.of_groups(first_group)
@@ -207,16 +222,18 @@ class Actors(gdb.Command):
         super().__init__("lockstep actors", gdb.COMMAND_DATA)
 
     def invoke(self, argument, from_tty):
-        run = Run()
-        coroutines = Coroutines(run.coroutines)
-        if not run.actors and not coroutines.roots:
+        # A program of tasks alone has no registry of a run.
+        run = Run() if is_there("lockstep_registry") or not is_there("lockstep_coroutines") else None
+        actors = run.actors if run else []
+        coroutines = Coroutines()
+        if not actors and not coroutines.roots:
             print("nobody: the run has not begun, or is over")
             return
-        if run.actors:
+        if actors:
             print("%s, step %d" % (run.run, run.step))
         stacks = {name: places for name, places, _ in coroutines.roots}
-        names = {actor[0] for actor in run.actors}
-        for i, (name, state, doing, waits) in enumerate(run.actors):
+        names = {actor[0] for actor in actors}
+        for i, (name, state, doing, waits) in enumerate(actors):
             print("%s %-12s %-11s %s%s" % ("*" if i == run.next else " ", name, state, doing,
                                             "   waits for " + waits if waits else ""))
             show_stack(stacks.get(name, []), "      ")

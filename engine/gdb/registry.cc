@@ -12,8 +12,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "engine/actor/run_state.h"
 #include "engine/gdb/tracing.h"
-#include "engine/run_state.h"
 #include "engine/schedule/schedule.h"
 #include "engine/sync/lock_core.h"
 
@@ -31,7 +31,6 @@ lockstep::debugging::Registry lockstep_registry = {.magic = "LOCKSTEP-RUN",
                                                    .edges = 0,
                                                    .lines = 0,
                                                    .run = {},
-                                                   .coroutines = nullptr,
                                                    .actor = {},
                                                    .lock = {},
                                                    .edge = {},
@@ -178,24 +177,6 @@ void write_state(RunState& run) {
   write_history(run, lockstep_registry);
 }
 
-}  // namespace
-
-void hold_at_cycles(const char* script) {
-  hold_script = script;
-  // Without it only a parent may attach where kernel.yama.ptrace_scope is 1.
-  ::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
-}
-
-void cycle_closed(RunState& run, const std::vector<int>& cycle) {
-  if (hold_script.empty()) return;
-  write_state(run);
-  // Whoever closed it may not be known to wait yet.
-  for (std::size_t i = 0; i < cycle.size(); ++i) add_edge(run, cycle[i], cycle[(i + 1) % cycle.size()]);
-  fmt::print(stderr, "lockstep: held at the deadlock; ^C goes on\n  gdb -q -p {} -x {}\n", ::getpid(), hold_script);
-  if (const std::string why = why_no_attaching(); !why.empty()) fmt::print(stderr, "  but {}\n", why);
-  while (!run.stop_requested()) ::poll(nullptr, 0, kLookForStop_ms);
-}
-
 bool is_awaited() noexcept {
   if (!hold_script.empty()) return true;
   static const bool awaited = [] {
@@ -207,9 +188,24 @@ bool is_awaited() noexcept {
   return awaited;
 }
 
-void begin(const char* run) { put(lockstep_registry.run, run); }
+class Debugger final : public RunObserver {
+ public:
+  void begin(const char* run) override { put(lockstep_registry.run, run); }
+  void cycle_closed(RunState& run, const std::vector<int>& cycle) override;
+  int look(RunState& run, std::uint32_t steps_taken, const Choice* next) override;
+};
 
-int look(RunState& run, std::uint32_t steps_taken, const Choice* next) {
+void Debugger::cycle_closed(RunState& run, const std::vector<int>& cycle) {
+  if (hold_script.empty()) return;
+  write_state(run);
+  // Whoever closed it may not be known to wait yet.
+  for (std::size_t i = 0; i < cycle.size(); ++i) add_edge(run, cycle[i], cycle[(i + 1) % cycle.size()]);
+  fmt::print(stderr, "lockstep: held at the deadlock; ^C goes on\n  gdb -q -p {} -x {}\n", ::getpid(), hold_script);
+  if (const std::string why = why_no_attaching(); !why.empty()) fmt::print(stderr, "  but {}\n", why);
+  while (!run.stop_requested()) ::poll(nullptr, 0, kLookForStop_ms);
+}
+
+int Debugger::look(RunState& run, std::uint32_t steps_taken, const Choice* next) {
   Registry& registry = lockstep_registry;
   registry.step = steps_taken;
   registry.next = next == nullptr ? -1 : next->actor;
@@ -218,6 +214,19 @@ int look(RunState& run, std::uint32_t steps_taken, const Choice* next) {
   const int forced = registry.forced;
   registry.forced = -1;
   return forced;
+}
+
+}  // namespace
+
+void hold_at_cycles(const char* script) {
+  hold_script = script;
+  // Without it only a parent may attach where kernel.yama.ptrace_scope is 1.
+  ::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+}
+
+RunObserver* awaited() noexcept {
+  static Debugger debugger;
+  return is_awaited() ? &debugger : nullptr;
 }
 
 }  // namespace lockstep::debugging

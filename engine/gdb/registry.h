@@ -7,18 +7,12 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
-#include "engine/gdb/coroutines.h"
-
-namespace lockstep {
-class RunState;
-struct Choice;
-}  // namespace lockstep
+#include "engine/actor/run_observer.h"
 
 namespace lockstep::debugging {
 
-inline constexpr std::uint32_t kVersion = 2;
+inline constexpr std::uint32_t kVersion = 3;
 inline constexpr std::uint32_t kActors = 32;
 inline constexpr std::uint32_t kLocks = 64;
 inline constexpr std::uint32_t kEdges = 128;
@@ -59,32 +53,22 @@ struct Registry {
   std::uint32_t actors;
   std::uint32_t locks;
   std::uint32_t edges;
-  std::uint32_t lines;         ///< of the history, at most kLines: the latest
-  char run[128];               ///< scenario, store, protocol, pattern
-  CoroutineGroup* coroutines;  ///< the roots (coroutines.h): kept up to date all the time, by the coroutines themselves
+  std::uint32_t lines;  ///< of the history, at most kLines: the latest
+  char run[128];        ///< scenario, store, protocol, pattern
   ActorEntry actor[kActors];
   LockEntry lock[kLocks];
   EdgeEntry edge[kEdges];
   LineEntry line[kLines];
 };
 
-/// Somebody asked for this process to be debugged: LOCKSTEP_DEBUG=STEP in the environment (STEP is where to stop
-/// first), or hold_at_cycles().
-bool is_awaited() noexcept;
+/// What writes how a run stands into the registry, once somebody has asked for this process to be debugged:
+/// LOCKSTEP_DEBUG=STEP in the environment (STEP is where to stop first), or hold_at_cycles(). nullptr: nobody has. It
+/// stops where that was asked for, and answers with `forced`.
+RunObserver* awaited() noexcept;
 
 /// Makes every run of this process stand still at its first cycle of waits, so that a debugger can be attached
 /// (PR_SET_PTRACER_ANY), until ^C. `script`: where lockstep.py lies, for the command that is printed.
 void hold_at_cycles(const char* script);
-
-/// A cycle of actors was closed and stands: each waits for the next, the last for the first.
-void cycle_closed(RunState& run, const std::vector<int>& cycle);
-
-/// What the run is, for people. Before its first step.
-void begin(const char* run);
-
-/// Before a step, or (`next` is nullptr) when nobody can go any more: writes how things stand, and stops where that was
-/// asked for. Answers the actor that the debugger wants to go instead; -1 for none.
-int look(RunState& run, std::uint32_t steps_taken, const Choice* next);
 
 }  // namespace lockstep::debugging
 

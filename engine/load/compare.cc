@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
+#include "engine/base/suggest.h"
 #include "engine/load/witness.h"
-#include "engine/suggest.h"
 
 namespace lockstep::load {
 namespace {

@@ -8,11 +8,11 @@
 #include <optional>
 #include <string>
 
+#include "engine/actor/run_state.h"
 #include "engine/check/isolation.h"
 #include "engine/load/histogram.h"
-#include "engine/load/workload.h"
 #include "engine/record/comparison.h"
-#include "engine/run_state.h"
+#include "engine/scenario/workload.h"
 
 namespace lockstep::load {
 

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "engine/pause.h"
+#include "engine/actor/pause.h"
 
 namespace lockstep::load {
 namespace {

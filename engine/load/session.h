@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "engine/executors/seat.h"
 #include "engine/load/round.h"
-#include "engine/load/seat.h"
 #include "engine/load/witness.h"
 
 namespace lockstep::load {

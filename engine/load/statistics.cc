@@ -6,7 +6,7 @@
 #include <cmath>
 #include <vector>
 
-#include "engine/scenario.h"
+#include "engine/scenario/scenario.h"
 
 namespace lockstep::load {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "engine/backend.h"
+#include "engine/store/backend.h"
 
 namespace lockstep::load {
 

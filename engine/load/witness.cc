@@ -7,7 +7,7 @@
 #include <charconv>
 #include <unordered_map>
 
-#include "engine/load/workload.h"
+#include "engine/scenario/workload.h"
 
 namespace lockstep::load {
 namespace {

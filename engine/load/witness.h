@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/backend.h"
 #include "engine/check/isolation.h"
-#include "engine/scenario.h"
+#include "engine/scenario/scenario.h"
+#include "engine/store/backend.h"
 
 namespace lockstep::load {
 

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "engine/base/suggest.h"
 #include "engine/schedule/schedule.h"
-#include "engine/suggest.h"
 
 namespace lockstep {
 namespace {

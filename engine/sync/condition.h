@@ -1,4 +1,4 @@
-// condition.h: the condition variable of engine/sync.h.
+// condition.h: the condition variable of engine/sync/sync.h.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/operation.h"
+#include "engine/actor/operation.h"
 #include "engine/sync/gate.h"
 #include "engine/sync/lock.h"
 

@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "engine/actor.h"
-#include "engine/run_state.h"
+#include "engine/actor/actor.h"
+#include "engine/actor/run_state.h"
 #include "kv/base/check.h"
 
 namespace lockstep::sync {

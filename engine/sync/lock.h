@@ -1,4 +1,4 @@
-// lock.h: the guard of an in-process lock and the operations on it. Made by the locks of engine/sync.h.
+// lock.h: the guard of an in-process lock and the operations on it. Made by the locks of engine/sync/sync.h.
 #pragma once
 
 #include <source_location>
@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "engine/operation.h"
+#include "engine/actor/operation.h"
 #include "engine/sync/lock_core.h"
 
 namespace lockstep::sync {

@@ -7,9 +7,8 @@
 #include <chrono>
 #include <utility>
 
-#include "engine/executor.h"
-#include "engine/gdb/registry.h"
-#include "engine/run_state.h"
+#include "engine/actor/executor.h"
+#include "engine/actor/run_state.h"
 #include "engine/sync/lock_order.h"
 #include "kv/base/check.h"
 
@@ -312,7 +311,7 @@ bool LockCore::grantable(const LockRequest& request, std::size_t ahead) const no
 
 void LockCore::grant(LockRequest& request) {
   const Actor& actor = request.operation_->actor();
-  if (actor.run.keeps_locks || debugging::is_awaited()) actor.run.note_lock(*this);
+  if (actor.run.keeps_locks || actor.run.observer != nullptr) actor.run.note_lock(*this);
   const Regime regime = regime_of(actor);
   const boost::thread::id thread =
       regime == Regime::threads_at_large ? boost::this_thread::get_id() : boost::thread::id();

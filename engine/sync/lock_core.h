@@ -32,9 +32,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/actor.h"
-#include "engine/operation.h"
-#include "engine/schedule/footprint.h"
+#include "engine/actor/actor.h"
+#include "engine/actor/footprint.h"
+#include "engine/actor/operation.h"
 #include "engine/sync/real_lock.h"
 #include "kv/base/mutex.h"
 

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "engine/actor.h"
-#include "engine/run_state.h"
+#include "engine/actor/actor.h"
+#include "engine/actor/run_state.h"
 #include "engine/sync/lock_core.h"
 #include "kv/base/check.h"
 

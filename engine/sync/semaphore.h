@@ -1,4 +1,4 @@
-// semaphore.h: the counting semaphore of engine/sync.h.
+// semaphore.h: the counting semaphore of engine/sync/sync.h.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/operation.h"
+#include "engine/actor/operation.h"
 #include "engine/sync/gate.h"
 
 namespace lockstep::sync {

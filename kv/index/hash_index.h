@@ -18,10 +18,10 @@
 #include <memory>
 #include <new>
 
-#include "kv/arena.h"
 #include "kv/base/mutex.h"
-#include "kv/epochs.h"
-#include "kv/key_set.h"
+#include "kv/index/key_set.h"
+#include "kv/memory/arena.h"
+#include "kv/memory/epochs.h"
 #include "kv/store.h"
 
 namespace lockstep::kv {

@@ -18,7 +18,7 @@
 #include <thread>
 
 #include "kv/base/check.h"
-#include "kv/epochs.h"
+#include "kv/memory/epochs.h"
 #include "kv/store.h"
 
 namespace lockstep::kv {

@@ -10,8 +10,8 @@
 //
 // Price: the keys must be known beforehand; readers of a row exclude each other; overstated claims make others wait for
 // nothing; one mutex for the whole store; scans, inserts and erases exclude each other.
-#include "kv/banker.h"
-#include "kv/two_phase.h"
+#include "kv/locking/banker.h"
+#include "kv/locking/two_phase.h"
 
 namespace lockstep::kv {
 

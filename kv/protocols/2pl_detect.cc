@@ -8,8 +8,8 @@
 //
 // Price: readers and writers of a row wait for each other, and each wait of somebody who holds locks for somebody who
 // waits too stops the whole lock table for the look.
-#include "kv/deadlock.h"
-#include "kv/two_phase.h"
+#include "kv/locking/deadlock.h"
+#include "kv/locking/two_phase.h"
 
 namespace lockstep::kv {
 

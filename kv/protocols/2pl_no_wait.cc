@@ -8,8 +8,8 @@
 // Guarantee: serializable, without phantoms; no operation is ever pending.
 //
 // Price: more aborts under contention, and nobody is promised to get through.
-#include "kv/lock_table.h"
-#include "kv/two_phase.h"
+#include "kv/locking/lock_table.h"
+#include "kv/locking/two_phase.h"
 
 namespace lockstep::kv {
 namespace {

@@ -9,8 +9,8 @@
 // wait_deadline() has passed.
 #include <chrono>
 
-#include "kv/lock_table.h"
-#include "kv/two_phase.h"
+#include "kv/locking/lock_table.h"
+#include "kv/locking/two_phase.h"
 
 namespace lockstep::kv {
 namespace {

@@ -17,8 +17,8 @@
 // has ended.
 #include <fmt/format.h>
 
-#include "kv/lock_table.h"
-#include "kv/two_phase.h"
+#include "kv/locking/lock_table.h"
+#include "kv/locking/two_phase.h"
 
 namespace lockstep::kv {
 namespace {

@@ -19,8 +19,8 @@
 // for until it moves: the store does not end a transaction behind the back of its client.
 #include <fmt/format.h>
 
-#include "kv/lock_table.h"
-#include "kv/two_phase.h"
+#include "kv/locking/lock_table.h"
+#include "kv/locking/two_phase.h"
 
 namespace lockstep::kv {
 namespace {

@@ -14,10 +14,10 @@
 #include <algorithm>
 #include <thread>
 
-#include "kv/index.h"
-#include "kv/protocol.h"
-#include "kv/value_cell.h"
-#include "kv/write_buffer.h"
+#include "kv/index/index.h"
+#include "kv/memory/value_cell.h"
+#include "kv/transaction/protocol.h"
+#include "kv/transaction/write_buffer.h"
 
 namespace lockstep::kv {
 namespace {

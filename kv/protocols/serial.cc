@@ -16,8 +16,8 @@
 #include <map>
 #include <utility>
 
-#include "kv/key_set.h"
-#include "kv/protocol.h"
+#include "kv/index/key_set.h"
+#include "kv/transaction/protocol.h"
 
 namespace lockstep::kv {
 namespace {

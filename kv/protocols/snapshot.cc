@@ -2,14 +2,14 @@
 //
 // Paper: Berenson, Bernstein, Gray, Melton, O'Neil, O'Neil, "A critique of ANSI SQL isolation levels", 1995.
 //
-// Behaviour: PostgreSQL's REPEATABLE READ; see kv/multi_version.h.
+// Behaviour: PostgreSQL's REPEATABLE READ; see kv/versions/multi_version.h.
 //
 // Guarantee: every read sees the store at one moment; no dirty or lost write, no phantom. Not serializable: two
 // transactions that read what the other writes both commit (write skew), since nobody locks what is only read.
 //
 // Price: several versions of a row in memory, as long as a snapshot may see them.
-#include "kv/deadlock.h"
-#include "kv/multi_version.h"
+#include "kv/locking/deadlock.h"
+#include "kv/versions/multi_version.h"
 
 namespace lockstep::kv {
 

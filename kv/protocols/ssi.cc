@@ -1,7 +1,7 @@
 // ssi.cc: serializable snapshot isolation: as snapshot, and whoever would complete a dangerous structure gives up.
 //
 // Papers: Cahill, Röhm, Fekete, "Serializable isolation for snapshot databases", SIGMOD 2008; Ports and Grittner,
-// "Serializable snapshot isolation in PostgreSQL", VLDB 2012. How it is done here: kv/antidependency.h.
+// "Serializable snapshot isolation in PostgreSQL", VLDB 2012. How it is done here: kv/versions/antidependency.h.
 //
 // Behaviour: PostgreSQL's SERIALIZABLE, with the check at commit instead of at the operation.
 //
@@ -11,8 +11,8 @@
 //
 // Price: that of snapshot; each transaction that writes looks again at what it has read; two antidependencies in a row
 // need not be part of a cycle, so some give up needlessly. Work on disjoint rows never does.
-#include "kv/deadlock.h"
-#include "kv/multi_version.h"
+#include "kv/locking/deadlock.h"
+#include "kv/versions/multi_version.h"
 
 namespace lockstep::kv {
 

@@ -1,6 +1,6 @@
 // The philosophers under the banker: five types of resources, one unit of each. Four may take their left fork; the
 // fifth one is told to wait, though the fork before him is free.
-#include "engine/banker.h"
+#include "engine/sync/banker.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -1,6 +1,6 @@
 // Avoidance instead of detection (Dijkstra, 1965, EWD123): two resources, opposite orders, and four ways to deal with
 // them: the ostrich's, who looks away; the banker's; all at once; in one order.
-#include "engine/banker.h"
+#include "engine/sync/banker.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

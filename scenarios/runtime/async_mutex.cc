@@ -1,7 +1,7 @@
 // Between two awaits nobody else runs on the same loop, so single-threaded code needs no lock, people say. Across an
 // await everybody else runs: a read, a wait and a write lose an update on one thread as on two. An asynchronous mutex
 // is held across the wait, and blocks no thread.
-#include "engine/executors/runtime.h"
+#include "engine/runtime/runtime.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

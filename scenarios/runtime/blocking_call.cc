@@ -6,7 +6,7 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "engine/executors/runtime.h"
+#include "engine/runtime/runtime.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -2,8 +2,8 @@
 // unwound, and a transaction that lives in the frame is rolled back and gives its locks back. One that somebody else
 // keeps alive does not (N. J. Smith, "Notes on structured concurrency", 2018: what is cancelled must clean up before it
 // is over).
-#include "engine/executors/kv_call.h"
-#include "engine/executors/runtime.h"
+#include "engine/runtime/runtime.h"
+#include "engine/stores/kv/kv_call.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

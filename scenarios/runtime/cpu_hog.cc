@@ -2,7 +2,7 @@
 // same loop, however cheap their switches are: coroutines are no help where the processor is what is short.
 #include <atomic>
 
-#include "engine/executors/runtime.h"
+#include "engine/runtime/runtime.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -11,9 +11,9 @@
 #include <thread>
 #include <vector>
 
-#include "engine/backends/postgres/session.h"
-#include "engine/executors/postgres/pool.h"
-#include "engine/executors/runtime.h"
+#include "engine/runtime/runtime.h"
+#include "engine/stores/postgres/session.h"
+#include "engine/stores/postgres/tasks/pool.h"
 #include "kv/base/mutex.h"
 #include "scenarios/runtime/measured.h"
 
@@ -71,7 +71,7 @@ inline std::string account(int session, char side) { return std::string(1, side)
 
 namespace tasks {
 
-/// As sessions of the store do it (engine/backends/postgres/statements.h).
+/// As sessions of the store do it (engine/stores/postgres/statements.h).
 inline constexpr runtime::PgStatement kStatements[] = {
     {.name = "add", .sql = "update kv set v = (v::bigint + $2)::text where k = $1 returning v"}};
 

@@ -1,7 +1,7 @@
 // One transaction at a time, as on a single-threaded event loop (Redis, VoltDB; M. Stonebraker et al., "The end of an
 // architectural era", VLDB 2007), against locks. The protocol `serial` has no deadlocks and no aborts; but whoever
 // waits for his user inside a transaction makes everybody wait, also those who want nothing of his.
-#include "engine/pause.h"
+#include "engine/actor/pause.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

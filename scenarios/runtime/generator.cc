@@ -1,6 +1,6 @@
 // A lazy sequence: prime numbers, of which the reader wants three. A generator makes as many as are asked for; a
 // function that fills a list makes all of them first.
-#include "engine/generator.h"
+#include "engine/task/generator.h"
 
 #include "scenarios/catalogue.h"
 

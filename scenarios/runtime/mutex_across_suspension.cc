@@ -2,8 +2,8 @@
 // blocks the worker itself in lock(): nobody is left to resume T1. The worker is a resource as any other, so it is a
 // lock here and the cycle shows in the wait-for graph (cppcoreguidelines CP.52: "Do not hold locks or other
 // synchronization primitives over suspension points").
-#include "engine/pause.h"
-#include "engine/sync.h"
+#include "engine/actor/pause.h"
+#include "engine/sync/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -3,8 +3,8 @@
 // connections: however cheap a session is on our side, it cannot have a connection of its own for long.
 #include <fmt/format.h>
 
-#include "engine/actor.h"
-#include "engine/executors/postgres/pool.h"
+#include "engine/actor/actor.h"
+#include "engine/stores/postgres/tasks/pool.h"
 #include "scenarios/catalogue.h"
 #include "scenarios/runtime/database_transfers.h"
 

@@ -12,7 +12,7 @@
 #include <functional>
 #include <optional>
 
-#include "engine/executors/loop.h"
+#include "engine/runtime/loop.h"
 #include "scenarios/catalogue.h"
 #include "scenarios/runtime/measured.h"
 #include "scenarios/runtime/readiness.h"

@@ -7,7 +7,7 @@
 #include <system_error>
 #include <thread>
 
-#include "engine/executors/runtime.h"
+#include "engine/runtime/runtime.h"
 #include "scenarios/catalogue.h"
 #include "scenarios/runtime/measured.h"
 

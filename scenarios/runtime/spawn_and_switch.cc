@@ -5,7 +5,7 @@
 #include <mutex>
 #include <thread>
 
-#include "engine/executors/runtime.h"
+#include "engine/runtime/runtime.h"
 #include "scenarios/catalogue.h"
 #include "scenarios/runtime/measured.h"
 

@@ -1,7 +1,7 @@
 // Sync over async: a request on the only worker calls `future.get()`, and the work that would fill the future is queued
 // for the same worker (S. Toub, "Should I expose synchronous wrappers for asynchronous methods?", 2012). As in
 // mutex-across-suspension the worker is a lock here, so the cycle shows.
-#include "engine/sync.h"
+#include "engine/sync/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -13,8 +13,8 @@
 #include <thread>
 #include <vector>
 
-#include "engine/executors/kv_call.h"
-#include "engine/executors/runtime.h"
+#include "engine/runtime/runtime.h"
+#include "engine/stores/kv/kv_call.h"
 #include "kv/sync_facade.h"
 #include "scenarios/runtime/measured.h"
 #include "scenarios/runtime/thread_room.h"

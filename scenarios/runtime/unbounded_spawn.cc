@@ -1,7 +1,7 @@
 // A coroutine costs a few hundred bytes, so a server begins one for each of a thousand requests at once. What each of
 // them then uses does cost something: connections, memory, files. A semaphore bounds what is in use, and the rest waits
 // cheaply.
-#include "engine/executors/runtime.h"
+#include "engine/runtime/runtime.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -2,8 +2,8 @@
 // needs the two beside him. If all take the left fork first, all wait for the right one. Three ways to feed them.
 #include <array>
 
-#include "engine/pause.h"
-#include "engine/sync.h"
+#include "engine/actor/pause.h"
+#include "engine/sync/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -1,7 +1,7 @@
 // A pool that everybody needs twice: two connections, two requests, and each request opens a second connection while it
 // holds the first (the "pool locking" of HikariCP's documentation, "About Pool Sizing"). Hold and wait, without any
 // mutex.
-#include "engine/sync.h"
+#include "engine/sync/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -1,8 +1,8 @@
 // Two mutexes in opposite order: the smallest deadlock of a program (Coffman, Elphick and Shoshani, 1971), and four
 // ways out: one order; std::lock's try-and-start-with-the-other; giving up after a limit; trying and backing off for a
 // random time.
-#include "engine/pause.h"
-#include "engine/sync.h"
+#include "engine/actor/pause.h"
+#include "engine/sync/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -2,7 +2,7 @@
 // its user thinks. A limit on the wait keeps the others from piling up behind it, at the price of giving up work.
 #include <atomic>
 
-#include "engine/pause.h"
+#include "engine/actor/pause.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -1,7 +1,7 @@
 // SQLite's rollback journal (SQLite manual, "File Locking And Concurrency", 3): COMMIT needs the file for itself, so a
 // reader that takes its time makes a writer's COMMIT fail with SQLITE_BUSY. With a WAL, readers and the writer do not
 // meet.
-#include "engine/pause.h"
+#include "engine/actor/pause.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

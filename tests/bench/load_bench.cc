@@ -13,8 +13,8 @@
 #include <map>
 #include <optional>
 
-#include "engine/backends/postgres/cluster.h"
 #include "engine/load/round.h"
+#include "engine/stores/postgres/cluster.h"
 #include "tests/bench/children.h"
 
 namespace lockstep {
@@ -76,7 +76,7 @@ int run_engine(const Plan& plan) {
 
 // -- pgbench --
 
-/// The statements that the engine sends (engine/backends/postgres/statements.cc).
+/// The statements that the engine sends (engine/stores/postgres/statements.cc).
 std::string script_of(const std::string& workload) {
   const std::string statement =
       workload == "select" ? fmt::format("select v from {} where k = :k", kTable)

@@ -1,5 +1,5 @@
-// pg_bench.cc: what driving PostgreSQL costs: tasks on one event loop (engine/executors/postgres) beside pgbench, whose
-// transactions these are, and beside a thread with libpqxx for each client.
+// pg_bench.cc: what driving PostgreSQL costs: tasks on one event loop (engine/stores/postgres/tasks) beside pgbench,
+// whose transactions these are, and beside a thread with libpqxx for each client.
 //
 //   build/release/tests/pg_bench                                   a private server, select-only and simple-update
 //   build/release/tests/pg_bench --clients 8,32 --rounds 3 --seconds 2 --workloads select --drivers pgbench,coroutines
@@ -20,10 +20,10 @@
 #include <thread>
 #include <vector>
 
-#include "engine/backends/postgres/cluster.h"
-#include "engine/executors/postgres/pipeline.h"
-#include "engine/executors/postgres/pool.h"
-#include "engine/executors/runtime.h"
+#include "engine/runtime/runtime.h"
+#include "engine/stores/postgres/cluster.h"
+#include "engine/stores/postgres/tasks/pipeline.h"
+#include "engine/stores/postgres/tasks/pool.h"
 #include "tests/bench/children.h"
 
 namespace lockstep {

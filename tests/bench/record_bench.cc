@@ -13,7 +13,7 @@
 #include <map>
 #include <optional>
 
-#include "engine/run.h"
+#include "engine/run/run.h"
 #include "tests/bench/children.h"
 
 namespace lockstep {

@@ -14,8 +14,8 @@
 #include <optional>
 #include <thread>
 
-#include "engine/executors/kv_call.h"
-#include "engine/executors/runtime.h"
+#include "engine/runtime/runtime.h"
+#include "engine/stores/kv/kv_call.h"
 
 #ifdef LOCKSTEP_ASIO
 #include <utility>  // Boost 1.74's awaitable.hpp needs it and does not say so

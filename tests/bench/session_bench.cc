@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <new>
 
-#include "engine/run.h"
+#include "engine/run/run.h"
 #include "kv/store.h"
 
 namespace {

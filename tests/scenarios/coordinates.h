@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/backends/postgres/cluster.h"
-#include "engine/backends/postgres/server_binaries.h"
-#include "engine/run.h"
+#include "engine/run/run.h"
+#include "engine/stores/postgres/cluster.h"
+#include "engine/stores/postgres/server_binaries.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios_testing {

@@ -1,5 +1,5 @@
 // explore_test.cc: the reduced search finds on every small scenario exactly what all its interleavings show.
-#include "engine/explore.h"
+#include "engine/explore/explore.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

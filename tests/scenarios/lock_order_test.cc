@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "engine/explore.h"
+#include "engine/explore/explore.h"
 #include "engine/sync/lock_order.h"
 #include "scenarios/catalogue.h"
 

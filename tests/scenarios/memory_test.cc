@@ -5,7 +5,7 @@
 
 #include <ostream>
 
-#include "engine/explore.h"
+#include "engine/explore/explore.h"
 #include "scenarios/catalogue.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

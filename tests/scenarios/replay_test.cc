@@ -1,10 +1,10 @@
 // replay_test.cc: a recorded run happens again on real threads, and a recording that does not fit is refused loudly.
-#include "engine/replay.h"
+#include "engine/run/replay.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "engine/run.h"
+#include "engine/run/run.h"
 #include "scenarios/catalogue.h"
 #include "tests/scenarios/coordinates.h"
 

@@ -1,5 +1,5 @@
 // schedule_file_test.cc: a schedule file comes back, does the same again, and says at which step it does not.
-#include "engine/schedule_file.h"
+#include "engine/run/schedule_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

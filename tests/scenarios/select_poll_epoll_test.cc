@@ -12,7 +12,7 @@
 #include <set>
 #include <thread>
 
-#include "engine/run.h"
+#include "engine/run/run.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep {

@@ -1,11 +1,11 @@
 // state_graph_test.cc: the state graph of a scenario shows what a run of the same moves shows.
-#include "engine/state_graph.h"
+#include "engine/explore/state_graph.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
 
-#include "engine/explore.h"
+#include "engine/explore/explore.h"
 #include "scenarios/catalogue.h"
 #include "tests/scenarios/coordinates.h"
 

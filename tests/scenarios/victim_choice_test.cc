@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "engine/run.h"
+#include "engine/run/run.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep {

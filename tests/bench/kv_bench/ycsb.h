@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "engine/load/zipf.h"
+#include "engine/scenario/zipf.h"
 #include "kv/store.h"
 #include "tests/bench/kv_bench/engine.h"
 

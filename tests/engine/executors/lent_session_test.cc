@@ -9,10 +9,10 @@
 #include <deque>
 #include <mutex>
 
+#include "engine/actor/pause.h"
 #include "engine/load/compare.h"
-#include "engine/pause.h"
-#include "engine/run.h"
-#include "tests/engine/backends/driver.h"
+#include "engine/run/run.h"
+#include "tests/engine/stores/driver.h"
 
 namespace lockstep {
 namespace {

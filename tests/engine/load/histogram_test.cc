@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/scenario.h"
+#include "engine/scenario/scenario.h"
 
 namespace lockstep::load {
 namespace {

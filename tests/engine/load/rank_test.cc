@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "engine/load/compare.h"
-#include "engine/scenario.h"
+#include "engine/scenario/scenario.h"
 
 namespace lockstep::load {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include "engine/actor/pause.h"
 #include "engine/load/compare.h"
-#include "engine/pause.h"
 
 namespace lockstep::load {
 namespace {

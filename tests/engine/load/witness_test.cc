@@ -6,7 +6,7 @@
 #include <map>
 
 #include "engine/load/round.h"
-#include "engine/load/workload.h"
+#include "engine/scenario/workload.h"
 
 namespace lockstep::load {
 namespace {

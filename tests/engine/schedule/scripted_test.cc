@@ -1,8 +1,8 @@
 // scripted_test.cc: an order of steps, its end, and its errors.
 #include <gtest/gtest.h>
 
+#include "engine/base/suggest.h"
 #include "engine/schedule/schedule.h"
-#include "engine/suggest.h"
 
 namespace lockstep {
 namespace {

@@ -1,0 +1,98 @@
+// cells.cc: expands expectations into cells.
+#include "cli/args/cells.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "engine/base/suggest.h"
+#include "engine/store/backend.h"
+
+namespace lockstep::cli {
+namespace {
+
+bool wanted(const Scenario& scenario, const CellFilter& filter) {
+  const std::string theme = scenario.name.substr(0, scenario.name.find('/'));
+  return filter.names.empty() || contains(filter.names, scenario.name) || contains(filter.names, theme);
+}
+
+std::vector<std::string> protocols_of(std::string_view store) {
+  std::vector<std::string> names;
+  if (const BackendKind* kind = backend_named(store)) {
+    for (const auto& [name, summary] : kind->protocols) names.push_back(name);
+  } else {
+    names.emplace_back("none");
+  }
+  return names;
+}
+
+}  // namespace
+
+bool contains(const std::vector<std::string>& all, std::string_view one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
+}
+
+std::vector<Cell> cells_of(std::span<const Scenario> scenarios, const CellFilter& filter) {
+  std::vector<std::string> stores;
+  for (const BackendKind& kind : backends()) stores.emplace_back(kind.name);
+  std::erase_if(stores,
+                [&](const std::string& store) { return !filter.stores.empty() && !contains(filter.stores, store); });
+  stores.emplace_back("none");
+  std::vector<Cell> cells;
+  for (const std::string& store : stores) {
+    for (const std::string& executor :
+         filter.executors.empty() ? std::vector<std::string>{"threads"} : filter.executors) {
+      for (const Scenario& scenario : scenarios) {
+        if (!wanted(scenario, filter)) continue;
+        for (const Pattern& pattern : scenario.patterns()) {
+          if (filter.first_pattern && &pattern != &scenario.patterns().front()) continue;
+          for (const std::string& protocol : protocols_of(store)) {
+            const auto expected = pattern.expected(store, protocol);
+            if (!expected) continue;
+            Cell cell;
+            cell.scenario = &scenario;
+            cell.store = store;
+            cell.protocol = protocol;
+            cell.pattern = pattern.name;
+            cell.executor = executor;
+            cell.expected = *expected;
+            cells.push_back(std::move(cell));
+          }
+        }
+      }
+    }
+  }
+  return cells;
+}
+
+std::string apply_expectation(const std::string& text, std::vector<Cell>& cells) {
+  constexpr const char* kForm = "NAME STORE PROTOCOL PATTERN=VERDICT";
+  std::istringstream words(text);
+  std::string name, store, protocol, last, rest;
+  const std::size_t equals = text.rfind('=');
+  if (!(words >> name >> store >> protocol >> last) || words >> rest || equals == std::string::npos) {
+    return fmt::format("--expect \"{}\": expected \"{}\"", text, kForm);
+  }
+  const std::string pattern = last.substr(0, last.find('='));
+  const std::string verdict_name = text.substr(equals + 1);
+  const auto verdict = record::verdict_named(verdict_name);
+  if (!verdict) {
+    std::vector<std::string> names;
+    for (int v = 0; v <= static_cast<int>(record::Verdict::hung); ++v) {
+      names.emplace_back(record::name_of(static_cast<record::Verdict>(v)));
+    }
+    return fmt::format("--expect \"{}\": {}", text, unknown_name("verdict", verdict_name, names));
+  }
+  std::size_t found = 0;
+  for (Cell& cell : cells) {
+    if (cell.scenario->name != name || cell.pattern != pattern) continue;
+    if ((store != "*" && cell.store != store) || (protocol != "*" && cell.protocol != protocol)) continue;
+    cell.expected = *verdict;
+    ++found;
+  }
+  if (found == 0) return fmt::format("--expect \"{}\": no such cell is checked here", text);
+  return {};
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,26 @@
+// names.h: the names of the catalogue, for commands, complaints and completion.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/scenario/scenario.h"
+
+namespace lockstep::cli {
+
+std::vector<std::string> scenario_names();
+std::vector<std::string> theme_names();
+std::vector<std::string> store_names();
+std::vector<std::string> verdict_names();
+
+/// Those whose theme or name is among `wanted`, in the catalogue's order; all when it is empty. An unknown one is put
+/// into `error` as one line.
+std::vector<const Scenario*> scenarios_named(const std::vector<std::string>& wanted, std::string& error);
+
+/// The scenario, or nullptr and the complaint in `error`.
+const Scenario* scenario_named(const std::string& name, std::string& error);
+
+/// "kv", "sqlite" …; in-process locks are "threads" to nobody: "in-process".
+std::string store_title(const std::string& store);
+
+}  // namespace lockstep::cli

@@ -1,0 +1,193 @@
+// parse.cc: builds CLI11's parser from the command tree and puts its complaints into our words. The only file that
+// knows CLI11.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <deque>
+
+#include "cli/args/arguments.h"
+#include "engine/base/suggest.h"
+
+namespace lockstep::cli {
+namespace {
+
+/// Where CLI11 puts what it finds; addresses must not move.
+struct Slot {
+  std::string name;
+  std::vector<std::string> values;
+  std::string word;  ///< of an argument
+  bool flag = false;
+  CLI::Option* option = nullptr;
+};
+
+struct Built {
+  const CommandSpec* command;
+  CLI::App* app;
+  std::deque<Slot> slots;
+};
+
+void build(Built& built) {
+  CLI::App& app = *built.app;
+  app.set_help_flag();
+  app.allow_extras();
+  app.positionals_at_end(false);
+  for (const OptionSpec& spec : all_options(*built.command)) {
+    Slot& slot = built.slots.emplace_back();
+    slot.name = spec.name;
+    const std::string name = spec.name == "help" ? "-h,--help" : "--" + spec.name;
+    if (spec.value.empty()) {
+      slot.option = app.add_flag(name, slot.flag);
+    } else {
+      slot.option =
+          app.add_option(name, slot.values)
+              ->expected(1)
+              ->multi_option_policy(spec.repeats ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::TakeLast);
+      slot.option->allow_extra_args(false);  // `--store kv NAME`: NAME is not another store
+    }
+  }
+  for (const ArgumentSpec& spec : built.command->arguments) {
+    Slot& slot = built.slots.emplace_back();
+    slot.name = spec.name;
+    slot.option = spec.repeats ? app.add_option(spec.name, slot.values) : app.add_option(spec.name, slot.word);
+  }
+}
+
+std::string unknown_option(const std::string& typed, const CommandSpec& command) {
+  const std::string name = typed.substr(0, typed.find('='));
+  std::vector<std::string> names;
+  for (const OptionSpec& option : all_options(command)) names.push_back("--" + option.name);
+  if (const std::string near = nearest(name, names); !near.empty()) {
+    return fmt::format("no option \"{}\" for {}; did you mean \"{}\"?", name, command.name, near);
+  }
+  return fmt::format("no option \"{}\" for {} (lockstep {} --help)", name, command.name, command.name);
+}
+
+std::string unexpected(const std::vector<std::string>& extras, const CommandSpec& command) {
+  for (const std::string& extra : extras) {
+    if (extra.size() > 1 && extra[0] == '-') return unknown_option(extra, command);
+  }
+  return fmt::format("\"{}\" is one argument too many for {} (lockstep {} --help)", extras.front(), command.name,
+                     command.name);
+}
+
+/// The choices of an option or an argument, checked here so that all commands complain alike.
+std::string wrong_choice(const std::string& what, const std::vector<std::string>& values,
+                         const std::vector<std::string>& choices) {
+  if (choices.empty()) return {};
+  for (const std::string& value : values) {
+    if (std::find(choices.begin(), choices.end(), value) == choices.end()) return unknown_name(what, value, choices);
+  }
+  return {};
+}
+
+std::string take(Built& built, Arguments& arguments) {
+  for (Slot& slot : built.slots) {
+    if (slot.option->count() == 0) continue;
+    arguments.set(slot.name, slot.word.empty() ? slot.values : std::vector<std::string>{slot.word});
+  }
+  for (const OptionSpec& spec : built.command->options) {
+    if (auto error = wrong_choice("value for --" + spec.name, arguments.listed(spec.name), spec.choices);
+        !error.empty()) {
+      return error;
+    }
+  }
+  for (const OptionSpec& spec : common_options()) {
+    if (auto error = wrong_choice("value for --" + spec.name, arguments.all(spec.name), spec.choices); !error.empty()) {
+      return error;
+    }
+  }
+  if (arguments.has("help")) return {};
+  for (const ArgumentSpec& spec : built.command->arguments) {
+    if (spec.required && !arguments.has(spec.name)) {
+      return fmt::format("{} needs {} (lockstep {} --help)", built.command->name, spec.name, built.command->name);
+    }
+    if (auto error = wrong_choice(spec.name, arguments.all(spec.name), spec.choices); !error.empty()) return error;
+  }
+  return {};
+}
+
+/// CLI11's own words, which name the option and what it lacks, as one line.
+std::string complaint(const CLI::ParseError& error, const Built* built) {
+  std::string text = error.what();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  if (const auto* missing = dynamic_cast<const CLI::ArgumentMismatch*>(&error);
+      missing != nullptr && built != nullptr) {
+    for (const OptionSpec& spec : all_options(*built->command)) {
+      if (text.find("--" + spec.name + ":") != std::string::npos) {
+        return fmt::format("--{} needs {} (lockstep {} --help)", spec.name, spec.value, built->command->name);
+      }
+    }
+  }
+  return text;
+}
+
+/// What completion scripts ask holds a command line of its own, whole or not: it is not ours to judge.
+Parsed parse_completion(int argc, const char* const* argv) {
+  Parsed parsed;
+  parsed.command = command_named("__complete");
+  const bool dashes = argc > 2 && std::string_view(argv[2]) == "--";
+  parsed.arguments.set("WORDS", {argv + std::min(argc, dashes ? 3 : 2), argv + argc});
+  return parsed;
+}
+
+}  // namespace
+
+Parsed parse(int argc, const char* const* argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "__complete") return parse_completion(argc, argv);
+  const char* const* const end = argv + argc;
+  const char* const* passed_on = end;
+  if (const CommandSpec* const named = argc > 1 ? command_named(argv[1]) : nullptr; named && named->passes_on) {
+    passed_on = std::find_if(argv, end, [](const char* word) { return std::string_view(word) == "--"; });
+    argc = static_cast<int>(passed_on - argv);
+  }
+  CLI::App app;
+  app.set_help_flag();
+  app.allow_extras();
+  bool help = false, version = false;
+  app.add_flag("-h,--help", help);
+  app.add_flag("--version,-V", version);
+  std::deque<Built> all;
+  for (const CommandSpec& command : commands()) {
+    Built& built = all.emplace_back(Built{&command, app.add_subcommand(command.name), {}});
+    build(built);
+  }
+
+  Parsed parsed;
+  const auto typed_command = [&]() -> Built* {
+    for (Built& built : all) {
+      if (built.app->parsed()) return &built;
+    }
+    return nullptr;
+  };
+  try {
+    app.parse(argc, const_cast<char**>(argv));  // CLI11 2.1 takes no pointers to const, and changes nothing
+  } catch (const CLI::ParseError& error) {
+    parsed.error = complaint(error, typed_command());
+    return parsed;
+  }
+  parsed.version = version;
+  parsed.help = help;
+  Built* const built = typed_command();
+  if (built == nullptr) {
+    const std::vector<std::string> extras = app.remaining();
+    if (extras.empty()) return parsed;
+    parsed.error = extras.front().starts_with("-") ? fmt::format("no option \"{}\" (lockstep --help)", extras.front())
+                                                   : unknown_name("command", extras.front(), command_names());
+    return parsed;
+  }
+  parsed.command = built->command;
+  parsed.error = take(*built, parsed.arguments);
+  if (passed_on != end) parsed.arguments.set("--", {passed_on + 1, end});
+  parsed.help = parsed.help || parsed.arguments.has("help");
+  if (parsed.help) {
+    parsed.error.clear();
+    return parsed;
+  }
+  if (std::vector<std::string> extras = app.remaining(true); !extras.empty()) {
+    parsed.error = unexpected(extras, *built->command);
+  }
+  return parsed;
+}
+
+}  // namespace lockstep::cli

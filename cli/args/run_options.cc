@@ -1,0 +1,87 @@
+// run_options.cc: reads numbers and durations with complaints that say what is allowed.
+#include "cli/args/run_options.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "cli/args/command_line.h"
+
+namespace lockstep::cli {
+namespace {
+
+constexpr int kWorkersMost = 256;
+constexpr int kRetriesMost = 1'000'000;
+
+template <class Number>
+bool read_number(const std::string& text, Number& number) {
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc() && rest == end && !text.empty();
+}
+
+template <class Duration>
+std::string read_duration(const Arguments& arguments, const char* name, Duration& duration) {
+  if (!arguments.has(name)) return {};
+  const std::string text = arguments.value(name);
+  const auto read = duration_named(text);
+  if (!read) return fmt::format("--{} \"{}\" is no duration; write 500ms, 2s or 1m (up to a day)", name, text);
+  duration = *read;
+  return {};
+}
+
+}  // namespace
+
+std::vector<OptionSpec> run_options() {
+  return {
+      {"store", "NAME", "kv, sqlite or postgres; default: kv where the scenario runs on it", Names::store},
+      {"executor",
+       "NAME",
+       "how actors wait: threads (the default) or coroutines",
+       Names::choices,
+       {"threads", "coroutines"}},
+      {"dsn", "DSN", "the PostgreSQL server to use (LOCKSTEP_DSN; default: a private one)"},
+      {"seed", "N", "the seed of everything random; default: 1"},
+      {"timeout", "TIME", "the longest run, such as 500ms or 2s; then its verdict is hung; default: 30s"},
+      {"retries", "N", "how often a body that gave up is run again; default: the pattern's, else 10"},
+      {"lock-timeout", "TIME", "the longest wait for one lock; default: the pattern's, else the protocol's"},
+      {"deadlock-timeout", "TIME", "how long PostgreSQL waits before it looks for a cycle; default: 50ms"},
+      {"connect-timeout", "TIME", "the longest wait for a connection; default: 5s"},
+      {"workers", "N", "threads of the coroutines executor under the free schedule; default: 2"},
+      {"record-every", "N", "free schedule: of an actor's transactions after 500 keep every N-th; 1: all; default: 16"},
+  };
+}
+
+std::string read_run_options(const Arguments& arguments, RunRequest& request) {
+  request.store = arguments.value("store");
+  request.protocol = arguments.value("protocol");
+  request.pattern = arguments.value("pattern");
+  request.executor = arguments.value("executor", request.executor);
+  request.schedule = arguments.value("schedule");
+  request.dsn = arguments.value("dsn");
+  if (arguments.has("seed") && !read_number(arguments.value("seed"), request.seed)) {
+    return fmt::format("--seed \"{}\" is no whole number from 0 to 18446744073709551615", arguments.value("seed"));
+  }
+  if (arguments.has("workers") && (!read_number(arguments.value("workers"), request.workers) || request.workers < 1 ||
+                                   request.workers > kWorkersMost)) {
+    return fmt::format("--workers \"{}\" is no whole number from 1 to {}", arguments.value("workers"), kWorkersMost);
+  }
+  if (arguments.has("record-every") &&
+      (!read_number(arguments.value("record-every"), request.record_every) || request.record_every < 1)) {
+    return fmt::format("--record-every \"{}\" is no whole number from 1 to 4294967295",
+                       arguments.value("record-every"));
+  }
+  if (int retries = 0; arguments.has("retries")) {
+    if (!read_number(arguments.value("retries"), retries) || retries < 0 || retries > kRetriesMost) {
+      return fmt::format("--retries \"{}\" is no whole number from 0 to {}", arguments.value("retries"), kRetriesMost);
+    }
+    request.retries = retries;
+  }
+  std::string error = read_duration(arguments, "timeout", request.limit);
+  if (error.empty()) error = read_duration(arguments, "lock-timeout", request.lock_timeout);
+  if (error.empty()) error = read_duration(arguments, "deadlock-timeout", request.deadlock_timeout);
+  if (error.empty()) error = read_duration(arguments, "connect-timeout", request.connect_timeout);
+  return error;
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,19 @@
+// run_options.h: the coordinates of runs as options, shared by the commands that run something.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/args/arguments.h"
+#include "engine/run/run.h"
+
+namespace lockstep::cli {
+
+/// --store, --executor, --dsn, --seed, --timeout, --retries, --lock-timeout, --deadlock-timeout, --connect-timeout,
+/// --workers, --record-every.
+std::vector<OptionSpec> run_options();
+
+/// Fills `request` from what was typed. An error for people, or empty.
+std::string read_run_options(const Arguments& arguments, RunRequest& request);
+
+}  // namespace lockstep::cli

@@ -1,0 +1,158 @@
+// cell_runner.cc: one store after the other, so that a private server is started once.
+#include "cli/commands/cell_runner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+
+#include "cli/args/command_line.h"
+#include "cli/args/exit_code.h"
+#include "cli/args/names.h"
+#include "cli/args/run_options.h"
+#include "cli/commands/private_server.h"
+#include "engine/base/suggest.h"
+#include "engine/stores/postgres/server_binaries.h"
+
+namespace lockstep::cli {
+namespace {
+
+/// True for a fault of the store's environment as against one of the scenario.
+bool is_unavailable(Fault fault) { return is_environment(fault) && fault != Fault::internal; }
+
+/// What --store names, else every store that can be had here. An error for people, or empty, in `error`.
+StoreChoice choose_stores(const Arguments& arguments, std::string& error) {
+  StoreChoice choice;
+  choice.asked = arguments.listed("store");
+  for (const std::string& store : choice.asked) {
+    if (!contains(store_names(), store)) error = unknown_name("store", store, store_names());
+  }
+  choice.stores = choice.asked;
+  if (!choice.asked.empty()) return choice;
+  const char* dsn = std::getenv("LOCKSTEP_DSN");
+  const bool named = arguments.has("dsn") || (dsn != nullptr && *dsn != '\0');
+  for (const std::string& store : store_names()) {
+    if (store == "postgres" && !named) {
+      if (const auto binaries = postgres::find_server_binaries(); !binaries) {
+        choice.left_out.emplace_back(store, binaries.error().message);
+        continue;
+      }
+    }
+    choice.stores.push_back(store);
+  }
+  if (named) choice.asked.emplace_back("postgres");
+  return choice;
+}
+
+}  // namespace
+
+std::vector<OptionSpec> cell_options() {
+  std::vector<OptionSpec> options = run_options();
+  for (OptionSpec& option : options) {
+    if (option.name == "store") option.help = "only these stores, such as kv,sqlite,postgres; each must then be there";
+    if (option.name == "executor") option.help = "threads (the default), coroutines, or both: threads,coroutines";
+    if (option.name == "timeout") option.help = "the longest single run; default: 30s";
+  }
+  options.push_back(
+      {"scenario", "NAMES", "only these scenarios or themes, such as deadlock,stock/oversell", Names::scenario});
+  return options;
+}
+
+std::string read_cell_options(const Arguments& arguments, RunRequest& base, CellFilter& filter, StoreChoice& choice) {
+  std::string error = read_run_options(arguments, base);
+  if (!error.empty()) return error;
+  filter.names = arguments.listed("scenario");
+  if (arguments.has("NAME")) filter.names.push_back(arguments.value("NAME"));
+  (void)scenarios_named(filter.names, error);
+  if (!error.empty()) return error;
+  filter.executors = arguments.listed("executor");
+  choice = choose_stores(arguments, error);
+  filter.stores = choice.stores;
+  return error;
+}
+
+void CellRunner::run(std::vector<Cell>& cells) {
+  const auto began = std::chrono::steady_clock::now();
+  for (std::size_t begin = 0; begin < cells.size() && !program_.stopped();) {
+    std::size_t end = begin;
+    while (end < cells.size() && cells[end].store == cells[begin].store &&
+           cells[end].executor == cells[begin].executor) {
+      ++end;
+    }
+    run_table(cells, begin, end);
+    begin = end;
+  }
+  wall_ms_ = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
+}
+
+void CellRunner::run_table(std::vector<Cell>& cells, std::size_t begin, std::size_t end) {
+  bool announced = false;
+  Progress progress(!program_.quiet);
+  for (std::size_t i = begin; i < end && !program_.stopped(); ++i) {
+    Cell& cell = cells[i];
+    RunRequest request = base_;
+    request.store = cell.store;
+    request.protocol = cell.protocol;
+    request.pattern = cell.pattern;
+    request.executor = cell.executor;
+    if (!announced && !program_.quiet) announce_private_server(request);
+    announced = true;
+    progress.show(fmt::format("{} {}/{}  {} {} {} {}", word_, i + 1, cells.size(), store_title(cell.store),
+                              cell.protocol, cell.scenario->name, cell.pattern));
+    if (!run_cell(cells, cell, request)) break;
+  }
+  progress.erase();
+  const std::span<const Cell> table(cells.data() + begin, end - begin);
+  const bool ran =
+      std::any_of(table.begin(), table.end(), [](const Cell& c) { return c.state != Cell::State::waiting; });
+  if (ran && each_table) each_table(table);
+}
+
+/// False when the store is not there: the rest of its cells need not be tried.
+bool CellRunner::run_cell(std::vector<Cell>& cells, Cell& cell, const RunRequest& request) {
+  Result<record::Run> ran = lockstep::run(*cell.scenario, request, &program_.stop);
+  record::Run coordinates;
+  coordinates.scenario = cell.scenario->name;
+  coordinates.store = cell.store;
+  coordinates.protocol = cell.protocol;
+  coordinates.pattern = cell.pattern;
+  coordinates.executor = cell.executor;
+  coordinates.seed = request.seed;
+  cell.command = command_of(coordinates, request);
+  if (!ran) {
+    if (program_.stopped()) return false;
+    if (is_unavailable(ran.fault())) return leave_out(cells, cell.store, ran.error().message);
+    cell.state = Cell::State::failed;
+    cell.summary = ran.error().message;
+    return true;
+  }
+  if (ran->ending == record::Ending::interrupted) return false;
+  if (ran->ending == record::Ending::unavailable) return leave_out(cells, cell.store, ran->summary);
+  cell.state = Cell::State::done;
+  cell.verdict = ran->verdict;
+  cell.summary = ran->summary;
+  cell.wall_ms = ran->wall_ms;
+  ran->command = cell.command;
+  if (each_run) each_run(cell, *ran);
+  return true;
+}
+
+bool CellRunner::leave_out(std::vector<Cell>& cells, const std::string& store, const std::string& why) {
+  choice_.left_out.emplace_back(store, why);
+  for (Cell& cell : cells) {
+    if (cell.store == store && cell.state == Cell::State::waiting) cell.summary = why;
+  }
+  return false;
+}
+
+int exit_code_of(const Program& program, std::span<const Cell> cells, const StoreChoice& choice) {
+  if (program.stopped()) return kInterrupted;
+  if (std::any_of(cells.begin(), cells.end(), [](const Cell& c) { return c.differs(); })) return kNotAsExpected;
+  for (const auto& [store, why] : choice.left_out) {
+    if (contains(choice.asked, store)) return kStoreUnavailable;
+  }
+  return kAsExpected;
+}
+
+}  // namespace lockstep::cli

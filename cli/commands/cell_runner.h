@@ -1,0 +1,64 @@
+// cell_runner.h: runs cells (cells.h) one after the other, for the commands that go through many of them.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/args/cells.h"
+#include "cli/commands/program.h"
+#include "engine/run/run.h"
+
+namespace lockstep::cli {
+
+/// Stores that were not run, with the reason.
+using LeftOut = std::vector<std::pair<std::string, std::string>>;
+
+/// Which stores a command goes through: those of --store, which must then be there; without it every one, but no
+/// PostgreSQL that nobody named and that cannot be started here.
+struct StoreChoice {
+  std::vector<std::string> stores;
+  std::vector<std::string> asked;  ///< those that must be there
+  LeftOut left_out;
+};
+
+/// The options of commands that run cells: the coordinates, and --scenario.
+std::vector<OptionSpec> cell_options();
+/// Fills in what was typed of them. An error for people, or empty.
+std::string read_cell_options(const Arguments& arguments, RunRequest& base, CellFilter& filter, StoreChoice& choice);
+
+class CellRunner {
+ public:
+  /// `word`: for the line of progress, "check". `choice` outlives the runner.
+  CellRunner(Program& program, const RunRequest& base, std::string word, StoreChoice& choice)
+      : program_(program), base_(base), word_(std::move(word)), choice_(choice) {}
+
+  /// What is done with a cell's run, and with the cells of a store and executor when they are through (unless none of
+  /// them could be run). Both may be empty.
+  std::function<void(Cell&, record::Run&)> each_run = {};
+  std::function<void(std::span<const Cell>)> each_table = {};
+
+  /// Runs all, in their order, until ^C. When a store is not there, the rest of its cells stay waiting and it is among
+  /// the choice's left_out.
+  void run(std::vector<Cell>& cells);
+
+  double wall_ms() const noexcept { return wall_ms_; }
+
+ private:
+  void run_table(std::vector<Cell>& cells, std::size_t begin, std::size_t end);
+  bool run_cell(std::vector<Cell>& cells, Cell& cell, const RunRequest& request);
+  bool leave_out(std::vector<Cell>& cells, const std::string& store, const std::string& why);
+
+  Program& program_;
+  const RunRequest base_;
+  const std::string word_;
+  StoreChoice& choice_;
+  double wall_ms_ = 0;
+};
+
+/// The exit code after a run of cells: interrupted, one that differs, a store that was asked for and is not there.
+int exit_code_of(const Program& program, std::span<const Cell> cells, const StoreChoice& choice);
+
+}  // namespace lockstep::cli

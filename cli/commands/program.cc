@@ -1,0 +1,105 @@
+// program.cc: from the command line to a command, and from its end to an exit code.
+#include "cli/commands/program.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <exception>
+
+#include "cli/args/exit_code.h"
+#include "cli/commands/signals.h"
+#include "cli/text/help.h"
+
+namespace lockstep::cli {
+namespace {
+
+ColourWish colour_wish(const Arguments& arguments) {
+  const std::string wish = arguments.value("color", "auto");
+  return wish == "always" ? ColourWish::always : wish == "never" ? ColourWish::never : ColourWish::automatic;
+}
+
+int dispatch(int argc, const char* const* argv, Output& out) {
+  Parsed parsed = parse(argc, argv);
+  if (!parsed.error.empty()) return usage_error(parsed.error);
+  const Look look = look_of(STDOUT_FILENO, colour_wish(parsed.arguments));
+  if (parsed.version) {
+    out.write(fmt::format("lockstep {}\n", kVersion));
+    return kAsExpected;
+  }
+  if (parsed.command == nullptr) {
+    out.write(program_help(look));
+    return kAsExpected;
+  }
+  if (parsed.help) {
+    out.write(command_help(*parsed.command, look));
+    return kAsExpected;
+  }
+  Program program(*parsed.command, std::move(parsed.arguments), out);
+  return parsed.command->run(program);
+}
+
+/// Who starts us with a standard stream closed must not get a database in its place. Reading from or writing to what is
+/// put there fails.
+void hold_standard_streams() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
+
+}  // namespace
+
+Program::Program(const CommandSpec& spec, Arguments typed, Output& output)
+    : command(spec),
+      arguments(std::move(typed)),
+      json(arguments.has("json")),
+      quiet(arguments.has("quiet")),
+      look(look_of(STDOUT_FILENO, colour_wish(arguments))),
+      out(output),
+      stop(stop_source()) {}
+
+int run_program(int argc, const char* const* argv) {
+  hold_standard_streams();
+  install_signals();
+  Output out(STDOUT_FILENO);
+  int code = kInternal;
+  // Nothing of ours throws; the libraries below us may (memory, formats).
+  try {
+    code = dispatch(argc, argv, out);
+  } catch (const std::exception& error) {
+    complain(fmt::format("internal error: {}", error.what()));
+    return kInternal;
+  }
+  if (out.error() != 0 && !out.reader_gone()) {
+    complain(fmt::format("cannot write to standard output: {}", std::strerror(out.error())));
+    return code == kAsExpected ? kInternal : code;
+  }
+  return code;
+}
+
+int usage_error(const std::string& text) {
+  complain(text);
+  return kUsage;
+}
+
+int fail_with(const Error& error) {
+  complain(error.message.empty() ? std::string(name_of(error.fault)) : error.message);
+  switch (error.fault) {
+    case Fault::invalid:
+    case Fault::unsupported:
+      return kUsage;
+    case Fault::unavailable:
+    case Fault::permission:
+    case Fault::disk_full:
+    case Fault::io:
+    case Fault::outcome_unknown:
+      return kStoreUnavailable;
+    case Fault::cancelled:
+      return kInterrupted;
+    default:
+      return kInternal;
+  }
+}
+
+}  // namespace lockstep::cli

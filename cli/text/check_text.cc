@@ -1,0 +1,283 @@
+// check_text.cc: tables that fit the terminal.
+#include "cli/text/check_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "cli/args/names.h"
+#include "cli/text/text.h"
+
+namespace lockstep::cli {
+namespace {
+
+/// A protocol as a head of several lines: "2pl", "-no-wait".
+std::vector<std::string> head_words(const std::string& protocol) {
+  std::vector<std::string> words;
+  std::string rest = protocol;
+  constexpr std::size_t kWordMost = 9;
+  while (rest.size() > kWordMost) {
+    std::size_t dash = rest.rfind('-', kWordMost);
+    if (dash == std::string::npos || dash == 0) dash = rest.find('-', 1);
+    if (dash == std::string::npos) break;
+    words.push_back(rest.substr(0, dash));
+    rest.erase(0, dash);
+  }
+  words.push_back(rest);
+  return words;
+}
+
+/// How closely a table is set, from the airy to the tight.
+struct Setting {
+  std::size_t gap;
+  bool tight_sign;   ///< "✗clean" for "✗ clean"
+  bool short_words;  ///< "dead" for "deadlock"
+};
+constexpr std::array kSettings = {Setting{2, false, false}, Setting{1, true, false}, Setting{1, true, true}};
+
+std::string cell_text(const Cell& cell, const Look& look, const Setting& setting) {
+  if (cell.state == Cell::State::waiting) return "?";
+  std::string word = cell.state == Cell::State::failed ? "failed"
+                     : cell.how.empty()                ? std::string(name_of(cell.verdict))
+                                                       : look.clean(cell.how);
+  if (setting.short_words && word.size() > 5) word.resize(4);
+  if (cell.as_expected()) return word;
+  return look.glyphs().fault + std::string(setting.tight_sign ? "" : " ") + word;
+}
+
+Style cell_style(const Cell& cell) {
+  if (cell.state == Cell::State::waiting) return Style::dim;
+  if (!cell.as_expected()) return Style::fault;
+  return cell.verdict == record::Verdict::clean || cell.verdict == record::Verdict::avoided ? Style::good
+                                                                                            : Style::plain;
+}
+
+struct Column {
+  std::string protocol;
+  std::vector<std::string> head;
+  std::size_t width = 0;  ///< in the setting that was chosen
+};
+
+struct Row {
+  const Scenario* scenario;
+  std::string pattern;
+  std::map<std::string, const Cell*> cells;  ///< by protocol
+};
+
+class Table {
+ public:
+  Table(std::span<const Cell> cells, const Look& look) : look_(look), first_(cells.front()) {
+    for (const Cell& cell : cells) add(cell);
+    for (const Row& row : rows_) names_width_ = std::max(names_width_, columns(row.pattern) + kIndent);
+    names_width_ = std::min(names_width_, look.width / 3);
+  }
+
+  std::vector<Line> lines() {
+    std::size_t parts = 1;
+    for (const Setting& setting : kSettings) {
+      if (choose(setting) <= look_.width) return whole(parts);
+    }
+    // Not even tightly set: several tables of about as many protocols each.
+    choose(kSettings[1]);
+    while (!fits(++parts) && parts < columns_.size()) {
+    }
+    return whole(parts);
+  }
+
+ private:
+  static constexpr std::size_t kIndent = 3;
+
+  void add(const Cell& cell) {
+    const auto column = std::find_if(columns_.begin(), columns_.end(),
+                                     [&cell](const Column& c) { return c.protocol == cell.protocol; });
+    if (column == columns_.end()) {
+      columns_.push_back({cell.protocol, head_words(cell.protocol == "none" ? "verdict" : cell.protocol)});
+    }
+    if (rows_.empty() || rows_.back().scenario != cell.scenario || rows_.back().pattern != cell.pattern) {
+      rows_.push_back({cell.scenario, cell.pattern, {}});
+    }
+    rows_.back().cells[cell.protocol] = &cell;
+  }
+
+  /// Sets the widths; gives that of the whole table.
+  std::size_t choose(const Setting& setting) {
+    setting_ = setting;
+    std::size_t total = names_width_;
+    for (Column& column : columns_) {
+      column.width = 0;
+      for (const std::string& word : column.head) column.width = std::max(column.width, word.size());
+      for (const Row& row : rows_) {
+        const auto cell = row.cells.find(column.protocol);
+        if (cell == row.cells.end()) continue;
+        column.width = std::max(column.width, columns(cell_text(*cell->second, look_, setting_)));
+      }
+      total += setting_.gap + column.width;
+    }
+    return total;
+  }
+
+  std::size_t begin_of(std::size_t part, std::size_t parts) const { return part * columns_.size() / parts; }
+
+  bool fits(std::size_t parts) const {
+    for (std::size_t p = 0; p < parts; ++p) {
+      std::size_t width = names_width_;
+      for (std::size_t c = begin_of(p, parts); c < begin_of(p + 1, parts); ++c)
+        width += setting_.gap + columns_[c].width;
+      if (width > look_.width) return false;
+    }
+    return true;
+  }
+
+  std::vector<Line> whole(std::size_t parts) {
+    for (std::size_t p = 0; p < parts; ++p) {
+      if (p > 0) lines_.emplace_back();
+      part(begin_of(p, parts), begin_of(p + 1, parts));
+    }
+    return std::move(lines_);
+  }
+
+  void part(std::size_t begin, std::size_t end) {
+    std::size_t height = 0;
+    for (std::size_t c = begin; c < end; ++c) height = std::max(height, columns_[c].head.size());
+    for (std::size_t h = 0; h < height; ++h) {
+      Line line;
+      if (h + 1 == height) {
+        line.add(" ").add(Style::heading, store_title(first_.store)).add(Style::dim, " " + first_.executor);
+      }
+      std::size_t at = names_width_;
+      for (std::size_t c = begin; c < end; ++c) {
+        const std::size_t skipped = height - columns_[c].head.size();
+        if (h >= skipped) line.to(at + setting_.gap).add(Style::heading, columns_[c].head[h - skipped]);
+        at += setting_.gap + columns_[c].width;
+      }
+      lines_.push_back(std::move(line));
+    }
+    const Scenario* scenario = nullptr;
+    for (const Row& row : rows_) {
+      const bool any = std::any_of(columns_.begin() + static_cast<std::ptrdiff_t>(begin),
+                                   columns_.begin() + static_cast<std::ptrdiff_t>(end),
+                                   [&row](const Column& c) { return row.cells.count(c.protocol) > 0; });
+      if (!any) continue;
+      if (scenario != row.scenario) lines_.push_back(Line().add(" ").add(Style::bold, look_.clean(row.scenario->name)));
+      scenario = row.scenario;
+      Line line;
+      line.to(kIndent).add(look_.cut(look_.clean(row.pattern), names_width_ - kIndent));
+      std::size_t at = names_width_;
+      for (std::size_t c = begin; c < end; ++c) {
+        if (const auto cell = row.cells.find(columns_[c].protocol); cell != row.cells.end()) {
+          line.to(at + setting_.gap).add(cell_style(*cell->second), cell_text(*cell->second, look_, setting_));
+        }
+        at += setting_.gap + columns_[c].width;
+      }
+      lines_.push_back(std::move(line));
+    }
+  }
+
+  const Look& look_;
+  const Cell& first_;
+  std::size_t names_width_ = 14;
+  Setting setting_ = kSettings[0];
+  std::vector<Column> columns_;
+  std::vector<Row> rows_;
+  std::vector<Line> lines_;
+};
+
+std::string xml(std::string_view text) {
+  std::string safe;
+  for (const char c : neutral(text)) {
+    switch (c) {
+      case '&':
+        safe += "&amp;";
+        break;
+      case '<':
+        safe += "&lt;";
+        break;
+      case '>':
+        safe += "&gt;";
+        break;
+      case '"':
+        safe += "&quot;";
+        break;
+      default:
+        safe += c;
+    }
+  }
+  return safe;
+}
+
+std::string difference(const Cell& cell) {
+  return cell.state == Cell::State::failed
+             ? fmt::format("expected {}, could not run", name_of(cell.expected))
+             : fmt::format("expected {}, was {}", name_of(cell.expected), name_of(cell.verdict));
+}
+
+std::string junit_case(const Cell& cell) {
+  std::string dotted = cell.scenario->name;
+  std::replace(dotted.begin(), dotted.end(), '/', '.');
+  const std::string head = fmt::format("    <testcase classname=\"{}\" name=\"{} {} {}\" time=\"{:.3f}\"", xml(dotted),
+                                       xml(cell.store), xml(cell.protocol), xml(cell.pattern), cell.wall_ms / 1000);
+  if (cell.state == Cell::State::waiting)
+    return head + fmt::format("><skipped message=\"{}\"/></testcase>\n", xml(cell.summary));
+  if (!cell.differs()) return head + "/>\n";
+  return head + fmt::format(">\n      <failure message=\"{}\">{}\n{}</failure>\n    </testcase>\n",
+                            xml(difference(cell)), xml(cell.summary), xml(cell.command));
+}
+
+}  // namespace
+
+std::string check_table(std::span<const Cell> cells, const Look& look) {
+  return cells.empty() ? std::string() : str(Table(cells, look).lines(), look);
+}
+
+std::string check_failures(std::span<const Cell> cells, const Look& look) {
+  std::vector<Line> lines;
+  for (const Cell& cell : cells) {
+    if (!cell.differs()) continue;
+    const std::string where = cell.store == "none" ? "in-process" : cell.store + " " + cell.protocol;
+    Line line;
+    line.add(" ").add(Style::fault, look.glyphs().fault).add(" ");
+    line.add(Style::bold, look.clean(fmt::format("{} {}", cell.scenario->name, cell.pattern)));
+    line.add("  " + look.clean(where + " " + cell.executor));
+    lines.push_back(std::move(line));
+    const std::string why = difference(cell) + (cell.summary.empty() ? "" : ": " + cell.summary);
+    for (const std::string& text : wrapped(look.clean(why), look.width - 6)) lines.push_back(Line().to(5).add(text));
+    lines.push_back(Line().to(5).add(Style::bold, look.clean(cell.command)));
+  }
+  return str(lines, look);
+}
+
+std::string check_junit(std::span<const Cell> cells) {
+  struct Suite {
+    std::string name, cases;
+    std::size_t tests = 0, failures = 0, skipped = 0;
+    double seconds = 0;
+  };
+  std::vector<Suite> suites;
+  Suite all;
+  for (const Cell& cell : cells) {
+    const std::string name = "lockstep." + store_title(cell.store) + "." + cell.executor;
+    if (suites.empty() || suites.back().name != name) suites.push_back({.name = name, .cases = {}});
+    for (Suite* suite : {&suites.back(), &all}) {
+      ++suite->tests;
+      suite->failures += cell.differs() ? 1 : 0;
+      suite->skipped += cell.state == Cell::State::waiting ? 1 : 0;
+      suite->seconds += cell.wall_ms / 1000;
+    }
+    suites.back().cases += junit_case(cell);
+  }
+  std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+  text +=
+      fmt::format("<testsuites name=\"lockstep check\" tests=\"{}\" failures=\"{}\" skipped=\"{}\" time=\"{:.3f}\">\n",
+                  all.tests, all.failures, all.skipped, all.seconds);
+  for (const Suite& suite : suites) {
+    text += fmt::format(
+        "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\" errors=\"0\" time=\"{:.3f}\">\n",
+        xml(suite.name), suite.tests, suite.failures, suite.skipped, suite.seconds);
+    text += suite.cases + "  </testsuite>\n";
+  }
+  return text + "</testsuites>\n";
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,14 @@
+// hints.h: what to do with a run next: the commands of this build that take one.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/text/run_text.h"
+
+namespace lockstep::cli {
+
+/// For the saved run with this short id. Only commands that exist.
+std::vector<Hint> hints_for(const std::string& id);
+
+}  // namespace lockstep::cli

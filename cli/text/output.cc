@@ -1,0 +1,59 @@
+// output.cc: writes it all or says why not.
+#include "cli/text/output.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <string>
+
+#include "cli/text/look.h"
+#include "cli/text/text.h"
+
+namespace lockstep::cli {
+namespace {
+
+int write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(fd, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return errno;
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return 0;
+}
+
+bool is_live_terminal() {
+  const char* term = std::getenv("TERM");
+  return ::isatty(STDERR_FILENO) == 1 && term != nullptr && std::string_view(term) != "dumb";
+}
+
+}  // namespace
+
+void Output::write(std::string_view text) {
+  if (error_ == 0) error_ = write_all(fd_, text);
+}
+
+bool Output::reader_gone() const noexcept { return error_ == EPIPE; }
+
+Progress::Progress(bool wanted) : live_(wanted && is_live_terminal()) {}
+
+void Progress::show(std::string_view text) {
+  if (!live_) return;
+  const Look look = look_of(STDERR_FILENO, ColourWish::never);
+  (void)write_all(STDERR_FILENO, "\r\x1b[K" + look.cut(look.clean(text), look.width - 1));
+  shown_ = true;
+}
+
+void Progress::erase() {
+  if (shown_) (void)write_all(STDERR_FILENO, "\r\x1b[K");
+  shown_ = false;
+}
+
+void complain(std::string_view text) {
+  const Look look = look_of(STDERR_FILENO, ColourWish::never);
+  (void)write_all(STDERR_FILENO, fmt::format("lockstep: {}\n", look.clean(text)));
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,289 @@
+// run_text.cc: the parts of a run in the order in which a person wants them.
+#include "cli/text/run_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "cli/text/figures.h"
+#include "cli/text/text.h"
+#include "cli/text/wait_picture.h"
+
+namespace lockstep::cli {
+namespace {
+
+using record::Run;
+using record::Verdict;
+
+constexpr std::size_t kExpectedEnds = 66;  ///< "as expected" ends here where it fits
+constexpr std::size_t kSecondHintAt = 41;
+
+std::size_t width_beside_label(const Look& look) {
+  const std::size_t width = std::min(look.width, kProseMost);
+  return width > kTextAt + 20 ? width - kTextAt : 20;
+}
+
+std::string upper(std::string_view text) {
+  std::string loud(text);
+  std::transform(loud.begin(), loud.end(), loud.begin(), [](unsigned char c) { return std::toupper(c); });
+  return loud;
+}
+
+/// The coordinates, on as many lines as they need.
+void add_header(std::vector<Line>& lines, const Run& run, const Look& look) {
+  std::vector<std::string> facts;
+  if (run.store != "none") {
+    facts.push_back("store " + run.store);
+  }
+  for (const std::string& fact : {run.store == "none" ? "" : run.protocol, run.pattern, run.executor}) {
+    if (!fact.empty()) facts.push_back(fact);
+  }
+  if (!run.schedule.empty()) facts.push_back("schedule " + look.cut(run.schedule, 40));
+  facts.push_back(fmt::format("seed {}", run.seed));
+
+  const std::string separator = fmt::format(" {} ", look.glyphs().separator);
+  Line line;
+  line.add(Style::heading, look.clean(run.scenario)).add("   ");
+  bool first = true;
+  for (const std::string& raw : facts) {
+    const std::string fact = look.clean(raw);
+    if (!first && line.columns() + columns(separator) + columns(fact) > look.width) {
+      lines.push_back(std::move(line));
+      line = Line().to(3);
+    } else if (first && line.columns() + columns(fact) > look.width) {
+      lines.push_back(std::move(line));
+      line = Line().to(3);
+    } else if (!first) {
+      line.add(Style::dim, separator);
+    }
+    line.add(fact);
+    first = false;
+  }
+  lines.push_back(std::move(line));
+}
+
+void add_picture(std::vector<Line>& lines, const Run& run, const Look& look) {
+  const auto picture = wait_picture(waits_of(run), look, std::max<std::size_t>(look.width, 40) - kTextAt - 1);
+  for (std::size_t i = 0; i < picture.size(); ++i) {
+    Line line;
+    if (i == 0) line.add(" ").add(Style::dim, "wait-for");
+    line.to(kTextAt + 1);
+    line.add(picture[i]);
+    lines.push_back(std::move(line));
+  }
+  if (!picture.empty()) lines.emplace_back();
+}
+
+Style style_of(const Run& run) {
+  if (!run.as_expected() || run.verdict == Verdict::hung) return Style::fault;
+  return run.verdict == Verdict::clean || run.verdict == Verdict::avoided ? Style::good : Style::bold;
+}
+
+std::string expectation(const Run& run, const Look& look) {
+  if (!run.expected) return {};
+  const Glyphs& g = look.glyphs();
+  if (run.as_expected()) return look.utf8 ? fmt::format("as expected {}", g.good) : "as expected";
+  return fmt::format("{} expected {}", g.fault, name_of(*run.expected));
+}
+
+void add_verdict(std::vector<Line>& lines, const Run& run, const Look& look) {
+  Line line;
+  line.add(" ").add(style_of(run), upper(name_of(run.verdict))).to(kTextAt - 1).add(" ");
+  const auto summary = wrapped(look.clean(run.summary), width_beside_label(look));
+  const std::string expected = expectation(run, look);
+  const Style expected_style = run.as_expected() ? Style::good : Style::fault;
+  const bool beside = kTextAt + columns(summary.back()) + 2 + columns(expected) <= look.width;
+  for (std::size_t i = 0; i < summary.size(); ++i) {
+    if (i > 0) {
+      lines.push_back(std::move(line));
+      line = Line().to(kTextAt);
+    }
+    line.add(summary[i]);
+  }
+  if (!expected.empty() && !beside) {
+    lines.push_back(std::move(line));
+    line = Line().to(kTextAt);
+  } else if (!expected.empty()) {
+    const std::size_t begin = kExpectedEnds - std::min(kExpectedEnds, columns(expected));
+    if (line.columns() + 2 <= begin && begin + columns(expected) <= look.width) {
+      line.to(begin);
+    } else {
+      line.add("  ");
+    }
+  }
+  line.add(expected_style, expected);
+  lines.push_back(std::move(line));
+}
+
+/// Orders of locks that could hang, although nobody did.
+void add_lock_orders(std::vector<Line>& lines, const Run& run, const Look& look) {
+  for (const record::OrderViolation& each : lock_orders_of(run)) {
+    add_paragraph(lines, look, Style::bold, "potential",
+                  fmt::format("a deadlock that did not happen this time: {}; lockstep explore says whether it can",
+                              record::text_of(each)));
+  }
+}
+
+void add_invariants(std::vector<Line>& lines, const Run& run, const Look& look) {
+  for (const record::Invariant& invariant : run.invariants) {
+    const std::string sign = invariant.held ? look.glyphs().good : look.glyphs().fault;
+    std::string text = invariant.text;
+    if (!invariant.held && !invariant.detail.empty()) text += ": " + invariant.detail;
+    const auto wrapped_text = wrapped(look.clean(text), width_beside_label(look) - 2);
+    for (std::size_t i = 0; i < wrapped_text.size(); ++i) {
+      Line line;
+      if (i == 0) line.add(" ").add(Style::dim, invariant.held ? "holds" : "broken");
+      line.to(kTextAt);
+      line.add(invariant.held ? Style::good : Style::fault, i == 0 ? sign + " " : "  ");
+      lines.push_back(std::move(line.add(invariant.held ? Style::plain : Style::fault, wrapped_text[i])));
+    }
+  }
+}
+
+void add_fix(std::vector<Line>& lines, const Run& run, const Look& look) {
+  if (run.fix.empty() && run.fix_command.empty()) return;
+  std::string sentence = run.fix;
+  if (!run.fix_command.empty()) {
+    while (!sentence.empty() && (sentence.back() == '.' || sentence.back() == ':')) sentence.pop_back();
+    if (!sentence.empty()) sentence += ":";
+  }
+  add_paragraph(lines, look, Style::dim, "fix", sentence);
+  // Never wrapped: it is there to be copied.
+  if (!run.fix_command.empty()) lines.push_back(Line().to(kTextAt + 2).add(Style::bold, look.clean(run.fix_command)));
+}
+
+void add_hints(std::vector<Line>& lines, const std::vector<Hint>& hints, const Look& look) {
+  Line line;
+  for (const Hint& hint : hints) {
+    const std::string label = look.clean(hint.label), command = look.clean(hint.command);
+    const bool beside = line.columns() > 0 && line.columns() + 2 <= kSecondHintAt &&
+                        kSecondHintAt + columns(label) + 2 + columns(command) <= look.width;
+    if (beside) {
+      line.to(kSecondHintAt).add(Style::dim, label).add("  ").add(command);
+      lines.push_back(std::move(line));
+      line = Line();
+      continue;
+    }
+    if (line.columns() > 0) lines.push_back(std::move(line));
+    line = Line();
+    line.add(" ").add(Style::dim, label).to(kTextAt).add(command);
+  }
+  if (line.columns() > 0) lines.push_back(std::move(line));
+}
+
+std::string ending_note(const Run& run) {
+  switch (run.ending) {
+    case record::Ending::interrupted:
+      return "interrupted: this is what happened so far";
+    case record::Ending::unavailable:
+      return "the store failed in mid-run: this is what happened up to then";
+    case record::Ending::stuck:
+    case record::Ending::complete:
+      break;
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_paragraph(std::vector<Line>& lines, const Look& look, Style style, const std::string& label,
+                   const std::string& text) {
+  if (text.empty()) return;
+  const auto texts = wrapped(look.clean(text), width_beside_label(look));
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    Line line;
+    if (i == 0) line.add(" ").add(style, label).add(columns(label) + 1 < kTextAt ? "" : " ");
+    lines.push_back(std::move(line.to(kTextAt).add(texts[i])));
+  }
+}
+
+std::string run_text(const Run& run, const Look& look, const RunTextOptions& options) {
+  std::vector<Line> lines;
+  add_header(lines, run, look);
+  lines.emplace_back();
+  for (Line& line : lanes(run, look, options.lanes)) lines.push_back(std::move(line));
+  if (!run.events.empty()) lines.emplace_back();
+  add_picture(lines, run, look);
+  add_verdict(lines, run, look);
+  add_paragraph(lines, look, Style::fault, "ended", ending_note(run));
+  add_invariants(lines, run, look);
+  for (Line& line : figures(run, look)) lines.push_back(std::move(line));
+  add_lock_orders(lines, run, look);
+  // The scenario says why its trouble happens. Where it did not happen this time, that would mislead.
+  const bool trouble = run.verdict != Verdict::clean || run.expected == Verdict::clean;
+  if (trouble) add_paragraph(lines, look, Style::dim, "why", run.why);
+  add_fix(lines, run, look);
+  add_hints(lines, options.hints, look);
+  if (!options.path.empty()) {
+    lines.push_back(Line().add(" ").add(Style::dim, "saved").to(kTextAt).add(look.clean(options.path)));
+  }
+  return str(lines, look);
+}
+
+std::vector<record::OrderViolation> lock_orders_of(const Run& run) {
+  const auto document = run.documents.find(record::kLockOrderDocument);
+  if (document == run.documents.end()) return {};
+  Result<std::vector<record::OrderViolation>> orders = record::order_violations_of(document->second);
+  return orders ? std::move(*orders) : std::vector<record::OrderViolation>();
+}
+
+std::string verdict_line(const Run& run, const Look& look) {
+  Line line;
+  line.add(style_of(run), std::string(name_of(run.verdict)));
+  if (!run.summary.empty()) line.add("  " + look.clean(run.summary));
+  if (const std::string expected = expectation(run, look); !expected.empty()) {
+    line.add("  ").add(run.as_expected() ? Style::good : Style::fault, expected);
+  }
+  return line.str(look);
+}
+
+namespace {
+
+std::string place_of(const Divergence& divergence) {
+  return divergence.step > 0 ? fmt::format("at step {}", divergence.step) : fmt::format("at event {}", divergence.seq);
+}
+
+/// ", 1000 times, 12345 a second"; empty after a single replay.
+std::string times_of(const Replay& replayed) {
+  const std::uint64_t done = replayed.identical + (replayed.divergence ? 1 : 0);
+  if (done <= 1) return {};
+  if (replayed.divergence) return fmt::format(", after {} times that were the same", replayed.identical);
+  return fmt::format(", {} times, {:.0f} a second", done, static_cast<double>(done) / std::max(replayed.seconds, 1e-9));
+}
+
+}  // namespace
+
+std::string replay_line(const Replay& replayed, const Look& look) {
+  if (replayed.divergence) return Line(fmt::format("diverged {}", place_of(*replayed.divergence))).str(look);
+  return Line(fmt::format("the same: {} steps, {} events{}", replayed.steps, replayed.run.events.size(),
+                          times_of(replayed)))
+      .str(look);
+}
+
+std::string replay_text(const Replay& replayed, const Look& look, const LaneOptions& options) {
+  std::vector<Line> lines;
+  const Run& run = replayed.run;
+  add_header(lines, run, look);
+  lines.emplace_back();
+  for (Line& line : lanes(run, look, options)) lines.push_back(std::move(line));
+  if (!run.events.empty()) lines.emplace_back();
+  add_picture(lines, run, look);
+  if (replayed.divergence) {
+    const Divergence& different = *replayed.divergence;
+    add_paragraph(lines, look, Style::fault, "DIVERGED", place_of(different) + times_of(replayed));
+    add_paragraph(lines, look, Style::dim, "recorded", different.recorded);
+    add_paragraph(lines, look, Style::dim, "now", different.happened);
+  } else if (replayed.stopped) {
+    add_paragraph(lines, look, Style::bold, "stopped",
+                  fmt::format("after step {} of the schedule; the same as recorded so far", replayed.steps));
+  } else {
+    add_verdict(lines, run, look);
+    add_paragraph(
+        lines, look, Style::good, "replayed",
+        fmt::format("{} steps, {} events: all as recorded{}", replayed.steps, run.events.size(), times_of(replayed)));
+  }
+  return str(lines, look);
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,167 @@
+// database.cc: requests on their way to a session, and their names.
+#include "engine/actor/database.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "engine/actor/actor.h"
+#include "engine/actor/run_state.h"
+#include "engine/store/ageless.h"
+
+namespace lockstep {
+
+std::int64_t Value::number() const noexcept {
+  std::int64_t number = 0;
+  if (text_) std::from_chars(text_->data(), text_->data() + text_->size(), number);
+  return number;
+}
+
+bool StoreOperation::attempt() {
+  if (session_ == nullptr) {
+    error = Error{Fault::unsupported, {}, "this run has no store"};
+    return true;
+  }
+  if (actor().run.footprint != nullptr) touch_before(*actor().run.footprint);
+  if (!session_->attempt(pending_, *this)) {
+    if (Footprint* const footprint = actor().run.footprint) touch_wait(*footprint);
+    return false;
+  }
+  if (pending_.error) error = std::move(pending_.error);
+  // A transaction that was given up has given back its locks.
+  if (error && actor().run.footprint != nullptr) actor().run.footprint->touch_held(actor().index);
+  switch (pending_.request.verb) {
+    case Verb::begin:
+    case Verb::commit:
+    case Verb::abort:
+      actor().note_transaction(pending_.request.verb, error);
+      break;
+    default:
+      break;
+  }
+  return true;
+}
+
+void StoreOperation::cancel(Fault why) {
+  if (actor().run.footprint != nullptr) touch_wait_given_up(actor());
+  session_->cancel(pending_, why);
+}
+
+void StoreOperation::touch_wait(Footprint& footprint) const {
+  // Where the store looks for cycles, every wait may be the one that closes one.
+  if (session_->breaks_deadlocks()) footprint.global("waits", Touch::changes);
+  touch_wait_begun(actor());
+  if (session_->reach() == Session::Reach::wounds) footprint.global("wounds", Touch::changes);
+  // It stands in a queue now, whose order decides which of several goes on first.
+  const Request& request = pending_.request;
+  if (request.verb == Verb::scan || request.verb == Verb::scan_for_update) {
+    footprint.range(actor().index, request.key, request.upper, Touch::changes);
+  } else if (!request.key.empty()) {
+    footprint.key(actor().index, request.key, Touch::changes);
+  }
+  session_->touch_gaps(request, true, footprint);
+}
+
+void StoreOperation::touch_before(Footprint& footprint) const {
+  const Request& request = pending_.request;
+  const int index = actor().index;
+  const Session::Reach reach = session_->reach();
+  switch (request.verb) {
+    case Verb::begin:
+      // Who is older decides who gives up.
+      if (dynamic_cast<const Ageless*>(session_.get()) == nullptr) footprint.global("ages", Touch::changes);
+      break;
+    case Verb::read:
+      footprint.key(index, request.key, Touch::looks);
+      break;
+    case Verb::scan:
+      footprint.range(index, request.key, request.upper, Touch::looks);
+      break;
+    case Verb::scan_for_update:
+      footprint.range(index, request.key, request.upper, Touch::changes);
+      break;
+    case Verb::savepoint:
+    case Verb::release:
+      break;
+    case Verb::rollback_to:
+      footprint.touch_held(index);
+      break;
+    case Verb::commit:
+    case Verb::abort:
+      footprint.end_transaction(index);
+      break;
+    default:
+      footprint.key(index, request.key, Touch::changes);
+      break;
+  }
+  session_->touch_gaps(request, false, footprint);
+  if (reach == Session::Reach::wounds) footprint.global("wounds", Touch::looks);
+  if (reach == Session::Reach::store) footprint.global("store", Touch::changes);
+  if (reach == Session::Reach::snapshot) {
+    footprint.global("commits", request.verb == Verb::commit ? Touch::changes : Touch::looks);
+  }
+}
+
+Description StoreOperation::describe() const {
+  const Request& request = pending_.request;
+  Description described{.verb = std::string(name_of(request.verb)), .object = std::string(request.key), .detail = {}};
+  switch (request.verb) {
+    case Verb::begin:
+      if (!request.claims.empty()) described.detail = fmt::format("claims {}", fmt::join(request.claims, ", "));
+      break;
+    case Verb::write:
+    case Verb::insert:
+      described.detail = request.value;
+      break;
+    case Verb::write_if:
+      described.detail = fmt::format("{} if {}", request.value, request.expected);
+      break;
+    case Verb::add:
+      described.detail = fmt::format("{:+}", request.delta);
+      break;
+    case Verb::add_if:
+      described.detail = fmt::format("{:+} if >= {}", request.delta, request.floor);
+      break;
+    case Verb::scan:
+    case Verb::scan_for_update:
+      described.object = fmt::format("[{}, {})", request.key, request.upper.empty() ? "end" : request.upper);
+      break;
+    default:
+      break;
+  }
+  return described;
+}
+
+std::string StoreOperation::answer() const {
+  const Reply& reply = pending_.reply;
+  const auto rows = [&] { return fmt::format("{} row{}", reply.rows, reply.rows == 1 ? "" : "s"); };
+  switch (pending_.request.verb) {
+    case Verb::read:
+    case Verb::read_for_update:
+    case Verb::add:
+      return reply.value.value_or("nothing");
+    case Verb::write_if:
+    case Verb::add_if:
+    case Verb::erase:
+      return rows();
+    case Verb::scan:
+    case Verb::scan_for_update:
+    case Verb::execute: {
+      if (reply.table.empty()) return rows();
+      std::string text;
+      for (const auto& row : reply.table) {
+        if (!text.empty()) text += "; ";
+        if (text.size() > 60) return text + "…";
+        for (std::size_t i = 0; i < row.size(); ++i) {
+          if (i > 0) text += "=";
+          text += row[i].value_or("null");
+        }
+      }
+      return text;
+    }
+    default:
+      return {};
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,75 @@
+// seat.h: how one session of a load waits: an Executor for a single actor.
+//
+// Sessions share nothing but the store: each has an actor, a RunState and a seat of its own, and no lock or counter of
+// the driver is touched by two of them. So the driver costs the same at one session and at a thousand.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "engine/actor/actor.h"
+#include "engine/actor/executor.h"
+#include "engine/runtime/loop.h"
+#include "engine/task/coroutines.h"
+#include "kv/base/mutex.h"
+
+namespace lockstep::load {
+
+/// Counts the sessions that have not ended. Thread-safe.
+class Roll {
+ public:
+  explicit Roll(std::size_t sessions) : left_(sessions) {}
+  void ended() noexcept {
+    MutexLock lock(mutex_);
+    if (--left_ == 0) all_ended_.notify_all();
+  }
+  /// True when every session has ended; false after `span`.
+  bool wait(Nanos span) noexcept {
+    const auto until = std::chrono::steady_clock::now() + span;
+    MutexLock lock(mutex_);
+    while (left_ > 0) {
+      if (!all_ended_.wait_until(mutex_, until)) break;
+    }
+    return left_ == 0;
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar all_ended_;
+  std::size_t left_ LOCKSTEP_GUARDED_BY(mutex_);
+};
+
+class Seat : public Executor {
+ public:
+  explicit Seat(Roll& roll) : roll_(roll) {}
+
+  bool controlled() const noexcept final { return false; }
+  bool turn(Actor&) final { return true; }
+  void go(Actor&) final {}
+  void interrupt(Actor&) noexcept final {}
+  void run_free(std::span<const std::unique_ptr<Actor>>) final {}
+  void finished(Actor&) noexcept override { roll_.ended(); }
+
+  /// Waits for somebody else (not for a time of its own choosing) since the seat was made, and how long they took. For
+  /// the session itself, and after it has ended.
+  std::uint64_t waits() const noexcept { return waits_; }
+  Nanos waited() const noexcept { return waited_; }
+
+ protected:
+  static bool is_for_somebody(const Operation& operation);
+
+  Roll& roll_;
+  RealClock clock_;
+  std::uint64_t waits_ = 0;
+  Nanos waited_{0};
+};
+
+/// Parks the session's own thread.
+std::unique_ptr<Seat> make_thread_seat(Roll& roll);
+/// Suspends; the session runs on `loop`, where begin() starts it.
+std::unique_ptr<Seat> make_loop_seat(Roll& roll, runtime::Loop& loop);
+/// Of a seat made by make_loop_seat(): the actor starts when its loop comes to it. Once, before the loops run. `shown`:
+/// where debuggers find it; outlives the seat's loop.
+void begin(Seat& seat, Actor& actor, debugging::CoroutineGroup& shown);
+
+}  // namespace lockstep::load

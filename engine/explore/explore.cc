@@ -1,0 +1,265 @@
+// explore.cc: a search through a scenario's runs, from its coordinates to what it has found.
+#include "engine/explore/explore.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <thread>
+
+#include "engine/explore/explore_by_model.h"
+#include "engine/explore/explorer.h"
+#include "engine/explore/findings.h"
+#include "engine/explore/party.h"
+#include "engine/explore/state_graph.h"
+#include "engine/run/verdict.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::array<std::string_view, 6> kStrategies = {"exhaustive", "unreduced", "bounded", "walk", "pct", "pos"};
+constexpr Nanos kDeadlockTimeout = std::chrono::milliseconds(1);  ///< of a server: every deadlock takes as long
+/// For the fewest preemptions: the states met are kept, at about 100 bytes each.
+constexpr std::uint64_t kBoundedMost = 1'000'000;
+constexpr std::size_t kReadableMost = 500;  ///< steps of a schedule that is worth the trouble
+
+bool is_bad(const EndingKey& key) { return key.first < badness_of(record::Verdict::avoided); }
+
+/// One exploration, phase by phase.
+class Expedition {
+ public:
+  Expedition(const Scenario& scenario, const ExploreRequest& request, RunRequest resolved, std::unique_ptr<Party> party,
+             const StopSource* stop)
+      : scenario_(scenario),
+        request_(request),
+        resolved_(std::move(resolved)),
+        party_(std::move(party)),
+        stop_(stop),
+        begun_(clock_.now()),
+        until_(request.most_time == kNever ? kNever : begun_ + request.most_time) {}
+
+  Result<Exploration> go(int jobs) {
+    result_.run = resolved_;
+    result_.strategy = request_.strategy;
+    result_.jobs = jobs;
+    Result<Halt> halt = Halt::news;
+    while (halt && *halt == Halt::news) {
+      party_->share_news();
+      tally_ = {};
+      done_ = 0;
+      halt = search();
+    }
+    if (!halt) return halt.error();
+    result_.complete = *halt == Halt::exhausted && tally_.left_out == 0;
+    result_.interrupted = *halt == Halt::interrupted;
+    result_.seconds = std::chrono::duration<double>(clock_.now() - begun_).count();
+    result_.runs = tally_.runs;
+    result_.pruned = tally_.pruned;
+    result_.left_out = tally_.left_out;
+    result_.interleavings = tally_.interleavings;
+    if (Result<void> minimised = find_fewest_preemptions(); !minimised) return minimised.error();
+    for (auto& [key, ending] : tally_.endings) {
+      if (Result<void> recorded = record_ending(key, ending); !recorded) return recorded.error();
+    }
+    put_in_order(result_.findings);
+    result_.potential = potential_of(result_.findings);
+    if (Result<void> drawn = draw_graph(); !drawn) return drawn.error();
+    return std::move(result_);
+  }
+
+ private:
+  SearchOptions how() const { return {.strategy = request_.strategy, .seed = resolved_.seed}; }
+  Limits limits() {
+    return {
+        .most_runs = request_.most_runs, .until = until_, .enough = {}, .done = &done_, .progress = request_.progress};
+  }
+
+  Result<Halt> search() {
+    if (is_sampling(request_.strategy)) return party_->sample(how(), tally_, limits());
+    if (request_.strategy == Strategy::exhaustive) return party_->search_all(tally_, limits());
+    const std::unique_ptr<Search> alone = make_search(how());
+    Result<Halt> halt = party_->leader().search(*alone, tally_, limits());
+    if (request_.strategy == Strategy::bounded) result_.preemptions_seen = alone->preemptions() - 1;
+    return halt;
+  }
+
+  /// Where it is known what a step touches.
+  bool is_in_this_process() const { return resolved_.store == "kv" || resolved_.store == "none"; }
+
+  /// A search of its own, which takes the schedules in this order.
+  Result<void> find_fewest_preemptions() {
+    std::vector<EndingKey> wanted;
+    for (const auto& [key, ending] : tally_.endings) {
+      if (is_bad(key) && ending.schedule.size() <= kReadableMost) wanted.push_back(key);
+    }
+    if (request_.strategy == Strategy::bounded) {
+      note_preemptions(wanted, tally_, result_.preemptions_seen);
+      return {};
+    }
+    if (wanted.empty() || !request_.fewest_preemptions || result_.interrupted || !is_in_this_process()) return {};
+    const Nanos now = clock_.now();
+    const std::unique_ptr<Search> bounded = make_search({.strategy = Strategy::bounded});
+    Tally found;
+    int looked_at = 0;
+    Limits limits{.most_runs = std::min(kBoundedMost, request_.most_runs),
+                  .until = std::min(until_, now + std::max(request_.preemptions_least, now - begun_))};
+    limits.enough = [&] {
+      if (bounded->preemptions() == looked_at) return false;
+      looked_at = bounded->preemptions();
+      // A level has begun, so those below it are done.
+      return std::all_of(wanted.begin(), wanted.end(), [&](const EndingKey& key) {
+        const auto ending = found.endings.find(key);
+        return ending != found.endings.end() && ending->second.preemptions < looked_at;
+      });
+    };
+    const Result<Halt> halt = party_->leader().search(*bounded, found, limits);
+    if (!halt) return halt.error();
+    for (const auto& [key, ending] : found.endings) {
+      if (result_.complete && !tally_.endings.contains(key)) {
+        return Error{Fault::internal,
+                     {},
+                     fmt::format("{}: \"{}\" ends as {} {}, which the search has not found", scenario_.name,
+                                 schedule_text(ending.schedule, party_->leader().actors()),
+                                 record::name_of(ending.verdict), key.second)};
+      }
+    }
+    const int seen = *halt == Halt::exhausted ? INT_MAX : bounded->preemptions() - 1;
+    note_preemptions(wanted, found, seen);
+    return {};
+  }
+
+  /// `seen`: every schedule with at most so many preemptions is in `found`.
+  void note_preemptions(const std::vector<EndingKey>& wanted, const Tally& found, int seen) {
+    for (const EndingKey& key : wanted) {
+      const auto ending = found.endings.find(key);
+      if (ending == found.endings.end()) continue;
+      minimal_[key] = {ending->second.preemptions, ending->second.preemptions <= seen};
+      tally_.endings[key].schedule = ending->second.schedule;
+    }
+  }
+
+  /// Runs it once more, recorded.
+  Result<void> record_ending(const EndingKey& key, const Ending& ending) {
+    RunRequest again = resolved_;
+    again.executor = request_.run.executor;
+    again.schedule = schedule_text(ending.schedule, party_->leader().actors());
+    again.recording = true;
+    Result<record::Run> shortest = run(scenario_, again);
+    const auto ends_so = [&] { return shortest && ending_of(*shortest, gave_up(*shortest)) == key; };
+    const bool on_server = resolved_.store == "postgres";
+    for (int i = 0; on_server && i < kRepeatsMost && !ends_so(); ++i) shortest = run(scenario_, again);
+    if (!shortest && !(on_server && shortest.fault() == Fault::invalid)) return shortest.error();
+    if (!on_server && !ends_so()) {
+      return Error{Fault::internal,
+                   {},
+                   fmt::format("{} does not do the same after the same choices: \"{}\" ended as {} {}, and then as {}",
+                               scenario_.name, again.schedule, record::name_of(ending.verdict), key.second,
+                               record::name_of(shortest->verdict))};
+    }
+    if (!shortest) {
+      record::Run unseen;  // the server did not do it again
+      unseen.scenario = scenario_.name;
+      unseen.schedule = again.schedule;
+      shortest = std::move(unseen);
+    }
+    Finding finding;
+    finding.verdict = ending.verdict;
+    finding.what = key.second;
+    finding.runs = ending.runs;
+    finding.interleavings = ending.interleavings;
+    if (const auto minimal = minimal_.find(key); minimal != minimal_.end()) {
+      finding.preemptions = minimal->second.first;
+      finding.fewest_steps = minimal->second.second;
+    }
+    finding.shortest = std::move(*shortest);
+    result_.findings.push_back(std::move(finding));
+    return {};
+  }
+
+  Result<void> draw_graph() {
+    if (request_.most_states == 0 || !is_in_this_process()) return {};
+    StateGraphRequest asked{.run = resolved_, .most_states = request_.most_states};
+    for (const Finding& each : result_.findings) {
+      Result<std::vector<Choice>> way = choices_named(each.shortest.schedule, party_->leader().actors());
+      if (way) asked.ways.push_back(std::move(*way));
+    }
+    Result<record::StateGraph> graph = state_graph(scenario_, asked, stop_);
+    if (!graph) return graph.error();
+    result_.graph = std::move(*graph);
+    return {};
+  }
+
+  const Scenario& scenario_;
+  const ExploreRequest& request_;
+  const RunRequest resolved_;
+  const std::unique_ptr<Party> party_;
+  const StopSource* const stop_;
+  const RealClock clock_;
+  const Nanos begun_, until_;
+  std::atomic<std::uint64_t> done_{0};
+  Tally tally_;
+  std::map<EndingKey, std::pair<int, bool>> minimal_;  ///< preemptions; whether fewer steps are ruled out too
+  Exploration result_;
+};
+
+}  // namespace
+
+std::string_view name_of(Strategy strategy) noexcept { return kStrategies[static_cast<std::size_t>(strategy)]; }
+
+std::optional<Strategy> strategy_named(std::string_view name) noexcept {
+  const auto found = std::find(kStrategies.begin(), kStrategies.end(), name);
+  if (found == kStrategies.end()) return std::nullopt;
+  return static_cast<Strategy>(found - kStrategies.begin());
+}
+
+std::uint64_t Exploration::runs_ending(record::Verdict verdict) const {
+  std::uint64_t sum = 0;
+  for (const Finding& each : findings) sum += each.verdict == verdict ? each.runs : 0;
+  return sum;
+}
+
+double Exploration::share_ending(record::Verdict verdict) const {
+  const bool sampled = is_sampling(strategy);
+  const double whole = sampled ? static_cast<double>(runs) : interleavings;
+  if (whole < 0) return -1;
+  double part = 0;
+  for (const Finding& each : findings) {
+    if (each.verdict != verdict) continue;
+    if (!sampled && each.interleavings < 0) return -1;
+    part += sampled ? static_cast<double>(each.runs) : each.interleavings;
+  }
+  return whole == 0 ? 0 : part / whole;
+}
+
+Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& request, const StopSource* stop) {
+  RunRequest asked = request.run;
+  asked.executor = "coroutines";
+  asked.schedule.clear();
+  asked.recording = false;
+  if (!asked.retries) asked.retries = kExploreRetries;
+  Result<RunRequest> resolved = resolve(scenario, asked);
+  if (!resolved) return resolved.error();
+  const std::size_t actors = scenario.pattern_named(resolved->pattern)->actors.size();
+  if (actors > kMostActors) {
+    return Error{Fault::invalid, {}, fmt::format("{} actors; at most {} can be explored", actors, kMostActors)};
+  }
+  if (resolved->store == "postgres" && !resolved->deadlock_timeout) resolved->deadlock_timeout = kDeadlockTimeout;
+  const bool in_process = resolved->store == "kv" || resolved->store == "none";
+  std::string why_no_model;
+  if (!in_process && request.strategy == Strategy::exhaustive && !request.direct) {
+    const ModelChoice choice = model_of(scenario, *resolved);
+    if (choice.model) return explore_by_model(scenario, request, *resolved, *choice.model, stop);
+    why_no_model = choice.why_not;
+  }
+  const bool divides = request.strategy == Strategy::exhaustive || is_sampling(request.strategy);
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int jobs = in_process && divides ? (request.jobs > 0 ? request.jobs : cores) : 1;
+  Result<std::unique_ptr<Party>> party = Party::open(scenario, *resolved, jobs, stop);
+  if (!party) return party.error();
+  Result<Exploration> explored = Expedition(scenario, request, std::move(*resolved), std::move(*party), stop).go(jobs);
+  if (explored) explored->why_no_model = std::move(why_no_model);
+  return explored;
+}
+
+}  // namespace lockstep

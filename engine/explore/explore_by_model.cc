@@ -1,0 +1,162 @@
+// explore_by_model.cc: see explore_by_model.h.
+#include "engine/explore/explore_by_model.h"
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <thread>
+#include <tuple>
+
+#include "engine/explore/findings.h"
+#include "engine/explore/model/against_model.h"
+#include "engine/explore/party.h"
+#include "engine/run/verdict.h"
+
+namespace lockstep {
+namespace {
+
+/// Of the model: more than a database can be asked for in hours.
+constexpr std::uint64_t kModelRunsMost = 1'000'000;
+/// The part of the time that the search on the model may take.
+constexpr int kModelPart = 4;
+
+/// One exploration, phase by phase.
+class ExpeditionByModel {
+ public:
+  ExpeditionByModel(const Scenario& scenario, const ExploreRequest& request, const RunRequest& database,
+                    const Model& model, const StopSource* stop)
+      : scenario_(scenario), request_(request), database_(database), model_(model), stop_(stop), begun_(clock_.now()) {}
+
+  Result<Exploration> go() {
+    result_.run = database_;
+    result_.strategy = request_.strategy;
+    result_.model = model_.name;
+    if (Result<void> searched = search_model(); !searched) return searched.error();
+    const Nanos search_over = clock_.now();
+    if (!result_.interrupted) {
+      if (Result<void> ran = run_classes(); !ran) return ran.error();
+    }
+    result_.complete = result_.is_model_complete && result_.runs == result_.classes;
+    result_.seconds = std::chrono::duration<double>(clock_.now() - search_over).count();
+    for (auto& [key, ending] : tally_.endings) add_finding(key, ending);
+    put_in_order(result_.findings);
+    result_.potential = potential_of(result_.findings);
+    for (auto& [key, each] : disagreements_) result_.disagreements.push_back(std::move(each));
+    std::stable_sort(result_.disagreements.begin(), result_.disagreements.end(),
+                     [](const Disagreement& a, const Disagreement& b) { return a.classes > b.classes; });
+    return std::move(result_);
+  }
+
+ private:
+  using DisagreementKey = std::tuple<Difference::Kind, std::string, std::string, std::string, std::string>;
+
+  Result<void> search_model() {
+    const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    result_.jobs = request_.jobs > 0 ? request_.jobs : cores;
+    Result<std::unique_ptr<Party>> party = Party::open(scenario_, model_.request, result_.jobs, stop_);
+    if (!party) return party.error();
+    Limits limits{.most_runs = kModelRunsMost, .keeps_runs = true};
+    if (request_.most_time != kNever) limits.until = begun_ + request_.most_time / kModelPart;
+    Tally found;
+    Result<Halt> halt = Halt::news;
+    while (halt && *halt == Halt::news) {
+      (*party)->share_news();
+      found = {};
+      halt = (*party)->search_all(found, limits);
+    }
+    if (!halt) return halt.error();
+    result_.is_model_complete = *halt == Halt::exhausted;
+    result_.interrupted = *halt == Halt::interrupted;
+    result_.classes = found.runs;
+    result_.pruned = 0;
+    classes_ = std::move(found.representatives);
+    // What a budget leaves of them is a fair sample.
+    std::shuffle(classes_.begin(), classes_.end(), std::mt19937_64(database_.seed));
+    return {};
+  }
+
+  Result<void> run_classes() {
+    Result<std::unique_ptr<AgainstModel>> both = AgainstModel::open(scenario_, database_, model_.request, stop_);
+    if (!both) return both.error();
+    for (const Representative& each : classes_) {
+      if (stop_ != nullptr && stop_->requested()) result_.interrupted = true;
+      const bool late = request_.most_time != kNever && clock_.now() > begun_ + request_.most_time;
+      if (result_.interrupted || late || result_.runs >= request_.most_runs) return {};
+      if (request_.progress && result_.runs % 64 == 0) request_.progress(result_.runs);
+      Result<Compared> compared = (*both)->compare(each.schedule);
+      if (!compared && compared.fault() == Fault::cancelled) {
+        result_.interrupted = true;
+        return {};
+      }
+      if (!compared) return compared.error();
+      if (compared->difference) note_difference(each, (*both)->actors(), *compared);
+      add_up(each, std::move(compared->database.run));
+    }
+    return {};
+  }
+
+  void add_up(const Representative& representative, record::Run run) {
+    ++result_.runs;
+    const auto add = [&representative](double& sum) {
+      const double more = representative.interleavings;
+      sum = sum < 0 || more < 0 ? -1 : sum + more;
+    };
+    add(result_.interleavings);
+    const EndingKey key = ending_of(run, gave_up(run));
+    Ending& ending = tally_.endings[key];
+    ending.verdict = verdict_of(run, gave_up(run));
+    ++ending.runs;
+    add(ending.interleavings);
+    const std::vector<Choice> before = ending.schedule;
+    ending.consider(representative.schedule, -1);
+    if (ending.schedule != before) shortest_[key] = std::move(run);
+  }
+
+  void note_difference(const Representative& representative, const std::vector<std::string>& actors,
+                       const Compared& compared) {
+    const Difference& difference = *compared.difference;
+    Disagreement& known = disagreements_[{difference.kind, difference.actor, difference.operation, difference.model,
+                                          difference.database}];
+    ++known.classes;
+    std::string schedule = schedule_text(representative.schedule, actors);
+    const bool better =
+        known.classes == 1 || std::pair(schedule.size(), schedule) < std::pair(known.schedule.size(), known.schedule);
+    if (!better) return;
+    known.difference = difference;
+    known.schedule = std::move(schedule);
+    known.run = compared.database.run;
+    known.run.documents[kModelDifferenceDocument] = to_json(difference, model_.name);
+  }
+
+  void add_finding(const EndingKey& key, const Ending& ending) {
+    Finding finding;
+    finding.verdict = ending.verdict;
+    finding.what = key.second;
+    finding.runs = ending.runs;
+    finding.interleavings = ending.interleavings;
+    finding.shortest = std::move(shortest_[key]);
+    result_.findings.push_back(std::move(finding));
+  }
+
+  const Scenario& scenario_;
+  const ExploreRequest& request_;
+  const RunRequest database_;
+  const Model model_;
+  const StopSource* const stop_;
+  const RealClock clock_;
+  const Nanos begun_;
+  std::vector<Representative> classes_;
+  Tally tally_;
+  std::map<EndingKey, record::Run> shortest_;
+  std::map<DisagreementKey, Disagreement> disagreements_;
+  Exploration result_;
+};
+
+}  // namespace
+
+Result<Exploration> explore_by_model(const Scenario& scenario, const ExploreRequest& request,
+                                     const RunRequest& database, const Model& model, const StopSource* stop) {
+  return ExpeditionByModel(scenario, request, database, model, stop).go();
+}
+
+}  // namespace lockstep

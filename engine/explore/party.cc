@@ -1,0 +1,112 @@
+// party.cc: hands out the portions of a search over a TBB arena, and adds up in their order.
+#include "engine/explore/party.h"
+
+#include <tbb/parallel_for.h>
+#include <tbb/partitioner.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+
+#include "engine/explore/search/state_key.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::uint64_t kPortion = 1024;     ///< samples of one seed
+constexpr std::size_t kPortionsAtOnce = 16;  ///< for each worker
+
+// TBB hands over correctly, but its library is not compiled for ThreadSanitizer, which therefore sees none of it: so
+// the hand-over is told a second time. Not captured by those who are handed something: they look here first.
+std::atomic<unsigned> handed{0};
+
+}  // namespace
+
+/// What came of one portion.
+struct Party::Report {
+  Result<Halt> halt = Halt::budget;
+  Tally tally;
+};
+
+Result<std::unique_ptr<Party>> Party::open(const Scenario& scenario, const RunRequest& resolved, int jobs,
+                                           const StopSource* stop) {
+  std::unique_ptr<Party> party(new Party(scenario, resolved, jobs, stop));
+  Result<std::unique_ptr<Explorer>> leader = Explorer::open(scenario, resolved, party->numbers_, stop);
+  if (!leader) return leader.error();
+  party->explorers_.push_back(std::move(*leader));
+  return party;
+}
+
+/// Those who are not there yet: a search that the leader ends alone needs nobody else.
+Result<void> Party::gather() {
+  while (explorers_.size() < static_cast<std::size_t>(jobs_)) {
+    Result<std::unique_ptr<Explorer>> another = Explorer::open(scenario_, resolved_, numbers_, stop_);
+    if (!another) return another.error();
+    (*another)->footprint().learn_numbers();
+    (*another)->footprint().learn_queues(leader().footprint());
+    explorers_.push_back(std::move(*another));
+  }
+  return {};
+}
+
+void Party::share_news() {
+  for (const auto& from : explorers_) {
+    for (const auto& to : explorers_) to->footprint().learn_queues(from->footprint());
+  }
+  for (const auto& each : explorers_) (void)each->footprint().take_news();
+}
+
+/// Calls work(explorer, i) once for every i below `count`, by whoever is free.
+template <class Work>
+void Party::side_by_side(std::size_t count, const Work& work) {
+  if (explorers_.size() == 1 || count <= 1) {
+    for (std::size_t i = 0; i < count; ++i) work(leader(), i);
+    return;
+  }
+  std::atomic<std::size_t> next{0};
+  const auto take_parts = [&](std::size_t who) {
+    (void)handed.load(std::memory_order_acquire);
+    for (std::size_t i = next.fetch_add(1, std::memory_order_relaxed); i < count;
+         i = next.fetch_add(1, std::memory_order_relaxed)) {
+      work(*explorers_[who], i);
+    }
+    handed.fetch_add(1, std::memory_order_release);
+  };
+  tbb::task_arena arena(jobs_);
+  handed.fetch_add(1, std::memory_order_release);
+  arena.execute([&] { tbb::parallel_for(std::size_t{0}, explorers_.size(), take_parts, tbb::simple_partitioner()); });
+  (void)handed.load(std::memory_order_acquire);
+}
+
+Result<Halt> Party::search_all(Tally& tally, const Limits& limits) {
+  return leader().search(*make_search({}), tally, limits);
+}
+
+Result<Halt> Party::sample(const SearchOptions& how, Tally& tally, const Limits& limits) {
+  if (Result<void> there = gather(); !there) return there.error();
+  const std::size_t at_once = kPortionsAtOnce * explorers_.size();
+  for (std::uint64_t first = 0;; first += at_once) {
+    const std::uint64_t left = limits.most_runs - std::min(limits.most_runs, first * kPortion);
+    if (left == 0) return Halt::budget;
+    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(at_once, (left + kPortion - 1) / kPortion));
+    std::vector<Report> reports(count);
+    side_by_side(count, [&](Explorer& explorer, std::size_t i) {
+      SearchOptions portion = how;
+      if (first + i > 0) portion.seed = mixed(how.seed + first + i);
+      const std::unique_ptr<Search> search = make_search(portion);
+      Limits of_portion = limits;
+      of_portion.most_runs = std::min<std::uint64_t>(kPortion, left - i * kPortion);
+      reports[i].halt = explorer.search(*search, reports[i].tally, of_portion);
+    });
+    for (const Report& each : reports) {
+      if (!each.halt) return each.halt.error();
+      if (*each.halt == Halt::news) return Halt::news;
+      tally.add(each.tally);
+    }
+    for (const Report& each : reports) {
+      if (*each.halt == Halt::interrupted) return Halt::interrupted;
+    }
+    if (limits.until != kNever && RealClock().now() > limits.until) return Halt::budget;
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,180 @@
+// reduced.cc: depth-first through the classes of interleavings, run by run.
+#include "engine/explore/search/reduced.h"
+
+#include <algorithm>
+
+namespace lockstep {
+namespace {
+
+Mask sleeping(const std::vector<Step>& sleep) {
+  Mask mask = 0;
+  for (const Step& step : sleep) mask |= bit_of(step.choice);
+  return mask;
+}
+
+}  // namespace
+
+void Reduced::Node::wish(Way way, const Footprint& objects) {
+  // A step that sleeps here and can begin the way leads to its class.
+  for (const Step& asleep : sleep) {
+    std::size_t at = 0;
+    if (initial_of(asleep, way, objects, at) != Initial::no) return;
+  }
+  pending.insert(std::move(way), objects);
+}
+
+bool Reduced::Node::take_next(WakeupTree& guide) {
+  while (!pending.empty()) {
+    choice = pending.first();
+    guide = pending.take_first();
+    if ((bit_of(choice) & sleeping(sleep)) == 0) return true;  // otherwise its class was met meanwhile
+  }
+  guide = {};
+  return false;
+}
+
+bool Reduced::begin() {
+  if (!first_ && !backtrack()) return false;
+  first_ = false;
+  replayed_ = trace_.size() == 0 ? 0 : nodes_.size();
+  depth_ = 0;
+  taken_.clear();
+  return true;
+}
+
+bool Reduced::choose(std::span<const Choice> enabled, Choice& next) {
+  enabled_at_end_ = mask_of(enabled);
+  if (depth_ == nodes_.size() && !enter(enabled)) return false;
+  enabled_at_end_ = 0;
+  Node& node = nodes_[depth_];
+  if (node.enabled != mask_of(enabled)) {
+    disagreement_ = difference(depth_ + 1, node.choices, enabled);
+    return false;
+  }
+  next = node.choice;
+  taken_.push_back(next);
+  return true;
+}
+
+void Reduced::took(const Footprint& step) {
+  objects_ = &step;
+  // Up to the node where this run leaves the latest one, the steps are known.
+  if (depth_ + 1 < replayed_) {
+    ++depth_;
+    return;
+  }
+  trace_.shrink_to(depth_);
+  Step& done = trace_.append();
+  done.choice = nodes_[depth_].choice;
+  done.actors = step.actors() | 1U << static_cast<unsigned>(done.choice.actor);
+  done.accesses = step.accesses();
+  trace_.order_last(step);
+  ++depth_;
+}
+
+double Reduced::end(bool complete, std::span<const Step> blocked) {
+  trace_.shrink_to(depth_);
+  const double orders = complete ? trace_.linear_extensions() : 0;
+  for (std::size_t j = first_new(); j < depth_; ++j) look_for_races(j);
+  look_for_time_outs();
+  // They may come before the step that has taken what they stand before.
+  for (const Step& step : blocked) {
+    trace_.append() = step;
+    trace_.order_last(*objects_);
+    look_for_races(depth_);
+    trace_.shrink_to(depth_);
+  }
+  return orders;
+}
+
+void Reduced::repeat() noexcept {
+  disagreement_.clear();
+  first_ = true;
+}
+
+void Reduced::leave_out() noexcept {
+  disagreement_.clear();
+  nodes_.resize(depth_);
+  trace_.shrink_to(std::min(trace_.size(), depth_));
+}
+
+std::vector<Choice> Reduced::calmest() const {
+  std::vector<Choice> choices;
+  for (const std::size_t i : trace_.calmest_order()) choices.push_back(trace_[i].choice);
+  return choices;
+}
+
+/// A new state. False when everything that can be done here has been seen.
+bool Reduced::enter(std::span<const Choice> enabled) {
+  Node node;
+  node.choices.assign(enabled.begin(), enabled.end());
+  node.enabled = mask_of(enabled);
+  node.pending = std::exchange(guide_, {});
+  if (depth_ > 0) {
+    const Node& parent = nodes_[depth_ - 1];
+    const Step& step = trace_[depth_ - 1];
+    for (const Step& each : parent.sleep) {
+      if (!(each.choice == parent.choice) && !dependent(each, step, *objects_)) node.sleep.push_back(each);
+    }
+  }
+  const Mask awake = node.enabled & ~sleeping(node.sleep);
+  if (awake == 0) return false;
+  node.choice = first_choice(node, awake);
+  nodes_.push_back(std::move(node));
+  return true;
+}
+
+/// The way that led here goes on as it was noted; behind its end everything is new.
+Choice Reduced::first_choice(Node& node, Mask awake) {
+  while (node.take_next(guide_)) {
+    if ((bit_of(node.choice) & awake) != 0) return node.choice;
+  }
+  return calmest_of(node.choices, awake, depth_ > 0 ? nodes_[depth_ - 1].choice.actor : -1);
+}
+
+/// For every earlier step that the one at `j` could have come before: sees to it that it does, in some run.
+void Reduced::look_for_races(std::size_t j) {
+  for (const std::uint32_t adjacent : trace_.adjacent(j)) {
+    if (const std::optional<std::size_t> i = trace_.reversible(adjacent, j)) turn_round(*i, trace_[j], j);
+  }
+}
+
+/// A time-out that was possible before a step and not after it is in a race with that step.
+void Reduced::look_for_time_outs() {
+  for (std::size_t i = first_new(); i < depth_; ++i) {
+    const Mask after = i + 1 < depth_ ? nodes_[i + 1].enabled : enabled_at_end_;
+    for (const Choice& each : nodes_[i].choices) {
+      if (!each.timeout || each == nodes_[i].choice || (after & bit_of(each)) != 0) continue;
+      // It would have touched at least what ended the wait.
+      turn_round(i, {each, 1U << static_cast<unsigned>(each.actor), trace_[i].accesses}, trace_.size());
+    }
+  }
+}
+
+/// What follows `i` without needing it, then `later`, which is step `skip` of the run or none of it.
+void Reduced::turn_round(std::size_t i, Step later, std::size_t skip) {
+  Way way;
+  for (std::size_t k = i + 1; k < depth_; ++k) {
+    if (k != skip && !trace_.before(i, k)) way.push_back(trace_[k]);
+  }
+  way.push_back(std::move(later));
+  nodes_[i].wish(std::move(way), *objects_);
+}
+
+/// Goes back to the latest state where something is left to do, and takes it.
+bool Reduced::backtrack() {
+  while (!nodes_.empty()) {
+    Node& node = nodes_.back();
+    const std::size_t depth = nodes_.size() - 1;
+    if (depth < trace_.size()) node.sleep.push_back(trace_[depth]);
+    if (node.take_next(guide_)) {
+      trace_.shrink_to(depth);
+      return true;
+    }
+    nodes_.pop_back();
+    trace_.shrink_to(std::min(trace_.size(), nodes_.size()));
+  }
+  return false;
+}
+
+}  // namespace lockstep

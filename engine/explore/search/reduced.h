@@ -1,0 +1,72 @@
+// reduced.h: one run for each class of interleavings: optimal dynamic partial-order reduction.
+//
+// Depth-first over the runs of a program. When a run is over, every race in it (two neighbours that conflict) is turned
+// round: the way that leads to the other order is noted at the state before the race, unless something that was gone
+// from there, or will be, meets the same class (sleep sets and wake-up trees; see search.h and wakeup.h). The footprint
+// of a turned step is taken to be that of the step in the run at hand. Where that is wrong, the class is met all the
+// same, since the race is found once more behind the step that made the difference; only a run may then repeat one.
+//
+// The order is part of the proof: what sleeps at a state has been gone through to its end. So there is one search a
+// program, however many processors there are.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/explore/search/choices.h"
+#include "engine/explore/search/search.h"
+#include "engine/explore/search/trace.h"
+#include "engine/explore/search/wakeup.h"
+
+namespace lockstep {
+
+class Reduced final : public Search {
+ public:
+  bool begin() override;
+  bool choose(std::span<const Choice> enabled, Choice& next) override;
+  void took(const Footprint& step) override;
+  double end(bool complete, std::span<const Step> blocked) override;
+  bool exhaustive() const noexcept override { return true; }
+  const std::string& disagreement() const noexcept override { return disagreement_; }
+  void repeat() noexcept override;
+  void leave_out() noexcept override;
+  const std::vector<Choice>& taken() const noexcept override { return taken_; }
+  std::vector<Choice> calmest() const override;
+
+ private:
+  /// A state on the way of the run in hand.
+  struct Node {
+    Choice choice;  ///< taken here
+    Mask enabled = 0;
+    std::vector<Choice> choices;
+    WakeupTree pending;  ///< what is to be gone from here besides
+    /// Steps that need not be taken here: what they lead to has been seen.
+    std::vector<Step> sleep;
+
+    /// Sees to it that the class of `way` is met.
+    void wish(Way way, const Footprint& objects);
+    /// Takes the next of what is left as `choice`; `guide`: how to go on behind it. False: nothing is left.
+    bool take_next(WakeupTree& guide);
+  };
+  /// The races of the steps before it are known.
+  std::size_t first_new() const noexcept { return replayed_ > 0 ? replayed_ - 1 : 0; }
+  bool enter(std::span<const Choice> enabled);
+  Choice first_choice(Node& node, Mask awake);
+  void look_for_races(std::size_t j);
+  void look_for_time_outs();
+  void turn_round(std::size_t i, Step later, std::size_t skip);
+  bool backtrack();
+
+  std::vector<Node> nodes_;
+  WakeupTree guide_;  ///< how to go on behind the node at the end
+  Trace trace_;
+  std::vector<Choice> taken_;
+  std::size_t depth_ = 0;     ///< in the run in hand
+  std::size_t replayed_ = 0;  ///< how many nodes the run in hand shares with the latest one, its new choice included
+  Mask enabled_at_end_ = 0;  ///< what could have been done when the run was over
+  const Footprint* objects_ = nullptr;
+  bool first_ = true;  ///< nothing is to be left behind: this is the first run, or the same once more
+  std::string disagreement_;
+};
+
+}  // namespace lockstep

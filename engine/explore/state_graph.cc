@@ -1,0 +1,352 @@
+// state_graph.cc: run after run, each one move beyond a state that is known.
+#include "engine/explore/state_graph.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <unordered_map>
+
+#include "engine/actor/actor.h"
+#include "engine/explore/search/state_key.h"
+#include "engine/run/stage.h"
+#include "engine/run/verdict.h"
+#include "engine/sync/lock_core.h"
+
+namespace lockstep {
+namespace {
+
+using record::Event;
+using record::EventKind;
+using record::StateGraph;
+
+/// Follows a plan, and writes down the states that it comes through.
+class Charted final : public Schedule {
+ public:
+  Charted(RunState& run, StateGraph& graph) : run_(run), graph_(graph) {}
+
+  /// Another run. `keeps_all`: also what is beyond the limit.
+  void begin(std::vector<Choice> plan, bool keeps_all) {
+    footprint_.clear_run();
+    key_.clear();
+    plan_ = std::move(plan);
+    taken_ = 0;
+    keeps_all_ = keeps_all;
+    at_ = -1;
+    seen_ = 0;
+    stuck_ = false;
+  }
+
+  bool may_choose_timeout() const noexcept override { return true; }
+
+  Result<Choice> next(const std::vector<Candidate>& candidates) override {
+    std::vector<Choice> choices;
+    for (const Candidate& each : candidates) {
+      if (each.enabled) choices.push_back({each.actor, false});
+      if (each.may_time_out) choices.push_back({each.actor, true});
+    }
+    if (!arrive(choices) || taken_ == plan_.size()) return Error{Fault::cancelled, {}, {}};
+    const Choice choice = plan_[taken_++];
+    if (std::find(choices.begin(), choices.end(), choice) == choices.end()) {
+      wrong_ = fmt::format("after {} steps {} could not go", taken_ - 1, name_of(choice));
+      return Error{Fault::cancelled, {}, {}};
+    }
+    return choice;
+  }
+  void nothing_left() override {
+    stuck_ = true;
+    arrive({});
+  }
+  /// Everybody has come to his end.
+  void finished() {
+    if (!stuck_) arrive({});
+  }
+
+  /// The state that the run has come to; -1: one that is not kept.
+  int at() const noexcept { return at_; }
+  Footprint& footprint() noexcept { return footprint_; }
+  const std::string& wrong() const noexcept { return wrong_; }
+  /// The states that are new since the latest call.
+  std::vector<int> take_news() { return std::exchange(news_, {}); }
+  std::vector<Choice> way_to(int state) const {
+    std::vector<Choice> way;
+    for (int s = state; s > 0; s = came_from_[static_cast<std::size_t>(s)].first)
+      way.push_back(came_from_[static_cast<std::size_t>(s)].second);
+    std::reverse(way.begin(), way.end());
+    return way;
+  }
+
+ private:
+  std::string name_of(const Choice& choice) const {
+    return lockstep::name_of(choice, graph_.actors[static_cast<std::size_t>(choice.actor)]);
+  }
+
+  /// The latest step has had its consequences. False: the state is not kept, or something is wrong.
+  bool arrive(const std::vector<Choice>& choices) {
+    StateGraph::Move* const move = taken_ == 0 ? nullptr : move_of(at_, plan_[taken_ - 1]);
+    if (taken_ > 0) key_.add(plan_[taken_ - 1], footprint_);
+    footprint_.clear_step();
+    const std::vector<Event> events = run_.events_from(seen_);
+    seen_ += events.size();
+    const int from = at_;
+    at_ = state_now(choices, from);
+    if (move == nullptr || !wrong_.empty()) return at_ >= 0 && wrong_.empty();
+    // A new state may have moved the list of the states.
+    StateGraph::Move& made = *move_of(from, plan_[taken_ - 1]);
+    if (made.what.empty()) {
+      for (const Event& event : events) {
+        if (std::string text = story_of(event); !text.empty()) made.what.push_back(std::move(text));
+      }
+    }
+    made.to = at_;
+    return at_ >= 0;
+  }
+
+  StateGraph::Move* move_of(int state, const Choice& choice) {
+    if (state < 0) return nullptr;
+    for (StateGraph::Move& each : graph_.states[static_cast<std::size_t>(state)].moves) {
+      if (each.actor == choice.actor && each.timeout == choice.timeout) return &each;
+    }
+    return nullptr;
+  }
+
+  int state_now(const std::vector<Choice>& choices, int from) {
+    const auto known = numbers_.find(key_.value());
+    if (known != numbers_.end()) {
+      compare(graph_.states[static_cast<std::size_t>(known->second)], choices);
+      return known->second;
+    }
+    if (graph_.states.size() >= graph_.limit && !keeps_all_) return -1;
+    const int number = static_cast<int>(graph_.states.size());
+    numbers_.emplace(key_.value(), number);
+    graph_.states.push_back(describe(choices));
+    came_from_.emplace_back(from, taken_ == 0 ? Choice{} : plan_[taken_ - 1]);
+    news_.push_back(number);
+    return number;
+  }
+
+  void compare(const StateGraph::State& state, const std::vector<Choice>& choices) {
+    std::vector<std::string> before, now;
+    for (const StateGraph::Move& each : state.moves) before.push_back(name_of({each.actor, each.timeout}));
+    for (const Choice& each : choices) now.push_back(name_of(each));
+    if (before != now) {
+      wrong_ = fmt::format("after {} steps it had the choice of {}, and then of {}", taken_, fmt::join(before, ", "),
+                           fmt::join(now, ", "));
+    }
+  }
+
+  StateGraph::State describe(const std::vector<Choice>& choices) {
+    StateGraph::State state{.steps = static_cast<std::uint32_t>(taken_)};
+    for (const auto& actor : run_.actors) {
+      const bool over = actor->place == Actor::Place::finished;
+      state.actors.push_back(
+          {.standing = over                                    ? record::Standing::finished
+                       : actor->place == Actor::Place::waiting ? record::Standing::waits
+                                                               : record::Standing::ready,
+           .doing = over || actor->current() == nullptr ? "" : text_of(actor->current()->describe())});
+    }
+    run_.for_each_lock([&state](const sync::LockCore& lock) {
+      for (const sync::Hold& hold : lock.holds())
+        state.holds.push_back({hold.actor->index, lock.name(), std::string(sync::name_of(hold.mode))});
+    });
+    if (run_.backend != nullptr) {
+      for (const Blocker& held : run_.backend->holders()) {
+        if (held.actor >= 0) state.holds.push_back({held.actor, held.object, held.what});
+      }
+    }
+    const WaitGraph graph = run_.wait_graph();
+    for (const WaitForEdge& edge : graph.edges()) {
+      if (edge.from >= 0) state.waits.push_back({edge.from, edge.to, edge.object, edge.what});
+    }
+    if (const auto cycles = graph.cycles(); !cycles.empty()) state.cycle = cycles.front();
+    for (const Choice& each : choices) state.moves.push_back({.actor = each.actor, .timeout = each.timeout});
+    return state;
+  }
+
+  static std::string text_of(const Description& described) {
+    std::string text = described.verb;
+    for (const std::string& part : {described.object, described.detail}) {
+      if (!part.empty()) text += " " + part;
+    }
+    return text;
+  }
+
+  /// For people: "T1 lock A: granted". Empty for what the move itself says.
+  std::string story_of(const Event& event) const {
+    const auto name = [&](int actor) {
+      return actor < 0 ? std::string("somebody outside") : graph_.actors[static_cast<std::size_t>(actor)];
+    };
+    const auto names = [&] {
+      std::vector<std::string> all;
+      for (const int other : event.others) all.push_back(name(other));
+      return all;
+    };
+    const std::string what = event.object.empty() ? event.verb : event.verb + " " + event.object;
+    switch (event.kind) {
+      case EventKind::request:
+      case EventKind::invariant:
+      case EventKind::time:
+      case EventKind::figure:
+        return {};
+      case EventKind::wait:
+        return fmt::format("{} {}: waits for {}", name(event.actor), what, fmt::join(names(), ", "));
+      case EventKind::grant:
+        return fmt::format("{} {}: {}", name(event.actor), what, event.detail.empty() ? "done" : event.detail);
+      case EventKind::fault:
+        return fmt::format("{} {}: {}", name(event.actor), what,
+                           lockstep::name_of(event.fault.value_or(Fault::internal)));
+      case EventKind::release:
+        return fmt::format("{} gives back {}", name(event.actor), event.object);
+      case EventKind::cycle:
+        return fmt::format("cycle {} → {}: {}", fmt::join(names(), " → "),
+                           event.others.empty() ? "" : name(event.others.front()), event.detail);
+      case EventKind::retry:
+        return fmt::format("{} begins again", name(event.actor));
+      case EventKind::finish:
+        return fmt::format("{} has finished{}", name(event.actor),
+                           event.fault ? fmt::format(": {}", lockstep::name_of(*event.fault)) : "");
+      case EventKind::note:
+        return event.detail;
+    }
+    return {};
+  }
+
+  RunState& run_;
+  StateGraph& graph_;
+  Footprint footprint_;
+  StateKey key_;
+  std::vector<Choice> plan_;
+  std::size_t taken_ = 0;
+  bool keeps_all_ = false;
+  int at_ = -1;
+  std::size_t seen_ = 0;  // of the events
+  bool stuck_ = false;
+  std::unordered_map<std::uint64_t, int> numbers_;
+  std::vector<std::pair<int, Choice>> came_from_;  // by state
+  std::vector<int> news_;
+  std::string wrong_;
+};
+
+/// Draws one graph.
+class Chart {
+ public:
+  Chart(Stage& stage, StateGraph& graph, const StateGraphRequest& request, const StopSource* stop)
+      : stage_(stage), graph_(graph), request_(request), stop_(stop), charted_(stage.state(), graph) {
+    stage_.state().footprint = &charted_.footprint();
+    stage_.state().keeps_locks = true;
+  }
+  ~Chart() {
+    stage_.state().footprint = nullptr;
+    stage_.state().keeps_locks = false;
+  }
+
+  Result<void> draw() {
+    const RealClock clock;
+    const Nanos until = clock.now() + request_.most_time;
+    if (Result<void> began = follow({}, true); !began) return began;
+    for (const std::vector<Choice>& way : request_.ways) {
+      if (Result<void> followed = follow(way, true); !followed) return followed;
+    }
+    graph_.complete = true;
+    while (!open_.empty()) {
+      const auto [state, choice] = open_.front();
+      open_.pop_front();
+      const bool is_over = (stop_ != nullptr && stop_->requested()) || clock.now() > until;
+      if (is_over) graph_.complete = false;
+      if (is_over) break;
+      if (leads_somewhere(state, choice)) continue;
+      std::vector<Choice> plan = charted_.way_to(state);
+      plan.push_back(choice);
+      if (Result<void> followed = follow(std::move(plan), false); !followed) return followed;
+      if (charted_.at() < 0) graph_.complete = false;
+    }
+    return {};
+  }
+
+ private:
+  bool leads_somewhere(int state, const Choice& choice) const {
+    const auto& moves = graph_.states[static_cast<std::size_t>(state)].moves;
+    return std::any_of(moves.begin(), moves.end(), [&](const StateGraph::Move& each) {
+      return each.actor == choice.actor && each.timeout == choice.timeout && each.to >= 0;
+    });
+  }
+
+  Result<void> follow(std::vector<Choice> plan, bool keeps_all) {
+    charted_.begin(std::move(plan), keeps_all);
+    const Result<void> performed = stage_.perform(&charted_);
+    if (!performed && performed.fault() != Fault::cancelled) return performed.error();
+    if (performed) {
+      charted_.finished();
+      judge();
+    }
+    if (!charted_.wrong().empty()) {
+      return Error{Fault::invalid,
+                   {},
+                   fmt::format("{} on {} does not do the same after the same choices: {}", graph_.scenario,
+                               graph_.store, charted_.wrong())};
+    }
+    for (const int state : charted_.take_news()) {
+      for (const StateGraph::Move& each : graph_.states[static_cast<std::size_t>(state)].moves)
+        open_.emplace_back(state, Choice{each.actor, each.timeout});
+    }
+    return {};
+  }
+
+  void judge() {
+    if (charted_.at() < 0) return;
+    StateGraph::State& state = graph_.states[static_cast<std::size_t>(charted_.at())];
+    if (state.verdict) return;
+    record::Run run;
+    run.store = graph_.store;
+    run.protocol = graph_.protocol;
+    run.actors = graph_.actors;
+    stage_.judge(run);
+    state.verdict = run.verdict;
+    state.summary = run.summary;
+  }
+
+  Stage& stage_;
+  StateGraph& graph_;
+  const StateGraphRequest& request_;
+  const StopSource* const stop_;
+  Charted charted_;
+  std::deque<std::pair<int, Choice>> open_;
+};
+
+}  // namespace
+
+Result<StateGraph> state_graph(const Scenario& scenario, const StateGraphRequest& request, const StopSource* stop) {
+  RunRequest asked = request.run;
+  asked.executor = "coroutines";
+  asked.schedule.clear();
+  asked.recording = true;
+  if (!asked.retries) asked.retries = kExploreRetries;
+  Result<RunRequest> resolved = resolve(scenario, asked);
+  if (!resolved) return resolved.error();
+  if (resolved->store != "kv" && resolved->store != "none") {
+    return Error{
+        Fault::invalid,
+        {},
+        fmt::format("no state graph of {} on {}: what its steps touch is known on kv and in-process locks alone",
+                    scenario.name, resolved->store)};
+  }
+  Result<std::unique_ptr<Stage>> opened = Stage::open(scenario, *resolved, stop);
+  if (!opened) return opened.error();
+  StateGraph graph;
+  graph.scenario = scenario.name;
+  graph.store = resolved->store;
+  graph.protocol = resolved->protocol;
+  graph.pattern = resolved->pattern;
+  graph.retries = resolved->retries.value_or(0);
+  graph.limit = request.most_states;
+  for (const ActorSpec& spec : (*opened)->pattern().actors) graph.actors.push_back(spec.name);
+  if (graph.actors.size() > kMostActors) {
+    return Error{
+        Fault::invalid, {}, fmt::format("{} actors; at most {} can be explored", graph.actors.size(), kMostActors)};
+  }
+  Chart chart(**opened, graph, request, stop);
+  if (Result<void> drawn = chart.draw(); !drawn) return drawn.error();
+  return graph;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,29 @@
+// state_graph.h: goes through the states that a scenario can reach, breadth first, and writes each down: on kv and
+// in-process locks under virtual time, where it is known what each step touches.
+//
+// Unlike a search (explore.h) it lets an actor wait: a reader who decides who goes next may also send somebody into a
+// wait. The moves of the graph are what `lockstep run --schedule` takes.
+#pragma once
+
+#include <vector>
+
+#include "engine/record/state_graph.h"
+#include "engine/run/run.h"
+#include "engine/schedule/schedule.h"
+
+namespace lockstep {
+
+struct StateGraphRequest {
+  RunRequest run = {};             ///< `schedule` and `executor` do not count
+  std::size_t most_states = 2000;  ///< what lies beyond is not kept, and the graph is not complete
+  Nanos most_time = std::chrono::seconds(5);
+  /// Ways that are kept whatever the limit says: those of the shortest bad runs.
+  std::vector<std::vector<Choice>> ways = {};
+};
+
+/// Fault::invalid: the scenario cannot run there, the store is no part of this process (sqlite, postgres), or the
+/// scenario does not do the same after the same choices (with the first difference).
+Result<record::StateGraph> state_graph(const Scenario& scenario, const StateGraphRequest& request,
+                                       const StopSource* stop = nullptr);
+
+}  // namespace lockstep

@@ -1,0 +1,54 @@
+// replay.h: a recorded run again, step for step, on real threads.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "engine/actor/run_state.h"
+#include "engine/record/run.h"
+#include "engine/scenario/scenario.h"
+
+namespace lockstep {
+
+struct RunRequest;
+
+struct ReplayOptions {
+  std::string executor = "threads";
+  /// Stops when so many steps of the schedule have been taken and what they caused has happened.
+  std::size_t until = std::numeric_limits<std::size_t>::max();
+  std::string dsn = {};  ///< postgres: as RunRequest::dsn
+  /// How often; from 2 on the threads stay from one time to the next, on one processor.
+  std::uint64_t times = 1;
+};
+
+/// The first thing that was not as recorded.
+struct Divergence {
+  std::uint64_t seq = 0;  ///< of an event: its number, from 1
+  std::size_t step = 0;   ///< of a schedule file (schedule_file.h): the number of the step, from 1; 0: an event
+  std::string recorded;   ///< for people; "nothing more" when the recording ends before it
+  std::string happened;   ///< likewise
+};
+
+struct Replay {
+  record::Run run;        ///< what happened, up to the stop or the divergence; without an id
+  std::size_t steps = 0;  ///< of the schedule that were taken
+  bool stopped = false;   ///< by `until`: nothing is judged
+  std::optional<Divergence> divergence;
+  std::uint64_t identical = 0;  ///< how often it was the same
+  double seconds = 0;           ///< that all of it took, the opening of the store not included
+};
+
+/// Runs `recorded` again: the same coordinates, seed, options and schedule. Every event is compared with the recorded
+/// one before the next step is taken, but for times, and on a server for what differs from session to session.
+/// Fault::invalid: a run under the free schedule, which says nothing of who went when; a scenario, pattern or protocol
+/// that is not there any more.
+Result<Replay> replay(const Scenario& scenario, const record::Run& recorded, const ReplayOptions& options,
+                      const StopSource* stop = nullptr);
+
+/// The options of a run that its other coordinates do not tell, as they are kept in Run::environment.
+void note_options(const RunRequest& request, record::Run& run);
+void read_options(const record::Run& run, RunRequest& request);
+
+}  // namespace lockstep

@@ -1,0 +1,162 @@
+// run.cc: one run from its coordinates to its verdict.
+#include "engine/run/run.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/base/suggest.h"
+#include "engine/executors/lent_session.h"
+#include "engine/run/coordinates.h"
+#include "engine/run/replay.h"
+#include "engine/run/stage.h"
+#include "engine/run/verdict.h"
+#include "engine/schedule/schedule.h"
+
+namespace lockstep {
+namespace {
+
+Error refusal(std::string message) { return {Fault::invalid, {}, std::move(message)}; }
+
+std::vector<std::string> pattern_names(const Scenario& scenario) {
+  std::vector<std::string> names;
+  for (const Pattern& pattern : scenario.patterns()) names.push_back(pattern.name);
+  return names;
+}
+
+std::vector<std::string> store_names() {
+  std::vector<std::string> names;
+  for (const BackendKind& kind : backends()) names.emplace_back(kind.name);
+  return names;
+}
+
+std::vector<std::string> protocol_names(const BackendKind& kind) {
+  std::vector<std::string> names;
+  for (const auto& [name, summary] : kind.protocols) names.push_back(name);
+  return names;
+}
+
+/// The protocols of `kind` that the pattern says something about.
+std::vector<std::string> supported_protocols(const Pattern& pattern, const BackendKind& kind) {
+  std::vector<std::string> names;
+  for (const auto& [name, summary] : kind.protocols) {
+    if (pattern.expected(kind.name, name)) names.push_back(name);
+  }
+  return names;
+}
+
+}  // namespace
+
+Result<RunRequest> resolve(const Scenario& scenario, RunRequest request) {
+  if (request.pattern.empty()) {
+    // The first pattern that runs on the store asked for.
+    for (const Pattern& pattern : scenario.patterns()) {
+      const auto stores = pattern.stores();
+      if (request.store.empty() || std::find(stores.begin(), stores.end(), request.store) != stores.end()) {
+        request.pattern = pattern.name;
+        break;
+      }
+    }
+    if (request.pattern.empty()) request.pattern = scenario.patterns().front().name;
+  }
+  const Pattern* const pattern = scenario.pattern_named(request.pattern);
+  if (pattern == nullptr) {
+    return refusal(
+        fmt::format("{}: {}", scenario.name, unknown_name("pattern", request.pattern, pattern_names(scenario))));
+  }
+  const std::vector<std::string> stores = pattern->stores();
+  if (request.store.empty())
+    request.store = std::find(stores.begin(), stores.end(), "kv") != stores.end() ? "kv" : stores.front();
+  if (std::find(stores.begin(), stores.end(), request.store) == stores.end()) {
+    if (request.store != "none" && backend_named(request.store) == nullptr) {
+      return refusal(unknown_name("store", request.store, store_names()));
+    }
+    return refusal(fmt::format("{} with the pattern {} does not run on the store {}; it runs on: {}", scenario.name,
+                               pattern->name, request.store, fmt::join(stores, ", ")));
+  }
+  if (request.store == "none") {
+    if (!request.protocol.empty() && request.protocol != "none") {
+      return refusal(fmt::format("{} uses in-process locks alone: it has no protocol", scenario.name));
+    }
+    request.protocol = "none";
+  } else {
+    const BackendKind& kind = *backend_named(request.store);
+    const std::vector<std::string> supported = supported_protocols(*pattern, kind);
+    if (request.protocol.empty()) request.protocol = supported.front();
+    if (std::find(supported.begin(), supported.end(), request.protocol) == supported.end()) {
+      const std::vector<std::string> all = protocol_names(kind);
+      if (std::find(all.begin(), all.end(), request.protocol) == all.end()) {
+        return refusal(fmt::format("{}; {} has: {}",
+                                   fmt::format("no protocol \"{}\" for {}", request.protocol, kind.name) +
+                                       (nearest(request.protocol, all).empty()
+                                            ? std::string()
+                                            : fmt::format("; did you mean \"{}\"?", nearest(request.protocol, all))),
+                                   kind.name, fmt::join(all, ", ")));
+      }
+      return refusal(fmt::format("{} with the pattern {} does not run with {}/{}; it runs with: {}", scenario.name,
+                                 pattern->name, kind.name, request.protocol, fmt::join(supported, ", ")));
+    }
+  }
+  if (request.executor != "threads" && request.executor != "coroutines") {
+    return refusal(unknown_name("executor", request.executor, {"threads", "coroutines"}));
+  }
+  return request;
+}
+
+record::Run run_at(const Scenario& scenario, const RunRequest& request, const Stage& stage) {
+  const Pattern& pattern = stage.pattern();
+  record::Run result;
+  result.scenario = scenario.name;
+  result.title = scenario.title();
+  result.store = request.store;
+  result.protocol = request.protocol;
+  result.pattern = request.pattern;
+  result.executor = request.executor;
+  result.seed = request.seed;
+  if (request.schedule.empty()) result.expected = pattern.expected(request.store, request.protocol);
+  result.why = pattern.why;
+  result.started_at = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::now()));
+  describe_environment(result);
+  for (const ActorSpec& spec : pattern.actors) result.actors.push_back(spec.name);
+  if (const Backend* const backend = stage.backend()) {
+    result.store_version = backend->capabilities().version;
+    for (auto& [name, value] : backend->environment()) result.environment[name] = value;
+    if (stage.lends_calls()) {
+      result.environment[request.store + ".calls"] = fmt::format("block: on at most {} helper threads", kCallersMost);
+    }
+  }
+  note_options(request, result);
+  result.virtual_time = stage.is_in_virtual_time();
+  return result;
+}
+
+Result<record::Run> run(const Scenario& scenario, const RunRequest& asked, const StopSource* stop) {
+  Result<RunRequest> resolved = resolve(scenario, asked);
+  if (!resolved) return resolved.error();
+  const RunRequest& request = *resolved;
+  const Pattern& pattern = *scenario.pattern_named(request.pattern);
+  const bool free = request.schedule == "free";
+  std::vector<std::string> actors;
+  for (const ActorSpec& spec : pattern.actors) actors.push_back(spec.name);
+
+  // A schedule is checked before anything is started.
+  std::unique_ptr<Schedule> schedule;
+  if (!free) {
+    const bool own = request.schedule.empty();
+    Result<std::unique_ptr<Schedule>> parsed = scripted(own ? pattern.schedule : request.schedule, actors, !own);
+    if (!parsed) return parsed.error();
+    schedule = std::move(*parsed);
+  }
+
+  Result<std::unique_ptr<Stage>> opened = Stage::open(scenario, request, stop);
+  if (!opened) return opened.error();
+  Stage& stage = **opened;
+  record::Run result = run_at(scenario, request, stage);
+  if (Result<void> followed = stage.perform(schedule.get()); !followed) return followed.error();
+  result.schedule = free ? "free" : schedule_text(stage.taken(), actors);
+  stage.judge(result);
+  return result;
+}
+
+}  // namespace lockstep

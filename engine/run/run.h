@@ -1,0 +1,43 @@
+// run.h: runs a scenario once at given coordinates and says what happened.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "engine/actor/run_state.h"
+#include "engine/record/run.h"
+#include "engine/scenario/scenario.h"
+
+namespace lockstep {
+
+/// The coordinates asked for. Empty = the scenario's or the store's default.
+struct RunRequest {
+  std::string store = {};     ///< default: the first that the pattern supports ("kv" where it can)
+  std::string protocol = {};  ///< default: the store's first
+  std::string pattern = {};   ///< default: the scenario's first
+  std::string executor = "threads";
+  std::string schedule = {};  ///< empty = the pattern's own; "free"; or "T1 T2 T1 …" (strict)
+  std::uint64_t seed = 1;
+  std::string dsn = {};
+  Nanos limit = std::chrono::seconds(30);      ///< longest run; then the verdict is `hung`
+  std::optional<Nanos> lock_timeout = {};      ///< default: the pattern's, else the protocol's
+  std::optional<Nanos> deadlock_timeout = {};  ///< of the server; default 50 ms
+  std::optional<Nanos> connect_timeout = {};   ///< default 5 s
+  int workers = 2;                             ///< of the coroutines executor under the free schedule
+  std::optional<int> retries = {};             ///< of a body that gave up; default: the pattern's, else 10
+  bool recording = true;
+  /// Under the free schedule: of an actor's transactions after its first 500 every n-th is on record; 1: all.
+  std::uint32_t record_every = 16;
+  bool measure = false;  ///< bodies that measure do so at full size and give figures (Context::figure)
+};
+
+/// Fills in the defaults and checks the names. Fault::invalid, one line with the nearest name or the list of what is
+/// supported, when the scenario cannot run there.
+Result<RunRequest> resolve(const Scenario& scenario, RunRequest request);
+
+/// Runs it. The returned run is complete but for its id, command and saving. Fault::invalid as resolve(), or for a
+/// schedule that cannot be followed; Fault::unavailable and other faults of the environment when the store cannot be
+/// opened. A store that fails later ends the run as Ending::unavailable, with the events up to then.
+Result<record::Run> run(const Scenario& scenario, const RunRequest& request, const StopSource* stop = nullptr);
+
+}  // namespace lockstep

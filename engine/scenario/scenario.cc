@@ -1,0 +1,181 @@
+// scenario.cc: building a scenario and asking it what it expects.
+#include "engine/scenario/scenario.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "engine/actor/actor.h"
+
+namespace lockstep {
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\n");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\n") - first + 1);
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const std::size_t end = text.find(separator);
+    if (const auto part = trimmed(text.substr(0, end)); !part.empty()) parts.push_back(part);
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::int64_t number_of(std::string_view text) {
+  std::int64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+}  // namespace
+
+void Context::figure(std::string row, std::string column, double value, std::string_view unit) const {
+  if (!measures) return;
+  actor->emit({.kind = record::EventKind::figure,
+               .verb = std::move(column),
+               .object = std::move(row),
+               .detail = fmt::format("{:.{}f} {}", value,
+                                     value < 10    ? 2
+                                     : value < 100 ? 1
+                                                   : 0,
+                                     unit)});
+}
+
+void Context::note(std::string text) const {
+  actor->emit({.kind = record::EventKind::note, .detail = std::move(text)});
+}
+
+std::string Final::operator[](std::string_view key) const {
+  const auto row = std::find_if(state_.begin(), state_.end(), [key](const auto& r) { return r.first == key; });
+  return row == state_.end() ? std::string() : row->second;
+}
+
+std::int64_t Final::number(std::string_view key) const { return number_of((*this)[key]); }
+
+bool Final::exists(std::string_view key) const {
+  return std::any_of(state_.begin(), state_.end(), [key](const auto& row) { return row.first == key; });
+}
+
+std::int64_t Final::total() const {
+  std::int64_t sum = 0;
+  for (const auto& [key, value] : state_) sum += number_of(value);
+  return sum;
+}
+
+std::int64_t Final::ask(const std::string& sql) const {
+  if (backend_ == nullptr) return -1;
+  const Result<Table> table = backend_->query(sql);
+  if (!table || table->empty() || table->front().empty() || !table->front().front()) return -1;
+  return number_of(*table->front().front());
+}
+
+std::optional<record::Verdict> Pattern::expected(std::string_view store, std::string_view protocol) const {
+  for (auto it = expectations.rbegin(); it != expectations.rend(); ++it) {
+    if (it->store == store && it->protocol == protocol) return it->verdict;
+  }
+  for (auto it = expectations.rbegin(); it != expectations.rend(); ++it) {
+    if (it->store == store && it->protocol == "*") return it->verdict;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> Pattern::stores() const {
+  std::vector<std::string> names;
+  for (const Expectation& expectation : expectations) {
+    if (std::find(names.begin(), names.end(), expectation.store) == names.end()) names.push_back(expectation.store);
+  }
+  return names;
+}
+
+Pattern& Scenario::current() {
+  LOCKSTEP_CHECK(!patterns_.empty(), "scenario \"{}\": this call speaks of a pattern and comes before the first one",
+                 title_);
+  return patterns_.back();
+}
+
+Scenario Scenario::story(std::string text) && {
+  story_ = std::move(text);
+  return std::move(*this);
+}
+
+Scenario Scenario::given(std::vector<Given> rows) && {
+  for (Given& row : rows) rows_.emplace_back(std::move(row.key), std::move(row.value));
+  std::sort(rows_.begin(), rows_.end());
+  return std::move(*this);
+}
+
+Scenario Scenario::pattern(std::string pattern, std::string summary) && {
+  patterns_.push_back({.name = std::move(pattern), .summary = std::move(summary)});
+  return std::move(*this);
+}
+
+Scenario Scenario::add_actor(ActorSpec spec) && {
+  current().actors.push_back(std::move(spec));
+  return std::move(*this);
+}
+
+Scenario Scenario::schedule(std::string order) && {
+  current().schedule = std::move(order);
+  return std::move(*this);
+}
+
+Scenario Scenario::ddl(std::vector<std::string> statements) && {
+  current().ddl = std::move(statements);
+  return std::move(*this);
+}
+
+Scenario Scenario::expect(const std::string& store, std::string_view verdicts) && {
+  for (const std::string_view entry : split(verdicts, ',')) {
+    const std::vector<std::string_view> parts = split(entry, ':');
+    LOCKSTEP_CHECK(parts.size() == 2, "scenario \"{}\": \"{}\" is not PROTOCOL: VERDICT", title_, entry);
+    const auto verdict = record::verdict_named(parts[1]);
+    LOCKSTEP_CHECK(verdict.has_value(), "scenario \"{}\": no verdict \"{}\"", title_, parts[1]);
+    current().expectations.push_back({store, std::string(parts[0]), *verdict});
+  }
+  return std::move(*this);
+}
+
+Scenario Scenario::why(std::string text) && {
+  current().why = std::move(text);
+  return std::move(*this);
+}
+
+Scenario Scenario::fix(std::string sentence, std::string pattern) && {
+  current().fix = std::move(sentence);
+  current().fix_pattern = std::move(pattern);
+  return std::move(*this);
+}
+
+Scenario Scenario::tune(std::string option, std::string value) && {
+  current().tuning.emplace_back(std::move(option), std::move(value));
+  return std::move(*this);
+}
+
+Scenario Scenario::holds(std::string text, std::function<bool(const Final&)> check) && {
+  invariants_.push_back({std::move(text), std::move(check)});
+  return std::move(*this);
+}
+
+const Pattern* Scenario::pattern_named(std::string_view pattern) const noexcept {
+  const auto found =
+      std::find_if(patterns_.begin(), patterns_.end(), [pattern](const Pattern& p) { return p.name == pattern; });
+  return found == patterns_.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> Scenario::stores() const {
+  std::vector<std::string> names;
+  for (const Pattern& pattern : patterns_) {
+    for (std::string& store : pattern.stores()) {
+      if (std::find(names.begin(), names.end(), store) == names.end()) names.push_back(std::move(store));
+    }
+  }
+  return names;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,358 @@
+// conductor.cc: the loop that runs a schedule.
+#include "engine/schedule/conductor.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace lockstep {
+namespace {
+
+constexpr Nanos kVirtualStep = std::chrono::microseconds(10);  ///< one step takes 0.01 ms of virtual time
+/// Waiting for a server: whether it is blocked is looked at fast at first, then slower.
+constexpr Nanos kPollFirst = std::chrono::microseconds(120);
+constexpr Nanos kPollMost = std::chrono::milliseconds(16);
+/// For a server's process to be woken and to have looked for a cycle, once it is time to.
+constexpr Nanos kLookTakes = std::chrono::microseconds(200);
+/// A server that looks later than that is not waited for: who gives up is then the clock's choice.
+constexpr Nanos kDetectionMost = std::chrono::milliseconds(20);
+constexpr std::uint32_t kStepsMax = 1'000'000;
+constexpr Nanos kDrainMax = std::chrono::seconds(5);  ///< for a server to answer the cancel of a stopped actor
+
+}  // namespace
+
+void Conductor::woken(Actor& actor) noexcept {
+  MutexLock lock(mutex_);
+  woken_.push_back(&actor);
+}
+
+Actor* Conductor::pop_woken() {
+  MutexLock lock(mutex_);
+  if (heard_ < woken_.size()) return woken_[heard_++];
+  woken_.clear();
+  heard_ = 0;
+  return nullptr;
+}
+
+bool Conductor::anybody_waits() const {
+  return std::any_of(run_.actors.begin(), run_.actors.end(),
+                     [](const auto& actor) { return actor->place == Actor::Place::waiting; });
+}
+
+bool Conductor::anybody_external() {
+  bool external = false;
+  for (const auto& actor : run_.actors) {
+    actor->while_waiting([&](Operation& operation) { external = external || operation.waiting().external; });
+  }
+  return external;
+}
+
+bool Conductor::over_limit() {
+  if (run_.elapsed() > run_.limit) return true;
+  // A search makes millions of runs, most of them a few steps long: there the real clock is for a run that never ends.
+  constexpr std::size_t kLookEvery = 16;
+  const bool is_search = run_.footprint != nullptr && run_.virtual_time;
+  if (is_search && taken_.size() % kLookEvery != kLookEvery - 1) return false;
+  // Whoever looks at the program in a debugger takes his time.
+  return run_.observer == nullptr && real_.now() - real_start_ > run_.limit;
+}
+
+Result<void> Conductor::conduct(Executor& executor) {
+  real_start_ = real_.now();
+  taken_.reserve(64);
+  for (const auto& actor : run_.actors) {
+    executor.go(*actor);
+    settle(executor);
+  }
+  for (;;) {
+    settle(executor);
+    if (run_.stop_requested()) {
+      run_.end_as(record::Ending::interrupted);
+      stop_and_drain(executor, Fault::cancelled);
+      return {};
+    }
+    if (all_finished()) return {};
+    if (over_limit() || taken_.size() > kStepsMax) {
+      run_.note(fmt::format("the run's limit of {} ms is over",
+                            std::chrono::duration_cast<std::chrono::milliseconds>(run_.limit).count()));
+      run_.end_as(record::Ending::stuck);
+      stop_and_drain(executor, Fault::hung);
+      return {};
+    }
+    if (!find_candidates()) {
+      if (schedule_.looks_ahead() && !std::exchange(closed_, true) && close(executor)) continue;
+      if (advance()) continue;
+      if (!schedule_.looks_ahead()) schedule_.nothing_left();
+      if (run_.observer != nullptr) run_.observer->look(run_, static_cast<std::uint32_t>(taken_.size()), nullptr);
+      run_.end_as(record::Ending::stuck);
+      stop_and_drain(executor, Fault::hung);
+      return {};
+    }
+    const Result<Choice> next = schedule_.next(candidates_);
+    if (!next) {
+      run_.end_as(record::Ending::stuck);
+      stop_and_drain(executor, Fault::cancelled);
+      return next.error();
+    }
+    take(executor, run_.observer != nullptr ? shown(*next) : *next);
+  }
+}
+
+/// Shows a debugger how things stand before `next` is taken; answers that, or what the debugger wants instead.
+Choice Conductor::shown(Choice next) {
+  const int forced = run_.observer->look(run_, static_cast<std::uint32_t>(taken_.size()), &next);
+  if (forced < 0 || forced >= static_cast<int>(candidates_.size())) return next;
+  if (!candidates_[static_cast<std::size_t>(forced)].enabled) return next;
+  schedule_.overruled();
+  return {forced, false};
+}
+
+bool Conductor::all_finished() const {
+  return std::all_of(run_.actors.begin(), run_.actors.end(),
+                     [](const auto& actor) { return actor->place == Actor::Place::finished; });
+}
+
+bool Conductor::find_candidates() {
+  const bool looks_ahead = schedule_.looks_ahead();
+  const bool timeouts = schedule_.may_choose_timeout();
+  candidates_.resize(run_.actors.size());
+  bool any = false;
+  for (const auto& actor : run_.actors) {
+    Candidate& candidate = candidates_[static_cast<std::size_t>(actor->index)];
+    candidate = {.actor = actor->index, .name = actor->name};
+    candidate.enabled = actor->place == Actor::Place::at_gate;
+    candidate.finished = actor->place == Actor::Place::finished;
+    if (candidate.enabled && looks_ahead) candidate.would_wait = actor->current()->would_wait();
+    if (actor->place == Actor::Place::waiting) {
+      actor->while_waiting(
+          [&](Operation& operation) { candidate.may_time_out = operation.waiting().deadline != kNever; });
+    }
+    any = any || (candidate.enabled && !candidate.would_wait) || (timeouts && candidate.may_time_out);
+  }
+  return any;
+}
+
+void Conductor::take(Executor& executor, Choice choice) {
+  Actor& actor = *run_.actors[static_cast<std::size_t>(choice.actor)];
+  taken_.push_back(choice);
+  if (!choice.timeout) {
+    if (run_.virtual_time) run_.virtual_clock().advance(kVirtualStep);
+    executor.go(actor);
+    return;
+  }
+  Operation& operation = *actor.current();
+  if (run_.virtual_time && operation.waiting().deadline > run_.clock().now())
+    run_.virtual_clock().advance_to(operation.waiting().deadline);
+  if (operation.expire(operation.waiting().deadline_fault)) actor.executor.ready(actor);
+}
+
+/// Whoever is left stands before something that another one has for ever: lets them wait, so that the wait-for graph
+/// shows it. False when nobody is left.
+bool Conductor::close(Executor& executor) {
+  schedule_.nothing_left();
+  bool any = false;
+  for (const Candidate& candidate : candidates_) {
+    if (!candidate.enabled) continue;
+    any = true;
+    take(executor, {candidate.actor, false});
+    settle(executor);
+  }
+  return any;
+}
+
+void Conductor::settle(Executor& executor) {
+  do {
+    while (Actor* const actor = pop_woken()) executor.go(*actor);
+    if (!anybody_waits()) return;
+    if (!anybody_external()) look_for_cycles(run_.wait_graph());
+  } while (settle_external());
+}
+
+/// Those who wait for a server, and where their answers will come.
+std::vector<Actor*> Conductor::find_external(std::vector<pollfd>& fds) const {
+  std::vector<Actor*> waiting;
+  for (const auto& actor : run_.actors) {
+    if (actor->place != Actor::Place::waiting) continue;
+    actor->while_waiting([&](Operation& operation) {
+      const Waiting& what = operation.waiting();
+      if (!what.external) return;
+      fds.push_back({what.fd, what.events, 0});
+      waiting.push_back(actor.get());
+    });
+  }
+  return waiting;
+}
+
+/// Waits until every wait for a server is known to be blocked by another session. True when somebody was woken.
+bool Conductor::settle_external() {
+  Nanos patience = kPollFirst;
+  for (;;) {
+    std::vector<pollfd> fds;
+    const std::vector<Actor*> waiting = find_external(fds);
+    if (waiting.empty()) return false;
+    const timespec span{.tv_sec = 0, .tv_nsec = patience.count()};
+    if (::ppoll(fds.data(), fds.size(), &span, nullptr) > 0) {
+      for (std::size_t i = 0; i < fds.size(); ++i) {
+        if (fds[i].revents != 0) waiting[i]->current()->wake();
+      }
+      return true;
+    }
+    patience = std::min(patience * 2, kPollMost);
+
+    const WaitGraph graph = run_.wait_graph();
+    bool all_blocked = true;
+    for (Actor* const actor : waiting) all_blocked = note_blocked(*actor, graph) && all_blocked;
+    if (all_blocked) {
+      look_for_cycles(graph);
+      const Nanos left = left_for_detection(waiting, graph);
+      if (left == Nanos(0)) return false;
+      patience = left;
+    }
+    if (run_.stop_requested() || over_limit()) return false;
+  }
+}
+
+/// Whether somebody holds the actor's wait up, which is then written down.
+bool Conductor::note_blocked(Actor& actor, const WaitGraph& graph) {
+  std::vector<Blocker> blockers;
+  for (const WaitForEdge& edge : graph.edges()) {
+    if (edge.from != actor.index) continue;
+    blockers.push_back({.actor = edge.to, .object = edge.object, .what = edge.what, .any = edge.any});
+  }
+  if (blockers.empty()) return false;
+  actor.note_blockers(*actor.current(), blockers);
+  blocked_.resize(run_.actors.size());
+  Blocked& blocked = blocked_[static_cast<std::size_t>(actor.index)];
+  if (blocked.step != actor.waiting_step()) blocked = {.step = actor.waiting_step(), .since = real_.now()};
+  return true;
+}
+
+/// How long the answers are still to be waited for, although all are blocked, until the server has looked for cycles
+/// and broken those that it breaks; 0: no longer. A search needs the same run every time: whoever waits has looked in
+/// vain before somebody else can close a cycle, so that it costs whoever closes it.
+Nanos Conductor::left_for_detection(const std::vector<Actor*>& waiting, const WaitGraph& graph) const {
+  if (!schedule_.looks_ahead()) return Nanos(0);
+  const auto cycles = graph.cycles();
+  const bool will_be_broken = std::any_of(cycles.begin(), cycles.end(), [&graph](const std::vector<int>& cycle) {
+    return graph.breaker_of(cycle) == WaitGraph::Breaker::store;
+  });
+  if (will_be_broken) return kPollMost;
+  if (detection_after_ > kDetectionMost) return Nanos(0);
+  Nanos left{0};
+  for (const Actor* const actor : waiting) {
+    const Nanos until = blocked_[static_cast<std::size_t>(actor->index)].since + detection_after_ + kLookTakes;
+    left = std::max(left, until - real_.now());
+  }
+  return left;
+}
+
+/// Nobody stands at a gate. Lets time pass until somebody is woken; false when nothing will ever happen.
+bool Conductor::advance() {
+  Nanos earliest = kNever;
+  bool external = false;
+  for (const auto& actor : run_.actors) {
+    actor->while_waiting([&](Operation& operation) {
+      earliest = std::min(earliest, operation.waiting().deadline);
+      external = external || operation.waiting().external;
+    });
+  }
+  if (external) {
+    const WaitGraph graph = run_.wait_graph();
+    const auto cycles = graph.cycles();
+    const bool nobody_breaks = !cycles.empty() && std::none_of(cycles.begin(), cycles.end(), [&](const auto& c) {
+      return graph.breaker_of(c) != WaitGraph::Breaker::nobody;
+    });
+    if (nobody_breaks && earliest == kNever) return false;
+    wait_for_server(earliest);
+  } else if (earliest == kNever) {
+    return false;
+  } else if (run_.virtual_time) {
+    if (earliest - run_.clock().now() > run_.limit - run_.elapsed()) return false;  // beyond the run's limit
+    run_.virtual_clock().advance_to(earliest);
+  } else {
+    wait_for_server(earliest);
+  }
+  return expire_deadlines() || external || !run_.virtual_time;
+}
+
+/// Real time: polls the servers' sockets until one is ready, `deadline` passes, or a short while is over.
+void Conductor::wait_for_server(Nanos deadline) {
+  std::vector<pollfd> fds;
+  std::vector<Actor*> waiting;
+  for (const auto& actor : run_.actors) {
+    actor->while_waiting([&](Operation& operation) {
+      if (!operation.waiting().external) return;
+      fds.push_back({operation.waiting().fd, operation.waiting().events, 0});
+      waiting.push_back(actor.get());
+    });
+  }
+  const Nanos left = deadline == kNever ? kNever : deadline - run_.clock().now();
+  constexpr std::int64_t kMost_ms = kPollMost.count() / 1'000'000;
+  const auto left_ms =
+      static_cast<int>(left == kNever ? kMost_ms : std::clamp<std::int64_t>(left.count() / 1'000'000 + 1, 0, kMost_ms));
+  if (::poll(fds.data(), fds.size(), left_ms) <= 0) return;
+  for (std::size_t i = 0; i < fds.size(); ++i) {
+    if (fds[i].revents != 0) waiting[i]->current()->wake();
+  }
+}
+
+/// Ends every wait whose deadline has come, the earliest first. True when there was one.
+bool Conductor::expire_deadlines() {
+  std::vector<std::pair<Nanos, Actor*>> due;
+  for (const auto& actor : run_.actors) {
+    actor->while_waiting([&](Operation& operation) {
+      if (operation.waiting().deadline <= run_.clock().now())
+        due.emplace_back(operation.waiting().deadline, actor.get());
+    });
+  }
+  std::stable_sort(due.begin(), due.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [when, actor] : due) {
+    Operation& operation = *actor->current();
+    if (operation.expire(operation.waiting().deadline_fault)) actor->executor.ready(*actor);
+  }
+  return !due.empty();
+}
+
+void Conductor::look_for_cycles(const WaitGraph& graph) {
+  for (const std::vector<int>& cycle : graph.cycles()) {
+    run_.note_cycle(cycle, std::string(name_of(graph.breaker_of(cycle))));
+  }
+}
+
+void Conductor::stop_and_drain(Executor& executor, Fault why) {
+  run_.stop_all(why);
+  const Nanos until = real_.now() + kDrainMax;
+  bool pressed = false;
+  for (;;) {
+    bool moved = false;
+    while (Actor* const actor = pop_woken()) {
+      executor.go(*actor);
+      moved = true;
+    }
+    bool all_finished = true;
+    for (const auto& actor : run_.actors) {
+      if (actor->place == Actor::Place::at_gate) {
+        executor.go(*actor);
+        moved = true;
+      }
+      all_finished = all_finished && actor->place == Actor::Place::finished;
+    }
+    if (all_finished) return;
+    if (moved) continue;
+    wait_for_server(kNever);
+    if (real_.now() > until && !pressed) {
+      // The server does not answer the cancel either: a second one drops the connection.
+      pressed = true;
+      run_.stop_all(why);
+      for (const auto& actor : run_.actors) {
+        if (actor->place != Actor::Place::waiting) continue;
+        Operation& operation = *actor->current();
+        if (operation.expire(why)) actor->executor.ready(*actor);
+      }
+    }
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,221 @@
+// backend.h: what the engine asks of a store. One folder under engine/stores/ implements it for each store.
+//
+// A backend opens sessions, one for each actor. A session answers requests in portable verbs. It never decides how to
+// wait: an attempt that cannot finish says what it waits for, and the executor parks, suspends or polls.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "kv/base/clock.h"
+#include "kv/base/result.h"
+#include "kv/base/waiter.h"
+
+namespace lockstep {
+
+class Footprint;
+
+/// What a session can be asked. The names in recordings are the enumerators.
+enum class Verb : std::uint8_t {
+  begin,            ///< claims: what it may lock (for the banker)
+  read,             ///< key -> value
+  read_for_update,  ///< key -> value, locked
+  write,            ///< key, value: insert or overwrite
+  insert,           ///< key, value: Fault::constraint when the key exists
+  write_if,         ///< key, expected, value: overwrite when the value is `expected` -> rows 0 or 1
+  add,              ///< key, delta: value := value + delta (a number) in one statement -> value, rows
+  add_if,  ///< key, delta, floor: as add when the result is at least `floor` -> rows 0 or 1 (conditional update)
+  erase,   ///< key -> rows 0 or 1
+  scan,    ///< key <= k < upper in order, at most `limit` -> table
+  scan_for_update,  ///< the same, the rows found are locked
+  execute,          ///< sql (in `key`) -> table, rows. Only stores with Capabilities::sql
+  savepoint,        ///< name in `key`
+  rollback_to,
+  release,
+  commit,
+  abort,
+};
+
+std::string_view name_of(Verb verb) noexcept;
+
+/// One request. Plain data in the frame of whoever awaits it; the views must stay valid until it is answered.
+struct Request {
+  Verb verb = Verb::begin;
+  std::string_view key = {};
+  std::string_view upper = {};  ///< end of a scan, exclusive; empty = no end
+  std::string_view value = {};
+  std::string_view expected = {};
+  std::int64_t delta = 0;
+  std::int64_t floor = 0;
+  std::size_t limit = SIZE_MAX;
+  std::span<const std::string> claims = {};
+};
+
+/// What every store refuses alike, before it looks at any data; sessions ask it first. Fault::invalid for: begin inside
+/// a transaction (which goes on), anything else outside one, an empty key. Allowed outside a transaction: `execute`, a
+/// transaction of its own then, and `abort`, which does nothing. A refusal changes nothing.
+std::optional<Error> refusal(const Request& request, bool in_transaction);
+
+/// The rows that a scan or a statement gives: every row a list of columns, NULL as nullopt. A scan gives key and value.
+using Table = std::vector<std::vector<std::optional<std::string>>>;
+
+struct Reply {
+  std::optional<std::string> value;  ///< of read, read_for_update, add
+  std::int64_t rows = 0;             ///< rows touched or found
+  Table table;
+};
+
+/// Whom an operation waits for, and on what.
+struct Blocker {
+  int actor = -1;          ///< index of the actor; -1 = somebody outside this run
+  std::string object;      ///< the key, lock or relation
+  std::string what;        ///< for people: "exclusive lock", "transaction 742", "banker: the claim of T1"
+  bool avoidance = false;  ///< nothing is held yet: granting would be unsafe (banker)
+  bool any = false;        ///< of those so marked it is enough that one gives way (units of a pool); else all must
+};
+
+/// What an operation that is not finished waits for.
+struct Waiting {
+  int fd = -1;              ///< a socket to poll, or -1
+  short events = 0;         ///< POLLIN, POLLOUT
+  Nanos deadline = kNever;  ///< run clock: cancel with `deadline_fault` then
+  Fault deadline_fault = Fault::lock_timeout;
+  /// Somebody outside this process decides when it ends (a server): time is real, and only `blocked()` tells whether
+  /// it waits for another session or is just in flight.
+  bool external = false;
+  /// Real time: attempt again then even if nobody woke it (a lock that another process may give back). kNever = no
+  /// need.
+  Nanos retry_at = kNever;
+};
+
+/// The state of one request between attempts; kept by the awaiting frame, filled by the session.
+struct Pending {
+  Request request;
+  Reply reply;
+  std::optional<Error> error;  ///< set when the request failed
+  Waiting waiting;             ///< valid after attempt() answered false
+  std::uint32_t phase = 0;     ///< for the session: where a request of several parts stands; starts at 0
+};
+
+/// One actor's connection to a store. Used by one actor at a time; only wake-ups come from elsewhere.
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  /// Makes progress with the request. true: finished, and `pending.reply` or `pending.error` is set. false:
+  /// `pending.waiting` says what it waits for; unless that is a socket or a time, `waiter` will be woken exactly once.
+  virtual bool attempt(Pending& pending, Waiter& waiter) = 0;
+
+  /// Gives the waiting request up: takes it out of queues; the next attempt() finishes with `why` (or with the answer,
+  /// when it came first). For an external wait: asks the server to cancel it, and attempt() finishes when it answered.
+  virtual void cancel(Pending& pending, Fault why) = 0;
+
+  /// Whom the waiting request waits for now. May ask the server (a millisecond); callable only while it waits. Empty
+  /// when it is not blocked (in flight, or about to be woken).
+  virtual std::vector<Blocker> blockers(const Pending& pending) = 0;
+
+  /// True between begin and commit / abort. The engine aborts what a failed body left open.
+  virtual bool in_transaction() const noexcept = 0;
+
+  /// True when attempt() may block the calling thread for long (BackendOptions::blocking). cancel() and blockers() may
+  /// then be called by another thread while attempt() runs.
+  virtual bool blocks() const noexcept { return false; }
+
+  /// For a search: what a request of this session can depend on, or be of consequence to.
+  enum class Reach : std::uint8_t {
+    keys,      ///< those who touch the same keys, until the transaction ends
+    snapshot,  ///< the same, and every commit decides what later requests see
+    wounds,    ///< those of `keys`, and whoever waits may end anybody's transaction
+    store,     ///< everybody
+  };
+  virtual Reach reach() const noexcept { return Reach::store; }
+
+  /// For a search, where the store locks the gaps between keys: what an attempt of `request` depends on, or is of
+  /// consequence to, beyond its own keys. Called just before the attempt; and once more, `waits`, when it must wait.
+  virtual void touch_gaps(const Request&, bool /*waits*/, Footprint&) {}
+
+  /// True when the store finds and breaks cycles of its own waits.
+  virtual bool breaks_deadlocks() const noexcept = 0;
+};
+
+struct Capabilities {
+  bool sql = false;
+  bool real_time = false;    ///< waits happen in another process: no virtual time
+  bool nonblocking = false;  ///< attempt() never blocks the calling thread
+  std::string version;       ///< "kv 0.1", "SQLite 3.40.1", "PostgreSQL 15.8"
+};
+
+/// A row of a scenario's initial and final state.
+using State = std::vector<std::pair<std::string, std::string>>;  ///< ordered by key
+
+/// Told what a store decides by itself; actors are indices. Called in the thread that caused it.
+class StoreObserver {
+ public:
+  virtual ~StoreObserver() = default;
+  /// `cycle`: the actors in order (the last waits for the first); `victim`: one of them; `why`: the policy.
+  virtual void on_deadlock(const std::vector<int>& cycle, int victim, const std::string& why) = 0;
+};
+
+/// How a backend is opened for one run.
+struct BackendOptions {
+  std::string protocol;                                    ///< one of protocols()
+  std::string dsn;                                         ///< postgres: empty = LOCKSTEP_DSN, else a private cluster
+  Nanos lock_timeout = kNever;                             ///< longest wait for one lock
+  Nanos statement_timeout = kNever;                        ///< longest statement (postgres)
+  Nanos deadlock_timeout = std::chrono::milliseconds(50);  ///< how long the server waits before it looks for a cycle
+  std::string victim = {};  ///< whom a deadlock costs (kv): a name of kv::VictimPolicy; empty = the store's default
+  Nanos connect_timeout = std::chrono::seconds(5);
+  bool blocking = false;              ///< sessions may block the calling thread (free schedule on threads)
+  const Clock* clock = nullptr;       ///< the run clock; outlives the backend
+  StoreObserver* observer = nullptr;  ///< outlives the backend; nullptr = nobody
+};
+
+/// A store, opened for one run. Thread-safe as to open_session; destroyed after its sessions.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  /// Empties the run's own table (or file, or schema) and fills it with `rows`; then runs the scenario's own DDL, one
+  /// statement an entry (only with Capabilities::sql).
+  virtual Result<void> set_up(const State& rows, std::span<const std::string> ddl) = 0;
+
+  /// A session for the actor with this index and name ("T1").
+  virtual Result<std::unique_ptr<Session>> open_session(int actor, const std::string& name) = 0;
+
+  /// The committed state, read outside every session after the run. Gives what the table of rows holds.
+  virtual Result<State> final_state() = 0;
+
+  /// Runs `sql` outside every session, for an invariant that only SQL can state. Fault::unsupported without SQL.
+  virtual Result<Table> query(const std::string& sql) = 0;
+
+  /// For debuggers: the locks that are held, where the store can tell: who, on what, and how.
+  virtual std::vector<Blocker> holders() { return {}; }
+
+  virtual const Capabilities& capabilities() const noexcept = 0;
+
+  /// Facts for the recording: server settings, journal mode …
+  virtual std::vector<std::pair<std::string, std::string>> environment() const { return {}; }
+};
+
+/// A kind of store: an entry of the generated catalogue; the name is the folder's under engine/stores/.
+struct BackendKind {
+  std::string_view name;
+  std::string_view summary;
+  std::vector<std::pair<std::string, std::string>> protocols;  ///< name, one line; the first is the default
+  Result<std::unique_ptr<Backend>> (*open)(const BackendOptions& options) = nullptr;
+};
+
+/// Every kind of store of this build, `kv` first.
+std::span<const BackendKind> backends();
+
+/// The kind with that name, or nullptr.
+const BackendKind* backend_named(std::string_view name);
+
+}  // namespace lockstep

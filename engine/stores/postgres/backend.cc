@@ -1,0 +1,257 @@
+// backend.cc: PostgreSQL as a store: one schema of its own for each run, on a server named by a DSN or on a private
+// one.
+//
+// The schema is called lockstep_PID_RANDOM. While the run lives, its monitor connection holds an advisory lock made
+// from RANDOM; a schema whose lock is free was left by a run that died, and is dropped when the next run begins.
+#include "engine/store/backend.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <random>
+
+#include "engine/store/search_use.h"
+#include "engine/stores/postgres/cluster.h"
+#include "engine/stores/postgres/session.h"
+
+namespace lockstep {
+namespace {
+
+using namespace postgres;
+
+constexpr int kLockClass = 0x10c57e9;  // of the advisory locks of this program; any number that nobody else uses
+constexpr int kStaleSchemasMax = 50;   // dropped at one start
+
+/// The server's unit; "0" switches a limit off.
+std::string milliseconds_text(Nanos span) {
+  if (span == kNever) return "0";
+  return std::to_string(std::max<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(span).count(), 1));
+}
+
+class PostgresBackend final : public Backend, public SearchUse {
+ public:
+  explicit PostgresBackend(const BackendOptions& options) : options_(options) {}
+  ~PostgresBackend() override;
+
+  Result<void> open();
+
+  Result<void> set_up(const State& rows, std::span<const std::string> ddl) override;
+  Result<std::unique_ptr<Session>> open_session(int actor, const std::string& name) override;
+  Result<State> final_state() override;
+  Result<Table> query(const std::string& sql) override { return common_.monitor->query(sql); }
+  const Capabilities& capabilities() const noexcept override { return capabilities_; }
+  void serve_search() override;
+  std::vector<std::pair<std::string, std::string>> environment() const override { return environment_; }
+
+ private:
+  Result<std::string> choose_server();
+  void drop_stale_schemas();
+  Result<void> make_schema();
+  std::string session_setup(bool may_set_deadlock_timeout) const;
+  void note_environment(bool may_set_deadlock_timeout);
+
+  const BackendOptions options_;
+  Common common_;
+  Capabilities capabilities_;
+  std::vector<std::pair<std::string, std::string>> environment_;
+  std::string server_;  ///< for environment(): private, or where
+  std::string schema_;
+  std::string token_;  ///< the second half of the advisory lock, as the server's integer
+  bool has_schema_ = false;
+  bool is_used_ = false;  ///< set_up has run
+  bool has_ddl_ = false;  ///< with statements of the scenario
+};
+
+Result<void> done(const Result<Table>& result) {
+  if (result) return {};
+  return result.error();
+}
+
+Result<std::string> PostgresBackend::choose_server() {
+  if (!options_.dsn.empty()) return options_.dsn;
+  if (const char* named = std::getenv("LOCKSTEP_DSN"); named != nullptr && *named != '\0') return std::string(named);
+  server_ = "private";
+  return private_cluster_dsn();
+}
+
+Result<void> PostgresBackend::open() {
+  const auto isolation = isolation_named(options_.protocol);
+  if (!isolation) return Error{Fault::invalid, {}, fmt::format("postgres has no protocol \"{}\"", options_.protocol)};
+  common_.isolation = *isolation;
+  common_.connect_max = options_.connect_timeout;
+  const auto text = choose_server();
+  if (!text) return text.error();
+  auto dsn = Dsn::parse(*text);
+  if (!dsn) return dsn.error();
+  common_.dsn = std::move(dsn).value();
+  auto monitor = Monitor::open(common_.dsn, options_.connect_timeout);
+  if (!monitor) return monitor.error();
+  common_.monitor = std::move(monitor).value();
+  if (server_.empty()) server_ = common_.monitor->where();
+
+  // What runs outside sessions waits for nobody for long.
+  const auto prepared = common_.monitor->query("set client_min_messages = error; set lock_timeout = '5s'");
+  if (!prepared) return prepared.error();
+  if (server_ != "private") drop_stale_schemas();
+  if (auto made = make_schema(); !made) return made;
+  const std::string timeout = milliseconds_text(options_.deadlock_timeout);
+  // Only a superuser, or whom PostgreSQL 15's GRANT SET names, may change it; else the server's own value holds.
+  const bool may_set = common_.monitor->query("set deadlock_timeout = " + timeout).ok();
+  common_.session_setup = session_setup(may_set);
+  capabilities_.sql = true;
+  capabilities_.real_time = true;
+  capabilities_.nonblocking = !options_.blocking;
+  note_environment(may_set);
+  return {};
+}
+
+std::string PostgresBackend::session_setup(bool may_set_deadlock_timeout) const {
+  std::string setup = fmt::format(
+      "set client_min_messages = error; set search_path = {}, public; set lock_timeout = {}; set statement_timeout = "
+      "{};",
+      schema_, milliseconds_text(options_.lock_timeout), milliseconds_text(options_.statement_timeout));
+  // A table of a few rows would be read whole; at serializable that locks all of it, and disjoint transactions abort
+  // each other. One plan for all parameters: no planning, and no change of plan, in the middle of a run.
+  setup += "set enable_seqscan = off;";
+  if (common_.monitor->server_version() >= 120000) setup += "set plan_cache_mode = force_generic_plan;";
+  if (may_set_deadlock_timeout) {
+    setup += fmt::format("set deadlock_timeout = {};", milliseconds_text(options_.deadlock_timeout));
+  }
+  return setup;
+}
+
+void PostgresBackend::drop_stale_schemas() {
+  const auto found = common_.monitor->query(
+      "select nspname from pg_catalog.pg_namespace"
+      " where nspname ~ '^lockstep_[0-9]+_[0-9a-f]{8}$' and pg_catalog.pg_has_role(nspowner, 'usage')"
+      " order by nspname limit " +
+      std::to_string(kStaleSchemasMax));
+  if (!found) return;
+  for (const auto& row : *found) {
+    const std::string& name = *row[0];
+    std::uint32_t token = 0;
+    const char* const digits = name.data() + name.size() - 8;
+    if (std::from_chars(digits, digits + 8, token, 16).ec != std::errc()) continue;
+    const std::string lock = fmt::format("{}, {}", kLockClass, static_cast<std::int32_t>(token));
+    const auto taken = common_.monitor->query(fmt::format("select pg_catalog.pg_try_advisory_lock({})", lock));
+    if (!taken || (*taken)[0][0] != "t") continue;  // its run lives
+    // A failure (its sessions still end, another user's objects) leaves it to the next start.
+    (void)common_.monitor->query(fmt::format("drop schema if exists {} cascade", quoted_name(name)));
+    (void)common_.monitor->query(fmt::format("select pg_catalog.pg_advisory_unlock({})", lock));
+  }
+}
+
+Result<void> PostgresBackend::make_schema() {
+  const std::uint32_t random = std::random_device{}();
+  schema_ = fmt::format("lockstep_{}_{:08x}", ::getpid(), random);
+  token_ = std::to_string(static_cast<std::int32_t>(random));
+  // The lock first: from its first moment on the schema has a living owner.
+  const auto locked =
+      common_.monitor->query(fmt::format("select pg_catalog.pg_advisory_lock({}, {})", kLockClass, token_));
+  if (!locked) return locked.error();
+  auto made = done(common_.monitor->query(
+      fmt::format("create schema {0}; set search_path = {0}, public; {1}", schema_, kCreateTable)));
+  has_schema_ = made.ok();
+  return made;
+}
+
+void PostgresBackend::note_environment(bool may_set_deadlock_timeout) {
+  const auto setting = [this](const std::string& name) {
+    const std::array parameters = {std::optional(name)};
+    const auto value = common_.monitor->query("select current_setting($1, true)", parameters);
+    return value && !value->empty() && (*value)[0][0] ? *(*value)[0][0] : std::string();
+  };
+  const std::string version = setting("server_version");
+  capabilities_.version = "PostgreSQL " + version.substr(0, version.find(' '));
+  environment_ = {{"server", server_ == "private" ? "private cluster, " + common_.monitor->where() : server_},
+                  {"server_version", version},
+                  {"schema", schema_},
+                  {"isolation", common_.isolation},
+                  {"client", options_.blocking ? "libpqxx, blocking" : "libpq, non-blocking"},
+                  {"lock_timeout_ms", milliseconds_text(options_.lock_timeout)},
+                  {"statement_timeout_ms", milliseconds_text(options_.statement_timeout)},
+                  {"deadlock_timeout", setting("deadlock_timeout") +
+                                           (may_set_deadlock_timeout ? "" : " (the server's: not allowed to set it)")},
+                  {"enable_seqscan", "off (in sessions, so that small tables are read by index)"}};
+  for (const char* name : {"fsync", "synchronous_commit", "full_page_writes", "max_connections", "shared_buffers",
+                           "autovacuum", "max_pred_locks_per_page", "max_prepared_transactions"}) {
+    environment_.emplace_back(name, setting(name));
+  }
+}
+
+PostgresBackend::~PostgresBackend() {
+  if (!has_schema_) return;
+  (void)common_.monitor->query(fmt::format("drop schema if exists {} cascade", schema_));
+}
+
+void PostgresBackend::serve_search() {
+  common_.describes_waits = false;
+  // Whoever runs a server of his own may have put it where he wants it.
+  if (server_ != "private") return;
+  common_.processor = std::make_unique<OneProcessor>();
+  common_.processor->take_in(common_.monitor->pid());
+}
+
+Result<void> PostgresBackend::set_up(const State& rows, std::span<const std::string> ddl) {
+  std::string insert;
+  if (is_used_ && has_ddl_) {
+    // A statement of the scenario may have made anything in the schema.
+    common_.idle.clear();
+    auto made = done(common_.monitor->query(
+        fmt::format("drop schema if exists {0} cascade; create schema {0}; {1}", schema_, kCreateTable)));
+    if (!made) return made;
+  } else if (is_used_) {
+    insert = "delete from kv;";
+  }
+  is_used_ = true;
+  has_ddl_ = !ddl.empty();
+  for (const auto& [key, value] : rows) {
+    insert += &key == &rows.front().first ? "insert into kv (k, v) values " : ", ";
+    insert += fmt::format("({}, {})", quoted_value(key), quoted_value(value));
+  }
+  if (!insert.empty()) {
+    if (auto filled = done(common_.monitor->query(insert)); !filled) return filled;
+  }
+  for (const auto& statement : ddl) {
+    if (auto run = done(common_.monitor->query(statement)); !run) {
+      return Error{run.error().fault, run.error().code, fmt::format("{}: {}", statement, run.error().message)};
+    }
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Session>> PostgresBackend::open_session(int actor, const std::string& name) {
+  return options_.blocking ? open_blocking_session(common_, actor, name)
+                           : open_nonblocking_session(common_, actor, name);
+}
+
+Result<State> PostgresBackend::final_state() {
+  const auto table = common_.monitor->query("select k, v from kv order by k");
+  if (!table) return table.error();
+  State state;
+  for (const auto& row : *table) state.emplace_back(row[0].value_or(""), row[1].value_or(""));
+  return state;
+}
+
+Result<std::unique_ptr<Backend>> open_postgres(const BackendOptions& options) {
+  auto backend = std::make_unique<PostgresBackend>(options);
+  if (auto opened = backend->open(); !opened) return opened.error();
+  return std::unique_ptr<Backend>(std::move(backend));
+}
+
+}  // namespace
+
+BackendKind backend_postgres() {
+  return {
+      .name = "postgres",
+      .summary = "a real PostgreSQL: the server of --dsn or LOCKSTEP_DSN, else a private one",
+      .protocols = {{"read-committed", "each statement sees what was committed before it began (the server's default)"},
+                    {"repeatable-read", "a snapshot from the first statement on; the first updater wins"},
+                    {"serializable", "snapshots, and the abort of what no serial order allows (SSI)"}},
+      .open = open_postgres};
+}
+
+}  // namespace lockstep

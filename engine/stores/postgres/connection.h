@@ -1,0 +1,81 @@
+// connection.h: libpq as values: a parsed DSN, a connection, a result; connecting and asking with a limit in time.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/store/backend.h"
+#include "kv/base/clock.h"
+#include "kv/base/result.h"
+
+namespace lockstep::postgres {
+
+struct EndConnection {
+  void operator()(PGconn* connection) const noexcept { ::PQfinish(connection); }
+};
+using Connection = std::unique_ptr<PGconn, EndConnection>;
+
+struct ClearAnswer {
+  void operator()(PGresult* answer) const noexcept { ::PQclear(answer); }
+};
+using Answer = std::unique_ptr<PGresult, ClearAnswer>;
+
+/// A connection string, taken apart. Immutable, hence thread-safe.
+class Dsn {
+ public:
+  /// Takes "postgresql://..." and "key=value ..." (PostgreSQL manual 34.1.1). Fault::invalid without the text itself in
+  /// the message, since it may hold a password.
+  static Result<Dsn> parse(const std::string& text);
+
+  /// The settings as "key='value' ...", with the name that the server shows for the session and a limit for connecting
+  /// (rounded up to seconds, at least 2: libpq's own rule). For libraries that take a string; holds the password.
+  std::string text(const std::string& application, Nanos connect_max) const;
+
+  const std::vector<std::pair<std::string, std::string>>& settings() const noexcept { return settings_; }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> settings_;
+};
+
+/// "host "db1" port 5432 as user "bob" to database "shop"", as libpq understood it. Never the password.
+std::string describe(PGconn* connection);
+
+/// Begins to connect and waits for nobody (but for the resolver, where a host's name is looked up): PQconnectPoll goes
+/// on as the socket becomes ready, first for writing (manual 34.1). Notices of the server are dropped.
+/// Fault::unavailable when it has failed already.
+Result<Connection> begin_connecting(const Dsn& dsn, const std::string& application);
+
+/// Fault::unavailable: "no connection to PostgreSQL at host …: REASON".
+Error no_connection(PGconn* connection, const std::string& reason);
+
+/// Connects; waits at most `connect_max` (looking up a host's name is the resolver's business and not limited by it).
+/// Notices of the server are dropped. Fault::unavailable, with what was tried, when there is no server, the password is
+/// wrong, or the time is over.
+Result<Connection> connect(const Dsn& dsn, const std::string& application, Nanos connect_max);
+
+/// Sends one statement with text parameters (nullopt = NULL), or, without any, several statements at once; waits for
+/// the last answer, at most `limit` of real time. A statement that fails gives the fault of its SQLSTATE. When the time
+/// is over or the connection is lost: Fault::unavailable, and the connection is of no further use.
+Result<Answer> ask(PGconn* connection, const std::string& sql, std::span<const std::optional<std::string>> parameters,
+                   Nanos limit);
+
+/// The fault, the SQLSTATE and the server's own words (one line) of a result that is an error or a notice; of an error
+/// that libpq made up itself, because the connection is lost, the code is empty.
+Error error_in(const PGresult* answer);
+/// The same for a result that says that its statement failed; nullopt for any other.
+std::optional<Error> failure_in(const PGresult* answer);
+
+/// The rows as text.
+Table table_of(const PGresult* answer);
+
+/// `name` in double quotes, or `value` in single ones, for use in SQL.
+std::string quoted_name(std::string_view name);
+std::string quoted_value(std::string_view value);
+
+}  // namespace lockstep::postgres

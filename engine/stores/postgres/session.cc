@@ -1,0 +1,172 @@
+// session.cc: the transaction's state and the meaning of answers, the same for both libraries.
+#include "engine/stores/postgres/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/stores/postgres/errors.h"
+
+namespace lockstep::postgres {
+
+void Actors::add(int pid, int actor) {
+  const MutexLock lock(mutex_);
+  actors_[pid] = actor;
+}
+
+void Actors::remove(int pid) {
+  const MutexLock lock(mutex_);
+  actors_.erase(pid);
+}
+
+int Actors::actor_of(int pid) const {
+  const MutexLock lock(mutex_);
+  const auto found = actors_.find(pid);
+  return found == actors_.end() ? -1 : found->second;
+}
+
+IdleConnections::Idle IdleConnections::take(const std::string& name) {
+  const MutexLock lock(mutex_);
+  if (idle_.empty()) return {};
+  auto best = std::find_if(idle_.begin(), idle_.end(), [&name](const Idle& idle) { return idle.ready_for == name; });
+  if (best == idle_.end()) best = std::prev(idle_.end());
+  Idle taken = std::move(*best);
+  idle_.erase(best);
+  return taken;
+}
+
+void IdleConnections::give(Idle idle) {
+  const MutexLock lock(mutex_);
+  idle_.push_back(std::move(idle));
+}
+
+void IdleConnections::clear() {
+  const MutexLock lock(mutex_);
+  idle_.clear();
+}
+
+PostgresSession::~PostgresSession() {
+  if (pid_ == 0) return;
+  bool working = false;
+  {
+    const MutexLock lock(mutex_);
+    working = in_flight_;
+  }
+  // The server would notice the closed connection only when its statement ends; until then it would hold its locks.
+  if (working && !lost_) common_.monitor->terminate(pid_);
+  common_.actors.remove(pid_);
+}
+
+void PostgresSession::attach(int pid) {
+  pid_ = pid;
+  common_.actors.add(pid, actor_);
+}
+
+void PostgresSession::flight_begins() {
+  const MutexLock lock(mutex_);
+  in_flight_ = true;
+  cancelled_.reset();
+}
+
+std::optional<Fault> PostgresSession::flight_ends() {
+  const MutexLock lock(mutex_);
+  in_flight_ = false;
+  return std::exchange(cancelled_, std::nullopt);
+}
+
+void PostgresSession::cancel(Pending& /*pending*/, Fault why) {
+  // Under the lock: when the request has ended here, the signal was sent before, and cannot hit the next one.
+  const MutexLock lock(mutex_);
+  if (!in_flight_) return;
+  cancelled_ = why;
+  common_.monitor->cancel(pid_);
+}
+
+std::vector<Blocker> PostgresSession::blockers(const Pending& pending) {
+  {
+    const MutexLock lock(mutex_);
+    if (!in_flight_) return {};
+  }
+  const Request& request = pending.request;
+  const bool has_key = request.verb != Verb::execute && request.verb != Verb::scan_for_update && !request.key.empty();
+  const ServerWait wait = common_.monitor->wait_of(pid_, !common_.describes_waits ? Monitor::Detail::blockers
+                                                         : has_key                ? Monitor::Detail::lock
+                                                                                  : Monitor::Detail::row);
+  std::string object(has_key ? request.key : std::string_view(wait.object));
+  std::string what = wait.transaction.empty() ? fmt::format("{} on {}", wait.mode, wait.kind)
+                                              : fmt::format("transaction {}", wait.transaction);
+  if (wait.kind.empty()) what = common_.describes_waits ? "a safe snapshot" : "a lock";
+  if (object.empty()) object = wait.transaction.empty() ? what : "transaction " + wait.transaction;
+  std::vector<Blocker> blockers;
+  for (const int pid : wait.blockers) {
+    const int actor = pid == 0 ? -1 : common_.actors.actor_of(pid);
+    blockers.push_back({.actor = actor, .object = object, .what = pid == 0 ? what + " (prepared)" : what});
+  }
+  return blockers;
+}
+
+bool PostgresSession::finish_early(Pending& pending, Call& call) {
+  const Request& request = pending.request;
+  if (request.verb == Verb::abort && (lost_ || !in_transaction_)) return true;  // nothing is left to roll back
+  if (lost_) {
+    pending.error = request_error(Fault::unavailable, "", request, "the connection to PostgreSQL is lost");
+  } else if (auto refused = refusal(request, in_transaction_); refused) {
+    pending.error = std::move(refused);
+  } else {
+    auto made = call_for(request, common_.isolation);
+    if (made) {
+      call = std::move(made).value();
+      return false;
+    }
+    pending.error = made.error();
+  }
+  return true;
+}
+
+Error PostgresSession::error_of(const Request& request, const Outcome& outcome) const {
+  const Fault told = fault_of_sqlstate(outcome.code);
+  if (outcome.lost && (outcome.code.empty() || outcome.fatal)) {
+    // A session that was ended because it idled never began the request; any other end leaves the question open.
+    const bool answered = !outcome.sent || told == Fault::idle_timeout;
+    const bool in_doubt = !answered && is_in_doubt_when_lost(request, in_transaction_);
+    return request_error(in_doubt ? Fault::outcome_unknown : told, outcome.code, request, outcome.said);
+  }
+  const bool by_us = outcome.cancelled && outcome.code == "57014";
+  return request_error(by_us ? *outcome.cancelled : told, outcome.code, request, outcome.said);
+}
+
+void PostgresSession::settle(Pending& pending, Outcome outcome) {
+  const Request& request = pending.request;
+  const TransactionEffect effect = effect_of(request);
+  if (outcome.failed) {
+    pending.error = error_of(request, outcome);
+    lost_ = lost_ || outcome.lost;
+    // A commit that failed has ended the transaction all the same.
+    if (lost_ || effect == TransactionEffect::ends) in_transaction_ = false;
+    if (outcome.in_transaction && !lost_) in_transaction_ = *outcome.in_transaction;
+    if (in_transaction_ && !doomed_) doomed_ = pending.error;
+    if (!in_transaction_) doomed_.reset();
+    return;
+  }
+  // Without a tag: every statement after the first failure fails too, so one that succeeded has cleared doomed_.
+  const bool rolled_back = outcome.tag == "ROLLBACK" || (outcome.tag.empty() && doomed_);
+  if (request.verb == Verb::commit && rolled_back) {
+    pending.error = request_error(doomed_ ? doomed_->fault : Fault::invalid, doomed_ ? doomed_->code : "25P02", request,
+                                  fmt::format("nothing was committed, since the transaction had failed{}",
+                                              doomed_ ? " at " + doomed_->message : ""));
+  } else {
+    fill_reply(pending.reply, request, std::move(outcome.table), outcome.rows);
+  }
+  lost_ = lost_ || outcome.lost;
+  if (effect == TransactionEffect::begins) in_transaction_ = true;
+  if (effect == TransactionEffect::ends || lost_) in_transaction_ = false;
+  if (outcome.in_transaction && !lost_) in_transaction_ = *outcome.in_transaction;
+  doomed_.reset();
+}
+
+Common* common_of(Session* session) noexcept {
+  auto* const ours = dynamic_cast<PostgresSession*>(session);
+  return ours == nullptr ? nullptr : &ours->common();
+}
+
+}  // namespace lockstep::postgres

@@ -1,0 +1,146 @@
+// session.h: what both kinds of sessions share: the run's settings, what became of the transaction, who blocks it, and
+// cancelling. The kinds differ in the library and in whether attempt() blocks.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/store/backend.h"
+#include "engine/stores/postgres/connection.h"
+#include "engine/stores/postgres/monitor.h"
+#include "engine/stores/postgres/one_processor.h"
+#include "engine/stores/postgres/statements.h"
+#include "kv/base/mutex.h"
+
+namespace lockstep::postgres {
+
+/// Which actor a server process works for. Thread-safe; `mutex_` is a leaf.
+class Actors {
+ public:
+  void add(int pid, int actor) LOCKSTEP_EXCLUDES(mutex_);
+  void remove(int pid) LOCKSTEP_EXCLUDES(mutex_);
+  /// -1 for a process outside this run.
+  int actor_of(int pid) const LOCKSTEP_EXCLUDES(mutex_);
+
+ private:
+  mutable Mutex mutex_;
+  std::map<int, int> actors_ LOCKSTEP_GUARDED_BY(mutex_);
+};
+
+/// Connections that wait for another session: to connect costs a process of the server, far more than a whole run of a
+/// search. Thread-safe; `mutex_` is a leaf.
+class IdleConnections {
+ public:
+  struct Idle {
+    Connection connection;
+    std::string ready_for;  ///< the name of the session that its settings are those of; empty: they are to be made
+  };
+  /// Best one that is ready for this session. Without a connection: there is none.
+  Idle take(const std::string& name) LOCKSTEP_EXCLUDES(mutex_);
+  /// It must be outside a transaction, with nothing in flight.
+  void give(Idle idle) LOCKSTEP_EXCLUDES(mutex_);
+  /// Closes them: what they have prepared is of no use any more.
+  void clear() LOCKSTEP_EXCLUDES(mutex_);
+
+ private:
+  Mutex mutex_;
+  std::vector<Idle> idle_ LOCKSTEP_GUARDED_BY(mutex_);
+};
+
+/// What the sessions of one backend share. Outlives them; constant after the backend was opened but for the parts that
+/// do their own locking.
+struct Common {
+  Dsn dsn;
+  std::string isolation;      ///< "repeatable read"
+  std::string session_setup;  ///< SET statements that each session runs first
+  Nanos connect_max{};
+  std::unique_ptr<Monitor> monitor;
+  Actors actors;
+  IdleConnections idle;                     ///< of sessions that do not block
+  bool describes_waits = true;              ///< for people: what lock, which row
+  std::unique_ptr<OneProcessor> processor;  ///< nullptr: the machine decides where everybody runs
+};
+
+/// A session on a connection of its own. attempt() belongs to its actor; cancel() and blockers() may come from any
+/// thread. Lock order: mutex_, then the monitor's.
+class PostgresSession : public Session {
+ public:
+  ~PostgresSession() override;
+  PostgresSession(const PostgresSession&) = delete;
+  PostgresSession& operator=(const PostgresSession&) = delete;
+
+  void cancel(Pending& pending, Fault why) override LOCKSTEP_EXCLUDES(mutex_);
+  std::vector<Blocker> blockers(const Pending& pending) override LOCKSTEP_EXCLUDES(mutex_);
+  bool in_transaction() const noexcept override { return in_transaction_; }
+  bool breaks_deadlocks() const noexcept override { return true; }
+
+  /// What it shares with the other sessions of its backend.
+  Common& common() noexcept { return common_; }
+  /// The server process that works for this session (its pg_backend_pid()).
+  int server_pid() const noexcept { return pid_; }
+
+ protected:
+  PostgresSession(Common& common, int actor) : common_(common), actor_(actor) {}
+
+  /// Once the connection stands.
+  void attach(int pid);
+
+  /// Before anything is sent: an error, or success without asking the server (abort where nothing is left), finishes
+  /// the request: true. `call` is filled otherwise.
+  bool finish_early(Pending& pending, Call& call);
+
+  /// Around the time in which the server works on a request; flight_ends gives the fault of a cancel that came
+  /// meanwhile.
+  void flight_begins() LOCKSTEP_EXCLUDES(mutex_);
+  std::optional<Fault> flight_ends() LOCKSTEP_EXCLUDES(mutex_);
+
+  /// What the server answered, in one form for both libraries.
+  struct Outcome {
+    bool failed = false;
+    bool sent = true;    ///< false: nothing has left this process
+    bool lost = false;   ///< the connection is gone
+    bool fatal = false;  ///< the server itself ended the session: `code` says why, not whether the request was done
+    std::string code;    ///< SQLSTATE
+    std::string said;    ///< the server's message
+    std::string tag;     ///< "COMMIT", "ROLLBACK"; empty where the library does not give it
+    Table table;
+    std::int64_t rows = 0;
+    std::optional<bool> in_transaction;  ///< as the library sees it; nullopt = conclude it from the request
+    std::optional<Fault> cancelled;      ///< from flight_ends()
+  };
+  /// Fills `pending` and keeps track of the transaction.
+  void settle(Pending& pending, Outcome outcome);
+
+  Common& common_;
+  bool lost_ = false;
+
+ private:
+  Error error_of(const Request& request, const Outcome& outcome) const;
+
+  const int actor_;
+  int pid_ = 0;
+  bool in_transaction_ = false;
+  /// Why the open transaction can only be rolled back: its first failure.
+  std::optional<Error> doomed_;
+
+  Mutex mutex_;
+  bool in_flight_ LOCKSTEP_GUARDED_BY(mutex_) = false;
+  std::optional<Fault> cancelled_ LOCKSTEP_GUARDED_BY(mutex_);
+};
+
+/// What is needed for further connections to where `session` is; nullptr for a session of another store. Lives as long
+/// as the session's backend.
+Common* common_of(Session* session) noexcept;
+
+/// A session whose attempt() never blocks (libpq). `common` must outlive it. Waits for connecting at most
+/// common.connect_max; faults of connect() and of the SETs.
+Result<std::unique_ptr<Session>> open_nonblocking_session(Common& common, int actor, const std::string& name);
+
+/// A session whose attempt() blocks until the server has answered (libpqxx).
+Result<std::unique_ptr<Session>> open_blocking_session(Common& common, int actor, const std::string& name);
+
+}  // namespace lockstep::postgres

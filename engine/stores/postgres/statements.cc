@@ -1,0 +1,205 @@
+// statements.cc: what each portable verb says in SQL (PostgreSQL manual, part VI).
+#include "engine/stores/postgres/statements.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <vector>
+
+#include "engine/stores/postgres/connection.h"
+#include "engine/stores/postgres/errors.h"
+
+namespace lockstep::postgres {
+namespace {
+
+/// In the order of the enum below.
+constexpr std::array kPrepared = {
+    Prepared{"ls_read", "text", "select v from kv where k = $1", 1},
+    Prepared{"ls_read_for_update", "text", "select v from kv where k = $1 for update", 1},
+    Prepared{"ls_write", "text, text",
+             "insert into kv (k, v) values ($1, $2) on conflict (k) do update set v = excluded.v", 2},
+    Prepared{"ls_insert", "text, text", "insert into kv (k, v) values ($1, $2)", 2},
+    Prepared{"ls_write_if", "text, text, text", "update kv set v = $3 where k = $1 and v = $2", 3},
+    Prepared{"ls_add", "text, bigint", "update kv set v = (v::bigint + $2)::text where k = $1 returning v", 2},
+    Prepared{"ls_add_if", "text, bigint, bigint",
+             "update kv set v = (v::bigint + $2)::text where k = $1 and v::bigint + $2 >= $3 returning v", 3},
+    Prepared{"ls_erase", "text", "delete from kv where k = $1", 1},
+    Prepared{"ls_scan", "text, text, bigint", "select k, v from kv where k >= $1 and k < $2 order by k limit $3", 3},
+    Prepared{"ls_scan_on", "text, bigint", "select k, v from kv where k >= $1 order by k limit $2", 2},
+    Prepared{"ls_scan_for_update", "text, text, bigint",
+             "select k, v from kv where k >= $1 and k < $2 order by k limit $3 for update", 3},
+    Prepared{"ls_scan_on_for_update", "text, bigint",
+             "select k, v from kv where k >= $1 order by k limit $2 for update", 2},
+};
+
+enum Index : std::size_t {
+  kRead,
+  kReadForUpdate,
+  kWrite,
+  kInsert,
+  kWriteIf,
+  kAdd,
+  kAddIf,
+  kErase,
+  kScan,
+  kScanOn,
+  kScanForUpdate,
+  kScanOnForUpdate,
+};
+
+using Parameters = std::array<std::optional<std::string>, 3>;
+
+Call prepared_call(Index index, Parameters parameters) { return Call{&kPrepared[index], {}, std::move(parameters)}; }
+
+Call text_call(std::string text) { return Call{nullptr, std::move(text), {}}; }
+
+Call scan_call(const Request& request, Index bounded, Index open) {
+  std::optional<std::string> limit;  // NULL = no limit
+  if (request.limit != SIZE_MAX) limit = std::to_string(request.limit);
+  if (request.upper.empty()) return prepared_call(open, {std::string(request.key), limit});
+  return prepared_call(bounded, {std::string(request.key), std::string(request.upper), limit});
+}
+
+/// The first three words of a text in lower case, after blanks and comments.
+std::vector<std::string> first_words(std::string_view sql) {
+  std::vector<std::string> words;
+  while (!sql.empty() && words.size() < 3) {
+    if (std::isspace(static_cast<unsigned char>(sql.front())) != 0 || (words.empty() && sql.front() == ';')) {
+      sql.remove_prefix(1);
+    } else if (sql.starts_with("--")) {
+      sql.remove_prefix(std::min(sql.find('\n'), sql.size()));
+    } else if (sql.starts_with("/*")) {
+      const auto end = sql.find("*/");
+      sql.remove_prefix(end == std::string_view::npos ? sql.size() : end + 2);
+    } else {
+      std::string word;
+      while (!sql.empty() && std::isalpha(static_cast<unsigned char>(sql.front())) != 0) {
+        word += static_cast<char>(std::tolower(static_cast<unsigned char>(sql.front())));
+        sql.remove_prefix(1);
+      }
+      if (word.empty()) break;
+      words.push_back(std::move(word));
+    }
+  }
+  return words;
+}
+
+TransactionEffect effect_of_words(const std::vector<std::string>& words) {
+  const auto has = [&words](std::string_view word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+  };
+  if (words.empty()) return TransactionEffect::none;
+  if (words[0] == "begin" || words[0] == "start") return TransactionEffect::begins;
+  if (words[0] == "prepare") return has("transaction") ? TransactionEffect::ends : TransactionEffect::none;
+  if (words[0] == "commit" || words[0] == "end" || words[0] == "rollback" || words[0] == "abort") {
+    return has("to") || has("prepared") ? TransactionEffect::none : TransactionEffect::ends;
+  }
+  return TransactionEffect::none;
+}
+
+}  // namespace
+
+std::span<const Prepared> prepared_statements() { return kPrepared; }
+
+std::optional<std::string_view> isolation_named(std::string_view protocol) {
+  if (protocol == "read-committed") return "read committed";
+  if (protocol == "repeatable-read") return "repeatable read";
+  if (protocol == "serializable") return "serializable";
+  return std::nullopt;
+}
+
+Result<Call> call_for(const Request& request, std::string_view isolation) {
+  for (const auto text : {request.key, request.upper, request.value, request.expected}) {
+    if (text.find('\0') != std::string_view::npos) {
+      return request_error(Fault::invalid, "", request, "PostgreSQL cannot store a text with a zero byte");
+    }
+  }
+  const std::string key(request.key);
+  switch (request.verb) {
+    case Verb::begin:
+      return text_call(fmt::format("begin isolation level {}", isolation));
+    case Verb::read:
+      return prepared_call(kRead, {key});
+    case Verb::read_for_update:
+      return prepared_call(kReadForUpdate, {key});
+    case Verb::write:
+      return prepared_call(kWrite, {key, std::string(request.value)});
+    case Verb::insert:
+      return prepared_call(kInsert, {key, std::string(request.value)});
+    case Verb::write_if:
+      return prepared_call(kWriteIf, {key, std::string(request.expected), std::string(request.value)});
+    case Verb::add:
+      return prepared_call(kAdd, {key, std::to_string(request.delta)});
+    case Verb::add_if:
+      return prepared_call(kAddIf, {key, std::to_string(request.delta), std::to_string(request.floor)});
+    case Verb::erase:
+      return prepared_call(kErase, {key});
+    case Verb::scan:
+      return scan_call(request, kScan, kScanOn);
+    case Verb::scan_for_update:
+      return scan_call(request, kScanForUpdate, kScanOnForUpdate);
+    case Verb::execute:
+      return text_call(key);
+    case Verb::savepoint:
+      return text_call("savepoint " + quoted_name(request.key));
+    case Verb::rollback_to:
+      return text_call("rollback to savepoint " + quoted_name(request.key));
+    case Verb::release:
+      return text_call("release savepoint " + quoted_name(request.key));
+    case Verb::commit:
+      return text_call("commit");
+    case Verb::abort:
+      return text_call("rollback");
+  }
+  return request_error(Fault::unsupported, "", request, "no such verb");
+}
+
+TransactionEffect effect_of(const Request& request) {
+  if (request.verb == Verb::begin) return TransactionEffect::begins;
+  if (request.verb == Verb::commit || request.verb == Verb::abort) return TransactionEffect::ends;
+  if (request.verb != Verb::execute) return TransactionEffect::none;
+  return effect_of_words(first_words(request.key));
+}
+
+bool is_in_doubt_when_lost(const Request& request, bool in_transaction) {
+  switch (request.verb) {
+    case Verb::commit:
+      return true;
+    case Verb::begin:
+    case Verb::read:
+    case Verb::scan:
+    case Verb::read_for_update:
+    case Verb::scan_for_update:
+    case Verb::savepoint:
+    case Verb::rollback_to:
+    case Verb::release:
+    case Verb::abort:
+      return false;
+    case Verb::execute:
+      return !in_transaction || effect_of(request) == TransactionEffect::ends;
+    default:
+      return !in_transaction;
+  }
+}
+
+void fill_reply(Reply& reply, const Request& request, Table table, std::int64_t rows_touched) {
+  reply.rows = rows_touched;
+  switch (request.verb) {
+    case Verb::read:
+    case Verb::read_for_update:
+    case Verb::add:
+    case Verb::add_if:
+      if (!table.empty()) reply.value = std::move(table[0][0]);
+      break;
+    case Verb::scan:
+    case Verb::scan_for_update:
+    case Verb::execute:
+      reply.table = std::move(table);
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace lockstep::postgres

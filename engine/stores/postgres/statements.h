@@ -1,0 +1,61 @@
+// statements.h: the portable verbs as SQL on the table kv(k, v): one table of statements that both kinds of sessions
+// run.
+//
+// Thread-safe: no state. Nothing waits.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "engine/store/backend.h"
+#include "kv/base/result.h"
+
+namespace lockstep::postgres {
+
+/// The run's table. fillfactor leaves room on the page, so that an update stays on it (HOT) and touches no index: at
+/// serializable an index page is shared by many keys, and touching it would abort disjoint transactions.
+inline constexpr std::string_view kCreateTable =
+    "create table kv (k text collate \"C\" primary key, v text) with (fillfactor = 25)";
+
+/// A statement that each session prepares once.
+struct Prepared {
+  const char* name;
+  std::string_view types;  ///< of its parameters, for PREPARE
+  std::string_view sql;
+  int parameters;
+};
+
+std::span<const Prepared> prepared_statements();
+
+/// One request, ready to be sent: a prepared statement with its parameters, or else a text of its own.
+struct Call {
+  const Prepared* prepared = nullptr;
+  std::string text;
+  std::array<std::optional<std::string>, 3> parameters;
+};
+
+/// What a statement does to the transaction as a whole.
+enum class TransactionEffect { none, begins, ends };
+
+/// The protocols of this backend by name, as the server's isolation level ("repeatable read"); nullopt for another.
+std::optional<std::string_view> isolation_named(std::string_view protocol);
+
+/// The call for a request; `isolation` is for begin. Fault::invalid when a text holds a zero byte, which PostgreSQL
+/// cannot store.
+Result<Call> call_for(const Request& request, std::string_view isolation);
+
+/// begin, commit and abort, and the same said in SQL (the first words of an executed text; PREPARE TRANSACTION ends
+/// one, ROLLBACK TO and COMMIT PREPARED do not).
+TransactionEffect effect_of(const Request& request);
+
+/// True when losing the connection leaves open whether the request took effect: whatever ends a transaction for good,
+/// and outside a transaction whatever may write.
+bool is_in_doubt_when_lost(const Request& request, bool in_transaction);
+
+/// Fills the reply from the rows that the server gave and the number that it touched.
+void fill_reply(Reply& reply, const Request& request, Table table, std::int64_t rows_touched);
+
+}  // namespace lockstep::postgres

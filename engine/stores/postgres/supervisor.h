@@ -1,0 +1,59 @@
+// supervisor.h: child processes of a private cluster: a program run to its end, and a server under a supervisor.
+//
+// The supervisor is a small process between the owner and the server, in a session of its own, so that a ^C in the
+// terminal reaches neither. It holds the reading end of a pipe whose writing end only the owner has. However the owner
+// ends (return, exit, signal, kill -9), the pipe closes; then the supervisor stops the server, reaps it and removes the
+// folder. Should the supervisor itself be killed, the kernel stops the server (PR_SET_PDEATHSIG): the thread that
+// forked the server is the supervisor's only one and lives as long as it does.
+//
+//   owner ──pipe──▶ supervisor ──parent of──▶ postgres
+//
+// A child that this process forks later without exec inherits the writing end; the server then lives until it ends too.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "engine/stores/postgres/owned_folder.h"
+#include "kv/base/result.h"
+
+namespace lockstep::postgres {
+
+/// Runs `arguments` (the program first, an absolute path) as `user` in a session of its own, output appended to the
+/// file `log`, in `folder`; waits for its end, at most `limit`. The program dies with the calling thread.
+/// Fault::unavailable with the reason when it cannot be started, fails, or takes longer (then it is killed).
+Result<void> run_to_end(const std::vector<std::string>& arguments, const ServerUser& user, const std::string& folder,
+                        const std::string& input, const std::string& log, std::chrono::seconds limit);
+
+/// A server under its supervisor. Movable; not thread-safe.
+class SupervisedServer {
+ public:
+  SupervisedServer() = default;
+  ~SupervisedServer();
+  SupervisedServer(SupervisedServer&& other) noexcept;
+  SupervisedServer& operator=(SupervisedServer&& other) noexcept;
+
+  /// Starts `arguments` as `user`, output appended to the folder's log. Returns once the supervisor runs; that the
+  /// server could not be started shows in ended(). Fault::unavailable when the machine gives no process or pipe.
+  static Result<SupervisedServer> start(const std::vector<std::string>& arguments, const ServerUser& user,
+                                        const OwnedFolder& folder);
+
+  /// True when the server has ended although nobody stopped it, or was never started.
+  bool ended() noexcept;
+
+  /// Stops the server and waits until it is reaped and the folder is removed, at most 15 s; then kills the supervisor,
+  /// which takes the server along. Does nothing the second time.
+  void stop() noexcept;
+
+  /// Closes the pipe and does not wait; async-signal-safe.
+  void let_go() noexcept;
+
+ private:
+  int pipe_ = -1;
+  pid_t supervisor_ = -1;
+};
+
+}  // namespace lockstep::postgres

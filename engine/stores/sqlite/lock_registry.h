@@ -1,0 +1,103 @@
+// lock_registry.h: who holds which lock of the database file, and who waits for it.
+//
+// SQLite's own locks can neither be waited for without polling nor asked for their holders. All connections to a
+// backend's private file are sessions of one process, so the registry can keep a copy: every session says what it holds
+// after each of its steps (sqlite3_txn_state), and whoever got SQLITE_BUSY queues here instead of sleeping.
+//
+// The copy decides only who is woken and who is named as a blocker; SQLite alone decides who gets the lock. Invariants:
+//   1. A member is woken at most once for each time that it was queued.
+//   2. First come, first served: a request that is woken, tries and finds SQLite busy again keeps its place.
+//   3. Nobody sleeps through the release that he waits for: what another member held, or was about to take, when he was
+//      queued ends with a call of end_step(), queue() or leave(), and each of them looks for whom to wake.
+//   4. Nobody spins: a member that is in the middle of a step counts as a holder of what the step may take, but only
+//   for
+//      those who queued after the step began, so that a stream of new steps does not keep a waiter asleep.
+//
+// Thread-safe. The mutex is a leaf; waiters are woken under it (waiter.h allows that).
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <string>
+#include <vector>
+
+#include "engine/store/backend.h"
+#include "engine/stores/sqlite/protocol.h"
+#include "kv/base/mutex.h"
+#include "kv/base/waiter.h"
+
+namespace lockstep::sqlite {
+
+/// SQLite's lock levels, in order. With WAL, `shared` is a snapshot and `reserved` the write lock.
+enum class Level : std::uint8_t { none, shared, reserved, pending, exclusive };
+
+/// For people: "RESERVED lock", or with WAL "write lock".
+const char* name_of(Level level, Journal journal) noexcept;
+
+/// True when a session that holds `held` keeps another one from getting `wanted`.
+bool conflicts(Journal journal, Level wanted, Level held) noexcept;
+
+class LockRegistry {
+ public:
+  explicit LockRegistry(Journal journal) noexcept : journal_(journal) {}
+
+  /// One session. Opaque outside; guarded by the registry's mutex.
+  class Member {
+    friend class LockRegistry;
+    int actor = -1;
+    std::string name;
+    Level held = Level::none;      ///< after its last step
+    Level may_take = Level::none;  ///< what the step that it is in may take; none = it is in no step
+    std::uint64_t step = 0;        ///< the number of that step
+    Waiter* waiter = nullptr;      ///< queued
+    Level wanted = Level::none;    ///< queued, or woken and not yet finished
+    bool woken = false;            ///< woken and not yet finished: it goes before those behind it
+    std::uint64_t queued_at = 0;   ///< the number of the last step that had begun when it was queued
+    std::uint64_t ticket = 0;      ///< its place; 0: its request has not waited yet
+  };
+
+  /// The member stays where it is until leave(). leave() gives up what it held and wakes who waited for that.
+  Member& join(int actor, std::string name);
+  void leave(Member& member) noexcept;
+
+  /// Before every call of SQLite that may take or give back a lock, with the most that it may take. Gives the epoch for
+  /// queue(). A member that is still queued leaves the queue.
+  std::uint64_t begin_step(Member& member, Level may_take) noexcept;
+  /// After it: the request is over, whatever came of it, and the session now holds `held`. Wakes whoever can go on.
+  void end_step(Member& member, Level held) noexcept;
+
+  static constexpr std::uint64_t kNoEpoch = UINT64_MAX;
+
+  enum class Queued {
+    again,    ///< not queued: the lock seems to have been given back meanwhile; step again
+    yes,      ///< queued; will be woken exactly once
+    foreign,  ///< queued, but no member holds the lock: another process does, and only polling finds the end
+  };
+  /// Instead of end_step(), when SQLite was busy: the step wants `wanted` and the session holds `held`. `waiter` is
+  /// woken when another step makes sense. `epoch`: of begin_step(), or kNoEpoch to rule out the answer `again`.
+  Queued queue(Member& member, Level held, Level wanted, std::uint64_t epoch, Waiter& waiter) noexcept;
+
+  /// Gives the request up. After it returns the waiter will not be woken.
+  void give_up(Member& member) noexcept;
+
+  /// Whom the queued member waits for, by actor's index as they joined; empty when it does not wait or was woken.
+  std::vector<Blocker> blockers(const Member& member) const;
+  /// The same in words: "T1 (RESERVED lock)"; "another process" when no member is in the way.
+  std::string blockers_in_words(const Member& member, Level wanted) const;
+
+ private:
+  bool held_by_another(const Member& member, Level wanted) const LOCKSTEP_REQUIRES(mutex_);
+  bool about_to_be_taken(const Member& member, Level wanted, std::uint64_t last_step) const LOCKSTEP_REQUIRES(mutex_);
+  bool promised_to_another(const Member& member) const LOCKSTEP_REQUIRES(mutex_);
+  void wake_who_can_go() noexcept LOCKSTEP_REQUIRES(mutex_);
+  void forget_request(Member& member) noexcept LOCKSTEP_REQUIRES(mutex_);
+
+  const Journal journal_;
+  mutable Mutex mutex_;
+  std::list<Member> members_ LOCKSTEP_GUARDED_BY(mutex_);  ///< in the order they joined
+  std::uint64_t epoch_ LOCKSTEP_GUARDED_BY(mutex_) = 0;    ///< of what members hold
+  std::uint64_t last_step_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
+  std::uint64_t last_ticket_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace lockstep::sqlite

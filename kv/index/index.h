@@ -1,0 +1,187 @@
+// index.h: the ordered index: from key to record, for every protocol that keeps records of its own type.
+//
+// Two structures over the same entries: a hash table for one key (index/hash_index.h) and a B+tree for the order
+// (index/tree.h), which only scans, new keys and keys that leave touch. An entry is one piece of memory: the record,
+// then the bytes of its key.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <iterator>
+#include <limits>
+#include <new>
+#include <span>
+#include <thread>
+#include <utility>
+
+#include "kv/index/hash_index.h"
+#include "kv/index/key_set.h"
+#include "kv/index/tree.h"
+#include "kv/memory/arena.h"
+#include "kv/memory/epochs.h"
+
+namespace lockstep::kv {
+
+/// Thread-safe: any number of readers and inserters. Whoever uses it is pinned (Epochs::Reader), and what it has found
+/// stays valid until it unpins. What is inside a record is guarded by the protocol.
+template <class Record>
+class Index {
+  /// Where an entry is: in the hash table only, or for scans too.
+  enum class Listing : std::uint8_t { hidden, in_progress, listed };
+
+  /// The bytes of the key follow. Its fields lie in what is left of the record's last word.
+  struct Entry : Record {
+    std::atomic<Listing> listing{Listing::hidden};
+    const std::uint16_t key_bytes_less_one;
+
+    explicit Entry(KeyView key) : key_bytes_less_one(static_cast<std::uint16_t>(key.size() - 1)) {
+      std::memcpy(reinterpret_cast<char*>(this + 1), key.data(), key.size());
+    }
+    KeyView key() const noexcept {
+      return {reinterpret_cast<const char*>(this + 1), std::size_t{key_bytes_less_one} + 1};
+    }
+  };
+  static_assert(kMaxKeyBytes - 1 <= std::numeric_limits<std::uint16_t>::max());
+  using Order = Tree<Entry>;
+
+ public:
+  /// An entry in key order, or the end.
+  class Iterator {
+   public:
+    struct Pair {
+      KeyView first;
+      Record& second;
+      const Pair* operator->() const noexcept { return this; }
+    };
+    using iterator_category = std::forward_iterator_tag;
+    using value_type = Pair;
+    using difference_type = std::ptrdiff_t;
+    using pointer = Pair;
+    using reference = Pair;
+
+    Iterator() = default;
+    Pair operator*() const noexcept { return {position_.entry->key(), *position_.entry}; }
+    Pair operator->() const noexcept { return **this; }
+    /// To the next entry as it is now: one that was added meanwhile is not passed over.
+    Iterator& operator++() {
+      order_->prefetch_behind(position_);
+      position_ = order_->next(position_);
+      return *this;
+    }
+    Iterator operator++(int) {
+      Iterator old = *this;
+      ++*this;
+      return old;
+    }
+    friend bool operator==(const Iterator& a, const Iterator& b) noexcept {
+      return a.position_.entry == b.position_.entry;
+    }
+
+   private:
+    friend class Index;
+    Iterator(const Order* order, typename Order::Position position) noexcept : order_(order), position_(position) {}
+    const Order* order_ = nullptr;
+    typename Order::Position position_;
+  };
+
+  explicit Index(Epochs& epochs) : epochs_(epochs), hash_(epochs), order_(epochs) {}
+  ~Index() {
+    epochs_.free_all();  // entries that are retired lie in the arena too
+    hash_.for_each([this](Entry* entry) { free(entry); });
+  }
+  Index(const Index&) = delete;
+  Index& operator=(const Index&) = delete;
+
+  /// nullptr when the key has no entry.
+  Record* find(KeyView key) { return find(key, hash_of(key)); }
+  Record* find(KeyView key, std::size_t hash) {
+    Entry* const entry = hash_.find(key, hash);
+    return entry;
+  }
+
+  /// Fetches into the cache what find() of each key will touch, all at once instead of one after the other.
+  void prefetch(std::span<const KeyView> keys) const noexcept {
+    std::array<std::size_t, 16> hashes;
+    for (std::size_t first = 0; first < keys.size(); first += hashes.size()) {
+      const std::size_t count = std::min(hashes.size(), keys.size() - first);
+      for (std::size_t i = 0; i < count; ++i) hash_.prefetch(hashes[i] = hash_of(keys[first + i]));
+      for (std::size_t i = 0; i < count; ++i) hash_.prefetch_entry(hashes[i]);
+    }
+  }
+
+  /// Adds an empty record for a key that is not there yet. Scans meet it when this returns.
+  Record& find_or_add(KeyView key) { return find_or_add(key, hash_of(key)); }
+  Record& find_or_add(KeyView key, std::size_t hash) {
+    Entry* entry = hash_.find(key, hash);
+    if (!entry) entry = hash_.find_or_add(key, hash, [&] { return make(key); });
+    list(*entry);
+    return *entry;
+  }
+
+  /// The same, but scans do not meet it before list().
+  Record& find_or_hide(KeyView key, std::size_t hash) {
+    if (Record* const record = find(key, hash)) return *record;
+    return *hash_.find_or_add(key, hash, [&] { return make(key); });
+  }
+  bool is_listed(Record& record) const noexcept {
+    return entry_of(record).listing.load(std::memory_order_acquire) == Listing::listed;
+  }
+  /// For a record that find() gave: scans meet it when this returns.
+  void list(Record& record) { list(entry_of(record)); }
+
+  /// Takes the entry of `record` out; nobody adds its key again before this returns. `record` stays valid for those who
+  /// are pinned now.
+  void remove(Record& record) {
+    Entry& entry = entry_of(record);
+    if (entry.listing.load(std::memory_order_acquire) != Listing::hidden) {
+      while (entry.listing.load(std::memory_order_acquire) != Listing::listed) std::this_thread::yield();
+      order_.remove(&entry);
+      entry.listing.store(Listing::hidden, std::memory_order_release);
+    }
+    hash_.remove(&entry, hash_of(entry.key()));
+    epochs_.retire(
+        &entry, [](void* old, void* index) noexcept { static_cast<Index*>(index)->free(static_cast<Entry*>(old)); },
+        this);
+  }
+
+  /// The key of a record that is in the index, or was when the caller was pinned.
+  static KeyView key_of(const Record& record) noexcept { return static_cast<const Entry&>(record).key(); }
+
+  /// The first entry at or after `key`, in byte order.
+  Iterator at_or_after(KeyView key) { return {&order_, order_.at_or_after(key)}; }
+  Iterator after(KeyView key) { return {&order_, order_.after(key)}; }
+  Iterator begin() { return at_or_after({}); }
+  Iterator end() { return {}; }
+
+ private:
+  static Entry& entry_of(Record& record) noexcept { return static_cast<Entry&>(record); }
+
+  Entry* make(KeyView key) { return new (arena_.take(sizeof(Entry) + key.size())) Entry(key); }
+  void free(Entry* entry) noexcept {
+    const std::size_t bytes = sizeof(Entry) + entry->key().size();
+    entry->~Entry();
+    arena_.give_back(entry, bytes);
+  }
+
+  void list(Entry& entry) {
+    Listing listing = entry.listing.load(std::memory_order_acquire);
+    if (listing == Listing::hidden &&
+        entry.listing.compare_exchange_strong(listing, Listing::in_progress, std::memory_order_acquire)) {
+      order_.insert(&entry);
+      entry.listing.store(Listing::listed, std::memory_order_release);
+      return;
+    }
+    while (entry.listing.load(std::memory_order_acquire) != Listing::listed) std::this_thread::yield();
+  }
+
+  Epochs& epochs_;
+  Arena arena_;
+  HashIndex<Entry, hash_of> hash_;
+  Order order_;
+};
+
+}  // namespace lockstep::kv

@@ -1,0 +1,60 @@
+// command_line_test.cc: the command that gives a run again, and durations.
+#include "cli/args/command_line.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/cli/sample_runs.h"
+
+namespace lockstep::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+TEST(CommandLine, NamesEveryCoordinate) {
+  EXPECT_EQ(
+      command_of(samples::two_lock(), {}),
+      "lockstep run deadlock/two-lock --store kv --protocol 2pl-detect --pattern plain --executor threads --seed 7");
+  EXPECT_EQ(command_of(samples::philosophers(3), {}),
+            "lockstep run threads/dining-philosophers --pattern naive --executor threads --seed 1");
+}
+
+TEST(CommandLine, KeepsWhatWasAskedForButNoPassword) {
+  RunRequest request;
+  request.schedule = "T1 T1 T2 …";
+  request.lock_timeout = milliseconds(50);
+  request.limit = std::chrono::seconds(2);
+  request.dsn = "host=db password=secret";
+  const std::string command = command_of(samples::two_lock(), request);
+  EXPECT_THAT(command, testing::HasSubstr("--schedule 'T1 T1 T2 …' --lock-timeout 50ms --timeout 2s --seed 7"));
+  EXPECT_THAT(command, testing::Not(testing::HasSubstr("secret")));
+}
+
+TEST(CommandLine, QuotesForAShell) {
+  EXPECT_EQ(shell_quoted("deadlock/two-lock"), "deadlock/two-lock");
+  EXPECT_EQ(shell_quoted(""), "''");
+  EXPECT_EQ(shell_quoted("T1 T2"), "'T1 T2'");
+  EXPECT_EQ(shell_quoted("it's $HOME"), "'it'\\''s $HOME'");
+}
+
+TEST(CommandLine, ReadsDurations) {
+  const struct {
+    const char* text;
+    Nanos value;
+  } examples[] = {
+      {"500ms", milliseconds(500)},    {"2s", std::chrono::seconds(2)},           {"1.5", milliseconds(1500)},
+      {"1m", std::chrono::minutes(1)}, {"250us", std::chrono::microseconds(250)}, {"24h", std::chrono::hours(24)}};
+  for (const auto& [text, value] : examples) {
+    ASSERT_TRUE(duration_named(text)) << text;
+    EXPECT_EQ(*duration_named(text), value) << text;
+  }
+  for (const char* text : {"", "s", "5y", "-1s", "0", "1e9", "25h", "1s ", "nan", "inf", "0x10"}) {
+    EXPECT_FALSE(duration_named(text)) << text;
+  }
+}
+
+TEST(CommandLine, WritesDurationsAsTheyAreRead) {
+  for (const char* text : {"500ms", "2s", "250us"}) EXPECT_EQ(name_of(*duration_named(text)), text);
+}
+
+}  // namespace
+}  // namespace lockstep::cli
