@@ -136,7 +136,7 @@ Result<Halt> Explorer::search(Search& search, Tally& tally, const Limits& limits
     }
     if (footprint().take_news()) return Halt::news;
     repeated_ = 0;
-    add_up(search, explored_->end(), tally, limits.keeps_runs);
+    add_up(search, explored_->end(), tally, limits);
   }
 }
 
@@ -158,7 +158,7 @@ Result<void> Explorer::cope_with_disagreement(Search& search, Tally& tally) {
   return {};
 }
 
-void Explorer::add_up(Search& search, double orders, Tally& tally, bool keeps_runs) {
+void Explorer::add_up(Search& search, double orders, Tally& tally, const Limits& limits) {
   if (!explored_->complete() || orders == 0) {
     ++tally.pruned;
     return;
@@ -169,6 +169,7 @@ void Explorer::add_up(Search& search, double orders, Tally& tally, bool keeps_ru
   run.protocol = run_.protocol;
   run.actors = actors_;
   stage_->judge(run);
+  if (limits.seen) limits.seen(run, orders);
   const bool spent = gave_up(stage_->state());
   Ending& ending = tally.endings[ending_of(run, spent)];
   ending.verdict = verdict_of(run, spent);
@@ -178,11 +179,11 @@ void Explorer::add_up(Search& search, double orders, Tally& tally, bool keeps_ru
   add(tally.interleavings);
   const std::vector<Choice>& taken = stage_->taken();
   const bool may_improve = ending.may_improve(taken.size(), search.preemptions());
-  if (!may_improve && !keeps_runs) return;
+  if (!may_improve && !limits.keeps_runs) return;
   std::vector<Choice> calm = search.calmest();
   calm.insert(calm.end(), taken.begin() + static_cast<std::ptrdiff_t>(calm.size()), taken.end());
   if (may_improve) ending.consider(calm, search.preemptions());
-  if (keeps_runs) tally.representatives.push_back({std::move(calm), orders});
+  if (limits.keeps_runs) tally.representatives.push_back({std::move(calm), orders});
 }
 
 }  // namespace lockstep

@@ -24,6 +24,8 @@ struct Limits {
   bool keeps_runs = false;               ///< in Tally::representatives
   /// Asked before every run; may be empty.
   std::function<bool()> enough = {};
+  /// Told of every run that counts, judged, with the number of interleavings that it stands for; may be empty.
+  std::function<void(const record::Run&, double)> seen = {};
   /// Runs of all workers, and who is told of them now and then (from one thread at a time); may be empty.
   std::atomic<std::uint64_t>* done = nullptr;
   std::function<void(std::uint64_t)> progress = {};
@@ -57,7 +59,7 @@ class Explorer {
   Explorer(const Scenario& scenario, const RunRequest& resolved, std::unique_ptr<Stage> stage,
            std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop);
   Result<void> cope_with_disagreement(Search& search, Tally& tally);
-  void add_up(Search& search, double orders, Tally& tally, bool keeps_runs);
+  void add_up(Search& search, double orders, Tally& tally, const Limits& limits);
 
   const std::string scenario_;
   const RunRequest run_;

@@ -75,7 +75,7 @@ void Reduced::took(const Footprint& step) {
 double Reduced::end(bool complete, std::span<const Step> blocked) {
   trace_.shrink_to(depth_);
   const double orders = complete ? trace_.linear_extensions() : 0;
-  for (std::size_t j = first_new(); j < depth_; ++j) look_for_races(j);
+  for (std::size_t j = 1; j < depth_; ++j) look_for_races(j);
   look_for_time_outs();
   // They may come before the step that has taken what they stand before.
   for (const Step& step : blocked) {
@@ -141,7 +141,7 @@ void Reduced::look_for_races(std::size_t j) {
 
 /// A time-out that was possible before a step and not after it is in a race with that step.
 void Reduced::look_for_time_outs() {
-  for (std::size_t i = first_new(); i < depth_; ++i) {
+  for (std::size_t i = 0; i < depth_; ++i) {
     const Mask after = i + 1 < depth_ ? nodes_[i + 1].enabled : enabled_at_end_;
     for (const Choice& each : nodes_[i].choices) {
       if (!each.timeout || each == nodes_[i].choice || (after & bit_of(each)) != 0) continue;
@@ -166,7 +166,10 @@ bool Reduced::backtrack() {
   while (!nodes_.empty()) {
     Node& node = nodes_.back();
     const std::size_t depth = nodes_.size() - 1;
-    if (depth < trace_.size()) node.sleep.push_back(trace_[depth]);
+    if (depth < trace_.size()) {
+      node.sleep.push_back(trace_[depth]);
+      node.pending.drop_met_by(trace_[depth], *objects_);
+    }
     if (node.take_next(guide_)) {
       trace_.shrink_to(depth);
       return true;

@@ -48,8 +48,6 @@ class Reduced final : public Search {
     /// Takes the next of what is left as `choice`; `guide`: how to go on behind it. False: nothing is left.
     bool take_next(WakeupTree& guide);
   };
-  /// The races of the steps before it are known.
-  std::size_t first_new() const noexcept { return replayed_ > 0 ? replayed_ - 1 : 0; }
   bool enter(std::span<const Choice> enabled);
   Choice first_choice(Node& node, Mask awake);
   void look_for_races(std::size_t j);

@@ -82,25 +82,20 @@ void Trace::order_last(const Footprint& objects) {
   last.latest[own] = static_cast<int>(j);
 }
 
-/// Whether nobody has the thing just before `step`.
-bool Trace::is_open(std::uint32_t object, std::size_t step) const {
+/// The latest step up to `step`, one of its users, before which nobody had the thing.
+std::size_t Trace::open_before(std::uint32_t object, std::size_t step) const {
   const std::vector<Use>& uses = uses_[object];
-  const auto after = std::lower_bound(uses.begin(), uses.end(), step,
-                                      [](const Use& use, std::size_t position) { return use.step < position; });
-  return after == uses.begin() || !std::prev(after)->gate.closed_after;
+  auto use = std::lower_bound(uses.begin(), uses.end(), step,
+                              [](const Use& each, std::size_t position) { return each.step < position; });
+  if (use == uses.end() || use->step != step) return step;  // what it needs there is among what does not need `step`
+  while (use != uses.begin() && std::prev(use)->gate.closed_after) --use;
+  return use->step;
 }
 
 std::optional<std::size_t> Trace::reversible(std::size_t i, std::size_t j) const {
-  const Step& second = entries_[j].step;
   std::size_t at = i;
-  for (const Access& needed : second.accesses) {
-    if (!needed.gate.needs_open) continue;
-    const std::vector<Use>& uses = uses_[needed.object];
-    for (std::size_t k = uses.size(); !is_open(needed.object, at);) {
-      do --k;
-      while (uses[k].step >= at);
-      at = uses[k].step;
-    }
+  for (const Access& needed : entries_[j].step.accesses) {
+    if (needed.gate.needs_open) at = std::min(at, open_before(needed.object, i));
   }
   // What j needs of its own actor must have happened before that step, or without it.
   const int own = entries_[j].own_before;

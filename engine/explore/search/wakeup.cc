@@ -2,6 +2,7 @@
 #include "engine/explore/search/wakeup.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "engine/explore/search/trace.h"
 
@@ -18,38 +19,55 @@ Initial initial_of(const Step& step, const Way& way, const Footprint& objects, s
   return Initial::apart;
 }
 
-bool WakeupTree::insert(Way way, const Footprint& objects) {
-  // Down the tree: `branch` holds the ways below the node in hand, which is `depth` steps from the root.
+void WakeupTree::insert(Way way, const Footprint& objects) {
+  // Down the tree: `branch` has the ways that begin with the steps in `done`.
   std::vector<std::size_t> branch(ways_.size());
-  for (std::size_t i = 0; i < branch.size(); ++i) branch[i] = i;
+  std::iota(branch.begin(), branch.end(), std::size_t{0});
   Way done;
-  while (true) {
+  for (;;) {
     const std::size_t depth = done.size();
-    bool descended = false;
-    std::vector<Choice> refused;
-    for (const std::size_t each : branch) {
+    const auto leads_on = [&](std::size_t each) {
       const Step& step = ways_[each][depth];
-      if (std::find(refused.begin(), refused.end(), step.choice) != refused.end()) continue;
       std::size_t at = 0;
-      const Initial initial = initial_of(step, way, objects, at);
-      if (initial == Initial::no) {
-        refused.push_back(step.choice);
-        continue;
+      const bool is_last = ways_[each].size() == depth + 1;
+      if (is_last) return way.front().choice == step.choice;
+      return initial_of(step, way, objects, at) != Initial::no;
+    };
+    const auto next = std::find_if(branch.begin(), branch.end(), leads_on);
+    if (next == branch.end()) break;
+    const bool is_end = ways_[*next].size() == depth + 1;
+    if (is_end && way.size() == 1) {
+      // Both races are to be answered: the way must not be dropped for what one of them has touched.
+      Step& last = ways_[*next].back();
+      for (const Access& each : way.front().accesses) {
+        if (std::find(last.accesses.begin(), last.accesses.end(), each) == last.accesses.end())
+          last.accesses.push_back(each);
       }
-      if (ways_[each].size() == depth + 1) return false;  // everything behind that step will be met
-      if (initial == Initial::first) way.erase(way.begin() + static_cast<std::ptrdiff_t>(at));
-      if (way.empty()) return false;
-      const Choice choice = step.choice;
-      done.push_back(step);
-      std::erase_if(branch, [&](std::size_t i) { return !(ways_[i][depth].choice == choice); });
-      descended = true;
-      break;
+      last.actors |= way.front().actors;
+      return;
     }
-    if (descended) continue;
-    done.insert(done.end(), std::make_move_iterator(way.begin()), std::make_move_iterator(way.end()));
-    ways_.push_back(std::move(done));
-    return true;
+    done.push_back(ways_[*next][depth]);
+    std::size_t at = 0;
+    if (is_end || initial_of(done.back(), way, objects, at) == Initial::first)
+      way.erase(way.begin() + static_cast<std::ptrdiff_t>(at));
+    if (way.empty()) return;
+    if (is_end) {
+      // Whatever lies behind that step will be met. It is kept all the same: the shorter way alone may be dropped.
+      done.insert(done.end(), std::make_move_iterator(way.begin()), std::make_move_iterator(way.end()));
+      ways_[*next] = std::move(done);
+      return;
+    }
+    std::erase_if(branch, [&](std::size_t each) { return !(ways_[each][depth].choice == done.back().choice); });
   }
+  done.insert(done.end(), std::make_move_iterator(way.begin()), std::make_move_iterator(way.end()));
+  ways_.push_back(std::move(done));
+}
+
+void WakeupTree::drop_met_by(const Step& step, const Footprint& objects) {
+  std::erase_if(ways_, [&](const Way& way) {
+    std::size_t at = 0;
+    return initial_of(step, way, objects, at) != Initial::no;
+  });
 }
 
 WakeupTree WakeupTree::take_first() {

@@ -26,11 +26,16 @@ Initial initial_of(const Step& step, const Way& way, const Footprint& objects, s
 
 /// The ways to be gone from a state, as a tree: those that begin with the same step share it. In the order in which
 /// they came, which is the order in which they must be gone. Not thread-safe.
+///
+/// Of the last step of a way nobody knows yet what it will touch: it was turned round. So what is at the end of a way
+/// never counts as commuting with anything.
 class WakeupTree {
  public:
   bool empty() const noexcept { return ways_.empty(); }
-  /// Adds `way`, unless going one that is there already will meet its class. True when it was added.
-  bool insert(Way way, const Footprint& objects);
+  /// Adds `way`, unless going one that is there already will meet its class.
+  void insert(Way way, const Footprint& objects);
+  /// `step` has been gone from the state: takes out the ways whose classes it has met.
+  void drop_met_by(const Step& step, const Footprint& objects);
   /// The first step of the first way; there is one.
   const Choice& first() const noexcept { return ways_.front().front().choice; }
   /// Takes out every way that begins with first(); answers how each goes on.

@@ -1,0 +1,208 @@
+// random_programs_test.cc: what "complete" rests on. Small programs made by chance over every operation of engine/sync
+// and every verb of a store, on every protocol: the reduced and the bounded search must meet the same endings, the same
+// final rows and the same number of interleavings as all interleavings one by one.
+//
+//   LOCKSTEP_TEST_SEED=N       the seed (each failure prints its own)
+//   LOCKSTEP_PROGRAMS=N        programs a mix and protocol; the default suits CI, millions find more
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "engine/explore/explorer.h"
+#include "tests/engine/explore/random/program.h"
+
+namespace lockstep::random_programs {
+namespace {
+
+constexpr std::uint64_t kMostRuns = 1'500;  ///< of the unreduced search; a larger program is passed over
+
+std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
+  const char* const given = std::getenv(name);
+  return given != nullptr ? std::strtoull(given, nullptr, 10) : otherwise;
+}
+
+/// What a search found.
+struct Found {
+  std::map<std::string, double> ends;  ///< by everything that can be told of an ending: how many interleavings
+  double interleavings = 0;
+  std::uint64_t runs = 0;
+  std::uint64_t cut = 0;
+  std::string error;
+  bool is_complete = false;
+};
+
+Found search(const Scenario& scenario, const RunRequest& request, Strategy strategy) {
+  Found found;
+  auto explorer = Explorer::open(scenario, request, std::make_shared<ObjectNumbers>(), nullptr);
+  EXPECT_TRUE(explorer.ok()) << explorer.error().message;
+  if (!explorer) return found;
+  Limits limits{.most_runs = strategy == Strategy::unreduced ? kMostRuns : 20 * kMostRuns};
+  limits.seen = [&found](const record::Run& run, double orders) {
+    std::string end = std::string(record::name_of(run.verdict)) + " ";
+    std::set<std::string> cycles;
+    for (const auto& cycle : run.cycles) cycles.insert(fmt::format("{}", fmt::join(cycle, ">")));
+    end += fmt::format("{} ", fmt::join(cycles, " "));
+    for (const auto& [fault, count] : run.outcomes.faults) end += fmt::format("{}{} ", fault, count);
+    found.ends[end + fmt::format("{}/{} ", run.outcomes.committed, run.outcomes.aborted) + seen()] += orders;
+    found.interleavings += orders;
+  };
+  for (;;) {
+    found = {};
+    Tally tally;
+    const Result<Halt> halt = (*explorer)->search(*make_search({.strategy = strategy}), tally, limits);
+    found.runs = tally.runs;
+    found.cut = tally.pruned;
+    if (!halt) found.error = halt.error().message;
+    if (halt && *halt == Halt::news) {
+      (void)(*explorer)->footprint().take_news();
+      continue;
+    }
+    found.is_complete = halt && *halt == Halt::exhausted;
+    return found;
+  }
+}
+
+std::string text_of(const Found& found) {
+  std::string text = fmt::format("{} interleavings in {} runs + {} cut{}{}\n", found.interleavings, found.runs,
+                                 found.cut, found.is_complete ? "" : ", not complete: ", found.error);
+  for (const auto& [end, count] : found.ends) text += fmt::format("  {:6} {}\n", count, end);
+  return text;
+}
+
+/// nullopt: nothing is wrong, or the program is too large. Counts what was compared.
+std::optional<std::string> difference(const Program& program, const RunRequest& request, std::uint64_t* compared,
+                                      std::uint64_t* cut) {
+  const Scenario scenario = to_scenario(program);
+  const Found every = search(scenario, request, Strategy::unreduced);
+  if (!every.is_complete && every.error.empty()) return std::nullopt;
+  const Found reduced = search(scenario, request, Strategy::exhaustive);
+  const Found bounded = search(scenario, request, Strategy::bounded);
+  ++*compared;
+  *cut += reduced.cut;
+  const auto same = [&every](const Found& other) {
+    return other.is_complete && other.ends == every.ends && other.interleavings == every.interleavings;
+  };
+  if (every.is_complete && same(reduced) && same(bounded) && reduced.runs == bounded.runs) return std::nullopt;
+  return "every one: " + text_of(every) + "reduced: " + text_of(reduced) + "bounded: " + text_of(bounded);
+}
+
+Program shrunk(Program program, const RunRequest& request) {
+  std::uint64_t ignored = 0;
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (Program& less : smaller(program)) {
+      if (!difference(less, request, &ignored, &ignored)) continue;
+      program = std::move(less);
+      changed = true;
+      break;
+    }
+  }
+  return program;
+}
+
+void expect_same(const Mix& mix, RunRequest request, std::uint64_t programs) {
+  request.pattern = "plain";
+  request.recording = false;
+  request.executor = "coroutines";
+  request.retries = 0;
+  const std::uint64_t first = number_from("LOCKSTEP_TEST_SEED", 20261130);
+  std::uint64_t compared = 0, cut = 0;
+  for (std::uint64_t i = 0; i < programs; ++i) {
+    std::mt19937_64 random(first + i);
+    Program program = draw(mix, random);
+    if (!difference(program, request, &compared, &cut)) continue;
+    program = shrunk(std::move(program), request);
+    ADD_FAILURE() << "LOCKSTEP_TEST_SEED=" << first + i << " LOCKSTEP_PROGRAMS=1, " << mix.name << " on "
+                  << request.store << " " << request.protocol << "\n"
+                  << source_of(program) << *difference(program, request, &compared, &cut);
+    return;
+  }
+  testing::Test::RecordProperty("compared", static_cast<int>(compared));
+  testing::Test::RecordProperty("cut", static_cast<int>(cut));
+  std::printf("%s %s: seed %llu, %llu programs compared, %llu runs cut\n", mix.name.c_str(), request.protocol.c_str(),
+              static_cast<unsigned long long>(first), static_cast<unsigned long long>(compared),
+              static_cast<unsigned long long>(cut));
+}
+
+using enum Kind;
+
+std::vector<Kind> operator+(std::vector<Kind> a, const std::vector<Kind>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+const std::vector<Kind> kPlain{lock, lock, lock, unlock, unlock, drop};
+const std::vector<Kind> kTries{try_lock, try_lock, unlock};
+const std::vector<Kind> kTimed{lock_for, try_lock_for, try_lock_for, unlock};
+const std::vector<Kind> kShared{read_lock, read_lock, write_lock, shared_unlock, shared_unlock, shared_drop};
+const std::vector<Kind> kSharedTries{try_read_lock, try_write_lock, read_lock_for, write_lock_for};
+const std::vector<Kind> kUpgrades{upgrade_lock, try_upgrade_lock, upgrade, upgrade_for, downgrade};
+const std::vector<Kind> kSemaphores{acquire, acquire, try_acquire, acquire_for, release, release};
+const std::vector<Kind> kConditions{wait, wait_for, notify_one, notify_all};
+const std::vector<Kind> kReads{read, read, read_for_update};
+const std::vector<Kind> kWrites{write, write, write_if, add, add_if};
+const std::vector<Kind> kPlaces{insert, insert, erase, write};
+const std::vector<Kind> kScans{scan, scan, scan_some, scan_for_update};
+const std::vector<Kind> kSavepoints{savepoint, savepoint, rollback_to, release_savepoint};
+
+const std::vector<Mix>& mixes_of_locks() {
+  static const std::vector<Mix> mixes{
+      {"plain", kPlain},
+      {"tries", kPlain + kTries, 2},
+      {"timed", kPlain + kTries + kTimed, 2},
+      {"shared", kShared, 1, 3, 5},
+      {"shared and tries", kShared + kSharedTries, 2},
+      {"upgrades", kShared + kSharedTries + kUpgrades, 1, 3, 5},
+      {"semaphores", kSemaphores, 2},
+      {"conditions", kPlain + kConditions, 1},
+      {"conditions and tries", kPlain + kTries + kTimed + kConditions, 2},
+      {"all", kPlain + kTries + kTimed + kShared + kSharedTries + kUpgrades + kSemaphores + kConditions, 2},
+  };
+  return mixes;
+}
+
+const std::vector<Mix>& mixes_of_stores() {
+  static const std::vector<Mix> mixes{
+      {"rows", kReads + kWrites, 2, 3, 3},
+      {"places", kReads + kWrites + kPlaces + kScans, 6, 2, 4},
+      {"savepoints", kReads + kPlaces + kScans + kSavepoints, 5, 2, 5},
+      {"locks and rows", kPlain + kTries + kTimed + kReads + kWrites, 2, 2, 4},
+  };
+  return mixes;
+}
+
+std::string test_name(std::string name) {
+  for (char& each : name)
+    if (std::isalnum(static_cast<unsigned char>(each)) == 0) each = '_';
+  return name;
+}
+
+class Locks : public testing::TestWithParam<Mix> {};
+INSTANTIATE_TEST_SUITE_P(RandomPrograms, Locks, testing::ValuesIn(mixes_of_locks()),
+                         [](const auto& info) { return test_name(info.param.name); });
+
+TEST_P(Locks, AreSearchedAsEveryInterleaving) {
+  expect_same(GetParam(), {.store = "none"}, number_from("LOCKSTEP_PROGRAMS", 1'000));
+}
+
+using StoreCase = std::tuple<std::string, Mix>;
+class Stores : public testing::TestWithParam<StoreCase> {};
+INSTANTIATE_TEST_SUITE_P(
+    RandomPrograms, Stores,
+    testing::Combine(testing::Values("2pl-detect", "2pl-wait-die", "2pl-wound-wait", "2pl-no-wait", "2pl-timeout",
+                                     "2pl-banker", "occ", "snapshot", "ssi", "serial",
+                                     "snapshot as postgres/read-committed", "ssi as postgres"),
+                     testing::ValuesIn(mixes_of_stores())),
+    [](const auto& info) { return test_name(std::get<0>(info.param) + "_" + std::get<1>(info.param).name); });
+
+TEST_P(Stores, AreSearchedAsEveryInterleaving) {
+  const auto& [protocol, mix] = GetParam();
+  expect_same(mix, {.store = "kv", .protocol = protocol}, number_from("LOCKSTEP_PROGRAMS", 200));
+}
+
+}  // namespace
+}  // namespace lockstep::random_programs
