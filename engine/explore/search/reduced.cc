@@ -74,7 +74,7 @@ void Reduced::took(const Footprint& step) {
 
 double Reduced::end(bool complete, std::span<const Step> blocked) {
   trace_.shrink_to(depth_);
-  const double orders = complete ? trace_.linear_extensions() : 0;
+  const double orders = complete ? count_orders() : 0;
   for (std::size_t j = 1; j < depth_; ++j) look_for_races(j);
   look_for_time_outs();
   // They may come before the step that has taken what they stand before.
@@ -84,6 +84,14 @@ double Reduced::end(bool complete, std::span<const Step> blocked) {
     look_for_races(depth_);
     trace_.shrink_to(depth_);
   }
+  return orders;
+}
+
+/// Where one class is too large to be counted most are, and only small ones are worth the trouble.
+double Reduced::count_orders() {
+  constexpr std::size_t kSmall = 50;
+  const double orders = trace_.linear_extensions(counts_all_ ? Trace::kCountMost : kSmall);
+  counts_all_ = counts_all_ && orders >= 0;
   return orders;
 }
 

@@ -54,6 +54,7 @@ class Reduced final : public Search {
   void look_for_time_outs();
   void turn_round(std::size_t i, Step later, std::size_t skip);
   bool backtrack();
+  double count_orders();
 
   std::vector<Node> nodes_;
   WakeupTree guide_;  ///< how to go on behind the node at the end
@@ -63,6 +64,7 @@ class Reduced final : public Search {
   std::size_t replayed_ = 0;  ///< how many nodes the run in hand shares with the latest one, its new choice included
   Mask enabled_at_end_ = 0;  ///< what could have been done when the run was over
   const Footprint* objects_ = nullptr;
+  bool counts_all_ = true;
   bool first_ = true;  ///< nothing is to be left behind: this is the first run, or the same once more
   std::string disagreement_;
 };

@@ -144,31 +144,141 @@ class Cuts {
 
 }  // namespace
 
-double Trace::linear_extensions(std::size_t most) const {
-  const auto chains = this->chains();
-  const Cuts cuts(chains);
-  if (cuts.count() > most) return -1;
-  std::vector<double> ways(cuts.count(), 0.0);
-  ways[0] = 1;
-  for (std::size_t cut = 0; cut < ways.size(); ++cut) {
-    if (ways[cut] == 0) continue;
+namespace {
+
+/// Counts the orders of chains that keep to what their steps need of each other.
+///
+/// What is left of some chains may fall apart into groups that need nothing of each other: each group is counted alone,
+/// and what its steps have come to is remembered. So a ring of philosophers costs the sum of its parts, not the product.
+class OrderCount {
+ public:
+  OrderCount(const Trace& trace, const std::vector<std::vector<int>>& chains, const Cuts& cuts, std::size_t most)
+      : chains_(chains), cuts_(cuts), most_(most) {
+    std::vector<std::size_t> place(trace.size());
+    for (const auto& chain : chains) {
+      for (std::size_t i = 0; i < chain.size(); ++i) place[static_cast<std::size_t>(chain[i])] = i;
+    }
+    for (const auto& chain : chains) {
+      first_.push_back(of_step_.size() / chains.size());
+      for (const int step : chain) add_needs(trace, static_cast<std::size_t>(step), place);
+    }
+    of_rest_ = of_step_;
     for (std::size_t c = 0; c < chains.size(); ++c) {
-      const std::size_t taken = cuts.taken(cut, c, chains[c].size());
-      if (taken == chains[c].size()) continue;
-      const Entry& next = entries_[static_cast<std::size_t>(chains[c][taken])];
-      bool ready = true;
-      for (std::size_t other = 0; ready && other < chains.size(); ++other) {
-        if (other == c) continue;
-        const auto actor =
-            static_cast<std::size_t>(entries_[static_cast<std::size_t>(chains[other][0])].step.choice.actor);
-        const int needs = next.latest[actor];
-        const std::size_t has = cuts.taken(cut, other, chains[other].size());
-        ready = needs < 0 || (has > 0 && chains[other][has - 1] >= needs);
+      for (std::size_t i = chains[c].size(); i-- > 1;) {
+        for (std::size_t other = 0; other < chains.size(); ++other)
+          at(of_rest_, c, i - 1, other) = std::max(at(of_rest_, c, i - 1, other), at(of_rest_, c, i, other));
       }
-      if (ready) ways[cuts.with_one_more(cut, c)] += ways[cut];
     }
   }
-  return ways.back();
+  /// -1: more than `most` states were met.
+  double count() {
+    std::vector<std::size_t> taken(chains_.size());
+    const double orders = of_left(chains_.empty() ? 0 : ~std::uint32_t{0} >> (32 - chains_.size()), taken);
+    return known_.size() > most_ ? -1 : orders;
+  }
+
+ private:
+  using Group = std::uint32_t;  ///< of chains, a bit each
+  struct State {
+    Group group = 0;
+    std::size_t cut = 0;
+    friend bool operator==(const State&, const State&) = default;
+  };
+  struct Hash {
+    std::size_t operator()(const State& state) const noexcept { return (state.cut ^ state.group) * 0x9e3779b97f4a7c15U; }
+  };
+
+  std::size_t& at(std::vector<std::size_t>& needs, std::size_t c, std::size_t i, std::size_t other) {
+    return needs[(first_[c] + i) * chains_.size() + other];
+  }
+  static bool holds(Group group, std::size_t c) { return (group >> c & 1U) != 0; }
+
+  void add_needs(const Trace& trace, std::size_t step, const std::vector<std::size_t>& place) {
+    const int own = trace[step].choice.actor;
+    for (const auto& other : chains_) {
+      const int actor = trace[static_cast<std::size_t>(other.front())].choice.actor;
+      const int latest = actor == own ? -1 : trace.latest(step, static_cast<std::size_t>(actor));
+      of_step_.push_back(latest < 0 ? 0 : place[static_cast<std::size_t>(latest)] + 1);
+    }
+  }
+
+  /// The orders of what is left of the chains of `group`, which needs nothing of other chains.
+  double of_left(Group group, std::vector<std::size_t>& taken) {
+    double ways = 1;
+    std::size_t placed = 0;
+    while (group != 0) {
+      const Group part = part_of(group, taken);
+      group &= ~part;
+      std::size_t length = 0;
+      for (std::size_t c = 0; c < chains_.size(); ++c)
+        length += holds(part, c) ? chains_[c].size() - taken[c] : 0;
+      // Among those that are placed already: a binomial coefficient, so no division leaves a rest.
+      for (std::size_t i = 1; i <= length; ++i) ways = ways * static_cast<double>(++placed) / static_cast<double>(i);
+      if ((part & (part - 1)) != 0) ways *= of_part(part, taken);
+    }
+    return ways;
+  }
+
+  /// The chains of `group` that hang together with its first one.
+  Group part_of(Group group, const std::vector<std::size_t>& taken) {
+    Group part = group & ~(group - 1), fresh = part;
+    while (fresh != 0) {
+      const auto c = static_cast<std::size_t>(std::countr_zero(fresh));
+      fresh &= fresh - 1;
+      for (Group others = group & ~part; others != 0; others &= others - 1) {
+        const auto other = static_cast<std::size_t>(std::countr_zero(others));
+        if (!waits_for(c, other, taken) && !waits_for(other, c, taken)) continue;
+        part |= Group{1} << other;
+        fresh |= Group{1} << other;
+      }
+    }
+    return part;
+  }
+  bool waits_for(std::size_t c, std::size_t other, const std::vector<std::size_t>& taken) {
+    return taken[c] < chains_[c].size() && at(of_rest_, c, taken[c], other) > taken[other];
+  }
+
+  double of_part(Group part, std::vector<std::size_t>& taken) {
+    State state{.group = part};
+    for (std::size_t c = 0; c < chains_.size(); ++c) {
+      if (holds(part, c)) state.cut += cuts_.with_one_more(0, c) * taken[c];
+    }
+    if (const auto known = known_.find(state); known != known_.end()) return known->second;
+    double orders = 0;
+    for (std::size_t c = 0; c < chains_.size() && known_.size() <= most_; ++c) {
+      if (!holds(part, c) || !is_next(c, taken)) continue;
+      ++taken[c];
+      orders += of_left(part, taken);
+      --taken[c];
+    }
+    known_.emplace(state, orders);
+    return orders;
+  }
+  bool is_next(std::size_t c, const std::vector<std::size_t>& taken) {
+    if (taken[c] == chains_[c].size()) return false;
+    for (std::size_t other = 0; other < chains_.size(); ++other) {
+      if (at(of_step_, c, taken[c], other) > taken[other]) return false;
+    }
+    return true;
+  }
+
+  const std::vector<std::vector<int>>& chains_;
+  const Cuts& cuts_;
+  const std::size_t most_;
+  std::vector<std::size_t> first_;  ///< by chain: the number of its first step
+  /// By step and chain: how many steps of the chain must come before it; before it or one that follows it.
+  std::vector<std::size_t> of_step_, of_rest_;
+  std::unordered_map<State, double, Hash> known_;
+};
+
+}  // namespace
+
+double Trace::linear_extensions(std::size_t most) const {
+  constexpr std::size_t kLongest = 20'000;  // the count goes as deep as the trace is long
+  const auto chains = this->chains();
+  const Cuts cuts(chains);
+  if (cuts.count() == std::numeric_limits<std::size_t>::max() || size_ > kLongest) return -1;
+  return OrderCount(*this, chains, cuts, most).count();
 }
 
 std::vector<std::size_t> Trace::calmest_order(std::size_t most) const {

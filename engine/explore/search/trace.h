@@ -17,6 +17,7 @@ bool dependent(const Step& a, const Step& b, const Footprint& objects);
 /// The steps of a run in order, with the happens-before order that their dependences make (the transitive closure).
 class Trace {
  public:
+  static constexpr std::size_t kCountMost = 5000;
   std::size_t size() const noexcept { return size_; }
   const Step& operator[](std::size_t i) const { return entries_[i].step; }
   /// The step at the end; the memory of a former one is used again.
@@ -38,9 +39,9 @@ class Trace {
   /// needs was not to be had there, the latest step before which it was. Nothing when j needs what follows that step.
   std::optional<std::size_t> reversible(std::size_t i, std::size_t j) const;
 
-  /// How many orders of these steps keep to the happens-before order. Above `most` ways to stand in between it is not
-  /// counted: -1.
-  double linear_extensions(std::size_t most = 4'000'000) const;
+  /// How many orders of these steps keep to the happens-before order; exact up to 2^53. -1: not counted, because there
+  /// are more than `most` ways to stand in between.
+  double linear_extensions(std::size_t most = kCountMost) const;
   /// The order with the fewest changes from one actor to another, as positions in this trace.
   std::vector<std::size_t> calmest_order(std::size_t most = 400'000) const;
 
