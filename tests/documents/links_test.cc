@@ -12,11 +12,8 @@ using testing::Contains;
 
 class EveryDocument : public testing::TestWithParam<std::string> {};
 
-std::string test_name(const testing::TestParamInfo<std::string>& info) {
-  return std::regex_replace(info.param.substr(0, info.param.size() - 3), std::regex("[^A-Za-z0-9]"), "_");
-}
-
-INSTANTIATE_TEST_SUITE_P(Documents, EveryDocument, testing::ValuesIn(all_documents()), test_name);
+INSTANTIATE_TEST_SUITE_P(Documents, EveryDocument, testing::ValuesIn(all_documents()),
+                         [](const auto& info) { return test_name_of(info.param); });
 
 /// The path from the root of what a link in `document` names; empty for the document itself.
 std::string path_of(const std::string& document, const std::string& target) {

@@ -41,6 +41,11 @@ inline std::vector<std::string> all_documents() {
   return all;
 }
 
+/// "docs/running.md" as the name of a test: docs_running.
+inline std::string test_name_of(const std::string& document) {
+  return std::regex_replace(document.substr(0, document.size() - 3), std::regex("[^A-Za-z0-9]"), "_");
+}
+
 inline std::string trimmed(const std::string& text) {
   const auto first = text.find_first_not_of(" \t\r");
   return first == std::string::npos ? std::string() : text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
