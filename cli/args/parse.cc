@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <deque>
+#include <optional>
 
 #include "cli/args/arguments.h"
 #include "engine/base/suggest.h"
@@ -122,6 +123,14 @@ std::string complaint(const CLI::ParseError& error, const Built* built) {
   return text;
 }
 
+/// The command that the first of the words names that names one; nullptr: none does.
+const CommandSpec* first_command(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    if (const CommandSpec* const command = command_named(argv[i])) return command;
+  }
+  return nullptr;
+}
+
 /// What completion scripts ask holds a command line of its own, whole or not: it is not ours to judge.
 Parsed parse_completion(int argc, const char* const* argv) {
   Parsed parsed;
@@ -147,29 +156,23 @@ Parsed parse(int argc, const char* const* argv) {
   bool help = false, version = false;
   app.add_flag("-h,--help", help);
   app.add_flag("--version,-V", version);
-  std::deque<Built> all;
-  for (const CommandSpec& command : commands()) {
-    Built& built = all.emplace_back(Built{&command, app.add_subcommand(command.name), {}});
-    build(built);
+  // CLI11 knows one command, the first that is named: it would take "run" in `help run` for another one.
+  std::optional<Built> built;
+  if (const CommandSpec* const command = first_command(argc, argv)) {
+    built.emplace(Built{command, app.add_subcommand(command->name), {}});
+    build(*built);
   }
 
   Parsed parsed;
-  const auto typed_command = [&]() -> Built* {
-    for (Built& built : all) {
-      if (built.app->parsed()) return &built;
-    }
-    return nullptr;
-  };
   try {
     app.parse(argc, const_cast<char**>(argv));  // CLI11 2.1 takes no pointers to const, and changes nothing
   } catch (const CLI::ParseError& error) {
-    parsed.error = complaint(error, typed_command());
+    parsed.error = complaint(error, built ? &*built : nullptr);
     return parsed;
   }
   parsed.version = version;
   parsed.help = help;
-  Built* const built = typed_command();
-  if (built == nullptr) {
+  if (!built) {
     const std::vector<std::string> extras = app.remaining();
     if (extras.empty()) return parsed;
     parsed.error = extras.front().starts_with("-") ? fmt::format("no option \"{}\" (lockstep --help)", extras.front())

@@ -18,7 +18,7 @@ class Party {
 
   /// The first of them, alone.
   Explorer& leader() noexcept { return *explorers_.front(); }
-  /// One run for each class of interleavings, by the leader alone (schedule/reduced.h says why).
+  /// One run for each class of interleavings, by the leader alone (explore/search/reduced.h says why).
   Result<Halt> search_all(Tally& tally, const Limits& limits);
   /// Samples: in portions of a fixed size, each with a seed of its own.
   Result<Halt> sample(const SearchOptions& how, Tally& tally, const Limits& limits);

@@ -1,5 +1,6 @@
 #!/bin/sh
-# install_test.sh: kv alone, as others use it: installs it, builds the README's example against what was installed, runs it.
+# install_test.sh: kv alone, as others use it: installs it, builds the example of docs/store-library.md against what
+# was installed, runs it.
 #
 #   sh install_test.sh SOURCE BUILD CXX CXXFLAGS
 set -eu
@@ -22,11 +23,11 @@ want='alice 90
 bob 110'
 [ "$got" = "$want" ] || { echo "the example says: $got" && exit 1; }
 
-# The README shows these very files: each is in it, line for line, as a block.
+# The document shows these very files: each is in it, line for line, as a block.
 for file in transfer.cc CMakeLists.txt; do
   awk -v file="$here/$file" '
     BEGIN { while ((getline line < file) > 0) text = text line "\n" }
-    { readme = readme $0 "\n" }
-    END { exit index(readme, "\n" text "```") == 0 }' "$source/README.md" ||
-    { echo "README.md does not show tests/install/example/$file as it is" && exit 1; }
+    { document = document $0 "\n" }
+    END { exit index(document, "\n" text "```") == 0 }' "$source/docs/store-library.md" ||
+    { echo "docs/store-library.md does not show tests/install/example/$file as it is" && exit 1; }
 done

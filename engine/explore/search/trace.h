@@ -17,7 +17,7 @@ bool dependent(const Step& a, const Step& b, const Footprint& objects);
 /// The steps of a run in order, with the happens-before order that their dependences make (the transitive closure).
 class Trace {
  public:
-  static constexpr std::size_t kCountMost = 5000;
+  static constexpr std::size_t kCountMost = 3'000;
   std::size_t size() const noexcept { return size_; }
   const Step& operator[](std::size_t i) const { return entries_[i].step; }
   /// The step at the end; the memory of a former one is used again.

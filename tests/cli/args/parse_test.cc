@@ -35,6 +35,14 @@ TEST(Parse, ReadsArgumentsAndOptionsInAnyOrder) {
   }
 }
 
+TEST(Parse, TakesTheNameOfACommandForAnArgumentAfterTheCommand) {
+  const Parsed got = parsed({"help", "run"});
+  ASSERT_EQ(got.error, "");
+  EXPECT_EQ(got.command->name, "help");
+  EXPECT_EQ(got.arguments.value("COMMAND"), "run");
+  EXPECT_EQ(parsed({"kv", "dump", "runs"}).arguments.value("DIR"), "runs");
+}
+
 TEST(Parse, TakesTheLastOfAnOptionThatIsGivenTwiceAndAllOfOneThatRepeats) {
   EXPECT_EQ(parsed({"run", "x", "--seed", "1", "--seed", "2"}).arguments.value("seed"), "2");
   EXPECT_THAT(parsed({"check", "--expect", "a", "--expect", "b"}).arguments.all("expect"), ElementsAre("a", "b"));

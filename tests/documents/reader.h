@@ -1,0 +1,84 @@
+// reader.h: the working folder and the shell of a reader that tries the command lines of a document.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <string>
+
+#include "kv/sync_facade.h"
+#include "tests/documents/markdown.h"
+
+namespace lockstep::documents {
+
+struct Ended {
+  int code = -1;
+  std::string printed;  ///< both streams
+};
+
+/// A reader's working folder: the program in it and in the PATH, two saved runs, a data folder of the kv store.
+class Reader {
+ public:
+  Reader() {
+    std::string name = (fs::temp_directory_path() / "lockstep-documents-XXXXXX").string();
+    folder_ = ::mkdtemp(name.data()) == nullptr ? fs::path() : fs::path(name);
+    fs::create_directory(folder_ / "bin");
+    fs::create_symlink(LOCKSTEP_PROGRAM, folder_ / "bin" / "lockstep");
+    settings_ =
+        "cd '" + folder_.string() + "' || exit\nPATH='" + (folder_ / "bin").string() +
+        "':$PATH\nHOME=.\nLANG=C.UTF-8\nexport PATH HOME LANG\nunset LOCKSTEP_RUNS LOCKSTEP_DSN LC_ALL NO_COLOR\n";
+    fs::create_directories(folder_ / ".local/share/bash-completion/completions");
+    set("RUN", saved_run("lockstep run threads/two-lock"));
+    set("OTHER_RUN", saved_run("lockstep run threads/two-lock --pattern ordered"));
+    set("DATA", (folder_ / "data").string());
+    fill_data_folder();
+  }
+  ~Reader() {
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+  }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  /// A variable of the shell for every later line.
+  void set(const std::string& name, const std::string& value) {
+    settings_ += name + "='" + std::regex_replace(value, std::regex("'"), R"('\'')") + "'\n";
+  }
+  void use_server(const std::string& dsn) {
+    set("SERVER", dsn);
+    settings_ += "LOCKSTEP_DSN=$SERVER\nexport LOCKSTEP_DSN\n";
+  }
+
+  Ended types(const std::string& line) const {
+    const std::string script = (folder_ / "line.sh").string(), printed = (folder_ / "printed").string();
+    std::ofstream(script) << settings_ << line << "\n";
+    const int status =
+        std::system(("timeout --kill-after=5 100 sh '" + script + "' >'" + printed + "' 2>&1 </dev/null").c_str());
+    std::ifstream file(printed, std::ios::binary);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, {std::istreambuf_iterator<char>(file), {}}};
+  }
+
+ private:
+  std::string saved_run(const std::string& line) const {
+    const Ended ended = types(line);
+    std::smatch id;
+    EXPECT_TRUE(std::regex_search(ended.printed, id, std::regex("lockstep-runs/([0-9a-f]+)/"))) << ended.printed;
+    return id.str(1);
+  }
+  void fill_data_folder() const {
+    const auto store = kv::Store::open({.protocol = "occ", .path = (folder_ / "data").string()}).value();
+    kv::SyncTransaction txn(store->begin());
+    ASSERT_TRUE(txn.write("alice", "100").ok());
+    ASSERT_TRUE(txn.commit().ok());
+  }
+
+  fs::path folder_;
+  std::string settings_;
+};
+
+}  // namespace lockstep::documents
