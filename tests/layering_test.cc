@@ -36,7 +36,7 @@ const Rooms rooms = {
     {"kv/protocols", {"kv", "kv/base", "kv/index", "kv/locking", "kv/memory", "kv/transaction", "kv/versions"}},
 
     // Plain data.
-    {"engine/base", {}},
+    {"engine/base", {"kv/base"}},
     {"engine/record", {"kv/base"}},
     {"engine/check", {"kv/base"}},
 
@@ -45,11 +45,11 @@ const Rooms rooms = {
     {"engine/runtime", {"engine/task", "kv/base"}},
     {"engine/store", {"kv/base"}},
     {"engine/stores", {"engine/store"}},
-    {"engine/stores/*", {"engine/record", "engine/runtime", "engine/store", "engine/task", "kv", "kv/base"}},
+    {"engine/stores/*", {"engine/base", "engine/record", "engine/runtime", "engine/store", "engine/task", "kv", "kv/base"}},
 
     // What actors are, and what they are made to do.
-    {"engine/actor", {"engine/record", "engine/store", "engine/task", "kv/base"}},
-    {"engine/sync", {"engine/actor", "engine/record", "kv/base"}},
+    {"engine/actor", {"engine/base", "engine/record", "engine/store", "engine/task", "kv/base"}},
+    {"engine/sync", {"engine/actor", "engine/base", "engine/record", "kv/base"}},
     {"engine/scenario", {"engine/actor", "engine/record", "engine/store", "engine/task"}},
     {"engine/schedule", {"engine/actor", "engine/base", "kv/base"}},
     {"engine/executors",
@@ -60,10 +60,10 @@ const Rooms rooms = {
     {"engine/run",
      {"engine/actor", "engine/base", "engine/executors", "engine/gdb", "engine/record", "engine/scenario",
       "engine/schedule", "engine/store", "engine/sync"}},
-    {"engine/explore/search", {"engine/actor", "engine/schedule", "kv/base"}},
+    {"engine/explore/search", {"engine/base", "engine/schedule", "kv/base"}},
     {"engine/explore/model", {"engine/record", "engine/run", "engine/schedule", "engine/store", "engine/stores/*"}},
     {"engine/explore",
-     {"engine/actor", "engine/explore/model", "engine/explore/search", "engine/record", "engine/run", "engine/scenario",
+     {"engine/actor", "engine/base", "engine/explore/model", "engine/explore/search", "engine/record", "engine/run", "engine/scenario",
       "engine/schedule", "engine/store", "engine/sync"}},
     {"engine/load",
      {"engine/actor", "engine/base", "engine/check", "engine/executors", "engine/record", "engine/scenario",

@@ -13,7 +13,7 @@
 
 #include "engine/actor/actor.h"
 #include "engine/actor/executor.h"
-#include "engine/actor/footprint.h"
+#include "engine/base/footprint.h"
 #include "engine/actor/run_observer.h"
 #include "engine/actor/wait_graph.h"
 #include "engine/record/run.h"

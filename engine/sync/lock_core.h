@@ -33,7 +33,7 @@
 #include <vector>
 
 #include "engine/actor/actor.h"
-#include "engine/actor/footprint.h"
+#include "engine/base/footprint.h"
 #include "engine/actor/operation.h"
 #include "engine/sync/real_lock.h"
 #include "kv/base/mutex.h"

@@ -26,7 +26,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/actor/footprint.h"
+#include "engine/base/footprint.h"
 #include "engine/schedule/schedule.h"
 
 namespace lockstep {

@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "engine/actor/footprint.h"
+#include "engine/base/footprint.h"
 #include "engine/explore/search/search.h"
 
 namespace lockstep {

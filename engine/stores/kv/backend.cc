@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "engine/actor/footprint.h"
+#include "engine/base/footprint.h"
 #include "engine/store/ageless.h"
 #include "engine/stores/kv/stand_in.h"
 #include "kv/store.h"

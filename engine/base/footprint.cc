@@ -1,5 +1,5 @@
 // footprint.cc: numbers for things, and which of them overlap.
-#include "engine/actor/footprint.h"
+#include "engine/base/footprint.h"
 
 #include <algorithm>
 
