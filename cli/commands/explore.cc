@@ -200,7 +200,7 @@ CommandSpec explore_command() {
        Names::choices,
        {"exhaustive", "unreduced", "bounded", "walk", "pct", "pos"}});
   options.push_back({"direct", "", "on SQLite and PostgreSQL: their own interleavings one by one, without a model"});
-  options.push_back({"jobs", "N", "threads that search side by side; what is found is the same; default: the cores"});
+  options.push_back({"jobs", "N", "threads that draw samples (walk, pct, pos) side by side; default: the cores"});
   options.push_back({"budget", "TIME|RUNS", "when to stop, such as 10s or 100000 runs; default: 60s"});
   options.push_back(out_option());
   options.push_back({"no-record", "", "do not save the shortest bad runs"});

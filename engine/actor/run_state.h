@@ -13,9 +13,9 @@
 
 #include "engine/actor/actor.h"
 #include "engine/actor/executor.h"
-#include "engine/base/footprint.h"
 #include "engine/actor/run_observer.h"
 #include "engine/actor/wait_graph.h"
+#include "engine/base/footprint.h"
 #include "engine/record/run.h"
 #include "engine/store/backend.h"
 #include "kv/base/clock.h"

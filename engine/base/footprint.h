@@ -77,7 +77,9 @@ class Footprint {
 
   // -- during a step --
   /// An in-process lock or its like, by its name.
-  void lock(std::string_view name, Touch touch, Gate gate = {}) { merge(accesses_, {number_of('l', name, {}), touch, gate}); }
+  void lock(std::string_view name, Touch touch, Gate gate = {}) {
+    merge(accesses_, {number_of('l', name, {}), touch, gate});
+  }
   /// Some come into the queue of this lock without asking for it (from a condition variable), so it matters when the
   /// others do. From then on it is not left alone by those who would wait.
   void queue_matters(std::string_view lock);
@@ -143,7 +145,7 @@ class Footprint {
   std::shared_ptr<ObjectNumbers> shared_;
   std::vector<Object> objects_;  // those of shared_, as far as they are known here
   std::unordered_map<std::string, std::uint32_t> numbers_;
-  std::string wanted_;  // the key of a look-up; its capacity is used again
+  std::string wanted_;                                   // the key of a look-up; its capacity is used again
   std::vector<std::vector<std::uint32_t>> overlapping_;  // by number
   bool has_ranges_ = false;
   std::vector<bool> queue_matters_;  // by number

@@ -252,9 +252,8 @@ Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& requ
     if (choice.model) return explore_by_model(scenario, request, *resolved, *choice.model, stop);
     why_no_model = choice.why_not;
   }
-  const bool divides = request.strategy == Strategy::exhaustive || is_sampling(request.strategy);
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  const int jobs = in_process && divides ? (request.jobs > 0 ? request.jobs : cores) : 1;
+  const int jobs = in_process && is_sampling(request.strategy) ? (request.jobs > 0 ? request.jobs : cores) : 1;
   Result<std::unique_ptr<Party>> party = Party::open(scenario, *resolved, jobs, stop);
   if (!party) return party.error();
   Result<Exploration> explored = Expedition(scenario, request, std::move(*resolved), std::move(*party), stop).go(jobs);

@@ -28,8 +28,8 @@ struct ExploreRequest {
   bool direct = false;
   std::uint64_t most_runs = 10'000'000;        ///< budget; with a model: of the runs on the database
   Nanos most_time = std::chrono::seconds(60);  ///< budget, of real time
-  /// Threads that search side by side; 0: as many as there are cores. Only exhaustive searches and samples in this
-  /// process; what they find is the same whatever their number, unless the time is up before they are done.
+  /// Threads that draw samples side by side in this process; 0: as many as there are cores. What they find is the same
+  /// whatever their number, unless the time is up before they are done. Other searches are one thread's.
   int jobs = 0;
   /// For everything bad that was found, looks for the schedule with the fewest preemptions: in this process, for as
   /// long again as the search has taken or for `preemptions_least`, whichever is more, within the budget.

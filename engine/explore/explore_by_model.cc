@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <map>
 #include <random>
-#include <thread>
 #include <tuple>
 
 #include "engine/explore/findings.h"
@@ -51,8 +50,6 @@ class ExpeditionByModel {
   using DisagreementKey = std::tuple<Difference::Kind, std::string, std::string, std::string, std::string>;
 
   Result<void> search_model() {
-    const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-    result_.jobs = request_.jobs > 0 ? request_.jobs : cores;
     Result<std::unique_ptr<Party>> party = Party::open(scenario_, model_.request, result_.jobs, stop_);
     if (!party) return party.error();
     Limits limits{.most_runs = kModelRunsMost, .keeps_runs = true};

@@ -42,9 +42,10 @@ std::vector<std::string> starved_in(const RunState& state) {
 
 Verdict verdict_of(const record::Run& run, bool avoided, bool timed_out, bool starved) {
   const bool broken = std::any_of(run.invariants.begin(), run.invariants.end(), [](const auto& i) { return !i.held; });
-  // What a scenario promises of everybody's success cannot hold when somebody had none.
-  if (broken && !starved) return Verdict::anomaly;
+  // What a scenario promises of the end cannot hold when there was none, and what it promises of everybody's success
+  // not when somebody had none: broken invariants then stand beside the verdict.
   if (run.ending == record::Ending::stuck) return run.cycles.empty() ? Verdict::hung : Verdict::deadlock;
+  if (broken && !starved) return Verdict::anomaly;
   timed_out = timed_out || any_fault(run, {Fault::lock_timeout, Fault::statement_timeout, Fault::idle_timeout});
   if (any_fault(run, {Fault::deadlock})) return Verdict::deadlock;
   // A cycle that no store broke and that did not last was broken by a time-out.

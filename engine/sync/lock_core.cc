@@ -45,12 +45,13 @@ LockCore::~LockCore() {
 LockCore::Touching::Touching(const LockCore& core, const Actor& actor, bool needs_free)
     : core_(core), footprint_(actor.run.footprint) {
   if (footprint_ == nullptr) return;
-  gate_ = {.needs_open = needs_free, .closed_before = core_.would_wait()};
+  // No actor stands before a lock that can be shared: there every request queues.
+  if (core_.is_exclusive()) gate_ = {.needs_open = needs_free, .closed_before = core_.would_wait()};
 }
 
 LockCore::Touching::~Touching() {
   if (footprint_ == nullptr) return;
-  gate_.closed_after = core_.would_wait();
+  gate_.closed_after = core_.is_exclusive() && core_.would_wait();
   footprint_->lock(core_.name_, touch_, gate_);
 }
 

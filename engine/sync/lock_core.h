@@ -33,8 +33,8 @@
 #include <vector>
 
 #include "engine/actor/actor.h"
-#include "engine/base/footprint.h"
 #include "engine/actor/operation.h"
+#include "engine/base/footprint.h"
 #include "engine/sync/real_lock.h"
 #include "kv/base/mutex.h"
 

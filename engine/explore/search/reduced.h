@@ -62,7 +62,7 @@ class Reduced final : public Search {
   std::vector<Choice> taken_;
   std::size_t depth_ = 0;     ///< in the run in hand
   std::size_t replayed_ = 0;  ///< how many nodes the run in hand shares with the latest one, its new choice included
-  Mask enabled_at_end_ = 0;  ///< what could have been done when the run was over
+  Mask enabled_at_end_ = 0;   ///< what could have been done when the run was over
   const Footprint* objects_ = nullptr;
   bool counts_all_ = true;
   bool first_ = true;  ///< nothing is to be left behind: this is the first run, or the same once more

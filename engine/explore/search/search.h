@@ -4,10 +4,11 @@
 // step only who took it and what it touched (footprint.h). Steps that touch nothing in common commute, so of all the
 // orders that differ only by such swaps (a class: a Mazurkiewicz trace) one run is enough.
 //
-//   Exhaustive: dynamic partial-order reduction with source sets and sleep sets (Flanagan and Godefroid, POPL 2005;
-//   Abdulla, Aronsson, Jonsson and Sagonas, POPL 2014). Every class is run to its end exactly once; runs that turn out
-//   to repeat one are cut short and counted as `pruned`. The number of interleavings is exact as well: the sum, over
-//   the classes, of the orders that each allows (the linear extensions of its happens-before order).
+//   Exhaustive: dynamic partial-order reduction with sleep sets and wake-up trees (Flanagan and Godefroid, POPL 2005;
+//   Abdulla, Aronsson, Jonsson and Sagonas, POPL 2014). Every class is run to its end exactly once. A run that turns
+//   out to repeat one is cut short and counted as `pruned`: that happens only where a step, taken earlier, touches
+//   other things than it did later. The number of interleavings is exact as well: the sum, over the classes, of the
+//   orders that each allows (the linear extensions of its happens-before order).
 //
 //   Unreduced: every interleaving, one by one: to check the former, and for the doubtful.
 //

@@ -149,7 +149,8 @@ namespace {
 /// Counts the orders of chains that keep to what their steps need of each other.
 ///
 /// What is left of some chains may fall apart into groups that need nothing of each other: each group is counted alone,
-/// and what its steps have come to is remembered. So a ring of philosophers costs the sum of its parts, not the product.
+/// and what its steps have come to is remembered. So a ring of philosophers costs the sum of its parts, not the
+/// product.
 class OrderCount {
  public:
   OrderCount(const Trace& trace, const std::vector<std::vector<int>>& chains, const Cuts& cuts, std::size_t most)
@@ -185,7 +186,9 @@ class OrderCount {
     friend bool operator==(const State&, const State&) = default;
   };
   struct Hash {
-    std::size_t operator()(const State& state) const noexcept { return (state.cut ^ state.group) * 0x9e3779b97f4a7c15U; }
+    std::size_t operator()(const State& state) const noexcept {
+      return (state.cut ^ state.group) * 0x9e3779b97f4a7c15U;
+    }
   };
 
   std::size_t& at(std::vector<std::size_t>& needs, std::size_t c, std::size_t i, std::size_t other) {
@@ -210,8 +213,7 @@ class OrderCount {
       const Group part = part_of(group, taken);
       group &= ~part;
       std::size_t length = 0;
-      for (std::size_t c = 0; c < chains_.size(); ++c)
-        length += holds(part, c) ? chains_[c].size() - taken[c] : 0;
+      for (std::size_t c = 0; c < chains_.size(); ++c) length += holds(part, c) ? chains_[c].size() - taken[c] : 0;
       // Among those that are placed already: a binomial coefficient, so no division leaves a rest.
       for (std::size_t i = 1; i <= length; ++i) ways = ways * static_cast<double>(++placed) / static_cast<double>(i);
       if ((part & (part - 1)) != 0) ways *= of_part(part, taken);

@@ -21,11 +21,11 @@ struct World {
   std::array<std::unique_ptr<sync::Semaphore>, 2> semaphores{
       std::make_unique<sync::Semaphore>("p0", 1),
       std::make_unique<sync::Semaphore>("p1", 2, sync::Semaphore::Permits::owned)};
-  std::array<std::unique_ptr<sync::CondVar>, kObjects> conditions{
-      std::make_unique<sync::CondVar>("c0"), std::make_unique<sync::CondVar>("c1"),
-      std::make_unique<sync::CondVar>("c2")};
-  std::array<std::string, kObjects> taken_by;   // in order; written by the step that takes the mutex
-  std::array<std::string, 8> seen_by;           // by actor
+  std::array<std::unique_ptr<sync::CondVar>, kObjects> conditions{std::make_unique<sync::CondVar>("c0"),
+                                                                  std::make_unique<sync::CondVar>("c1"),
+                                                                  std::make_unique<sync::CondVar>("c2")};
+  std::array<std::string, kObjects> taken_by;  // in order; written by the step that takes the mutex
+  std::array<std::string, 8> seen_by;          // by actor
 };
 
 /// Of one actor.
@@ -331,53 +331,96 @@ std::string source_of(const Op& op) {
   const std::string limit = fmt::format("{}ms", op.argument);
   const std::string permits = std::to_string(op.argument);
   switch (op.kind) {
-    case Kind::lock: return fmt::format("held_{0} = co_await w.{0}.lock();", m);
-    case Kind::try_lock: return fmt::format("held_{0} = co_await w.{0}.try_lock();", m);
-    case Kind::lock_for: return fmt::format("held_{0} = co_await w.{0}.lock_for({1});", m, limit);
-    case Kind::try_lock_for: return fmt::format("held_{0} = co_await w.{0}.try_lock_for({1});", m, limit);
-    case Kind::unlock: return fmt::format("if (held_{0}) co_await held_{0}.unlock();", m);
-    case Kind::drop: return fmt::format("held_{}.reset();", m);
-    case Kind::read_lock: return fmt::format("held_{0} = co_await w.{0}.lock_shared();", s);
-    case Kind::try_read_lock: return fmt::format("held_{0} = co_await w.{0}.try_lock_shared();", s);
-    case Kind::read_lock_for: return fmt::format("held_{0} = co_await w.{0}.lock_shared_for({1});", s, limit);
-    case Kind::write_lock: return fmt::format("held_{0} = co_await w.{0}.lock();", s);
-    case Kind::try_write_lock: return fmt::format("held_{0} = co_await w.{0}.try_lock();", s);
-    case Kind::write_lock_for: return fmt::format("held_{0} = co_await w.{0}.lock_for({1});", s, limit);
-    case Kind::upgrade_lock: return fmt::format("held_{0} = co_await w.{0}.lock_upgrade();", s);
-    case Kind::try_upgrade_lock: return fmt::format("held_{0} = co_await w.{0}.try_lock_upgrade();", s);
-    case Kind::upgrade: return fmt::format("if (held_{0}) co_await w.{0}.upgrade(held_{0});", s);
-    case Kind::upgrade_for: return fmt::format("if (held_{0}) co_await w.{0}.upgrade_for(held_{0}, {1});", s, limit);
-    case Kind::downgrade: return fmt::format("if (held_{0}) co_await w.{0}.downgrade(held_{0});", s);
-    case Kind::shared_unlock: return fmt::format("if (held_{0}) co_await held_{0}.unlock();", s);
-    case Kind::shared_drop: return fmt::format("held_{}.reset();", s);
-    case Kind::acquire: return fmt::format("co_await w.p{}.acquire({});", op.object % 2, permits);
-    case Kind::try_acquire: return fmt::format("co_await w.p{}.try_acquire({});", op.object % 2, permits);
-    case Kind::acquire_for: return fmt::format("co_await w.p{}.acquire_for(2ms, {});", op.object % 2, permits);
-    case Kind::release: return fmt::format("co_await w.p{}.release({});", op.object % 2, permits);
+    case Kind::lock:
+      return fmt::format("held_{0} = co_await w.{0}.lock();", m);
+    case Kind::try_lock:
+      return fmt::format("held_{0} = co_await w.{0}.try_lock();", m);
+    case Kind::lock_for:
+      return fmt::format("held_{0} = co_await w.{0}.lock_for({1});", m, limit);
+    case Kind::try_lock_for:
+      return fmt::format("held_{0} = co_await w.{0}.try_lock_for({1});", m, limit);
+    case Kind::unlock:
+      return fmt::format("if (held_{0}) co_await held_{0}.unlock();", m);
+    case Kind::drop:
+      return fmt::format("held_{}.reset();", m);
+    case Kind::read_lock:
+      return fmt::format("held_{0} = co_await w.{0}.lock_shared();", s);
+    case Kind::try_read_lock:
+      return fmt::format("held_{0} = co_await w.{0}.try_lock_shared();", s);
+    case Kind::read_lock_for:
+      return fmt::format("held_{0} = co_await w.{0}.lock_shared_for({1});", s, limit);
+    case Kind::write_lock:
+      return fmt::format("held_{0} = co_await w.{0}.lock();", s);
+    case Kind::try_write_lock:
+      return fmt::format("held_{0} = co_await w.{0}.try_lock();", s);
+    case Kind::write_lock_for:
+      return fmt::format("held_{0} = co_await w.{0}.lock_for({1});", s, limit);
+    case Kind::upgrade_lock:
+      return fmt::format("held_{0} = co_await w.{0}.lock_upgrade();", s);
+    case Kind::try_upgrade_lock:
+      return fmt::format("held_{0} = co_await w.{0}.try_lock_upgrade();", s);
+    case Kind::upgrade:
+      return fmt::format("if (held_{0}) co_await w.{0}.upgrade(held_{0});", s);
+    case Kind::upgrade_for:
+      return fmt::format("if (held_{0}) co_await w.{0}.upgrade_for(held_{0}, {1});", s, limit);
+    case Kind::downgrade:
+      return fmt::format("if (held_{0}) co_await w.{0}.downgrade(held_{0});", s);
+    case Kind::shared_unlock:
+      return fmt::format("if (held_{0}) co_await held_{0}.unlock();", s);
+    case Kind::shared_drop:
+      return fmt::format("held_{}.reset();", s);
+    case Kind::acquire:
+      return fmt::format("co_await w.p{}.acquire({});", op.object % 2, permits);
+    case Kind::try_acquire:
+      return fmt::format("co_await w.p{}.try_acquire({});", op.object % 2, permits);
+    case Kind::acquire_for:
+      return fmt::format("co_await w.p{}.acquire_for(2ms, {});", op.object % 2, permits);
+    case Kind::release:
+      return fmt::format("co_await w.p{}.release({});", op.object % 2, permits);
     case Kind::wait:
-      return fmt::format("if (!held_{0}) held_{0} = co_await w.{0}.lock();\n  co_await w.c{1}.wait(held_{0});", m, op.object);
+      return fmt::format("if (!held_{0}) held_{0} = co_await w.{0}.lock();\n  co_await w.c{1}.wait(held_{0});", m,
+                         op.object);
     case Kind::wait_for:
-      return fmt::format("if (!held_{0}) held_{0} = co_await w.{0}.lock();\n  co_await w.c{1}.wait_for(held_{0}, {2});", m,
-                         op.object, limit);
-    case Kind::notify_one: return fmt::format("co_await w.c{}.notify_one();", op.object);
-    case Kind::notify_all: return fmt::format("co_await w.c{}.notify_all();", op.object);
-    case Kind::begin: return "co_await c.db.begin();";
-    case Kind::read: return fmt::format("co_await c.db.read(\"{}\");", key);
-    case Kind::read_for_update: return fmt::format("co_await c.db.read_for_update(\"{}\");", key);
-    case Kind::write: return fmt::format("co_await c.db.write(\"{}\", {});", key, op.argument);
-    case Kind::write_if: return fmt::format("co_await c.db.write_if(\"{}\", {}, {});", key, op.object, op.argument);
-    case Kind::add: return fmt::format("co_await c.db.add(\"{}\", {});", key, op.argument);
-    case Kind::add_if: return fmt::format("co_await c.db.add_if(\"{}\", -{}, 0);", key, op.argument);
-    case Kind::insert: return fmt::format("co_await c.db.insert(\"{}\", {});", key, op.argument);
-    case Kind::erase: return fmt::format("co_await c.db.erase(\"{}\");", key);
-    case Kind::scan: return fmt::format("co_await c.db.scan(\"{}\", \"{}\");", key, other);
-    case Kind::scan_some: return fmt::format("co_await c.db.scan(\"{}\", \"{}\", 1);", key, other);
-    case Kind::scan_for_update: return fmt::format("co_await c.db.scan_for_update(\"{}\", \"{}\");", key, other);
-    case Kind::savepoint: return "co_await c.db.savepoint(\"s\");";
-    case Kind::rollback_to: return "co_await c.db.rollback_to(\"s\");";
-    case Kind::release_savepoint: return "co_await c.db.release(\"s\");";
-    case Kind::commit: return "co_await c.db.commit();";
-    case Kind::abort: return "co_await c.db.abort();";
+      return fmt::format("if (!held_{0}) held_{0} = co_await w.{0}.lock();\n  co_await w.c{1}.wait_for(held_{0}, {2});",
+                         m, op.object, limit);
+    case Kind::notify_one:
+      return fmt::format("co_await w.c{}.notify_one();", op.object);
+    case Kind::notify_all:
+      return fmt::format("co_await w.c{}.notify_all();", op.object);
+    case Kind::begin:
+      return "co_await c.db.begin();";
+    case Kind::read:
+      return fmt::format("co_await c.db.read(\"{}\");", key);
+    case Kind::read_for_update:
+      return fmt::format("co_await c.db.read_for_update(\"{}\");", key);
+    case Kind::write:
+      return fmt::format("co_await c.db.write(\"{}\", {});", key, op.argument);
+    case Kind::write_if:
+      return fmt::format("co_await c.db.write_if(\"{}\", {}, {});", key, op.object, op.argument);
+    case Kind::add:
+      return fmt::format("co_await c.db.add(\"{}\", {});", key, op.argument);
+    case Kind::add_if:
+      return fmt::format("co_await c.db.add_if(\"{}\", -{}, 0);", key, op.argument);
+    case Kind::insert:
+      return fmt::format("co_await c.db.insert(\"{}\", {});", key, op.argument);
+    case Kind::erase:
+      return fmt::format("co_await c.db.erase(\"{}\");", key);
+    case Kind::scan:
+      return fmt::format("co_await c.db.scan(\"{}\", \"{}\");", key, other);
+    case Kind::scan_some:
+      return fmt::format("co_await c.db.scan(\"{}\", \"{}\", 1);", key, other);
+    case Kind::scan_for_update:
+      return fmt::format("co_await c.db.scan_for_update(\"{}\", \"{}\");", key, other);
+    case Kind::savepoint:
+      return "co_await c.db.savepoint(\"s\");";
+    case Kind::rollback_to:
+      return "co_await c.db.rollback_to(\"s\");";
+    case Kind::release_savepoint:
+      return "co_await c.db.release(\"s\");";
+    case Kind::commit:
+      return "co_await c.db.commit();";
+    case Kind::abort:
+      return "co_await c.db.abort();";
   }
   return {};
 }

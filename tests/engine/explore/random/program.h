@@ -1,5 +1,6 @@
-// program.h: small programs made by chance, over every operation of engine/sync and every verb of a store: what a search
-// is held against brute force with. A program is data, so one that fails can be made smaller, and printed as a scenario.
+// program.h: small programs made by chance, over every operation of engine/sync and every verb of a store: what a
+// search is held against brute force with. A program is data, so one that fails can be made smaller, and printed as a
+// scenario.
 #pragma once
 
 #include <cstdint>

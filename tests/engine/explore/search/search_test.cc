@@ -11,7 +11,6 @@
 #include <set>
 #include <string>
 
-
 namespace lockstep {
 namespace {
 
