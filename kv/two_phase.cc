@@ -273,8 +273,12 @@ Attempt<void> TwoPhaseTransaction::split_gap(TwoPhaseRecord& record, Waiter& wai
     const bool still = successor_of().cell == split_.successor.cell;
     if (still) {
       // Its half of the gap first: as soon as scans meet the key, others ask for the gap before it.
-      if (split_.before.gap != Strength::none)
+      if (split_.before.gap != Strength::none) {
         LOCKSTEP_TRY(answer(lock(target_of(record), gap_lock(split_.before.gap), waiter), owner_));
+        // The transaction has seen that the key was not there: its scan passed it. From here on only the row says so,
+        // because the next writer finds the key listed and asks for no gap.
+        observe(target_of(record));
+      }
       store_.index_.list(record);
     }
     locks_.weaken(*locks_.find(owner_, split_.successor), split_.before);
