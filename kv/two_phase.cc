@@ -235,7 +235,8 @@ Attempt<bool> TwoPhaseTransaction::erase(KeyView key, Waiter& waiter) {
 Attempt<void> TwoPhaseTransaction::enter(KeyView key, TwoPhaseRecord*& record, Waiter& waiter) {
   if (guards_membership()) {
     LOCKSTEP_TRY(lock_members(waiter));
-    if (!record) record = &store_.index_.find_or_add(key);
+    // Anew: a transaction that had rolled back to a savepoint may have taken a vacant record out until just now.
+    record = &store_.index_.find_or_add(key);
     perhaps_vacant_.push_back(record);
     return Result<void>();
   }
@@ -395,7 +396,8 @@ void TwoPhaseTransaction::undo_last() noexcept {
   undo_.shrink_to(undo_.size() - 1);
 }
 
-// It has the membership and the rows to itself, and nobody under the banker looks for a record before it has its row.
+// The transaction has the membership to itself. It may have given back the row of a vacant record at a savepoint;
+// another transaction that has found the record then looks for it again once it has the membership: see enter().
 void TwoPhaseTransaction::remove_vacant() noexcept {
   for (TwoPhaseRecord* const record : perhaps_vacant_)
     if (record->is_vacant() && store_.index_.is_listed(*record)) store_.index_.remove(*record);
