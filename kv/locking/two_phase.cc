@@ -235,7 +235,8 @@ Attempt<bool> TwoPhaseTransaction::erase(KeyView key, Waiter& waiter) {
 Attempt<void> TwoPhaseTransaction::enter(KeyView key, TwoPhaseRecord*& record, Waiter& waiter) {
   if (guards_membership()) {
     LOCKSTEP_TRY(lock_members(waiter));
-    if (!record) record = &store_.index_.find_or_add(key);
+    // Anew: a transaction that had rolled back to a savepoint may have taken a vacant record out until just now.
+    record = &store_.index_.find_or_add(key);
     perhaps_vacant_.push_back(record);
     return Result<void>();
   }
@@ -273,8 +274,12 @@ Attempt<void> TwoPhaseTransaction::split_gap(TwoPhaseRecord& record, Waiter& wai
     const bool still = successor_of().cell == split_.successor.cell;
     if (still) {
       // Its half of the gap first: as soon as scans meet the key, others ask for the gap before it.
-      if (split_.before.gap != Strength::none)
+      if (split_.before.gap != Strength::none) {
         LOCKSTEP_TRY(answer(lock(target_of(record), gap_lock(split_.before.gap), waiter), owner_));
+        // The transaction has seen that the key was not there: its scan passed it. From here on only the row says so,
+        // because the next writer finds the key listed and asks for no gap.
+        observe(target_of(record));
+      }
       store_.index_.list(record);
     }
     locks_.weaken(*locks_.find(owner_, split_.successor), split_.before);
@@ -391,7 +396,8 @@ void TwoPhaseTransaction::undo_last() noexcept {
   undo_.shrink_to(undo_.size() - 1);
 }
 
-// It has the membership and the rows to itself, and nobody under the banker looks for a record before it has its row.
+// The transaction has the membership to itself. It may have given back the row of a vacant record at a savepoint;
+// another transaction that has found the record then looks for it again once it has the membership: see enter().
 void TwoPhaseTransaction::remove_vacant() noexcept {
   for (TwoPhaseRecord* const record : perhaps_vacant_)
     if (record->is_vacant() && store_.index_.is_listed(*record)) store_.index_.remove(*record);

@@ -163,12 +163,17 @@ Result<void> Recovery::continue_last(const std::string& bytes, const SegmentEnd&
   return {};
 }
 
+// What makes these files superfluous may have its name in the cache only: a process that was killed between a rename
+// and the sync of the folder leaves it so. A power failure could keep the removals and lose the name, so the sync comes
+// first.
 Result<void> Recovery::remove_leftovers() {
   std::vector<std::string> paths;
   for (const std::string& name : found_.unfinished) paths.push_back(join_path(folder_, name));
   for (const Position checkpoint : found_.checkpoints)
     if (checkpoint != open_.checkpoint) paths.push_back(checkpoint_path(folder_, checkpoint));
   for (std::size_t i = 0; i < found_.first_needed(); ++i) paths.push_back(segment_path(folder_, found_.segments[i]));
+  if (paths.empty()) return {};
+  if (Result<void> done = files_.sync_folder(folder_); !done.ok()) return done;
   for (const std::string& path : paths)
     if (Result<void> done = files_.remove(path); !done.ok()) return done;
   return {};

@@ -2,7 +2,11 @@
 //
 // Paper: Kung and Robinson, "On optimistic methods for concurrency control", 1981; validation as in Tu et al., "Speedy
 // transactions in multicore in-memory databases" (Silo), 2013: lock the written rows, check the version of every row
-// read and of every range scanned, then write. A read writes nothing that others see.
+// read and of every range scanned, then write.
+//
+// What was absent has a version too. A key without a row has a vacant record while a transaction that has asked for it
+// is open. A range is watched (range_watches.h) from before its first row is looked at. So a row that came and went
+// between a read and its validation is found. A read of a row writes nothing that others see.
 //
 // Guarantee: committed transactions are serializable, without phantoms. No operation is ever pending. A transaction
 // that will not commit may have seen rows of different moments before it fails.
@@ -15,6 +19,7 @@
 #include <thread>
 
 #include "kv/index/index.h"
+#include "kv/locking/range_watches.h"
 #include "kv/memory/value_cell.h"
 #include "kv/transaction/protocol.h"
 #include "kv/transaction/write_buffer.h"
@@ -29,23 +34,73 @@ namespace {
 ///  2. A reader reads the version, the rest, and the version again: the same and not locked means that the rest is of
 ///     one moment.
 ///  3. kGone is for ever: the entry is about to leave the index.
+///  4. A transaction that has seen the row absent is counted in kReaders until it ends. A reader comes only while the
+///  row
+///     is absent and not locked, and leaves at any time.
+///  5. An absent row that is neither locked nor has a reader is gone: the transaction that makes it so takes the entry
+///     out of the index.
 struct OccVersion {
   static constexpr std::uint64_t kLocked = 1;
   static constexpr std::uint64_t kAbsent = 2;  // no row: not yet committed, or erased
   static constexpr std::uint64_t kGone = 4;
-  static constexpr std::uint64_t kChange = 8;
+  static constexpr std::uint64_t kReader = 8;
+  static constexpr std::uint64_t kChange = std::uint64_t{1} << 27;  // 16 million readers, 137 billion changes
+  static constexpr std::uint64_t kReaders = kChange - kReader;
+  static constexpr std::uint64_t kChanges = ~(kChange - 1);
 
   std::atomic<std::uint64_t> version{kAbsent};
+
+  /// For a row that was seen absent with the version `seen`. False when it has changed since, or is locked.
+  bool add_reader(std::uint64_t seen) noexcept {
+    std::uint64_t now = version.load(std::memory_order_relaxed);
+    do {
+      if ((now & ~kReaders) != seen) return false;
+      LOCKSTEP_CHECK((now & kReaders) != kReaders, "too many transactions have asked for one key");
+    } while (!version.compare_exchange_weak(now, now + kReader, std::memory_order_acq_rel, std::memory_order_relaxed));
+    return true;
+  }
+  /// True when the row is gone with it.
+  [[nodiscard]] bool drop_reader() noexcept {
+    std::uint64_t now = version.load(std::memory_order_relaxed);
+    while (true) {
+      const std::uint64_t left = now - kReader;
+      const bool goes = (left & ~kChanges) == kAbsent;
+      if (version.compare_exchange_weak(now, goes ? left | kGone : left, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed))
+        return goes;
+    }
+  }
+  /// By the transaction that has locked it and has changed nothing. True when the row is gone with it.
+  [[nodiscard]] bool unlock_unchanged() noexcept {
+    std::uint64_t now = version.load(std::memory_order_relaxed);
+    while (true) {
+      const std::uint64_t left = now & ~kLocked;
+      const bool goes = (left & ~kChanges) == kAbsent;
+      if (version.compare_exchange_weak(now, goes ? left | kGone : left, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed))
+        return goes;
+    }
+  }
+  /// By the transaction that has locked it. `flags`: what the row is from now on.
+  void unlock_changed(std::uint64_t flags) noexcept {
+    std::uint64_t now = version.load(std::memory_order_relaxed);
+    const auto next = [flags](std::uint64_t v) { return ((v & kChanges) + kChange) | (v & kReaders) | flags; };
+    // Nobody but a reader that leaves touches a locked row, and no reader comes.
+    if ((now & kReaders) == 0) return version.store(next(now), std::memory_order_release);
+    while (!version.compare_exchange_weak(now, next(now), std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    }
+  }
 };
 
 struct OccRecord : OccVersion, ValueCell {
-  /// The value of one moment, into `value` unless the row is absent then. Answers the version. The caller is pinned.
+  /// The value of one moment, into `value` unless the row is absent then. Answers the version without its readers. The
+  /// caller is pinned.
   std::uint64_t read(std::string& value) const {
     for (int tries = 1;; ++tries) {
       const std::uint64_t seen = version.load(std::memory_order_acquire);
       if ((seen & kLocked) == 0) {
-        if (seen & kAbsent) return seen;
-        if (copy_to(value, [&] { return version.load(std::memory_order_acquire) == seen; })) return seen;
+        if (seen & kAbsent) return seen & ~kReaders;
+        if (copy_to(value, [&] { return version.load(std::memory_order_acquire) == seen; })) return seen & ~kReaders;
       }
       if (tries % 64 == 0) std::this_thread::yield();  // a committer may have lost the processor
     }
@@ -59,6 +114,7 @@ class Occ final : public Protocol {
  private:
   friend class OccTransaction;
   Index<OccRecord> index_{epochs()};
+  RangeWatches watches_;
 };
 
 class OccTransaction final : public TransactionState {
@@ -80,20 +136,15 @@ class OccTransaction final : public TransactionState {
   void prefetch(std::span<const KeyView> keys) const noexcept override { store_.index_.prefetch(keys); }
 
  private:
+  static constexpr std::size_t kFewReads = 16;  // a look at all of them is worth it
+
   struct Read {
     const OccRecord* record = nullptr;
     std::uint64_t version = 0;
   };
-  /// A key that had no entry.
-  struct Miss {
-    std::string key;
-    std::size_t hash = 0;
-  };
   /// A range and the rows that were in it: seen_[first, last).
   struct Scan {
-    std::string from;
-    std::string to;  // empty: no upper end
-    bool includes_to = false;
+    RangeWatches::Watch range;
     std::size_t first = 0;
     std::size_t last = 0;
   };
@@ -104,7 +155,11 @@ class OccTransaction final : public TransactionState {
 
   /// What the transaction sees, remembered for validation. Fails when it differs from what it saw before.
   Result<bool> look(KeyView key, std::size_t hash, std::string& value);
-  Result<void> remember(const OccRecord& record, std::uint64_t version);
+  static std::size_t hash_of_record(const OccRecord* record) noexcept {
+    return reinterpret_cast<std::uintptr_t>(record) / 16;
+  }
+  const Read* find_read(const OccRecord& record) const;
+  void remember(const OccRecord& record, std::uint64_t version);
   void put(KeyView key, std::size_t hash, WriteBuffer::State state, std::string_view value);
   Error changed(KeyView key) const;
   Error changed(const OccRecord& record) const { return changed(Index<OccRecord>::key_of(record)); }
@@ -112,21 +167,25 @@ class OccTransaction final : public TransactionState {
   bool has_locked(const OccRecord& record) const noexcept {
     return std::any_of(locked_.begin(), locked_.end(), [&](const Target& t) { return t.record == &record; });
   }
-  /// The version without our own lock, or nothing when somebody else has it.
+  /// The version without its readers and our own lock, or nothing when somebody else has it.
   std::optional<std::uint64_t> settled_version(const OccRecord& record) const noexcept;
   Result<void> lock_writes();
   bool try_lock_writes();
   Result<void> validate();
-  Result<void> validate_scan(const Scan& scan);
+  Result<void> validate_scan(const Scan& scan) const;
+  void unlock(OccRecord& record) noexcept {
+    if (record.unlock_unchanged()) store_.index_.remove(record);
+  }
   void unlock_writes() noexcept;
+  void tell_watches();
   void install();
   void clear() noexcept;
 
   Occ& store_;
   WriteBuffer writes_;
   std::vector<Read> reads_;
-  KeySet reads_by_record_;  // filled when there are more than a look at all of them is worth
-  Recycled<Miss> misses_;
+  KeySet reads_by_record_;            // filled when there are more than a look at all of them is worth
+  std::vector<OccRecord*> absences_;  // of reads_, those of which it is a reader
   Recycled<Scan> scans_;
   std::vector<Read> seen_;
   std::vector<OccRecord*> found_;  // for each entry of writes_, what its key had when it was first written, or nullptr
@@ -142,24 +201,21 @@ Error OccTransaction::changed(KeyView key) const {
                            label, key, label)};
 }
 
-Result<void> OccTransaction::remember(const OccRecord& record, std::uint64_t version) {
-  constexpr std::size_t kFew = 16;
-  const auto hash_of_record = [](const OccRecord* r) { return reinterpret_cast<std::uintptr_t>(r) / 16; };
-  const Read* known = nullptr;
-  if (reads_.size() <= kFew) {
+const OccTransaction::Read* OccTransaction::find_read(const OccRecord& record) const {
+  if (reads_.size() <= kFewReads) {
     const auto found = std::find_if(reads_.begin(), reads_.end(), [&](const Read& r) { return r.record == &record; });
-    if (found != reads_.end()) known = &*found;
-  } else {
-    const std::size_t position =
-        reads_by_record_.find(hash_of_record(&record), [&](std::size_t i) { return reads_[i].record == &record; });
-    if (position != KeySet::npos) known = &reads_[position];
+    return found == reads_.end() ? nullptr : &*found;
   }
-  if (known) return known->version == version ? Result<void>() : changed(record);
+  const std::size_t position =
+      reads_by_record_.find(hash_of_record(&record), [&](std::size_t i) { return reads_[i].record == &record; });
+  return position == KeySet::npos ? nullptr : &reads_[position];
+}
+
+void OccTransaction::remember(const OccRecord& record, std::uint64_t version) {
   reads_.push_back({&record, version});
-  if (reads_.size() == kFew + 1)
-    for (std::size_t i = 0; i < kFew; ++i) reads_by_record_.add(hash_of_record(reads_[i].record), i);
-  if (reads_.size() > kFew) reads_by_record_.add(hash_of_record(&record), reads_.size() - 1);
-  return {};
+  if (reads_.size() == kFewReads + 1)
+    for (std::size_t i = 0; i < kFewReads; ++i) reads_by_record_.add(hash_of_record(reads_[i].record), i);
+  if (reads_.size() > kFewReads) reads_by_record_.add(hash_of_record(&record), reads_.size() - 1);
 }
 
 Result<bool> OccTransaction::look(KeyView key, std::size_t hash, std::string& value) {
@@ -167,18 +223,24 @@ Result<bool> OccTransaction::look(KeyView key, std::size_t hash, std::string& va
     if (own->state == WriteBuffer::State::written) value.assign(own->value);
     return own->state == WriteBuffer::State::written;
   }
-  const OccRecord* const record = store_.index_.find(key, hash);
-  const std::uint64_t version = record ? record->read(value) : OccRecord::kGone;
-  // Of an entry that is about to leave nobody will see what becomes of its key.
-  if (version & OccRecord::kGone) {
-    Miss& miss = misses_.take();
-    miss.key.assign(key);
-    miss.hash = hash;
-    return false;
+  while (true) {
+    OccRecord& record = store_.index_.find_or_hide(key, hash);
+    const std::uint64_t version = record.read(value);
+    const bool exists = (version & OccRecord::kAbsent) == 0;
+    if (const Read* const known = find_read(record)) {
+      if (known->version != version) return changed(record);
+      return exists;
+    }
+    if (!exists) {
+      if (!record.add_reader(version & ~OccRecord::kGone)) {  // it is leaving the index, or a row is coming
+        std::this_thread::yield();
+        continue;
+      }
+      absences_.push_back(&record);
+    }
+    remember(record, version);
+    return exists;
   }
-  Result<void> remembered = remember(*record, version);
-  if (!remembered.ok()) return remembered.error();
-  return (version & OccRecord::kAbsent) == 0;
 }
 
 void OccTransaction::put(KeyView key, std::size_t hash, WriteBuffer::State state, std::string_view value) {
@@ -229,7 +291,7 @@ Attempt<bool> OccTransaction::erase(KeyView key, Waiter&) {
 Attempt<void> OccTransaction::scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Access,
                                    Waiter&) {
   Scan& scan = scans_.take();
-  scan.from.assign(from);
+  store_.watches_.add(scan.range, this, from, to);
   scan.first = seen_.size();
   scan_merged(store_.index_, writes_, from, to, limit, rows, [this](const auto& it, Row& row) {
     const OccRecord& record = it->second;
@@ -240,8 +302,7 @@ Attempt<void> OccTransaction::scan(KeyView from, KeyView to, std::size_t limit, 
   });
   scan.last = seen_.size();
   // A scan that stopped at its limit has learnt nothing of what lies behind its last row.
-  scan.includes_to = rows.size() == limit;
-  scan.to.assign(scan.includes_to ? KeyView(rows.back().key) : to);
+  if (rows.size() == limit) store_.watches_.narrow(scan.range, rows.back().key);
   return Result<void>();
 }
 
@@ -256,6 +317,7 @@ Attempt<void> OccTransaction::commit(Waiter&) {
     writes_.add_to(*log);
     append_to_log();
   }
+  tell_watches();
   install();
   clear();
   return Result<void>();
@@ -311,29 +373,25 @@ bool OccTransaction::try_lock_writes() {
 std::optional<std::uint64_t> OccTransaction::settled_version(const OccRecord& record) const noexcept {
   const std::uint64_t version = record.version.load();
   if ((version & OccRecord::kLocked) != 0 && !has_locked(record)) return std::nullopt;
-  return version & ~OccRecord::kLocked;
+  return version & ~(OccRecord::kLocked | OccRecord::kReaders);
 }
 
+// All that was read was there at once when the first check began. A row has the version that it had. A range holds the
+// rows that it held, and none has appeared in between: a commit tells the range of a new row before it unlocks it, so
+// the look at the range comes first. What a commit is about to add it has locked, and the look finds it.
 Result<void> OccTransaction::validate() {
   for (const Read& read : reads_)
     if (settled_version(*read.record) != read.version) return changed(*read.record);
-  for (std::size_t i = 0; i < misses_.size(); ++i) {
-    const OccRecord* const record = store_.index_.find(misses_[i].key, misses_[i].hash);
-    if (!record) continue;
-    const std::optional<std::uint64_t> version = settled_version(*record);
-    if (!version || (*version & OccRecord::kAbsent) == 0) return changed(misses_[i].key);
-  }
   for (std::size_t i = 0; i < scans_.size(); ++i)
     if (Result<void> valid = validate_scan(scans_[i]); !valid.ok()) return valid;
   return {};
 }
 
-// The rows of the range now must be those that were seen. An entry without a row may come and go.
-Result<void> OccTransaction::validate_scan(const Scan& scan) {
+Result<void> OccTransaction::validate_scan(const Scan& scan) const {
   std::size_t next = scan.first;
-  for (auto it = store_.index_.at_or_after(scan.from); it != store_.index_.end(); ++it) {
+  for (auto it = store_.index_.at_or_after(scan.range.from()); it != store_.index_.end(); ++it) {
     const KeyView key = it->first;
-    if (!scan.to.empty() && (scan.includes_to ? key > scan.to : key >= scan.to)) break;
+    if (scan.range.ends_before(key)) break;
     const OccRecord& record = it->second;
     const std::optional<std::uint64_t> version = settled_version(record);
     if (!version) return changed(key);
@@ -341,37 +399,57 @@ Result<void> OccTransaction::validate_scan(const Scan& scan) {
     if (next == scan.last || seen_[next].record != &record || seen_[next].version != *version) return changed(key);
     ++next;
   }
-  return next == scan.last ? Result<void>() : changed(*seen_[next].record);
+  if (next != scan.last) return changed(*seen_[next].record);
+  if (scan.range.was_entered())
+    return Error{Fault::validation_failure,
+                 {},
+                 fmt::format("{} gave up: a row came and went in the range from {} after {} had scanned it; a retry is "
+                             "safe",
+                             label, scan.range.from().empty() ? "the first key" : scan.range.from(), label)};
+  return {};
 }
 
 void OccTransaction::unlock_writes() noexcept {
-  for (const Target& target : locked_) {
-    const std::uint64_t seen = target.record->version.load(std::memory_order_relaxed) & ~OccRecord::kLocked;
-    const bool absent = (seen & OccRecord::kAbsent) != 0;
-    target.record->version.store(absent ? seen | OccRecord::kGone : seen, std::memory_order_release);
-    if (absent) store_.index_.remove(*target.record);  // an entry that was made for this commit
-  }
+  for (const Target& target : locked_) unlock(*target.record);
   locked_.clear();
+}
+
+// Before the first row is unlocked: a transaction that sees one of the rows then finds its own ranges told of all.
+void OccTransaction::tell_watches() {
+  bool has_asked = false;
+  for (const Target& target : locked_) {
+    const bool appears = (target.record->version.load(std::memory_order_relaxed) & OccRecord::kAbsent) != 0 &&
+                         target.entry->state == WriteBuffer::State::written;
+    if (!appears) continue;
+    if (!has_asked && !store_.watches_.is_anybody_watching()) return;
+    has_asked = true;
+    store_.watches_.tell(target.entry->key, this);
+  }
 }
 
 void OccTransaction::install() {
   for (const Target& target : locked_) {
     OccRecord& record = *target.record;
-    const bool exists = target.entry->state == WriteBuffer::State::written;
-    if (exists) record.set(target.entry->value, &store_.epochs());
-    const std::uint64_t before = record.version.load(std::memory_order_relaxed);
-    const std::uint64_t flags = exists ? 0 : OccRecord::kAbsent | OccRecord::kGone;
-    record.version.store(((before + OccRecord::kChange) & ~(OccRecord::kChange - 1)) | flags,
-                         std::memory_order_release);
-    if (!exists) store_.index_.remove(record);
+    if (target.entry->state == WriteBuffer::State::written) {
+      record.set(target.entry->value, &store_.epochs());
+      record.unlock_changed(0);
+    } else if (record.version.load(std::memory_order_relaxed) & OccRecord::kAbsent) {
+      unlock(record);  // the row was only ever its own
+    } else {
+      record.unlock_changed(OccRecord::kAbsent | OccRecord::kGone);
+      store_.index_.remove(record);
+    }
   }
 }
 
 void OccTransaction::clear() noexcept {
+  for (std::size_t i = 0; i < scans_.size(); ++i) store_.watches_.remove(scans_[i].range);
+  for (OccRecord* const record : absences_)
+    if (record->drop_reader()) store_.index_.remove(*record);
   writes_.clear();
   reads_.clear();
   reads_by_record_.clear();
-  misses_.clear();
+  absences_.clear();
   scans_.clear();
   seen_.clear();
   found_.clear();

@@ -161,8 +161,14 @@ std::optional<ReadTracker::Danger> ReadTracker::check_read(const Committer& me, 
 
     switch (look.state) {
       case CommitCell::State::active:
-      case CommitCell::State::drawing:
         return std::nullopt;  // nobody, or one who will find the mark when it checks its writes
+      case CommitCell::State::drawing:
+        // That one will find the mark too. But its stamp may be drawn, unannounced and before the committer's own: it
+        // is then a T3, or it does not look for the pivot. It waits for nobody until it has announced its stamp.
+        if (!me.writes()) return std::nullopt;
+        if (tries == kLong) return Danger{Danger::Part::unknown, std::string(index_.key_of(record))};
+        std::this_thread::yield();
+        break;
       case CommitCell::State::committed:
         if (look.stamp < me.stamp) earliest_out_ = std::min(earliest_out_, look.stamp);
         if (out != kNoStamp && (me.writes() ? out < me.stamp : out <= me.snapshot))
@@ -172,6 +178,7 @@ std::optional<ReadTracker::Danger> ReadTracker::check_read(const Committer& me, 
         if (tries == (look.stamp < me.stamp ? kLong : kShort))
           return Danger{Danger::Part::unknown, std::string(index_.key_of(record))};
         if (look.stamp < me.stamp) std::this_thread::yield();
+        break;
     }
   }
 }

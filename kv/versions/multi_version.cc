@@ -65,8 +65,9 @@ class MultiVersionTransaction final : public TransactionState {
   /// What the transaction sees: its own write or its snapshot. `value` may be nullptr.
   bool look(KeyView key, std::string* value) { return look(key, hash_of(key), value); }
   bool look(KeyView key, std::size_t hash, std::string* value);
-  /// What the snapshot shows; nullopt: the row has no version at all, and no mark can be left on it.
-  std::optional<bool> look(VersionedRecord& record, KeyView key, std::string* value);
+  /// What the snapshot shows; nullopt: the row has no version that stays, and no mark on it would either. Not when
+  /// `has_range`: the transaction has remembered a range with the key.
+  std::optional<bool> look(VersionedRecord& record, KeyView key, std::string* value, bool has_range);
   void remember_range(KeyView from, KeyView to, bool includes_to);
   /// Waits until no other transaction writes the row.
   Attempt<void> lock_row(KeyView key, std::size_t hash, Strength strength, VersionedRecord*& record, Waiter& waiter);
@@ -114,7 +115,8 @@ void MultiVersionTransaction::take_snapshot() noexcept {
   snapshot_.store(store_.now_.load());
 }
 
-std::optional<bool> MultiVersionTransaction::look(VersionedRecord& record, KeyView key, std::string* value) {
+std::optional<bool> MultiVersionTransaction::look(VersionedRecord& record, KeyView key, std::string* value,
+                                                  bool has_range) {
   const Stamp snapshot = snapshot_.load(std::memory_order_relaxed);
   bool exists = false;
   while (true) {
@@ -124,6 +126,9 @@ std::optional<bool> MultiVersionTransaction::look(VersionedRecord& record, KeyVi
       const VersionedRecord::Sight sight = record.at(snapshot);
       if (sight.settled) {
         if (tracks_) reads_.mark(record, snapshot, sight.next != nullptr);
+        // A commit that fails takes its version back, and the record may leave with the mark.
+        const bool may_vanish = !sight.version && !record.newest.older && record.newest.writer();
+        if (tracks_ && may_vanish && !has_range) return std::nullopt;
         exists = sight.version && sight.version->exists();
         if (exists && value) sight.version->copy_to(*value);
         break;
@@ -149,7 +154,7 @@ bool MultiVersionTransaction::look(KeyView key, std::size_t hash, std::string* v
   for (bool has_range = false;; has_range = true) {
     VersionedRecord* const record = store_.index_.find(key, hash);
     if (record && !record->is_vacant())
-      if (const std::optional<bool> exists = look(*record, key, value)) return *exists;
+      if (const std::optional<bool> exists = look(*record, key, value, has_range)) return *exists;
     if (!tracks_ || has_range) return false;
     // A vacant record may go, with its marks. So a range, then a second look: whoever adds the row finds the one, or is
     // found by the other.
@@ -264,8 +269,9 @@ Attempt<bool> MultiVersionTransaction::erase(KeyView key, Waiter& waiter) {
 void MultiVersionTransaction::scan_snapshot(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows) {
   rows.clear();
   if (tracks_) remember_range(from, to, false);
-  scan_merged(store_.index_, writes_, from, to, limit, rows,
-              [this](const auto& it, Row& row) { return look(it->second, it->first, &row.value).value_or(false); });
+  scan_merged(store_.index_, writes_, from, to, limit, rows, [this](const auto& it, Row& row) {
+    return look(it->second, it->first, &row.value, true).value_or(false);
+  });
   // A scan that stopped at its limit has learnt nothing of what lies behind its last row.
   if (tracks_ && rows.size() == limit) reads_.narrow(rows.back().key);
 }

@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "kv/base/spin.h"
 #include "kv/locking/lock_cell.h"
 #include "kv/memory/value_cell.h"
 #include "kv/store.h"
@@ -138,7 +139,7 @@ struct VersionedRecord : LockCell {
    public:
     void lock() noexcept {
       while (taken_.exchange(true, std::memory_order_acquire)) {
-        for (int i = 0; i < 64 && taken_.load(std::memory_order_relaxed); ++i) __builtin_ia32_pause();
+        for (int i = 0; i < 64 && taken_.load(std::memory_order_relaxed); ++i) spin_pause();
         if (taken_.load(std::memory_order_relaxed)) std::this_thread::yield();
       }
     }

@@ -93,6 +93,23 @@ class FaultyFiles final : public FileSystem {
     return after;
   }
 
+  /// The disk and its cache as they are, for a process that comes after this one was killed; inside after_step. What is
+  /// not synced is there, and a power failure may still take it away.
+  std::unique_ptr<FaultyFiles> killed() const LOCKSTEP_NO_ANALYSIS {
+    std::map<const Inode*, std::shared_ptr<Inode>> copies{{nullptr, nullptr}};
+    const auto copy_of = [&copies](const std::shared_ptr<Inode>& inode) {
+      std::shared_ptr<Inode>& copy = copies[inode.get()];
+      if (!copy && inode) copy = std::make_shared<Inode>(*inode);
+      return copy;
+    };
+    auto next = std::make_unique<FaultyFiles>();
+    for (const auto& [path, inode] : names_) next->names_[path] = copy_of(inode);
+    for (const auto& [path, inode] : synced_names_) next->synced_names_[path] = copy_of(inode);
+    for (const Change& change : pending_) next->pending_.push_back({change.to, change.from, copy_of(change.inode)});
+    next->folders_ = folders_;
+    return next;
+  }
+
   /// For damage done on purpose; as if it had always been so.
   std::string contents(const std::string& path) const {
     MutexLock lock(mutex_);
