@@ -29,7 +29,7 @@ bool StoreOperation::attempt() {
   }
   if (pending_.error) error = std::move(pending_.error);
   // A transaction that was given up has given back its locks.
-  if (error && actor().run.footprint != nullptr) actor().run.footprint->touch_held(actor().index);
+  if (error && actor().run.footprint != nullptr) actor().run.footprint->change_held(actor().index);
   switch (pending_.request.verb) {
     case Verb::begin:
     case Verb::commit:

@@ -94,6 +94,12 @@ void Footprint::touch_held(int actor) {
   for (const Access& each : held_[index]) merge(accesses_, each);
 }
 
+void Footprint::change_held(int actor) {
+  const auto index = static_cast<std::size_t>(actor);
+  if (held_.size() <= index) return;
+  for (const Access& each : held_[index]) merge(accesses_, {each.object, Touch::changes});
+}
+
 void Footprint::end_transaction(int actor) {
   touch_held(actor);
   const auto index = static_cast<std::size_t>(actor);

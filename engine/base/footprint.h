@@ -100,8 +100,10 @@ class Footprint {
   void global(std::string_view what, Touch touch) { merge(accesses_, {number_of('o', what, {}), touch}); }
   /// Commit or abort: whatever the actor's transaction has touched is given back or becomes visible.
   void end_transaction(int actor);
-  /// The actor's transaction may give some of it back.
+  /// The actor's transaction may give some of it back, as it has touched it.
   void touch_held(int actor);
+  /// The actor's transaction has given everything back, and nobody knows who waited for it.
+  void change_held(int actor);
   /// The step also ran code of this actor: it was woken.
   void ran(int actor) noexcept { actors_ |= 1U << static_cast<unsigned>(actor); }
 

@@ -117,6 +117,7 @@ class KvSession : public Session {
  private:
   void touch_place(const Request& request, bool waits, Footprint& footprint);
   void touch_scan(const Request& request, bool waits, Footprint& footprint);
+  void touch_given_back(Footprint& footprint);
 
   bool begin(Pending& pending, Waiter& waiter) {
     if (pending.phase == 0) {
@@ -248,8 +249,7 @@ void KvSession::touch_gaps(const Request& request, bool waits, Footprint& footpr
     case Verb::rollback_to:
     case Verb::commit:
     case Verb::abort:
-      for (const std::string& key : store_.vacant_keys_of(txn_.id())) footprint.place(actor_, key, Touch::changes);
-      return;
+      return touch_given_back(footprint);
     default:
       return;
   }
@@ -262,6 +262,17 @@ void KvSession::touch_place(const Request& request, bool waits, Footprint& footp
   if (!waits) return footprint.place(actor_, request.key, Touch::changes);
   footprint.gap(actor_, around->below.value_or(std::string()), around->above ? *around->above + '\0' : std::string(),
                 Touch::changes);
+}
+
+/// What the transaction may give back. Of several that share a lock the last one to do so lets go on what waits for it,
+/// so their order matters while anything waits.
+void KvSession::touch_given_back(Footprint& footprint) {
+  for (const std::string& key : store_.vacant_keys_of(txn_.id())) footprint.place(actor_, key, Touch::changes);
+  for (const kv::WaitEdge& edge : store_.waits()) {
+    if (edge.holder != txn_.id()) continue;
+    if (edge.range) footprint.place(actor_, edge.key, Touch::changes);
+    if (!edge.range) footprint.key(actor_, edge.key, Touch::changes);
+  }
 }
 
 void KvSession::touch_scan(const Request& request, bool waits, Footprint& footprint) {

@@ -178,15 +178,12 @@ bool same_step(const Step& a, const Step& b) {
          std::is_permutation(a.accesses.begin(), a.accesses.end(), b.accesses.begin(), b.accesses.end());
 }
 
-/// Every pair of neighbours that the table says commute, in both orders. Answers how many; "" or what is wrong.
-std::string check_commuting(const Program& program, RunRequest request, std::uint64_t& pairs, std::uint64_t& matters) {
-  const Scenario scenario = to_scenario(program);
-  auto explorer = Explorer::open(scenario, request, std::make_shared<ObjectNumbers>(), nullptr);
-  if (!explorer) return explorer.error().message;
+/// Every run of a small program, or as many as are looked at.
+Runs runs_of(Explorer& explorer, bool& all, std::string& wrong) {
   Runs runs;
   Result<Halt> halt = Halt::news;
   while (halt && *halt == Halt::news) {  // then the choices are others than before
-    (void)(*explorer)->footprint().take_news();
+    (void)explorer.footprint().take_news();
     runs.clear();
     Watched search(make_search({.strategy = Strategy::unreduced}));
     Limits limits{.most_runs = 300};
@@ -194,27 +191,56 @@ std::string check_commuting(const Program& program, RunRequest request, std::uin
       runs[key_of(search.steps)] = {search.steps, std::string(record::name_of(run.verdict)) + " " + seen()};
     };
     Tally tally;
-    halt = (*explorer)->search(search, tally, limits);
+    halt = explorer.search(search, tally, limits);
   }
-  if (!halt) return halt.error().message;
+  if (!halt) wrong = halt.error().message;
+  all = halt && *halt == Halt::exhausted;
+  return runs;
+}
+
+/// Where the table says that two neighbours commute, they do: from one state both can be taken, each touches the same
+/// whether the other one came before it or not, and both orders come to the same end. Counts the pairs, and those that
+/// are kept in order and of which the order mattered; answers "" or what is wrong.
+std::string check_commuting(const Program& program, const RunRequest& request, std::uint64_t& pairs,
+                            std::uint64_t& matters) {
+  const Scenario scenario = to_scenario(program);
+  auto explorer = Explorer::open(scenario, request, std::make_shared<ObjectNumbers>(), nullptr);
+  if (!explorer) return explorer.error().message;
+  bool all = false;
+  std::string wrong;
+  const Runs runs = runs_of(**explorer, all, wrong);
+  if (!wrong.empty()) return wrong;
+  const Footprint& objects = (*explorer)->footprint();
+
+  std::map<std::vector<int>, std::map<int, Step>> from;  // by state, told by the choices that led there
   for (const auto& [key, run] : runs) {
-    for (std::size_t i = 0; i + 1 < run.steps.size(); ++i) {
-      const Step &a = run.steps[i], &b = run.steps[i + 1];
+    for (std::size_t i = 0; i < key.size(); ++i) from[{key.begin(), key.begin() + static_cast<std::ptrdiff_t>(i)}].emplace(key[i], run.steps[i]);
+  }
+  for (const auto& [state, steps] : from) {
+    for (const auto& [a, one] : steps) {
+      std::vector<int> after = state;
+      after.push_back(a);
+      const auto behind = from.find(after);
+      for (const auto& [b, other] : steps) {
+        if (a == b || dependent(one, other, objects) || (behind == from.end() && !all)) continue;
+        ++pairs;
+        const bool same = behind != from.end() && behind->second.contains(b) && same_step(behind->second.at(b), other);
+        if (same || (!all && (behind == from.end() || !behind->second.contains(b)))) continue;
+        return fmt::format("after {}: {} does not do the same behind {}", fmt::join(state, " "), b, a);
+      }
+    }
+  }
+  for (const auto& [key, run] : runs) {
+    for (std::size_t i = 0; i + 1 < key.size(); ++i) {
       std::vector<int> swapped = key;
       std::swap(swapped[i], swapped[i + 1]);
       const auto other = runs.find(swapped);
-      if (dependent(a, b, (*explorer)->footprint())) {
-        matters += other != runs.end() && other->second.end != run.end ? 1 : 0;
-        continue;
-      }
-      ++pairs;
-      if (other == runs.end()) {
-        if (*halt != Halt::exhausted) continue;  // not gone so far
-        return fmt::format("step {} of {} cannot come before the one before it", i + 2, fmt::join(key, " "));
-      }
-      const bool same = same_step(other->second.steps[i], b) && same_step(other->second.steps[i + 1], a);
-      if (!same || other->second.end != run.end)
+      const bool same_end = other != runs.end() && other->second.end == run.end;
+      if (dependent(run.steps[i], run.steps[i + 1], objects)) {
+        matters += other != runs.end() && !same_end ? 1 : 0;
+      } else if (!same_end && (all || other != runs.end())) {
         return fmt::format("steps {} and {} of {} do not commute", i + 1, i + 2, fmt::join(key, " "));
+      }
     }
   }
   return {};
