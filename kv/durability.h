@@ -1,4 +1,4 @@
-// durability.h: what a store with a data folder promises, how it may be tuned, and what it says of itself.
+// durability.h: the promises of a store with a data folder, its tuning, and what it says of itself.
 #pragma once
 
 #include <chrono>

@@ -1,8 +1,8 @@
 // store.h: the in-house transactional key-value store, as its users see it.
 //
 // A store holds ordered string keys under one locking protocol, chosen when it is opened. It never blocks a thread: an
-// operation that must wait queues its waiter and answers "pending"; whoever grants, kills or times the wait out wakes
-// the waiter, and the caller then makes the same call again. A thin facade that parks the caller is in
+// operation that must wait queues its waiter and answers "pending". The thread that grants, kills or times the wait out
+// wakes the waiter. The caller then makes the same call again. A thin facade that parks the caller is in
 // kv/sync_facade.h.
 #pragma once
 
@@ -25,8 +25,8 @@ namespace lockstep::kv {
 using KeyView = std::string_view;
 using TxnId = std::uint64_t;
 
-/// One attempt at an operation: nullopt = pending (the waiter is queued and will be woken exactly once; then make the
-/// same call with the same arguments again), otherwise the answer.
+/// One attempt at an operation: nullopt = pending, otherwise the answer. Pending: the waiter is queued and will be
+/// woken exactly once; then make the same call with the same arguments again.
 template <class T>
 using Attempt = std::optional<Result<T>>;
 
@@ -35,8 +35,8 @@ enum class LockMode : std::uint8_t { shared, update, exclusive };
 /// "shared", "update", "exclusive".
 std::string_view name_of(LockMode mode) noexcept;
 
-/// One edge of the waits-for graph: `waiter` waits for `holder` because of `key`. Whoever waits in front of the waiter
-/// in the queue of the key counts as a holder too: it will be served first.
+/// One edge of the waits-for graph: `waiter` waits for `holder` because of `key`. A transaction that waits in front of
+/// the waiter in the queue of the key counts as a holder too: it will be served first.
 struct WaitEdge {
   TxnId waiter = 0;
   TxnId holder = 0;
@@ -74,13 +74,14 @@ struct DeadlockReport {
   std::string why;  ///< the victim policy, such as "youngest"
 };
 
-/// Whom a deadlock costs. A retry that names its first attempt is spared while another member of the cycle is not one;
-/// among retries it is the one with the youngest first attempt. So nobody is the victim for ever, except by `closer`.
+/// The victim of a deadlock. A retry that names its first attempt is spared while another member of the cycle is not
+/// one. Among retries the victim is the one with the youngest first attempt. So nobody is the victim for ever, except
+/// by `closer`.
 enum class VictimPolicy : std::uint8_t {
-  youngest,    ///< who began last (first attempts count, also for retries)
-  oldest,      ///< who began first
-  least_work,  ///< who has or wants the fewest locks; of equals the youngest
-  closer,      ///< whose wait closes the cycle, retry or not: as in databases where whoever waits looks for himself
+  youngest,    ///< began last (first attempts count, also for retries)
+  oldest,      ///< began first
+  least_work,  ///< has or wants the fewest locks; of equals the youngest
+  closer,      ///< its wait closes the cycle, retry or not: as in databases where each waiter looks for itself
 };
 
 /// "youngest", "oldest", "least work", "closed the cycle".
@@ -125,9 +126,9 @@ struct Options {
 enum class Isolation : std::uint8_t {
   /// What the protocol promises: serializable, except for `snapshot`.
   protocol,
-  /// Less, where the protocol can give less: every operation by itself sees committed rows, and two may see different
+  /// Less, where the protocol can give less: every operation by itself sees committed rows. Two may see different
   /// moments (lost updates, non-repeatable reads, phantoms happen). Under 2pl-* a plain read gives its lock back at
-  /// once, and a scan locks no gaps; under `snapshot` and `ssi` every operation has a snapshot of its own, and a write
+  /// once, and a scan locks no gaps. Under `snapshot` and `ssi` every operation has a snapshot of its own, and a write
   /// goes on top of what was committed while it waited. `2pl-banker`, `occ` and `serial` ignore it and give what they
   /// promise.
   read_committed,
@@ -164,7 +165,7 @@ class TransactionState;
 /// A handle to one transaction. One thread at a time. Must not outlive its store. Dropping an unfinished one aborts it.
 ///
 /// A transaction that the store gives up (deadlock, timeout, failed validation, cancel_wait ...) is rolled back and has
-/// given back its locks when the operation answers; every later operation answers with the same fault, until abort().
+/// given back its locks when the operation answers. Every later operation answers with the same fault, until abort().
 /// A refusal (constraint, invalid, claim_exceeded) changes nothing and leaves the transaction active.
 /// After commit() or abort() every operation answers Fault::invalid.
 /// Only one operation at a time may be pending; another one answers Fault::invalid meanwhile.
@@ -178,7 +179,7 @@ class Transaction {
 
   /// Copies the value into `value` (its capacity is reused) and answers whether the key exists.
   Attempt<bool> read(KeyView key, std::string& value, Waiter& waiter);
-  /// The same, and nobody else may change the key until the end of this transaction (select … for update).
+  /// As read(), and nobody else may change the key until the end of this transaction (select … for update).
   Attempt<bool> read_for_update(KeyView key, std::string& value, Waiter& waiter);
   /// Inserts or overwrites.
   Attempt<void> write(KeyView key, std::string_view value, Waiter& waiter);
@@ -191,7 +192,7 @@ class Transaction {
   /// The rows with `from <= key < to` in key order, at most `limit`; an empty `to` means no upper end. `rows` is
   /// cleared first. No phantoms where the protocol is serializable.
   Attempt<void> scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Waiter& waiter);
-  /// The same with the rows locked as by read_for_update.
+  /// As scan(), with the rows locked as by read_for_update().
   Attempt<void> scan_for_update(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Waiter& waiter);
 
   /// Marks a point to come back to. Names may repeat: the latest counts, as in SQL.
@@ -204,7 +205,7 @@ class Transaction {
   /// after the other.
   void prefetch(std::span<const KeyView> keys) const noexcept;
 
-  /// In a store with a data folder pending also means: committed, and on its way to the disk; the answer comes when it
+  /// In a store with a data folder pending also means: committed, and on its way to the disk. The answer comes when it
   /// is as safe as the durability promises. cancel_wait() then leaves the commit alone: the next attempt answers with
   /// outcome_unknown, and the transaction is over. So it does when the log fails meanwhile; after that every commit
   /// answers io or disk_full, and the transaction is rolled back.
@@ -255,7 +256,7 @@ class Store {
   /// Introspection: a snapshot, consistent per lock.
   std::vector<LockInfo> locks() const;
   std::vector<WaitEdge> waits() const;
-  /// Whom `txn` waits for right now; empty when it does not wait.
+  /// The edges from `txn` right now; empty when it does not wait.
   std::vector<WaitEdge> waits_of(TxnId txn) const;
   /// Where locks reach from one key of the index to the next: what lies around [from, to); an empty `to` means no end.
   /// nullopt under protocols that lock no gaps. Takes time in the number of keys.

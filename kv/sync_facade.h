@@ -1,5 +1,5 @@
-// sync_facade.h: the store for those who want plain calls that block: an operation that must wait
-// spins for a moment and then parks its thread.
+// sync_facade.h: the store with plain calls that block: an operation that must wait spins for a moment and then parks
+// its thread.
 //
 //   auto store = kv::Store::open({.protocol = "2pl-detect"});
 //   kv::SyncTransaction txn(store.value()->begin({.label = "T1"}));
@@ -33,7 +33,7 @@ enum class Expect : std::uint8_t { soon, later };
 /// A waiter that is a thread: it spins for a moment and then parks. A thread waits for one thing at a time, so one
 /// serves all its waits.
 ///
-/// idle --wake()--> woken, without the mutex: whoever waits may be gone at once. idle --the waiter--> parked
+/// idle --wake()--> woken, without the mutex: the waiting thread may be gone at once. idle --the waiter--> parked
 /// --wake()--> woken: with the mutex held. woken --the waiter--> idle.
 class Parker final : public Waiter {
  public:
@@ -44,7 +44,7 @@ class Parker final : public Waiter {
 
   void wake() noexcept override {
     State expected = State::idle;
-    // Release: what the waker has given, for whoever takes the wake-up.
+    // Release: what the waker has given, for the thread that takes the wake-up.
     if (state_.compare_exchange_strong(expected, State::woken, std::memory_order_acq_rel)) return;
     MutexLock lock(mutex_);
     state_.store(State::woken, std::memory_order_release);

@@ -8,7 +8,7 @@
 namespace lockstep::reports {
 
 /// The verdict, curves over what was swept, and for each load: throughput with its interval, percentiles towards the
-/// tail, aborts by cause; strategies that broke an invariant stand apart and are not ranked. Empty when the recording
+/// tail, aborts by cause. Strategies that broke an invariant stand apart and are not ranked. Empty when the recording
 /// holds no comparison; one that cannot be read is said so.
 std::string comparison_html(const record::Run& run, const std::string& id, int level);
 

@@ -98,7 +98,7 @@ class Counter {
     }
   }
 
-  /// Those who still wait at the end.
+  /// The actors that still wait at the end.
   void finish() {
     EventView last;
     last.at_ns = digest_.end_ns;

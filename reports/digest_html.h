@@ -1,4 +1,4 @@
-// digest_html.h: a long run on a page: activity over time, who waited, for what, and the longest waits.
+// digest_html.h: a long run on a page: activity over time, the waits of each actor and object, and the longest waits.
 #pragma once
 
 #include <cstdint>

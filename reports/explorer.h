@@ -1,5 +1,5 @@
-// explorer.h: "you are the scheduler": the state graph of an explored scenario, in which the reader picks who goes
-// next.
+// explorer.h: "you are the scheduler": the state graph of an explored scenario, in which the reader picks the next
+// actor.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// figures_html.cc: rows and columns as they were named by whoever measured.
+// figures_html.cc: rows and columns under the names that the measurement gave them.
 #include "reports/figures_html.h"
 
 #include "engine/record/figures.h"

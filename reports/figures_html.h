@@ -1,4 +1,4 @@
-// figures_html.h: what a run has measured, as a table of its page.
+// figures_html.h: the measurements of a run, as a table of its page.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@ namespace lockstep::reports {
 
 /// A section with the table; empty when the run has measured nothing. `id` begins its element ids.
 std::string figures_html(const record::Run& run, const std::string& id, int level);
-/// The same as Markdown.
+/// The table as Markdown.
 std::string figures_markdown(const record::Run& run);
 
 }  // namespace lockstep::reports

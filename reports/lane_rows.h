@@ -1,5 +1,5 @@
 // lane_rows.h: the story of a run as rows, one for each thing that happened to an actor: what a person reads in the
-// lanes. Knows nothing of terminals and pages; whoever shows the rows lays them out.
+// lanes. Knows nothing of terminals and pages; the caller lays the rows out.
 #pragma once
 
 #include <cstdint>
@@ -15,14 +15,14 @@ enum class LaneState : std::uint8_t { gone, alive, holds, waits };
 
 enum class Mark : std::uint8_t { operation, grant, wait, fault, good, retry, cycle, time, note };
 
-/// What a row changes in who holds and who waits for what. Played from the first row on, they give the lock table and
-/// the wait-for graph at any moment.
+/// What a row changes in the holds and the waits. Played from the first row on, they give the lock table and the
+/// wait-for graph at any moment.
 struct Change {
   enum class Kind : std::uint8_t { take, give, wait, go_on };
   Kind kind = Kind::take;
   int actor = 0;
   std::string object;            ///< "": what a statement locks has no name
-  std::vector<int> others = {};  ///< of a wait: for whom; record::kNobody: somebody outside the run
+  std::vector<int> others = {};  ///< of a wait: the actors in its way; record::kNobody: somebody outside the run
   bool shared = false;           ///< of take: others may hold it too
 };
 

@@ -97,7 +97,7 @@ class Drawing {
         id_, width_, height_, html(run_.scenario), who, counted(rows_.size(), "row", "rows"), html(description()));
   }
 
-  /// The story in a few sentences: who waited for whom, and how it ended.
+  /// The story in a few sentences: the waits between actors, and how it ended.
   std::string description() const {
     std::string text;
     std::size_t told = 0, waits = 0;

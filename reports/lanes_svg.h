@@ -1,8 +1,8 @@
-// lanes_svg.h: a run as a picture: a lane for each actor, rows of the story from left to right, and in each lane a bar
+// lanes_svg.h: a run as a picture: a lane for each actor, rows of the story from left to right. In each lane is a bar
 // for everything that the actor holds (solid) or waits for (hatched).
 //
-// The rows stand at equal distances: how long something took is in the table, so that a pause of a second does not
-// press a hundred steps into one line.
+// The rows stand at equal distances, so that a pause of a second does not press a hundred steps into one line. How long
+// something took is in the table.
 #pragma once
 
 #include <string>

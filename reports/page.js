@@ -10,7 +10,7 @@
     return node;
   };
 
-  // --- how things stand: who holds and who waits for what ----------------------------------------------------------
+  // --- how things stand: the holders and waiters of objects --------------------------------------------------------
 
   /** The actors of others that `from` can reach along waits; true when `to` is among them. */
   function reaches(standing, from, to) {

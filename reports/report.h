@@ -52,8 +52,8 @@ std::string junit_report(const Report& report);
 /// came before has been written, and the JSON and the trace are closed properly.
 Result<void> csv_report(const Report& report, const Sink& sink);
 Result<void> json_report(const Report& report, const Sink& sink);
-/// Chrome's trace event format, for Perfetto or chrome://tracing: a process a run, a thread an actor, a slice an
-/// operation, in it one for its wait.
+/// Chrome's trace event format, for Perfetto or chrome://tracing. A run is a process, an actor a thread, an operation a
+/// slice; inside it stands one for its wait.
 Result<void> trace_report(const Report& report, const Sink& sink);
 
 }  // namespace lockstep::reports

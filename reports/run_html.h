@@ -1,5 +1,5 @@
-// run_html.h: the sections of a page that tell of one run, in their order: verdict, lesson, player, lanes, cycle,
-// aborts by cause, environment and command, raw data.
+// run_html.h: the sections of a page on one run, in their order: verdict, lesson, player, lanes, cycle, aborts by
+// cause, environment and command, raw data.
 #pragma once
 
 #include <string>

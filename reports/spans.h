@@ -1,4 +1,4 @@
-// spans.h: what the rows of a run amount to over time: who held and who waited for what, from where to where.
+// spans.h: what the rows of a run amount to over time: what each actor held and waited for, from where to where.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ struct Span {
   bool shared = false;  ///< of a hold
   int actor = 0;
   std::string object;
-  std::vector<int> others = {};  ///< of a wait: for whom, at first
+  std::vector<int> others = {};  ///< of a wait: the actors in its way, at first
   std::size_t from = 0;          ///< index of the row that began it
   std::size_t to = 0;            ///< index of the row that ended it; the number of rows when none did
   std::int64_t from_ns = 0, to_ns = 0;
@@ -34,7 +34,7 @@ struct Standing {
     std::vector<Held> held;
     bool waits = false;
     std::string wanted;       ///< when it waits
-    std::vector<int> others;  ///< when it waits: for whom
+    std::vector<int> others;  ///< when it waits: the actors in its way
     LaneState state = LaneState::alive;
   };
   std::vector<Actor> actors;
@@ -43,8 +43,8 @@ struct Standing {
 /// After row `last` (an index) has happened.
 Standing standing_after(const std::vector<LaneRow>& rows, std::size_t actors, std::size_t last);
 
-/// The row that a reader should see first: where the first cycle of waits closed, else the first fault, else the last
-/// wait to begin, else the last row.
+/// The row to show first: where the first cycle of waits closed, else the first fault, the last wait to begin, the last
+/// row.
 std::size_t telling_row(const std::vector<LaneRow>& rows);
 
 }  // namespace lockstep::reports

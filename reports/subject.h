@@ -1,5 +1,5 @@
-// subject.h: one recording, opened for a report: whole when it is short, in numbers when it is long, and what is left
-// of it when it is damaged.
+// subject.h: one recording, opened for a report: whole when short, in numbers when long, and what is left of it when
+// damaged.
 #pragma once
 
 #include <optional>

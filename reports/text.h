@@ -13,7 +13,7 @@ namespace lockstep::reports {
 /// Columns that `text` takes: wide East Asian characters and emoji take two, combining marks none. `text` is neutral().
 std::size_t columns(std::string_view text);
 
-/// One harmless line: line ends and tabs become spaces; other control characters, bytes that are not UTF-8, and
+/// One harmless line. Line ends and tabs become spaces. Other control characters, bytes that are not UTF-8, and
 /// characters that reorder or hide text (bidirectional controls, zero-width spaces) become \x1b or \u{202e}.
 std::string neutral(std::string_view text);
 

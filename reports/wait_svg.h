@@ -1,4 +1,4 @@
-// wait_svg.h: who waits for whom, as a graph: actors on an ellipse, an arrow for each wait.
+// wait_svg.h: the waits between actors as a graph: actors on an ellipse, an arrow for each wait.
 #pragma once
 
 #include <string>

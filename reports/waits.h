@@ -1,4 +1,4 @@
-// waits.h: who waited for whom when the cycle closed (or, without a cycle, when the run got stuck).
+// waits.h: the waits between actors when the cycle closed (or, without a cycle, when the run got stuck).
 #pragma once
 
 #include <string>

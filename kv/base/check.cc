@@ -1,4 +1,4 @@
-// check.cc: the end of a process whose invariants are broken.
+// check.cc: the end of a process after a broken invariant.
 #include "kv/base/check.h"
 
 #include <cstdio>

@@ -34,7 +34,7 @@ class RealClock final : public Clock {
 /// Time that moves only when told, so that a schedule has the same time-outs on every machine.
 class VirtualClock final : public Clock {
  public:
-  // Relaxed: whoever advances the clock hands the turn over through a lock, which orders the value.
+  // Relaxed: the thread that advances the clock hands the turn over through a lock, which orders the value.
   Nanos now() const noexcept override { return Nanos(now_.load(std::memory_order_relaxed)); }
   void advance(Nanos span) noexcept { now_.fetch_add(span.count(), std::memory_order_relaxed); }
   /// Moves to `moment`; never backwards.

@@ -1,4 +1,4 @@
-// result.h: how an operation says that it did not succeed. Aborts, refusals and failures of the environment are data;
+// result.h: the fault of an operation that did not succeed. Aborts, refusals and failures of the environment are data;
 // no exception crosses an interface of Lockstep.
 #pragma once
 
@@ -39,7 +39,7 @@ enum class Fault : std::uint8_t {
   cancelled,  ///< interrupted by its executor
   hung,       ///< the run was ended while this operation still waited
   // The environment failed.
-  outcome_unknown,  ///< a commit whose reply was lost; never retried blindly
+  outcome_unknown,  ///< the reply to a commit was lost; never retried blindly
   unavailable,      ///< no connection to the store
   permission,       ///< the store or the file system forbids it
   disk_full,        ///< no space left
@@ -60,7 +60,7 @@ bool is_retry_safe(Fault fault) noexcept;
 bool is_environment(Fault fault) noexcept;
 
 /// A fault with the store's own code (SQLSTATE, SQLite extended code name; empty when there is none) and one sentence
-/// for people: what, on which object, with which values, and what next.
+/// for people. The sentence says what, on which object, with which values, and what next.
 struct Error {
   Fault fault = Fault::internal;
   std::string code;

@@ -24,9 +24,9 @@ inline bool spinning_helps() noexcept {
   return helps;
 }
 
-/// Calls `ready` again and again until it answers true, for about as long as it costs to park and to be woken: so a
-/// wait costs twice as much as it must at worst. False when it has answered nothing else than false. (Not less after
-/// waits that were long: a thread that parks makes its locks last longer, and so the waits of the others.)
+/// Calls `ready` until it answers true, for about as long as it costs to park and to be woken. So a wait costs at worst
+/// twice as much as it must. False when `ready` has never answered true. (Not less after waits that were long: a thread
+/// that parks makes its locks last longer, and so the waits of the others.)
 template <class Ready>
 bool spin_until(Ready ready) noexcept {
   constexpr auto kLongest = std::chrono::microseconds(8);

@@ -1,13 +1,13 @@
-// waiter.h: the one end of every wait. Whoever grants, kills or times an operation out wakes its waiter, once.
+// waiter.h: the one end of every wait. The thread that grants, kills or times an operation out wakes its waiter, once.
 #pragma once
 
 namespace lockstep {
 
-/// Whoever waits. Lives in the frame of the waiting operation; a queue holds a pointer to it only while it waits.
+/// The waiting side of an operation. Lives in the operation's frame; a queue holds a pointer to it only while it waits.
 class Waiter {
  public:
-  /// Says that another attempt makes sense. Called exactly once for each time that the waiter was queued, possibly from
-  /// another thread and with a leaf lock of the caller held: must neither block nor call back into the caller.
+  /// Says that another attempt makes sense. Called exactly once for each time that the waiter was queued. The caller
+  /// may be another thread and hold a leaf lock: must neither block nor call back into the caller.
   virtual void wake() noexcept = 0;
 
  protected:

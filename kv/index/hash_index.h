@@ -1,12 +1,12 @@
 // hash_index.h: from key to entry in two cache misses: one line of the table, one entry.
 //
 // Open addressing over lines of eight slots. A slot holds an entry's address and, in the 16 bits that an address does
-// not use, a part of its hash, so that other entries are rarely touched. Readers take no lock; writers lock one shard
-// of the table, which grows by itself.
+// not use, a part of its hash. So other entries are rarely touched. Readers take no lock; writers lock one shard of the
+// table, which grows by itself.
 //
 // Rules, for every line:
-//  1. A slot that was used never becomes empty again (a removed entry leaves kRemoved), and the first slot that is
-//     free is taken: the empty slots are at the end.
+//  1. A slot that was used never becomes empty again (a removed entry leaves kRemoved). The first slot that is free is
+//     taken: the empty slots are at the end.
 //  2. An entry is in a line behind its own only if every line between was full: a reader stops at an empty slot.
 #pragma once
 
@@ -26,8 +26,8 @@
 
 namespace lockstep::kv {
 
-/// Finds entries that the owner keeps; Entry has `KeyView key() const`, which never changes. Thread-safe; whoever calls
-/// find() is pinned, and so is whoever uses what it answers.
+/// Finds entries that the owner keeps; Entry has `KeyView key() const`, which never changes. Thread-safe. A thread is
+/// pinned while it calls find() and while it uses the answer.
 template <class Entry, std::size_t (*Hash)(KeyView) noexcept>
 class HashIndex {
  public:

@@ -1,7 +1,7 @@
 // index.h: the ordered index: from key to record, for every protocol that keeps records of its own type.
 //
 // Two structures over the same entries: a hash table for one key (index/hash_index.h) and a B+tree for the order
-// (index/tree.h), which only scans, new keys and keys that leave touch. An entry is one piece of memory: the record,
+// (index/tree.h). Only scans, new keys and keys that leave touch the tree. An entry is one piece of memory: the record,
 // then the bytes of its key.
 #pragma once
 
@@ -26,8 +26,8 @@
 
 namespace lockstep::kv {
 
-/// Thread-safe: any number of readers and inserters. Whoever uses it is pinned (Epochs::Reader), and what it has found
-/// stays valid until it unpins. What is inside a record is guarded by the protocol.
+/// Thread-safe: any number of readers and inserters. A thread that uses it is pinned (Epochs::Reader); what it has
+/// found stays valid until it unpins. What is inside a record is guarded by the protocol.
 template <class Record>
 class Index {
   /// Where an entry is: in the hash table only, or for scans too.
@@ -122,7 +122,7 @@ class Index {
     return *entry;
   }
 
-  /// The same, but scans do not meet it before list().
+  /// As find_or_add(), but scans do not meet the record before list().
   Record& find_or_hide(KeyView key, std::size_t hash) {
     if (Record* const record = find(key, hash)) return *record;
     return *hash_.find_or_add(key, hash, [&] { return make(key); });
@@ -133,8 +133,8 @@ class Index {
   /// For a record that find() gave: scans meet it when this returns.
   void list(Record& record) { list(entry_of(record)); }
 
-  /// Takes the entry of `record` out; nobody adds its key again before this returns. `record` stays valid for those who
-  /// are pinned now.
+  /// Takes the entry of `record` out; nobody adds its key again before this returns. `record` stays valid for threads
+  /// that are pinned now.
   void remove(Record& record) {
     Entry& entry = entry_of(record);
     if (entry.listing.load(std::memory_order_acquire) != Listing::hidden) {

@@ -9,7 +9,7 @@
 
 namespace lockstep::kv {
 
-/// Every bit of the hash depends on every bit of the key: each step multiplies two words that hold it to 128 bits and
+/// Every bit of the hash depends on every bit of the key. Each step multiplies two words that hold it to 128 bits and
 /// folds them (the mixing step of wyhash). Not for keys that an adversary chooses.
 inline std::size_t hash_of(std::string_view key) noexcept {
   static_assert(sizeof(std::size_t) == 8);
@@ -42,7 +42,7 @@ inline std::size_t hash_of(std::string_view key) noexcept {
   return mixed(mixed(low ^ kSecond, high ^ hash), kSecond ^ key.size());
 }
 
-/// The same as a == b, without a call for the short keys that are usual.
+/// As a == b, without a call for the short keys that are usual.
 inline bool same_key(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size()) return false;
   std::size_t at = 0;

@@ -1,9 +1,9 @@
 // tree.h: a B+tree over entries that the owner keeps: the order of the keys, for scans.
 //
-// Optimistic lock coupling (Leis, Haubenschild, Neumann, "Optimistic lock coupling", 2019): a reader writes nothing; it
+// Optimistic lock coupling (Leis, Haubenschild, Neumann, "Optimistic lock coupling", 2019). A reader writes nothing: it
 // notes the version of a node, reads, and looks whether the version is still the same. A writer locks only the nodes
 // that it changes. Full nodes are split on the way down. A node is freed when it is empty, not merged when it is half
-// empty: with as many insertions as removals that costs little space (Johnson and Shasha, 1993).
+// empty. With as many insertions as removals that costs little space (Johnson and Shasha, 1993).
 //
 // The first eight bytes of each key stand in the node, so that most comparisons touch no entry.
 #pragma once
@@ -35,11 +35,11 @@ inline std::uint64_t head_of(KeyView key) noexcept {
   return head;
 }
 
-/// Entry has `KeyView key() const`, which never changes. Thread-safe; whoever calls anything is pinned. No two entries
-/// with the same key are in the tree at once: the owner sees to that.
+/// Entry has `KeyView key() const`, which never changes. Thread-safe; every caller is pinned. No two entries with the
+/// same key are in the tree at once: the owner sees to that.
 ///
-/// A field of a node is read with acquire and written with release: whoever sees a writer's field also sees the version
-/// that it locked before, so no fence is needed.
+/// A field of a node is read with acquire and written with release. A reader that sees a writer's field also sees the
+/// version that the writer locked before, so no fence is needed.
 template <class Entry>
 class Tree {
   struct Leaf;

@@ -65,11 +65,11 @@ Locked Banker::lock(LockOwner& owner, const LockTarget& target, LockSpec wanted,
   return Locked::pending;
 }
 
-// Habermann's check: whoever can get all that it has claimed will finish and give back what it holds; repeat until
-// nobody is left or nobody can. Only transactions that hold something can be in anybody's way.
+// Habermann's check: a transaction that can get all that it has claimed will finish and give back what it holds. Repeat
+// until none is left or none can. Only transactions that hold something can be in anybody's way.
 Banker::Owners Banker::stuck_if_granted(const LockOwner& requester, KeyView key) const {
-  // Alone it can finish whatever it is given. Else who fills a store, or reads all of it, would go through all that it
-  // holds for each key.
+  // Alone it can finish whatever it is given. Without this shortcut a transaction that fills or reads the whole store
+  // would go through all that it holds for each key.
   const bool is_alone = units_.empty() || (units_.size() == 1 && units_.begin()->first == &requester);
   if (is_alone) return {};
   std::map<KeyView, const LockOwner*> holders{{key, &requester}};
@@ -81,7 +81,7 @@ Banker::Owners Banker::stuck_if_granted(const LockOwner& requester, KeyView key)
   std::sort(running.begin(), running.end(), older);
   running.erase(std::unique(running.begin(), running.end()), running.end());
 
-  // Not to be had by `who` yet: another transaction holds it that has not finished.
+  // `who` cannot have `k` yet: another transaction that has not finished holds it.
   const auto is_blocked_by = [&](const LockOwner& who, KeyView k) {
     const auto held = holders.find(k);
     return held != holders.end() && held->second != &who &&

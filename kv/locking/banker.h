@@ -11,14 +11,15 @@
 namespace lockstep::kv {
 
 /// Every key is a resource with one unit: one holder, for reading or writing. A transaction says at begin which keys it
-/// may lock (its claims). A request for a key that is held waits; so does one for a free key whose grant would lead to
-/// an unsafe state: one without an order in which each transaction in turn can get all that it has claimed, and finish.
-/// Hence no deadlock can form (Dijkstra 1965; Habermann 1969; Silberschatz et al., "Operating System Concepts", 8.6).
+/// may lock (its claims). A request for a key that is held waits. So does a request for a free key when the grant would
+/// lead to an unsafe state. A state is safe when in some order each transaction in turn can get all that it has
+/// claimed, and finish. Hence no deadlock can form (Dijkstra 1965; Habermann 1969; Silberschatz et al., "Operating
+/// System Concepts", 8.6).
 ///
-/// The end of the key space is a resource too: the membership of the store, held by who scans, inserts or erases. Every
-/// transaction has claimed it; while nobody holds it that makes no state unsafe.
+/// The end of the key space is a resource too: the membership of the store, held by a transaction that scans, inserts
+/// or erases. Every transaction has claimed it; while nobody holds it that makes no state unsafe.
 ///
-/// When something is given back, the waiting requests are looked at first come, first served; one that still must wait
+/// When something is given back, the waiting requests are looked at first come, first served. One that still must wait
 /// does not hold up those behind it, for they may be what it needs.
 ///
 /// Thread-safe. One mutex guards everything, a leaf: safety is a property of all transactions together.
@@ -60,16 +61,17 @@ class Banker final : public LockManager {
   void grant_waiters() noexcept LOCKSTEP_REQUIRES(all_.mutex);
   void dequeue(LockOwner& owner) noexcept LOCKSTEP_REQUIRES(all_.mutex);
 
-  /// Who could not finish if `requester` held `key` too; empty when the grant is safe. The oldest first.
+  /// The transactions that could not finish if `requester` held `key` too, the oldest first; empty when the grant is
+  /// safe.
   Owners stuck_if_granted(const LockOwner& requester, KeyView key) const LOCKSTEP_REQUIRES(all_.mutex);
-  /// Its holder, or who makes the grant unsafe.
+  /// Its holder, or the transactions that make the grant unsafe.
   Owners blockers_of(const LockRequest& request) const LOCKSTEP_REQUIRES(all_.mutex);
   std::vector<WaitEdge> edges_of(const LockRequest& request) const LOCKSTEP_REQUIRES(all_.mutex);
 
   const Config config_;
   LockShard all_;  // only its mutex is used
   std::map<std::string, Resource, std::less<>> resources_ LOCKSTEP_GUARDED_BY(all_.mutex);
-  /// How many resources each holds who holds any.
+  /// How many resources each transaction holds, if it holds any.
   std::map<const LockOwner*, std::size_t> units_ LOCKSTEP_GUARDED_BY(all_.mutex);
   std::vector<LockRequest*> queue_ LOCKSTEP_GUARDED_BY(all_.mutex);
 };

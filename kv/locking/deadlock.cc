@@ -42,8 +42,8 @@ std::vector<Step> path_back_to(const LockOwner& start) {
   return path;
 }
 
-/// Whether the whole table is worth a look. Whoever enters a wait says so before it looks here, and both are
-/// sequentially consistent: so of the members of a cycle the last one to say so finds that the next one waits.
+/// Whether the whole table is worth a look. A transaction that enters a wait says so before it looks here; both are
+/// sequentially consistent. So of the members of a cycle the last one to say so finds that the next one waits.
 bool waits_for_one_that_waits(const LockTable& table, const LockOwner& owner) {
   bool found = false;
   table.at_wait(owner, [&found](const LockRequest& request) {
@@ -126,7 +126,7 @@ std::vector<DeadlockReport> DeadlockDetector::deadlocks() const {
 }
 
 std::optional<Error> DeadlockDetector::queued(LockTable& table, LockOwner& owner) {
-  // Nobody can be waiting for it yet. Whoever does later looks for the cycle then.
+  // Nobody can be waiting for it yet. A transaction that does later looks for the cycle then.
   if (owner.queued_empty_handed) return std::nullopt;
   if (!waits_for_one_that_waits(table, owner)) return std::nullopt;
   SpinningLock one_at_a_time(mutex_);

@@ -9,9 +9,9 @@
 
 namespace lockstep::kv {
 
-/// Looks for a cycle each time that somebody has to wait, starting from whoever waits now: a cycle is complete when its
+/// Looks for a cycle each time that a transaction has to wait, starting from that one. A cycle is complete when its
 /// last edge appears, so this finds every one at once and needs no timer. The look is at the whole table at one moment,
-/// hence no false deadlocks. Whom it costs is the policy's choice; nobody is chosen for ever (VictimPolicy).
+/// hence no false deadlocks. The policy chooses the victim; nobody is chosen for ever (VictimPolicy).
 ///
 /// Thread-safe. Lock order: `mutex_`, then the shards of the lock table. The observer is called with `mutex_` held.
 class DeadlockDetector final : public ConflictPolicy {

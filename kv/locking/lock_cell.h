@@ -1,9 +1,9 @@
 // lock_cell.h: the lock of a record, inside the record: one word.
 //
-// While one transaction holds the lock and nobody waits, the word is the address of its request: taking and giving back
-// is one atomic operation each on a cache line that the row needs anyway. When a second one comes, the lock table puts
-// a LockHead in its place, with the list of holders and the queue (a thin lock is inflated: Bacon, Konuru, Murthy,
-// Serrano, "Thin locks", 1998).
+// While one transaction holds the lock and nobody waits, the word is the address of its request. Taking and giving back
+// is one atomic operation each, on a cache line that the row needs anyway. When a second transaction comes, the lock
+// table puts a LockHead in its place, with the list of holders and the queue. The thin lock is inflated (Bacon, Konuru,
+// Murthy, Serrano, "Thin locks", 1998).
 #pragma once
 
 #include <atomic>
@@ -26,7 +26,7 @@ struct LockCell {
   std::atomic<std::uintptr_t> word{kVacant};
 
   bool is_vacant() const noexcept { return (word.load(std::memory_order_acquire) & kVacant) != 0; }
-  /// By who has the row exclusively.
+  /// Called by the transaction that has the row exclusively.
   void set_vacant(bool vacant) noexcept {
     if (vacant == is_vacant()) return;
     vacant ? word.fetch_or(kVacant, std::memory_order_acq_rel) : word.fetch_and(~kVacant, std::memory_order_acq_rel);

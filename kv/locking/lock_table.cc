@@ -86,7 +86,7 @@ Locked LockTable::lock(LockOwner& owner, const LockTarget& target, LockSpec want
     LockRequest& mine = owner.requests.take(target);
     mine.held = mine.wanted = wanted;
     const std::uintptr_t taken = reinterpret_cast<std::uintptr_t>(&mine) | word;
-    // Acquire: what earlier holders did to the row. Release: the request, for whoever inflates the cell.
+    // Acquire: what earlier holders did to the row. Release: the request, for the thread that inflates the cell.
     if (cell.word.compare_exchange_strong(word, taken, std::memory_order_acq_rel, std::memory_order_acquire))
       return Locked::granted;
     owner.requests.drop_last();
@@ -155,13 +155,13 @@ Locked LockTable::lock_slowly(LockOwner& owner, const LockTarget& target, LockSp
     return Locked::refused;
   }
   if (overtook) return Locked::granted;
-  // A conversion may be granted before the policy has looked at it in the queue, and has then gone past requests that
+  // A conversion may be granted before the policy has looked at it in the queue. It has then gone past requests that
   // the policy knows nothing of. Its owner has been woken for it: the answer comes with the next attempt.
   if (converts && !owner.is_waiting() && !owner.verdict) owner.verdict = config_.policy->overtook(*this, owner, *mine);
   return Locked::pending;
 }
 
-// While the owner does not wait, nobody else changes what it holds: so it may look without the mutex, and finds what a
+// While the owner does not wait, nobody else changes what it holds, so it may look without the mutex. It finds what a
 // wait has given it while its waker still has the mutex.
 LockRequest* LockTable::find_without_mutex(LockOwner& owner, const LockCell& cell, std::uintptr_t word) noexcept {
   if (!LockCell::head_in(word)) {
@@ -199,7 +199,7 @@ void LockTable::weaken(LockRequest& request, LockSpec kept) noexcept {
 
 void LockTable::release(LockRequest& request) noexcept {
   LockCell& cell = *request.cell.load(std::memory_order_relaxed);
-  // First: whoever still finds the cell by this request has found it before the cell could go.
+  // First: a thread that still finds the cell by this request has found it before the cell could go.
   request.cell.store(nullptr, std::memory_order_release);
   std::uintptr_t word = cell.word.load(std::memory_order_acquire);
   while (LockCell::only_holder(word) == &request) {
@@ -236,7 +236,8 @@ void LockTable::release_all(LockOwner& owner) noexcept {
 }
 
 bool LockTable::withdraw(LockOwner& owner) noexcept {
-  // Whoever ends the wait wakes under this mutex: with it held, the wait is either on or over with its wake-up done.
+  // The thread that ends the wait wakes under this mutex. With it held, the wait is either on, or over with its wake-up
+  // done.
   LockShard* const shard = owner.queued_in;
   if (!shard) return false;
   LockCell* gone = nullptr;

@@ -1,4 +1,4 @@
-// lock_table.h: who holds and who waits for each key.
+// lock_table.h: the holders and the waiters of each key.
 #pragma once
 
 #include <array>
@@ -72,20 +72,19 @@ struct alignas(64) LockShard {
   std::vector<std::unique_ptr<LockHead>> heads LOCKSTEP_GUARDED_BY(mutex);
 };
 
-/// Who holds and who waits for each key, first come, first served: a request waits when it conflicts with a holder or
-/// with whoever waits in front of it, so a reader queues behind a waiting writer and writers cannot starve. A request
+/// The holders and the waiters of each key, first come, first served. A request waits when it conflicts with a holder
+/// or with a request in front of it. So a reader queues behind a waiting writer, and writers cannot starve. A request
 /// to strengthen a lock goes in front of the queue and waits for the holders only.
 ///
 /// Numbered rules:
-///  1. A request is in the list of holders if and only if `held` is not empty, and in the list of waiters if and only
-///  if
-///     its owner's `waiting` is this request.
+///  1. A request is in the list of holders if and only if `held` is not empty. It is in the list of waiters if and only
+///     if its owner's `waiting` is this request.
 ///  2. Holders do not conflict with each other.
-///  3. Who waits conflicts with a holder, or (unless it is a conversion) with somebody in front of it.
-///  4. A lock with one holder and nobody who waits may be in its cell only, without a head; then no rule but 1 says
-///     anything, and its holder is not in a list.
-///  5. Whoever takes a request out of the list of waiters wakes its waiter under the mutex of the shard, or is the
-///     owner's own thread: so a waiter is woken exactly once, and never after cancel() or withdraw().
+///  3. A waiting request conflicts with a holder, or (unless it is a conversion) with a request in front of it.
+///  4. A lock with one holder and no waiter may be in its cell only, without a head. Then no rule but 1 says anything,
+///     and its holder is not in a list.
+///  5. A thread that takes a request out of the list of waiters wakes its waiter under the shard's mutex, or is the
+///     owner's own. So a waiter is woken exactly once, and never after cancel() or withdraw().
 ///
 /// Thread-safe. Lock order: `owners_mutex_`, then a shard's; only the detector holds more than one shard's mutex, and
 /// takes them in the order of the table.
@@ -114,8 +113,8 @@ class LockTable final : public LockManager {
   /// Calls `look` while nothing in the table changes. Takes every shard's mutex: for the rare look at everything at
   /// once.
   void frozen(const std::function<void()>& look) const;
-  /// Calls `look` with what `owner`, whose thread this is, waits for; nothing changes on that key meanwhile. Not when
-  /// it waits no more.
+  /// Calls `look` with what `owner` waits for; nothing changes on that key meanwhile. Not when it waits no more. Only
+  /// in the owner's own thread.
   void at_wait(const LockOwner& owner, const std::function<void(const LockRequest&)>& look) const;
   /// Calls `look` while nothing changes on the key of a lock that the calling transaction holds.
   void at_key(const LockRequest& request, const std::function<void()>& look) const;
@@ -127,10 +126,10 @@ class LockTable final : public LockManager {
   /// Only inside frozen(), at_wait() or at_key(): calls `visit` for each request that `request` waits for, in the order
   /// of the queue.
   static void for_each_blocker(const LockRequest& request, const std::function<void(const LockRequest&)>& visit);
-  /// The same for each request that waits for `request`.
+  /// As for_each_blocker(), for each request that waits for `request`.
   static void for_each_blocked(const LockRequest& request, const std::function<void(const LockRequest&)>& visit);
-  /// The same for each other conversion that waits and excludes `request`, which is one too: whichever of the two is
-  /// granted first, the other one waits for it from then on.
+  /// As for_each_blocker(), for each other waiting conversion that excludes `request`, a conversion too. Whichever of
+  /// the two is granted first, the other one waits for it from then on.
   static void for_each_rival(const LockRequest& request, const std::function<void(const LockRequest&)>& visit);
   /// The edge from a waiting request to one that it waits for.
   static WaitEdge edge(const LockRequest& waiter, const LockRequest& blocker);

@@ -1,4 +1,4 @@
-// lock_table_view.cc: looking at a lock table: who holds what, who waits for whom.
+// lock_table_view.cc: a look at a lock table: its holders, its waiters and the edges between them.
 #include <algorithm>
 #include <iterator>
 #include <tuple>

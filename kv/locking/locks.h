@@ -1,8 +1,8 @@
-// locks.h: what a lock is: how strong, on what, whose, and what a lock manager promises.
+// locks.h: a lock (its strength, its target, its owner) and what a lock manager promises.
 //
-// A lock is on a key and has two parts: the row of the key, and the gap between the key and its predecessor in the
-// index (next-key locking; Mohan 1990, Gray and Reuter 1993, 7.8). A scan locks the gaps that it saw, an insert needs
-// the gap that it splits. The empty key stands for the end of the key space: its gap lies after the last key.
+// A lock is on a key. It has two parts: the row of the key, and the gap between the key and its predecessor in the
+// index. This is next-key locking (Mohan 1990, Gray and Reuter 1993, 7.8). A scan locks the gaps that it saw, an insert
+// needs the gap that it splits. The empty key stands for the end of the key space: its gap lies after the last key.
 #pragma once
 
 #include <algorithm>
@@ -71,10 +71,9 @@ struct LockTarget {
   KeyView key;
 };
 
-/// What one transaction holds or wants on one key. Lives in its owner; linked into the queues of a LockHead.
-/// Every field is guarded by the mutex of the cell's shard, but while its owner does not wait nobody else writes
-/// `held`, so the owner may then read it without; and while the cell holds the address of the request, nobody else
-/// looks.
+/// What one transaction holds or wants on one key. Lives in its owner; linked into the queues of a LockHead. Every
+/// field is guarded by the mutex of the cell's shard. While its owner does not wait, nobody else writes `held`, so the
+/// owner may then read it without. While the cell holds the address of the request, nobody else looks.
 struct LockRequest {
   LockOwner* owner = nullptr;            // constant
   std::atomic<LockCell*> cell{nullptr};  // nullptr: neither holds nor waits. Written by the owner's thread only.
@@ -137,8 +136,8 @@ class LockRequests {
   }
 
  private:
-  // Most transactions are small, and many may wait at once: the first chunk has kFirst requests (two rows and a gap),
-  // chunk k of the rest kFirst << (k + 1).
+  // Most transactions are small, and many may wait at once. So the first chunk has kFirst requests (two rows and a
+  // gap), chunk k of the rest kFirst << (k + 1).
   static constexpr std::size_t kFirst = 3;
   static constexpr std::size_t kChunks = 40;
   using Rest = std::array<std::atomic<LockRequest*>, kChunks>;
@@ -211,7 +210,7 @@ struct LockOwner {
   LockManager* manager = nullptr;  // the one that knows this owner, if it keeps a list
 
   /// The shard in which it waits, nullptr when it does not. Written with the mutex of that shard held. A release store
-  /// by whoever ends the wait, an acquire load by the owner: it then sees what the wait gave.
+  /// by the thread that ends the wait, an acquire load by the owner: it then sees what the wait gave.
   std::atomic<LockShard*> waits_in{nullptr};
   /// Where its latest wait was queued, also when that has ended. Used by the owner's thread only.
   LockShard* queued_in = nullptr;
@@ -279,8 +278,8 @@ class LockManager {
  public:
   virtual ~LockManager() = default;
 
-  /// Says what to do with the cell of a vacant row that is gone, because nobody has or wants its lock any more: it is
-  /// called with no mutex held, in the thread that gave the lock back. Before the first lock; otherwise none ever goes.
+  /// Says what to do with the cell of a vacant row that is gone: nobody has or wants its lock any more. It is called
+  /// with no mutex held, in the thread that gave the lock back. Before the first lock; otherwise none ever goes.
   virtual void when_gone(std::function<void(LockCell&)>) {}
   /// `owner` ends; it has nothing.
   virtual void forget(LockOwner&) noexcept {}
@@ -288,9 +287,9 @@ class LockManager {
   virtual Locked lock(LockOwner& owner, const LockTarget& target, LockSpec wanted, Waiter& waiter) = 0;
   /// What `owner` has on `target`; nullptr when it has nothing.
   virtual LockRequest* find(LockOwner& owner, const LockTarget& target) = 0;
-  /// Weakens a lock that is held to `kept`, which it covers, and grants to whoever can now have it.
+  /// Weakens a lock that is held to `kept`, which it covers, and grants to the waiters that can now have it.
   virtual void weaken(LockRequest& request, LockSpec kept) noexcept = 0;
-  /// Gives back every lock in the order of acquisition and grants to whoever can now have it. Not while waiting.
+  /// Gives back every lock in the order of acquisition and grants to the waiters that can now go on. Not while waiting.
   virtual void release_all(LockOwner& owner) noexcept = 0;
   /// Ends the wait of `owner` with the verdict `why`; its waiter will not be woken. False when it does not wait any
   /// more.

@@ -69,10 +69,10 @@ class TwoPhaseTransaction final : public TransactionState {
 
   /// Remembers the change once it is granted, for savepoints.
   Locked lock(const LockTarget& target, LockSpec wanted, Waiter& waiter);
-  /// nullopt = pending. `record` is the row's, made when there is none, so that there is something to lock; under the
-  /// banker, who locks keys, it is nullptr instead.
+  /// nullopt = pending. `record` is the row's, made when there is none, so that there is something to lock. Under the
+  /// banker, which locks keys, it is nullptr instead.
   Attempt<void> lock_row(KeyView key, Strength strength, TwoPhaseRecord*& record, Waiter& waiter);
-  /// The same for membership.
+  /// As lock_row(), for membership.
   Attempt<void> lock_members(Waiter& waiter);
   /// Before a row appears or vanishes: keeps scans from missing it, and makes sure that they meet its record.
   Attempt<void> enter(KeyView key, TwoPhaseRecord*& record, Waiter& waiter);
@@ -150,7 +150,7 @@ Attempt<void> TwoPhaseTransaction::lock_row(KeyView key, Strength strength, TwoP
   if (guards_membership()) {
     const Locked locked = lock({nullptr, key}, row_lock(strength), waiter);
     if (locked != Locked::granted) return answer(locked, owner_);
-    record = store_.index_.find(key, hash);  // after the lock: who held it before may have removed the record
+    record = store_.index_.find(key, hash);  // after the lock: an earlier holder may have removed the record
     return Result<void>();
   }
   while (true) {
@@ -251,9 +251,10 @@ Attempt<void> TwoPhaseTransaction::leave(TwoPhaseRecord& record, Waiter& waiter)
   return Result<void>();
 }
 
-// A gap can be split only by who has it exclusively, so between the check that `successor` still is the successor and
-// the insertion nobody else splits it. Afterwards the exclusive row lock on the new key holds up every scan that meets
-// it, so the gap is given back at once. What this transaction had of the whole gap it has of both halves.
+// Only a transaction that has a gap exclusively can split it. So nobody else splits it between the check that
+// `successor` still is the successor and the insertion. Afterwards the exclusive row lock on the new key holds up every
+// scan that meets it, so the gap is given back at once. What this transaction had of the whole gap it has of both
+// halves.
 Attempt<void> TwoPhaseTransaction::split_gap(TwoPhaseRecord& record, Waiter& waiter) {
   const KeyView key = Index<TwoPhaseRecord>::key_of(record);
   const auto successor_of = [&] { return target_of(store_.index_.after(key)); };
@@ -396,8 +397,8 @@ void TwoPhaseTransaction::undo_last() noexcept {
   undo_.shrink_to(undo_.size() - 1);
 }
 
-// The transaction has the membership to itself. It may have given back the row of a vacant record at a savepoint;
-// another transaction that has found the record then looks for it again once it has the membership: see enter().
+// The transaction has the membership to itself. It may have given back the row of a vacant record at a savepoint.
+// Another transaction that has found the record then looks for it again once it has the membership: see enter().
 void TwoPhaseTransaction::remove_vacant() noexcept {
   for (TwoPhaseRecord* const record : perhaps_vacant_)
     if (record->is_vacant() && store_.index_.is_listed(*record)) store_.index_.remove(*record);

@@ -17,15 +17,16 @@ namespace lockstep::kv {
 
 /// A row: its lock, which also says whether it is vacant, and its value, which the lock guards.
 ///
-/// A row that is not there has a record too while anybody has or wants its lock: for a key that was never there, one
-/// that scans do not meet. The last one to give the lock of a vacant row back takes the record out of the index. For a
-/// key that scans have met that joins two gaps, which nobody notices: nobody has a lock on either the row or its gap.
+/// A row that is not there has a record too while anybody has or wants its lock. Scans do not meet the record of a key
+/// that was never there. The last transaction to give the lock of a vacant row back takes the record out of the index.
+/// For a key that scans have met that joins two gaps, which nobody notices: nobody has a lock on either the row or its
+/// gap.
 struct TwoPhaseRecord : LockCell, ValueCell {};
 
 /// How scans are protected from rows that appear in their range.
 enum class RangeGuard : std::uint8_t {
   next_key,    ///< the scan locks every gap that it passes; an insert locks the gap that it splits, for a moment
-  membership,  ///< one lock, on the end of the key space, for who scans and who inserts or erases; kept to the end
+  membership,  ///< one lock, on the end of the key space, for scans, inserts and erases; kept to the end
 };
 
 class TwoPhase final : public Protocol {

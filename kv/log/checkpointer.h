@@ -1,13 +1,13 @@
 // checkpointer.h: keeps the log, and with it the time of a recovery, short: merges sealed segments into the checkpoint.
 //
 // Fuzzy in the sense of Gray and Reuter 1993, 11.3: commits go on meanwhile. It never looks at the store, only at
-// segments that are complete and on disk, so it needs no lock and no snapshot of any protocol, and nothing uncommitted
+// segments that are complete and on disk. So it needs no lock and no snapshot of any protocol, and nothing uncommitted
 // can get in.
 //
-// A pass reads sealed segments of together at most kPassBytes (at least one segment) into memory, sorts their writes,
+// A pass reads sealed segments of together at most kPassBytes (at least one segment) into memory. It sorts their writes
 // and merges them with the checkpoint before into a new file. It begins when the sealed segments are longer than
-// `log_bytes` and longer than the checkpoint is, so that all passes together write about as much as was logged. A pass
-// that fails leaves everything as it was; the next sealed segment tries again.
+// `log_bytes` and longer than the checkpoint is. So all passes together write about as much as was logged. A pass that
+// fails leaves everything as it was; the next sealed segment tries again.
 #pragma once
 
 #include <atomic>

@@ -24,9 +24,9 @@ class File {
   virtual ~File() = default;
   /// Adds `bytes` at the end: all of them, or a fault; then nothing is known of what follows the old end.
   virtual Result<void> append(std::string_view bytes) = 0;
-  /// fdatasync. After a fault nothing is known of what was appended since the last success, and another sync() would
-  /// not find out: the page cache may have dropped it (Rebello et al., "Can applications recover from fsync
-  /// failures?", 2020).
+  /// fdatasync. After a fault nothing is known of what was appended since the last success. Another sync() would not
+  /// find out: the page cache may have dropped it (Rebello et al., "Can applications recover from fsync failures?",
+  /// 2020).
   virtual Result<void> sync() = 0;
   /// Reads from `offset` on; the answer is less than `size` only at the end of the file.
   virtual Result<std::size_t> read(std::uint64_t offset, char* into, std::size_t size) = 0;
@@ -38,8 +38,8 @@ class FolderLock {
   virtual ~FolderLock() = default;
 };
 
-/// Thread-safe. Faults: permission, disk_full, io, each with the path and the system's own words; unavailable when a
-/// lock is held by somebody else; invalid when a path is not there or not of the kind that it should be.
+/// Thread-safe. Faults: permission, disk_full, io, each with the path and the system's own words. Unavailable: somebody
+/// else holds a lock. Invalid: a path is not there or not of the kind that it should be.
 class FileSystem {
  public:
   virtual ~FileSystem() = default;

@@ -1,4 +1,4 @@
-// folder.h: the data folder of a store: which files there are, and whose they are.
+// folder.h: the data folder of a store: its files, and the store that they belong to.
 //
 //   LOCK                         held (flock) by the process that has the store open
 //   STORE                        four lines of text: what it is, its format, its id, a checksum of these

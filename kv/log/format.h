@@ -1,4 +1,4 @@
-// format.h: what the files of a log are made of, byte by byte. All numbers are little-endian.
+// format.h: the files of a log, byte by byte. All numbers are little-endian.
 //
 // A segment is a header of 40 bytes and records without a gap between them. Positions count the records of a store from
 // 1 on without a hole, across segments.
@@ -6,13 +6,13 @@
 //   header   8 magic "lsk log\n" · u32 format · u32 0 · u64 store id · u64 position of the first record · u64 checksum
 //   record   u64 checksum · u64 position · u64 settled · u64 bytes of the write set · write set (write_set.h)
 //
-// Checksums are xxHash64 (Collet) of what follows (record) or goes before (header), seeded with the store id, so that a
+// Checksums are xxHash64 (Collet) of what follows (record) or goes before (header), seeded with the store id. So a
 // block of another store is not taken for one of this. `settled` says up to which position the log was known to be on
 // disk when the record was written. It tells a torn end from damage: the writer never writes past a group that is not
-// synced, or says so in `settled`. So when a record at position P is unreadable and a readable one behind it says that
-// P was settled, then P was once on disk and has been lost since: an error. When none says so, P may never have been
-// acknowledged, and the log ends before it. What is behind the last record that proves something is covered by the file
-// SETTLED when the store was closed in order (folder.h); only after a crash is the end of the log its own witness.
+// synced, or says so in `settled`. Suppose that a record at position P is unreadable, and a readable one behind it says
+// that P was settled. Then P was once on disk and has been lost since: an error. When none says so, P may never have
+// been acknowledged, and the log ends before it. The file SETTLED covers what is behind the last record that proves
+// something, when the store was closed in order (folder.h). Only after a crash is the end of the log its own witness.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
-// inspect.h: looks into the data folder of a store without opening it: for people, also when the store is damaged or in
-// use. Takes no lock and changes nothing.
+// inspect.h: a look into the data folder of a store without opening it: for people, also when the store is damaged or
+// in use. Takes no lock and changes nothing.
 //
-// A store in use may remove a file between the look at its folder and the look at the file; then the whole look begins
+// A store in use may remove a file between the look at its folder and the look at the file. Then the whole look begins
 // again. Its log may end in the middle of a group that is just being written.
 #pragma once
 

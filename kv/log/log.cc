@@ -1,4 +1,4 @@
-// log.cc: the writer's thread, and those who wait for it.
+// log.cc: the writer's thread, and the transactions that wait for it.
 #include "kv/log/log.h"
 
 #include <fmt/format.h>
@@ -200,7 +200,7 @@ Result<void> Log::write_group() {
   return {};
 }
 
-// The new segment is on disk under its name before anything is written to it, and the old one is synced before that:
+// The new segment is on disk under its name before anything is written to it, and the old one is synced before that. So
 // only the last segment of a folder can be torn.
 Result<void> Log::roll_over(Position next_first) {
   if (Result<void> done = active_->sync(); !done.ok()) return done;
@@ -250,7 +250,7 @@ void Log::stop(Error why) {
   wake_ready();
 }
 
-// A few at a time, so that nobody who comes to wait is held up for long.
+// A few at a time, so that no thread that comes to wait is held up for long.
 void Log::wake_ready() {
   for (bool more = true; more;) {
     MutexLock lock(waits_mutex_);

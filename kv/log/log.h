@@ -1,15 +1,16 @@
 // log.h: the write-ahead log of a store: redo records of what was committed, in the order of the commits.
 //
 // append() is a copy in memory and never blocks. One thread takes all that has been appended, writes it with one call,
-// syncs it with one call, and wakes everybody who waits for it: group commit (DeWitt et al. 1984; Gray and Reuter 1993,
-// 9.4). Under load the next group fills while the last one is on its way; the writer also gives those that it has just
-// woken a moment to come back, so that they do not fall into two groups by turns.
+// syncs it with one call, and wakes its waiters. This is group commit (DeWitt et al. 1984; Gray and Reuter 1993, 9.4).
+// Under load the next group fills while the last one is on its way. The writer also gives the threads that it has just
+// woken a moment to come back. Otherwise they would fall into two groups by turns.
 //
-// A protocol appends before anybody else can see the writes or take the locks, so the order of conflicting transactions
-// in the log is the order in which they are serialized, and it may let go of its locks before the group is on disk
-// (early lock release): whoever reads what is not on disk yet appends behind it, and waits for a later position.
+// A protocol appends before anybody else can see the writes or take the locks. So the order of conflicting transactions
+// in the log is the order in which they are serialized. The protocol may let go of its locks before the group is on
+// disk (early lock release). A transaction that reads what is not on disk yet appends behind it, and waits for a later
+// position.
 //
-// After a failed write or sync the log has stopped: nothing is tried again, no commit succeeds any more, and what was
+// After a failed write or sync the log has stopped: nothing is tried again, and no commit succeeds any more. What was
 // not on disk by then is lost or not: recovery decides.
 #pragma once
 
@@ -44,11 +45,11 @@ class Log {
 
   /// The transaction's place in the log. `writes` is not empty.
   Position append(const WriteSet& writes) noexcept;
-  /// The latest position. Whoever has seen the writes of a transaction sees at least its position here.
+  /// The latest position. A thread that has seen the writes of a transaction sees at least its position here.
   Position last() const noexcept { return last_.load(std::memory_order_acquire); }
 
-  /// Success when `position` is as safe as the durability promises; otherwise queues `waiter`, which is woken once, or
-  /// answers outcome_unknown when the log has stopped before it got there.
+  /// Success when `position` is as safe as the durability promises; otherwise queues `waiter`, which is woken once.
+  /// Answers outcome_unknown when the log has stopped before it got there.
   Attempt<void> wait_for(Position position, LogWait& wait, Waiter& waiter);
   /// Takes the wait out of its queue; the waiter will not be woken after this. False when it was not in one.
   bool cancel(LogWait& wait) noexcept;

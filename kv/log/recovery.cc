@@ -163,7 +163,7 @@ Result<void> Recovery::continue_last(const std::string& bytes, const SegmentEnd&
   return {};
 }
 
-// What makes these files superfluous may have its name in the cache only: a process that was killed between a rename
+// The file that makes these superfluous may have its name in the cache only. A process that was killed between a rename
 // and the sync of the folder leaves it so. A power failure could keep the removals and lose the name, so the sync comes
 // first.
 Result<void> Recovery::remove_leftovers() {

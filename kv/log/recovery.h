@@ -2,8 +2,8 @@
 //
 // Redo only: the log holds nothing that was not committed, so there is nothing to undo. The newest checkpoint is
 // loaded, then every record behind it is applied in order. The last segment is written anew, up to its last intact
-// record: after a failed sync the page cache may show what the disk does not hold, and a sync of clean pages would say
-// that all is well. So what a recovered store shows is on disk, and what it cut off never comes back.
+// record. After a failed sync the page cache may show what the disk does not hold. A sync of clean pages would say that
+// all is well. So what a recovered store shows is on disk, and what it cut off never comes back.
 #pragma once
 
 #include <memory>

@@ -43,8 +43,8 @@ void Epochs::retire(void* memory, Free free, void* context, std::size_t bytes) {
     shard.unsealed_bytes += bytes;
     if (shard.list.size() - shard.sealed < kBatch && shard.unsealed_bytes < kBatchBytes) return;
     shard.unsealed_bytes = 0;
-    // Whoever pins a later epoch has read it from this addition or a later one, and so cannot find what was taken out
-    // before.
+    // A reader that pins a later epoch has read it from this addition or a later one. So it cannot find what was taken
+    // out before.
     const std::uint64_t epoch = current_.fetch_add(1, std::memory_order_acq_rel);
     for (; shard.sealed < shard.list.size(); ++shard.sealed) shard.list[shard.sealed].epoch = epoch;
     const std::uint64_t oldest = oldest_pinned();

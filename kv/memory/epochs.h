@@ -1,7 +1,7 @@
-// epochs.h: when memory that others may still be looking at can be used again.
+// epochs.h: the reuse of memory that other threads may still be looking at.
 //
-// Epoch-based reclamation (Fraser, "Practical lock-freedom", 2004, 5.2.3): who looks at shared structures pins the
-// current epoch first; what is taken out of them is retired, and freed when everybody who was pinned then has gone.
+// Epoch-based reclamation (Fraser, "Practical lock-freedom", 2004, 5.2.3). A reader of shared structures pins the
+// current epoch first. What is taken out of them is retired, and freed when every reader that was pinned then has gone.
 #pragma once
 
 #include <array>
@@ -28,8 +28,8 @@ inline std::size_t thread_number() noexcept {
 /// A transaction that stays open holds up everything that is retired after its begin, as an old snapshot does.
 class Epochs {
  public:
-  /// Somebody who looks: pinned from pin() to unpin(), each an atomic operation on a cache line of its own. One thread
-  /// at a time; lives no longer than its Epochs.
+  /// A reader of shared structures, pinned from pin() to unpin(): each is an atomic operation on a cache line of its
+  /// own. One thread at a time; lives no longer than its Epochs.
   class alignas(64) Reader {
    public:
     explicit Reader(Epochs& epochs);
@@ -37,7 +37,7 @@ class Epochs {
     Reader(const Reader&) = delete;
     Reader& operator=(const Reader&) = delete;
 
-    // An older epoch than the current one only delays. The exchange is ordered with the one in oldest_pinned(): either
+    // An older epoch than the current one only delays. The exchange is ordered with the one in oldest_pinned(). Either
     // that one sees this pin, or whatever was retired before it can no longer be found after this.
     void pin() noexcept {
       pinned_.exchange(epochs_.current_.load(std::memory_order_acquire), std::memory_order_acq_rel);

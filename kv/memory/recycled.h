@@ -9,8 +9,8 @@
 
 namespace lockstep::kv {
 
-/// Elements keep their address and what they own (the capacity of a string) until they are taken again. Whoever takes
-/// one sets every field. Chunk k has 1 << k elements: most transactions are small, and many may wait at once. Not
+/// Elements keep their address and what they own (the capacity of a string) until they are taken again. The caller that
+/// takes one sets every field. Chunk k has 1 << k elements: most transactions are small, and many may wait at once. Not
 /// thread-safe.
 template <class T>
 class Recycled {

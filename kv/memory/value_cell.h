@@ -13,9 +13,9 @@
 
 namespace lockstep::kv {
 
-/// One writer at a time; readers may look meanwhile, and the owner tells them (by a version or a lock) whether what
-/// they got is of one moment. Every part is read with acquire and written with release, so that the owner's version
-/// needs no fence.
+/// One writer at a time. Readers may look meanwhile; the owner tells them (by a version or a lock) whether what they
+/// got is of one moment. Every part is read with acquire and written with release, so that the owner's version needs no
+/// fence.
 class ValueCell {
   using Word = std::atomic<std::uint64_t>;
 
@@ -46,12 +46,12 @@ class ValueCell {
     value.assign(reinterpret_cast<const char*>(&word), size);
     return true;
   }
-  /// For who keeps writers away.
+  /// The caller keeps writers away.
   void copy_to(std::string& value) const {
     copy_to(value, [] { return true; });
   }
   bool equals(std::string_view value) const noexcept;
-  /// For who keeps everybody away from both.
+  /// The caller keeps everybody away from both.
   void swap(ValueCell& other) noexcept {
     const std::uint64_t word = word_.load(std::memory_order_relaxed);
     const std::uint32_t packed = packed_.load(std::memory_order_relaxed);

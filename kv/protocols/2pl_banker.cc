@@ -8,8 +8,8 @@
 //
 // Guarantee: serializable, without phantoms, and no deadlock can form: the store never gives a transaction up.
 //
-// Price: the keys must be known beforehand; readers of a row exclude each other; overstated claims make others wait for
-// nothing; one mutex for the whole store; scans, inserts and erases exclude each other.
+// Price: the keys must be known beforehand. Readers of a row exclude each other, and so do scans, inserts and erases.
+// Overstated claims make others wait for nothing. There is one mutex for the whole store.
 #include "kv/locking/banker.h"
 #include "kv/locking/two_phase.h"
 

@@ -1,4 +1,4 @@
-// 2pl_detect.cc: strict two-phase locking that waits, and looks for a deadlock each time that somebody has to.
+// 2pl_detect.cc: strict two-phase locking that waits, and looks for a deadlock each time that a transaction has to.
 //
 // Paper: Eswaran, Gray, Lorie, Traiger, "The notions of consistency and predicate locks", 1976; waits-for graph and
 // victims: Gray and Reuter, "Transaction Processing", 1993, 7.11. Next-key locks: Mohan, "ARIES/KVL", 1990.
@@ -6,7 +6,7 @@
 // Guarantee: serializable, without phantoms. A deadlock is found the moment that it forms; one of the cycle gives up,
 // the youngest unless Options::victim says otherwise.
 //
-// Price: readers and writers of a row wait for each other, and each wait of somebody who holds locks for somebody who
+// Price: readers and writers of a row wait for each other. Each wait of a transaction that holds locks for one that
 // waits too stops the whole lock table for the look.
 #include "kv/locking/deadlock.h"
 #include "kv/locking/two_phase.h"

@@ -4,8 +4,8 @@
 // 3(2), 1978.
 //
 // Age is the begin of the first attempt. A request that would wait for an older transaction gives up at once ("dies");
-// otherwise it waits. Who waits in front counts as a holder. Every edge of the waits-for graph leads from an older to a
-// younger transaction, so it has no cycle, and no detector is needed.
+// otherwise it waits. A transaction that waits in front counts as a holder. Every edge of the waits-for graph leads
+// from an older to a younger transaction, so it has no cycle, and no detector is needed.
 //
 // A lock that is strengthened goes in front of the queue: a younger transaction which waits there, and would now wait
 // for it, dies too. Of two that strengthen locks which exclude each other the younger dies: either may be served first.
@@ -64,7 +64,7 @@ class WaitDie final : public ConflictPolicy {
   };
   using Victims = std::vector<Victim>;
 
-  /// Those who wait for `request`, or may have to, and may not.
+  /// The transactions that wait for `request`, or may have to, and may not.
   static Victims younger_behind(const LockRequest& request) {
     Victims victims;
     const auto add = [&](const LockRequest& waiter) {

@@ -3,14 +3,15 @@
 // Paper: Rosenkrantz, Stearns, Lewis, "System level concurrency control for distributed database systems", ACM TODS
 // 3(2), 1978.
 //
-// Age is the begin of the first attempt. A request waits for older transactions; the younger ones in its way are
-// wounded: they give up at once when they wait, otherwise at their next operation that asks for a lock. One that
-// commits first has ended as well, and the wound has no effect. Who waits in front counts as a holder. Of those who are
-// not wounded only the younger wait for the older, so the waits-for graph has no cycle, and no detector is needed.
+// Age is the begin of the first attempt. A request waits for older transactions and wounds the younger ones in its way.
+// A wounded one gives up at once when it waits, otherwise at its next operation that asks for a lock. One that commits
+// first has ended as well, and the wound has no effect. A transaction that waits in front counts as a holder. Of those
+// that are not wounded only the younger wait for the older, so the waits-for graph has no cycle, and no detector is
+// needed.
 //
-// A lock that is strengthened goes in front of the queue: when an older transaction that waits there would now wait for
-// it, it is wounded itself. Of two that strengthen locks which exclude each other the younger is wounded: either may be
-// served first.
+// A lock that is strengthened goes in front of the queue. When an older transaction that waits there would now wait for
+// it, its owner is wounded itself. Of two that strengthen locks which exclude each other the younger is wounded: either
+// may be served first.
 //
 // Guarantee: serializable, without phantoms; no deadlock. The oldest is never wounded, and a retry that names its first
 // attempt grows old: nobody starves.

@@ -3,14 +3,14 @@
 // Paper: Stonebraker et al., "The end of an architectural era", 2007 (H-Store: a transaction that has all of the store
 // needs no locks, latches or versions). Redis runs its commands and scripts in the same way.
 //
-// The first operation that looks at rows or writes one takes the store; whoever comes later waits in one fair queue
-// until the transaction in front of it has ended. Rows are plain data: nobody else touches them meanwhile.
+// The first operation that looks at rows or writes one takes the store. A later transaction waits in one fair queue
+// until the one in front of it has ended. Rows are plain data: nobody else touches them meanwhile.
 //
 // Guarantee: serial, in the order in which the transactions took the store, hence serializable without phantoms. There
 // is one thing to wait for, so no deadlock can form, and no transaction is ever given up by the store.
 //
 // Price: one core does the work. A transaction that stands idle (a client that thinks, a slow network) holds everybody
-// up: only the limit of a wait, if there is one, helps the others. Good for short transactions that never wait inside.
+// up. Only the limit of a wait, if there is one, helps the others. Good for short transactions that never wait inside.
 #include <fmt/format.h>
 
 #include <map>
@@ -69,7 +69,7 @@ class SerialTransaction final : public TransactionState {
   Mark mark() const noexcept override { return {undo_.size(), 0}; }
   void undo_to(Mark mark) override;
 
-  // Acquire: whoever ended the wait has written the verdict and given the turn before.
+  // Acquire: the thread that ended the wait has written the verdict and given the turn before.
   bool is_waiting() const noexcept override { return waiting_.load(std::memory_order_acquire); }
   std::optional<Error> take_verdict() override { return std::exchange(verdict_, std::nullopt); }
   Nanos wait_deadline() const noexcept override { return deadline_; }

@@ -1,15 +1,16 @@
-// ssi.cc: serializable snapshot isolation: as snapshot, and whoever would complete a dangerous structure gives up.
+// ssi.cc: serializable snapshot isolation: as snapshot, and a transaction that would complete a dangerous structure
+// gives up.
 //
 // Papers: Cahill, Röhm, Fekete, "Serializable isolation for snapshot databases", SIGMOD 2008; Ports and Grittner,
 // "Serializable snapshot isolation in PostgreSQL", VLDB 2012. How it is done here: kv/versions/antidependency.h.
 //
 // Behaviour: PostgreSQL's SERIALIZABLE, with the check at commit instead of at the operation.
 //
-// Guarantee: serializable, without phantoms. Readers never wait for writers nor writers for readers. Who gives up does
-// so because others have committed, so a retry does not meet them again. A transaction that only reads gives up only
-// when a structure was complete before its snapshot.
+// Guarantee: serializable, without phantoms. Readers never wait for writers nor writers for readers. A transaction
+// gives up because others have committed, so a retry does not meet them again. A transaction that only reads gives up
+// only when a structure was complete before its snapshot.
 //
-// Price: that of snapshot; each transaction that writes looks again at what it has read; two antidependencies in a row
+// Price: that of snapshot. Each transaction that writes looks again at what it has read. Two antidependencies in a row
 // need not be part of a cycle, so some give up needlessly. Work on disjoint rows never does.
 #include "kv/locking/deadlock.h"
 #include "kv/versions/multi_version.h"

@@ -1,4 +1,4 @@
-// protocol.h: what a locking protocol must do. One file under protocols/ a protocol; the catalogue is made from their
+// protocol.h: the duties of a locking protocol. One file under protocols/ a protocol; the catalogue is made from their
 // names at configure time.
 #pragma once
 

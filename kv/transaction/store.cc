@@ -70,7 +70,7 @@ struct LoadBatch {
 };
 
 /// Loads what is recovered into a store through transactions, so that it needs nothing of the protocol. Collects many
-/// writes and applies them in key order: neighbours in the index are then touched one after the other, and of several
+/// writes and applies them in key order: neighbours in the index are then touched one after the other. Of several
 /// writes to a key only the last is applied. That happens in a second thread, one batch at a time, while the next one
 /// is read.
 class Loader final : public Restorer, private Waiter {
@@ -330,7 +330,7 @@ Attempt<void> Transaction::commit_to_log(Waiter& waiter) {
     if (log.has_stopped() && !state_->given_up) return Result<void>(give_up(*state_, *log.stopped()));
     Attempt<void> answer = attempt<void>([&](TransactionState& s) { return s.commit(waiter); });
     if (!answer || !answer->ok()) return answer;
-    // Who has written nothing may have read what is not on disk yet.
+    // A transaction that has written nothing may have read what is not on disk yet.
     if (state_->log_position == 0) state_->log_position = log.last();
     state_->awaits_log = true;
     state_->pending = true;

@@ -1,4 +1,4 @@
-// write_buffer.h: what a transaction has written but not yet published, for protocols that write at commit.
+// write_buffer.h: the writes that a transaction has not yet published, for protocols that write at commit.
 #pragma once
 
 #include <string>
@@ -41,7 +41,7 @@ class WriteBuffer {
 
   /// Every key that is written or erased, in key order. Valid until the next call or change.
   const std::vector<const Entry*>& sorted() { return sorted({}, {}); }
-  /// The same for `from <= key < to`; an empty `to` means no upper end.
+  /// Those with `from <= key < to`; an empty `to` means no upper end.
   const std::vector<const Entry*>& sorted(KeyView from, KeyView to);
 
   /// What is left of the writes, for the log.
@@ -69,7 +69,7 @@ class WriteBuffer {
 
 /// Scans `index` from `from` up to `to` with the transaction's own writes in front of what the store holds, until
 /// `rows` has `limit` rows. `see(it, row)` is called for every entry of the index that is passed, also when an own
-/// write hides it; it fills row.value and answers whether the row is there.
+/// write hides it. It fills row.value and answers whether the row is there.
 template <class Index, class See>
 void scan_merged(Index& index, WriteBuffer& writes, KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
                  See see) {

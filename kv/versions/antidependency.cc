@@ -127,7 +127,7 @@ std::optional<ReadTracker::Danger> ReadTracker::check_reads(const Committer& me)
 }
 
 std::optional<ReadTracker::Danger> ReadTracker::check_range(const Committer& me, const Range& range) {
-  // The mark first: whoever adds a row behind the back of the loop finds it.
+  // The mark first: a transaction that adds a row behind the back of the loop finds it.
   if (me.writes()) ranges_.set_commit(range.ticket, me.stamp);
   for (auto it = index_.at_or_after(range.from); it != index_.end(); ++it) {
     const KeyView key = it->first;
@@ -138,8 +138,8 @@ std::optional<ReadTracker::Danger> ReadTracker::check_range(const Committer& me,
 }
 
 std::optional<ReadTracker::Danger> ReadTracker::check_read(const Committer& me, VersionedRecord& record) {
-  // Of two who wait for each other the one with the later stamp has the patience; the limit of both is for a committer
-  // that the machine has put to sleep.
+  // Of two committers that wait for each other the one with the later stamp has the patience. The limit of both is for
+  // a committer that the machine has put to sleep.
   constexpr int kLong = 10'000;
   constexpr int kShort = 100;
   for (int tries = 0;; ++tries) {
@@ -161,7 +161,7 @@ std::optional<ReadTracker::Danger> ReadTracker::check_read(const Committer& me, 
 
     switch (look.state) {
       case CommitCell::State::active:
-        return std::nullopt;  // nobody, or one who will find the mark when it checks its writes
+        return std::nullopt;  // nobody, or one that will find the mark when it checks its writes
       case CommitCell::State::drawing:
         // That one will find the mark too. But its stamp may be drawn, unannounced and before the committer's own: it
         // is then a T3, or it does not look for the pivot. It waits for nobody until it has announced its stamp.

@@ -3,16 +3,16 @@
 // Papers: Cahill, Röhm, Fekete, "Serializable isolation for snapshot databases", SIGMOD 2008; Ports and Grittner,
 // "Serializable snapshot isolation in PostgreSQL", VLDB 2012.
 //
-// T1 -rw-> T2: T1 has read a version of a row (or a range) that T2, which ran at the same time, has overwritten; in a
-// serial order T1 comes first. Under snapshot isolation every cycle of transactions contains T1 -rw-> T2 -rw-> T3
-// where T3 was the first of the cycle to commit (T1 and T3 may be the same), and when T1 only reads, T3 committed
-// before T1's snapshot. So it suffices that no such structure commits.
+// T1 -rw-> T2: T1 has read a version of a row (or a range) that T2, which ran at the same time, has overwritten. In a
+// serial order T1 comes first. Under snapshot isolation every cycle of transactions contains T1 -rw-> T2 -rw-> T3 where
+// T3 was the first of the cycle to commit. T1 and T3 may be the same. When T1 only reads, T3 committed before T1's
+// snapshot. So it suffices that no such structure commits.
 //
 // How it is found here: by whichever of T1 and T2 commits last, at its commit. What it must know of the others is in
-// the rows: a version carries the first commit among those that overwrote what its writer had read (earliest_out); a
-// row carries the latest moment up to which somebody who has read it matters. So a committed transaction leaves
-// nothing behind but these numbers, and ranges until no concurrent transaction is left. A retry is safe: the others
-// have committed, so they do not overlap with it.
+// the rows. A version carries the first commit among those that overwrote what its writer had read (earliest_out). A
+// row carries the latest moment up to which a reader of it matters. So a committed transaction leaves nothing behind
+// but these numbers, and ranges until no concurrent transaction is left. A retry is safe: the others have committed, so
+// they do not overlap with it.
 #pragma once
 
 #include <atomic>
@@ -27,8 +27,8 @@
 
 namespace lockstep::kv {
 
-/// The ranges that transactions have read, for who adds a key that was in none of the rows. Also a key that was looked
-/// for in vain is a range. Thread-safe; `mutex_` is a leaf.
+/// The ranges that transactions have read, for a transaction that adds a key that was in none of the rows. A key that
+/// was looked for in vain is a range too. Thread-safe; `mutex_` is a leaf.
 class RangeReads {
  public:
   using Ticket = std::size_t;
@@ -80,7 +80,7 @@ class ReadTracker {
  public:
   ReadTracker(Index<VersionedRecord>& index, RangeReads& ranges) : index_(index), ranges_(ranges) {}
 
-  /// Of whom the check is.
+  /// The transaction that is checked.
   struct Committer {
     TxnId id = 0;
     const CommitCell* cell = nullptr;
@@ -100,7 +100,7 @@ class ReadTracker {
     record.latest_reader = std::max(record.latest_reader, snapshot);
     was_overwritten_ |= was_overwritten;
   }
-  /// The same row, without its latch.
+  /// Notes the row that was read, without its latch.
   void remember(VersionedRecord& record, std::size_t hash);
   /// Before the first row of it is looked at.
   void remember_range(TxnId reader, Stamp snapshot, KeyView from, KeyView to, bool includes_to);
@@ -108,7 +108,7 @@ class ReadTracker {
   void narrow(KeyView last);
 
   /// False: it only reads, and nobody has overwritten anything that it read before it did. Then there is nothing to
-  /// check: whoever overwrites it later finds its marks.
+  /// check: a transaction that overwrites it later finds its marks.
   bool must_check(bool writes) const noexcept { return writes || was_overwritten_; }
   /// Finds out what was overwritten, and whether the committer is the T1 of a dangerous structure. Everything that it
   /// writes is in the rows already, and its stamp is announced.

@@ -109,7 +109,7 @@ class MultiVersionTransaction final : public TransactionState {
 
 void MultiVersionTransaction::take_snapshot() noexcept {
   if (snapshot_.load(std::memory_order_relaxed) != kNoSnapshot) return;
-  // Sequentially consistent: a collector that read its horizon from the clock before us sees this marker, or we see a
+  // Sequentially consistent. A collector that read its horizon from the clock before us sees this marker, or we see a
   // clock at or after that horizon.
   snapshot_.store(kTakingSnapshot);
   snapshot_.store(store_.now_.load());
@@ -134,7 +134,7 @@ std::optional<bool> MultiVersionTransaction::look(VersionedRecord& record, KeyVi
         break;
       }
     }
-    std::this_thread::yield();  // without the latch: whoever commits may need it
+    std::this_thread::yield();  // without the latch: the committer may need it
   }
   if (tracks_) reads_.remember(record, hash_of(key));
   return exists;
@@ -156,8 +156,8 @@ bool MultiVersionTransaction::look(KeyView key, std::size_t hash, std::string* v
     if (record && !record->is_vacant())
       if (const std::optional<bool> exists = look(*record, key, value, has_range)) return *exists;
     if (!tracks_ || has_range) return false;
-    // A vacant record may go, with its marks. So a range, then a second look: whoever adds the row finds the one, or is
-    // found by the other.
+    // A vacant record may go, with its marks. So a range, then a second look: a transaction that adds the row finds the
+    // one, or is found by the other.
     remember_range(key, key, true);
   }
 }

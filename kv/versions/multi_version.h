@@ -1,9 +1,9 @@
 // multi_version.h: rows with versions and transactions with snapshots, shared by `snapshot` and `ssi`.
 //
 // Behaviour: PostgreSQL's REPEATABLE READ, and SERIALIZABLE when reads are tracked. The snapshot is taken by the first
-// operation that looks at rows, not by begin. Who writes a row (or reads it for update) waits for another transaction
-// that is writing it, and gives up with serialization_failure when that one commits (first updater wins). Deadlocks
-// among such waits are found as in 2pl-detect.
+// operation that looks at rows, not by begin. A transaction that writes a row (or reads it for update) waits for
+// another one that is writing it. It gives up with serialization_failure when that one commits (first updater wins).
+// Deadlocks among such waits are found as in 2pl-detect.
 //
 // Isolation::read_committed: PostgreSQL's READ COMMITTED. Each operation has a snapshot of its own, and a write goes on
 // top of whatever was committed while it waited.
@@ -41,7 +41,7 @@ class MultiVersion final : public Protocol {
 
   /// The oldest moment that a transaction may still look at.
   Stamp horizon() const;
-  /// The same or a moment before it; not much before it (kRecent), unless a transaction holds it back.
+  /// horizon() or a moment before it; not much before it (kRecent), unless a transaction holds it back.
   Stamp recent_horizon(Stamp now);
   static constexpr Stamp kRecent = 16;
 

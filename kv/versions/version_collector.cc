@@ -66,7 +66,8 @@ Version* VersionCollector::work_off(VersionedRecord& record, Stamp horizon) {
   return unseen;
 }
 
-// Nobody has or wants its lock, and who has read it is over: from here on there is nothing that it could tell anybody.
+// Nobody has or wants its lock, and every transaction that has read it is over. From here on there is nothing that it
+// could tell anybody.
 bool VersionCollector::leaves(VersionedRecord& record, Stamp horizon) noexcept {
   if (record.newest.stamp() > horizon || record.latest_reader >= horizon) return false;
   std::uintptr_t free = 0;

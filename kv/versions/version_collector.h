@@ -1,7 +1,8 @@
 // version_collector.h: takes off versions that nobody can see any more, and rows that are gone for everybody.
 //
-// Whoever overwrites or erases a row queues it here. Later committers work the queue off, a little each: so the cost of
-// an update does not depend on what happened before, and memory is bounded by what the oldest snapshot may still see.
+// A committer that overwrites or erases a row queues it here. Later committers work the queue off, a little each. So
+// the cost of an update does not depend on what happened before, and memory is bounded by what the oldest snapshot may
+// still see.
 #pragma once
 
 #include <array>
@@ -21,7 +22,7 @@ class VersionCollector {
   /// `index` holds the records, and outlives this.
   explicit VersionCollector(Index<VersionedRecord>& index) : index_(index) {}
 
-  /// Rows that were overwritten or erased at `when`; whoever calls has set their `is_queued`.
+  /// Rows that were overwritten or erased at `when`; the caller has set their `is_queued`.
   void add(std::span<VersionedRecord* const> records, Stamp when);
 
   /// Works off up to `limit` rows that no snapshot at or after `horizon` needs as they are. Calls `give(chain)` for the

@@ -1,7 +1,7 @@
 // versions.h: rows with several versions, so that a reader sees one moment of the store without waiting for writers.
 //
 // Multi-version concurrency control (Bernstein and Goodman 1983; snapshots as in Berenson et al. 1995): a version is
-// stamped with the time of its commit; a snapshot of time S sees of each row the newest version with a stamp <= S.
+// stamped with the time of its commit. A snapshot of time S sees of each row the newest version with a stamp <= S.
 #pragma once
 
 #include <algorithm>
@@ -31,8 +31,8 @@ inline constexpr Stamp kNoStamp = std::numeric_limits<Stamp>::max();
 ///                                 |                        `------withdraw()------------------------> active
 ///                                 `------------------decide()-------------> committed
 ///
-/// The stamp is drawn in "drawing", so whoever takes a snapshot at or after it sees at least that, and looks again
-/// until the commit is decided: a few instructions of the committer, or its validation.
+/// The stamp is drawn in "drawing", so a reader with a snapshot at or after it sees at least that state. The reader
+/// looks again until the commit is decided: a few instructions of the committer, or its validation.
 class CommitCell {
  public:
   enum class State : std::uint8_t { active, drawing, undecided, committed };
@@ -128,11 +128,11 @@ static_assert(sizeof(Version) == 32, "a row and the version in it are read toget
 ///
 /// Rules:
 ///  1. The newest version is in the record itself, so that a read touches one place. Those behind it are there only for
-///     snapshots that were taken before the newest was committed: whoever overwrites a version queues the record for
-///     Collector, which takes them off again.
+///     snapshots that were taken before the newest was committed. The transaction that overwrites a version queues the
+///     record for VersionCollector, which takes them off again.
 ///  2. A vacant record has no version, and no transaction that has or wants its lock will give it one.
-///  3. `latest_reader` counts for who overwrites the row: what has no version and no lock may leave the index only when
-///     every transaction that has read it was over before the oldest snapshot was taken.
+///  3. `latest_reader` counts for a transaction that overwrites the row. A record with neither version nor lock may
+///     leave the index only when every reader of it was over before the oldest snapshot was taken.
 struct VersionedRecord : LockCell {
   /// A leaf, held for a few instructions; nobody holds two.
   class Latch {
@@ -151,7 +151,7 @@ struct VersionedRecord : LockCell {
 
   Version newest;
   /// Serializable stores: the latest of the commits of writing transactions that have read the row and the snapshots of
-  /// all that have. What a version committed later must know of its readers is in this, whoever they were.
+  /// all that have. What a version committed later must know of any of its readers is in this.
   Stamp latest_reader = 0;
   bool is_queued = false;  ///< for Collector
   Latch latch;
