@@ -137,8 +137,8 @@ class LockCore {
   void release(Actor& actor, LockMode mode);
   void downgrade(Actor& actor, LockMode from, LockMode to);
 
-  /// The actors that the queued request waits for. They have the holds that it does not go together with, and the
-  /// requests ahead of it in the queue that wait for some other actor besides.
+  /// The actors that the queued request waits for. They have the holds that conflict with it, and the requests
+  /// ahead of it in the queue that wait for some other actor besides.
   std::vector<Blocker> blockers(const LockRequest& request) const;
   /// "held by T1, T2" or "held by nobody".
   std::string held_by() const;
