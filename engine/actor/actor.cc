@@ -81,8 +81,8 @@ Actor::Progress Actor::proceed(Operation& operation) {
     if (const int why = operation.expired_with_.exchange(-1, std::memory_order_relaxed); why >= 0) {
       expired_ = !stopping();
       operation.cancel(static_cast<Fault>(why));
-      // A grant may have come in between, and its wake-up with it: it belongs to the wait that is over. Whoever waits
-      // anew in the attempt below is not woken by it.
+      // A grant may have come in between, and its wake-up with it: both belong to the wait that is over. They do not
+      // wake an operation that waits anew in the attempt below.
       operation.state_.exchange(Operation::State::idle, std::memory_order_acq_rel);
     } else if (wait_began_ns_ < 0 && stopping() && !operation.is_cleanup()) {
       operation.error = Error{static_cast<Fault>(stop_with_.load(std::memory_order_relaxed)), {}, {}};
@@ -180,7 +180,7 @@ void Actor::conclude(Operation& operation) {
 
 void Actor::note_wait(Operation& operation) {
   if (wait_began_ns_ < 0) wait_began_ns_ = run.elapsed().count();
-  // An external wait may just be in flight: whoever polls it finds out whether it is blocked.
+  // An external wait may just be in flight: the thread that polls it finds out whether it is blocked.
   if (!run.recording && !executor.controlled()) return;
   if (operation.waiting().external) return;
   write_request(operation);
@@ -209,7 +209,7 @@ void Actor::note_blockers(Operation& operation, const std::vector<Blocker>& bloc
   if (avoidance) run.avoidances.fetch_add(1, std::memory_order_relaxed);
   if (!on_record_) return;
   Description described = operation.describe();
-  // Not to the actor's own buffer: whoever closed a cycle writes down the waits of the others.
+  // Not to the actor's own buffer: the actor that closed a cycle writes down the waits of the others.
   run.emit({.actor = index,
             .step = step_,
             .kind = EventKind::wait,

@@ -1,8 +1,8 @@
 // actor.h: one actor of a run: a body, its session, the operation it is performing, and the events it causes.
 //
-// Thread safety: an actor's members belong to whoever runs it (its own thread, or the worker that resumed its
-// coroutine; the executor hands over with a lock). `wait_mutex_` guards what others look at while it waits. It is taken
-// before the leaf locks of stores and in-process locks, never after.
+// Thread safety: an actor's members belong to the thread that runs it: its own one, or the worker that resumed its
+// coroutine. The executor hands over with a lock. `wait_mutex_` guards what other threads look at while the actor
+// waits. It is taken before the leaf locks of stores and in-process locks, never after.
 #pragma once
 
 #include <memory>
@@ -76,8 +76,8 @@ class Actor final : detail::Continuation {
   void begin_attempt() noexcept { ++attempts_; }
   bool stopping() const noexcept { return stop_with_.load(std::memory_order_relaxed) >= 0; }
 
-  /// Called by the executor or the schedule when it learns on whom the waiting operation waits: writes a wait event
-  /// when that differs from what was last written.
+  /// The executor or the schedule calls it on learning which actors the waiting operation waits for. Writes a wait
+  /// event when these differ from what was last written.
   void note_blockers(Operation& operation, const std::vector<Blocker>& blockers);
   /// The step in which the actor waits, 0 when it does not. Any thread.
   std::uint32_t waiting_step() const noexcept { return waiting_step_.load(std::memory_order_acquire); }
@@ -114,8 +114,8 @@ class Actor final : detail::Continuation {
   std::int64_t wait_began_ns_ = -1;
   bool expired_ = false;  ///< the deadline of the current wait has passed
   std::vector<int> last_blockers_;
-  const Operation* noted_wait_ = nullptr;  ///< whose wait event was written last
-  const Operation* last_stop_ = nullptr;   ///< whose wait the stop has ended already
+  const Operation* noted_wait_ = nullptr;  ///< the operation with the wait event that was written last
+  const Operation* last_stop_ = nullptr;   ///< the operation with the wait that the stop has ended already
   std::atomic<int> stop_with_{-1};
   std::atomic<std::uint32_t> waiting_step_{0};
   std::atomic<bool> finished_{false};

@@ -48,11 +48,11 @@ void StoreOperation::cancel(Fault why) {
 }
 
 void StoreOperation::touch_wait(Footprint& footprint) const {
-  // Where the store looks for cycles, every wait may be the one that closes one.
+  // In a store that looks for cycles, every wait may be the one that closes a cycle.
   if (session_->breaks_deadlocks()) footprint.global("waits", Touch::changes);
   touch_wait_begun(actor());
   if (session_->reach() == Session::Reach::wounds) footprint.global("wounds", Touch::changes);
-  // It stands in a queue now, whose order decides which of several goes on first.
+  // It stands in a queue now. The order of the queue decides which of several goes on first.
   const Request& request = pending_.request;
   if (request.verb == Verb::scan || request.verb == Verb::scan_for_update) {
     footprint.range(actor().index, request.key, request.upper, Touch::changes);
@@ -68,7 +68,7 @@ void StoreOperation::touch_before(Footprint& footprint) const {
   const Session::Reach reach = session_->reach();
   switch (request.verb) {
     case Verb::begin:
-      // Who is older decides who gives up.
+      // Age decides which transaction gives up.
       if (dynamic_cast<const Ageless*>(session_.get()) == nullptr) footprint.global("ages", Touch::changes);
       break;
     case Verb::read:

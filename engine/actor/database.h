@@ -142,7 +142,7 @@ class Database {
   StoreCall<Value> add(std::string_view key, std::int64_t delta) {
     return {session_, {.verb = Verb::add, .key = key, .delta = delta}};
   }
-  /// The same if the result is at least `floor`: gives the rows touched, 0 or 1 (a conditional update).
+  /// add() if the result is at least `floor`: gives the rows touched, 0 or 1 (a conditional update).
   StoreCall<std::int64_t> add_if(std::string_view key, std::int64_t delta, std::int64_t floor) {
     return {session_, {.verb = Verb::add_if, .key = key, .delta = delta, .floor = floor}};
   }
@@ -157,7 +157,7 @@ class Database {
   }
   /// A statement in the store's SQL; gives its rows. Only where the pattern's stores have SQL.
   StoreCall<Table> execute(std::string_view sql) { return {session_, {.verb = Verb::execute, .key = sql}}; }
-  /// The same; gives the number of rows touched.
+  /// execute() for a statement without rows: gives the number of rows touched.
   StoreCall<std::int64_t> execute_count(std::string_view sql) {
     return {session_, {.verb = Verb::execute, .key = sql}};
   }

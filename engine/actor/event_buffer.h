@@ -1,9 +1,9 @@
-// event_buffer.h: what one actor writes down in a run that nobody steers. Each has a buffer of its own, so that
-// recording shares neither a lock nor a counter between actors; RunState::take_events() puts everything in order after
+// event_buffer.h: what one actor writes down in a run that nobody steers. Each actor has its own buffer, so that
+// recording shares neither a lock nor a counter between actors. RunState::take_events() puts everything in order after
 // the run.
 //
-// Whoever runs transaction after transaction is thinned: after his first kWhole every `every`-th is on record, from its
-// begin to its end. What he does between transactions is on record always.
+// An actor that runs transaction after transaction is thinned. After its first kWhole every `every`-th is on record,
+// from its begin to its end. What it does between transactions is on record always.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // executor.h: how actors wait. The executor knows nothing of locks and stores; a store knows nothing of executors.
 //
-// Which thread resumes: on `threads` always the actor's own; on `coroutines` the worker that the actor is pinned to
+// Which thread resumes. On `threads`: always the actor's own. On `coroutines`: the worker that the actor is pinned to
 // (free schedule), or the conductor's thread (controlled schedules).
 #pragma once
 
@@ -37,12 +37,12 @@ class Executor {
   /// The body has ended; on an executor that suspends this may be the last that is heard of the actor's stack.
   virtual void finished(Actor& actor) noexcept = 0;
 
-  /// Operation::block() of waits that have no lock of their own to block in: blocks the actor's thread until the
+  /// Operation::block() of waits that have no lock of their own to block in. Blocks the actor's thread until the
   /// operation is woken or it is the actor's turn, at most for `span` of real time. True when it was woken. Only with
   /// parks_threads().
   virtual bool park(Actor& actor, Operation& operation, Nanos span) = 0;
 
-  // -- called by whoever ends a wait --
+  // -- called by the thread that ends a wait --
   /// The actor's operation was woken. Any thread; called once for each time it was armed. Never blocks for long.
   virtual void ready(Actor& actor) noexcept = 0;
   /// Ends what the actor's body does outside our operations, where the executor can (boost::thread::interrupt). Any

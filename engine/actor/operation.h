@@ -1,15 +1,15 @@
 // operation.h: the one seam through which everything waits.
 //
-// An operation either finishes at its first attempt or later, exactly once. It never decides how to wait: an attempt
-// that cannot finish says what it waits for, and the executor of the actor parks its thread, suspends its coroutine or
+// An operation either finishes at its first attempt or later, exactly once. It never decides how to wait. An attempt
+// that cannot finish says what it waits for, and the actor's executor parks its thread, suspends its coroutine or
 // polls. The operation lives in the frame of the coroutine that awaits it: no allocation, no lock on the path that does
 // not wait.
 //
 //   idle --attempt() false--> (queued) --arm()--> armed --wake()--> woken --attempt()--> ...
 //                                 \______ wake() before arm() ______/
 //
-// `wake()` may come from any thread, also before the executor has armed the operation; whoever turns `armed` into
-// `woken` (the waker, a deadline, a stop) hands the actor back to its executor, so exactly one does.
+// `wake()` may come from any thread, also before the executor has armed the operation. The waker, a deadline or a stop
+// turns `armed` into `woken`: exactly one does, and hands the actor back to its executor.
 #pragma once
 
 #include <atomic>
@@ -54,15 +54,15 @@ class Operation : public Waiter {
   virtual void cancel(Fault why) = 0;
   /// Valid after attempt() answered false.
   virtual const Waiting& waiting() const = 0;
-  /// Whom it waits for now; called only while it waits, possibly by another thread. Empty: nobody known.
+  /// The actors that it waits for now. Called only while it waits, possibly by another thread. Empty: nobody known.
   virtual std::vector<Blocker> blockers() = 0;
-  /// True when somebody else (a store) will find and break a cycle through this wait.
+  /// True when the store will find and break a cycle through this wait.
   virtual bool cycle_is_broken_by_store() const { return false; }
   /// True when attempt() itself may block the thread for long; cancel() and blockers() may then come from another
   /// thread.
   virtual bool may_block() const { return false; }
-  /// Before the first attempt: true when it would only wait, and that it waits would be of no consequence to anybody
-  /// else: nobody but whoever comes first is served first. (A lock that nobody may share, without a limit.)
+  /// Before the first attempt: true when it would only wait, and no other actor would notice that. The first to come is
+  /// served first. (A lock that nobody may share, without a limit.)
   virtual bool would_wait() const { return false; }
   /// What its first attempt will touch, where would_wait() may be true.
   virtual void foresee(Footprint&) const {}
@@ -79,15 +79,15 @@ class Operation : public Waiter {
 
   void wake() noexcept final;
 
-  /// For executors. True when it has been woken (by whomever) since the last attempt.
+  /// For executors. True when it has been woken, by any thread, since the last attempt.
   bool is_woken() const noexcept { return state_.load(std::memory_order_acquire) == State::woken; }
   /// From idle to armed; false when it was woken before.
   bool arm() noexcept {
     State idle = State::idle;
     return state_.compare_exchange_strong(idle, State::armed, std::memory_order_acq_rel);
   }
-  /// Ends the wait from outside with `why` (deadline, stop): true when this call did it, so that the caller must hand
-  /// the actor back to its executor. The actor itself then calls cancel(why).
+  /// Ends the wait from outside with `why` (deadline, stop). True when this call did it: the caller must then hand the
+  /// actor back to its executor. The actor itself then calls cancel(why).
   bool expire(Fault why) noexcept;
 
   Actor& actor() const noexcept { return *actor_; }

@@ -2,8 +2,8 @@
 //
 //   co_await pause(std::chrono::milliseconds(100));
 //
-// The one wait that is for nobody and that cannot fail: it ends by its deadline alone, so virtual time jumps to it when
-// nobody else can go.
+// This is the one wait that is for nobody and that cannot fail. It ends by its deadline alone, so virtual time jumps to
+// it when no other actor can go.
 #pragma once
 
 #include "engine/actor/operation.h"

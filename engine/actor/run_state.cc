@@ -90,7 +90,7 @@ void RunState::put_in_order() {
   std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.event.at_ns < b.event.at_ns; });
   events_.clear();
   sites_.clear();
-  std::vector<std::vector<std::uint32_t>> numbers(actors.size());  // of operations, by actor and by his own number
+  std::vector<std::vector<std::uint32_t>> numbers(actors.size());  // of operations, by actor and by its own number
   std::uint32_t last = 0;
   for (EventBuffer::Written& each : all) {
     Event& event = each.event;

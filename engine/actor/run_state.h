@@ -88,13 +88,13 @@ class RunState final : public StoreObserver {
   std::vector<std::source_location> sites() const;
   /// The events in their order. After the run, while its actors are there.
   std::vector<record::Event> take_events();
-  /// For a run that nobody steers: each actor writes to a buffer of its own (event_buffer.h), and of an actor that runs
-  /// transaction after transaction every `every`-th is on record; 1: all. Before the actors start.
+  /// Before the actors start of a run that nobody steers: each actor will write to its own buffer (event_buffer.h). Of
+  /// an actor that runs transaction after transaction every `every`-th is on record; 1: all.
   void write_apart(std::uint32_t every);
 
   /// Stops every actor that has not finished.
   void stop_all(Fault why);
-  /// For who looks on: an in-process lock that has been taken. It stays until the next run begins.
+  /// Shows an in-process lock that has been taken to observers. It stays until the next run begins.
   void note_lock(const sync::LockCore& lock);
   void for_each_lock(const std::function<void(const sync::LockCore&)>& visit) const;
 
@@ -102,7 +102,7 @@ class RunState final : public StoreObserver {
   void end_as(record::Ending ending) noexcept;
   record::Ending ending() const noexcept { return ending_.load(std::memory_order_relaxed); }
 
-  /// The graph of who waits for whom right now, over stores and in-process locks alike. May ask a server.
+  /// The graph of the waits right now, over stores and in-process locks alike. May ask a server.
   WaitGraph wait_graph();
   /// Writes a cycle event unless the same actors' cycle was written since one of them last moved. `how`: what will
   /// break it, or that nobody will.

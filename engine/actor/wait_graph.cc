@@ -1,4 +1,4 @@
-// wait_graph.cc: who is stuck by reduction, cycles among them by breadth-first search.
+// wait_graph.cc: stuck actors by reduction, cycles among them by breadth-first search.
 #include "engine/actor/wait_graph.h"
 
 #include <algorithm>
@@ -45,8 +45,8 @@ std::size_t actors_of(const std::vector<WaitForEdge>& edges) {
   return static_cast<std::size_t>(highest + 1);
 }
 
-/// The edges by whom they begin at and end at, and who of the actors waits for ever. Searches ask for this again and
-/// again: plain vectors, and nothing is sorted that need not be.
+/// The edges by the actors that they begin at and end at, and the actors that wait for ever. Searches ask for this
+/// again and again: plain vectors, and nothing is sorted that need not be.
 class Waits {
  public:
   explicit Waits(const std::vector<WaitForEdge>& edges)
@@ -93,8 +93,8 @@ class Waits {
     return cycle;
   }
 
-  /// Takes those away who wait for nobody that is left. Whoever goes on is a reason to look again at those who wait for
-  /// him.
+  /// Takes away each actor that waits for none that is left. When one goes on, those that wait for it are looked at
+  /// again.
   void reduce() {
     Few<int> to_look_at;
     for (int actor = 0; actor < static_cast<int>(count_); ++actor) {
@@ -111,7 +111,7 @@ class Waits {
     }
   }
 
-  /// Whether the actor must wait as long as those who are left do.
+  /// Whether the actor must wait as long as the actors that are left do.
   bool is_held_up(int actor) const {
     bool one_of_several = false, one_goes_on = false;
     for (const std::uint32_t i : from_.of(actor)) {

@@ -1,5 +1,5 @@
-// wait_graph.h: who waits for whom. The joint graph of a run: in-process locks, kv locks and database locks alike, so
-// that a cycle through a mutex and a row is found, which neither the database nor a lock checker can see.
+// wait_graph.h: which actor waits for which: the joint graph of a run, over in-process locks, kv locks and database
+// locks alike. So it finds a cycle through a mutex and a row, which neither the database nor a lock checker can see.
 #pragma once
 
 #include <optional>
@@ -27,9 +27,10 @@ class WaitGraph {
   void add(WaitForEdge edge) { edges_.push_back(std::move(edge)); }
   const std::vector<WaitForEdge>& edges() const noexcept { return edges_; }
 
-  /// Who waits for ever unless somebody gives up: who is left when, again and again, those are taken away who wait for
-  /// nobody that is left. An actor without edges, or outside the run, is taken to go on. (Reduction of a graph with AND
-  /// and OR requests: E. Knapp, "Deadlock detection in distributed databases", ACM Computing Surveys 19(4), 1987.)
+  /// The actors that wait for ever unless one gives up. Again and again, actors that wait for none that is left are
+  /// taken away; these are the rest. An actor without edges, or outside the run, is taken to go on. (Reduction of a
+  /// graph with AND and OR requests: E. Knapp, "Deadlock detection in distributed databases", ACM Computing Surveys
+  /// 19(4), 1987.)
   std::set<int> stuck() const;
 
   /// The shortest cycle through `actor`, as actors in order starting with it; nullopt when there is none. Of equally
@@ -37,8 +38,8 @@ class WaitGraph {
   std::optional<std::vector<int>> cycle_through(int actor) const;
   /// Every elementary cycle's representative: for each actor on a cycle its shortest one, rotations counted once.
   std::vector<std::vector<int>> cycles() const;
-  /// Who will end a cycle: a deadline of one of its waits, the store when all of its waits are in stores that break
-  /// their own cycles, or nobody. A cycle through a mutex and a row is nobody's.
+  /// What will end a cycle: a deadline of one of its waits, the store, or nobody. The store does when all of the waits
+  /// are in stores that break their own cycles. A cycle through a mutex and a row is nobody's.
   enum class Breaker { timeout, store, nobody };
   Breaker breaker_of(const std::vector<int>& cycle) const;
 

@@ -1,8 +1,8 @@
 // footprint.h: what one step of a run touches, so that a search knows which steps commute.
 //
 // Two steps of different actors are independent when no touch of one conflicts with a touch of the other. Independent
-// neighbours can change places: both orders are possible, touch the same things and lead to the same state. This is
-// the only place that says which touches conflict:
+// neighbours can change places: both orders are possible, touch the same things and lead to the same state. Only this
+// place says which touches conflict:
 //
 //              | looks | shares | changes
 //      looks   |   -   |   x    |    x      a reader sees how many share, so a share is no mere look
@@ -10,7 +10,7 @@
 //      changes |   x   |   x    |    x
 //
 //   looks    reads the thing, or is refused by it
-//   shares   joins or leaves those who share the thing, while nothing is queued for it
+//   shares   joins or leaves the actors that share the thing, while nothing is queued for it
 //   changes  everything else, and every case of doubt: too much said costs reduction, too little costs soundness
 //
 // tests/engine/schedule/dependence_test.cc holds the touches of every operation against all orders of small programs.
@@ -71,7 +71,7 @@ class ObjectNumbers {
 /// Collects the accesses of one step after the other. Not thread-safe: one actor runs at a time.
 class Footprint {
  public:
-  /// `shared`: with other footprints, whose accesses this one is to understand too.
+  /// `shared`: the numbers that it shares with other footprints, so as to understand their accesses too.
   explicit Footprint(std::shared_ptr<ObjectNumbers> shared = std::make_shared<ObjectNumbers>())
       : shared_(std::move(shared)) {}
 
@@ -80,8 +80,8 @@ class Footprint {
   void lock(std::string_view name, Touch touch, Gate gate = {}) {
     merge(accesses_, {number_of('l', name, {}), touch, gate});
   }
-  /// Some come into the queue of this lock without asking for it (from a condition variable), so it matters when the
-  /// others do. From then on it is not left alone by those who would wait.
+  /// Some requests come into the queue of this lock without asking for it (from a condition variable), so it matters
+  /// when the others do. From then on actors that would wait for the lock no longer leave it alone.
   void queue_matters(std::string_view lock);
   bool does_queue_matter(std::string_view lock);
   /// A key of the store. Remembered for the actor's transaction: see end_transaction().
@@ -92,7 +92,7 @@ class Footprint {
   }
   /// Whether the index of the store has the key, which decides how far the locks on gaps reach.
   void place(int actor, std::string_view key, Touch touch) { add_held(actor, number_of('p', key, {}), touch); }
-  /// The same of all keys from <= k < to; an empty `to` means no upper end.
+  /// As place(), for all keys from <= k < to; an empty `to` means no upper end.
   void gap(int actor, std::string_view from, std::string_view to, Touch touch) {
     add_held(actor, number_of('g', from, to), touch);
   }
@@ -109,13 +109,13 @@ class Footprint {
 
   // -- between steps --
   const std::vector<Access>& accesses() const noexcept { return accesses_; }
-  /// A bit for every actor whose code the step ran.
+  /// A bit for every actor that had code run by the step.
   std::uint32_t actors() const noexcept { return actors_; }
   void clear_step() noexcept {
     accesses_.clear();
     actors_ = 0;
   }
-  /// A new run begins. What the numbers mean stays, and whose queue matters.
+  /// A new run begins. Numbers keep their meaning, and the queues that matter go on to do so.
   void clear_run() noexcept;
   /// Understands the numbers that others have given by now.
   void learn_numbers();

@@ -1,4 +1,4 @@
-// cycles.cc: strongly connected parts after Tarjan (1972), and in each the shortest cycle by breadth-first search.
+// cycles.cc: strongly connected parts after Tarjan (1972). In each, breadth-first search finds the shortest cycle.
 //
 // Under the rule "no two rw in a row" a state is a node together with whether an rw edge led to it: a cycle of states
 // is a closed walk that obeys the rule all around.
@@ -18,8 +18,8 @@ void Graph::add_times(std::size_t node, std::int64_t began, std::int64_t ended) 
   lifetimes_.push_back({node, began, ended});
 }
 
-// A moment for every end, in their order, each leading to the next. Who ends leads to its moment; the last moment
-// before a begin leads to who begins then.
+// Makes a moment for every end, in their order, each leading to the next. A node leads to the moment of its end; the
+// last moment before a begin leads to the node that begins then.
 void Graph::close_times() {
   std::sort(lifetimes_.begin(), lifetimes_.end(),
             [](const Lifetime& a, const Lifetime& b) { return a.ended < b.ended; });

@@ -1,4 +1,4 @@
-// cycles.h: a graph of who comes before whom, and its cycles.
+// cycles.h: a graph of which transaction comes before which, and its cycles.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ class Graph {
   void add(std::size_t from, std::size_t to, Edge edge, std::string why);
 
   /// `node` lasted from `began` to `ended`. After close_times(), a time edge leads from each node to each that began
-  /// after it had ended; not one by one but along a chain of moments, so that there are few.
+  /// after it had ended. The edges go along a chain of moments instead of one by one, so that there are few.
   void add_times(std::size_t node, std::int64_t began, std::int64_t ended);
   void close_times();
 

@@ -1,9 +1,9 @@
 // history.h: what transactions have done, written down so that isolation.h can judge it.
 //
 // Histories of list-append (Kingsbury and Alvaro, "Elle: inferring isolation anomalies from experimental observations",
-// 2020): every write of a key adds an element that is unique in the history to the key's list, and who reads the key
-// reads the whole list, so the order of the writes shows in what was read. Here keys can also be erased. The list then
-// goes on: an erase is an element too, and whoever creates the key anew begins with the list as it was.
+// 2020). Every write of a key adds an element that is unique in the history to the key's list. A read of the key sees
+// the whole list, so the order of the writes shows in what was read. Here keys can also be erased. The list then goes
+// on: an erase is an element too. A transaction that creates the key anew begins with the list as it was.
 #pragma once
 
 #include <cstdint>

@@ -14,7 +14,7 @@ namespace lockstep::check {
 namespace {
 
 using Kind = Operation::Kind;
-constexpr std::size_t kNobody = static_cast<std::size_t>(-1);  // who wrote the state before the first write
+constexpr std::size_t kNobody = static_cast<std::size_t>(-1);  // the writer of the state before the first write
 
 /// What one transaction made of a key: consecutive elements of its list.
 struct Version {
@@ -224,7 +224,7 @@ class Judge {
   const Level level_;
   Graph graph_;
   std::unordered_map<Element, Write> writes_;
-  std::set<std::size_t> seen_;  // who wrote something that is there at the end
+  std::set<std::size_t> seen_;  // transactions that wrote something that is there at the end
   std::set<Element> placed_;    // what is there at the end
   std::map<std::string, std::vector<Version>> versions_;
   std::vector<Anomaly> anomalies_;

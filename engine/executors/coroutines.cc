@@ -1,5 +1,5 @@
 // coroutines.cc: actors as coroutines. Free: each is pinned to the loop of one worker, where it runs, waits for sockets
-// and deadlines, and is resumed; the calling thread only watches. Under a schedule: resumed on the conductor's thread,
+// and deadlines, and is resumed. The calling thread only watches. Under a schedule: resumed on the conductor's thread,
 // one at a time.
 #include <algorithm>
 #include <atomic>
@@ -177,7 +177,8 @@ class CoroutinesExecutor final : public Executor {
 
   Seat& seat_of(const Actor& actor) { return *seats_[static_cast<std::size_t>(actor.index)]; }
 
-  /// Until every actor has ended: ^C, the run's limit, cycles that nobody breaks, and who keeps a thread for himself.
+  /// Watches until every actor has ended, for ^C, the run's limit, cycles that nobody breaks, and actors that keep a
+  /// thread.
   void watch_over() {
     Monitor monitor(run_);
     runtime::Watchdog watchdog(kBlockedAfter);

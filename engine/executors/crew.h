@@ -13,9 +13,9 @@
 
 namespace lockstep {
 
-/// Threads by number, made when they are first needed and joined at the end. From when it is made until it is destroyed
-/// its threads and the one that made it share one processor, where that is allowed: they run one after the other
-/// anyway, and a switch on one processor costs a tenth of one between two. Used by one run at a time.
+/// Threads by number, made when they are first needed and joined at the end. While the crew lives, its threads and the
+/// thread that made it share one processor, where that is allowed. They run one after the other anyway, and a switch on
+/// one processor costs a tenth of one between two. Used by one run at a time.
 class Crew {
  public:
   Crew();

@@ -11,8 +11,8 @@ class Conductor;
 class Crew;
 
 /// One OS thread for each actor (boost::thread, named after it). `conductor` is nullptr for the free schedule. With a
-/// `crew` (under a schedule only) the threads are those of the crew, and whoever waits sleeps until it is woken instead
-/// of in the real lock, which could be left only at the end of a time slice: for runs that are repeated.
+/// `crew` (under a schedule only, for runs that are repeated) the threads are those of the crew. A waiting thread then
+/// sleeps until it is woken. In the real lock it could leave only at the end of a time slice.
 std::unique_ptr<Executor> make_threads_executor(RunState& run, Conductor* conductor, Crew* crew = nullptr);
 /// Coroutines: on one event loop (runtime/loop.h) for each of `workers` threads when free, on the conductor's thread
 /// when controlled.

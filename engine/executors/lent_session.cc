@@ -2,7 +2,8 @@
 //
 //   home --attempt()--> out --the helper has made the call--> back --attempt()--> home, or out again
 //
-// A call that comes back unfinished waits in the store (SQLite is busy): whoever is woken there goes out once more.
+// A call that comes back unfinished waits in the store (SQLite is busy). When the store wakes it, it goes out once
+// more.
 #include "engine/executors/lent_session.h"
 
 #include <optional>

@@ -16,9 +16,9 @@ class Monitor {
   /// How long to wait before the next look: short at first, then longer.
   Nanos interval() const noexcept { return interval_; }
 
-  /// One look. A cycle counts when it stands in two looks in a row without any of its actors having moved, since the
-  /// graph is not taken in one instant. Stops the run on ^C, at its limit, or when every actor waits and a cycle
-  /// stands that nobody will break.
+  /// One look. A cycle counts when it stands in two looks in a row and none of its actors has moved, since the graph is
+  /// not taken in one instant. Stops the run on ^C, at its limit, or when every actor waits and a cycle stands that
+  /// nobody will break.
   void look();
 
  private:

@@ -1,7 +1,7 @@
 // seat.h: how one session of a load waits: an Executor for a single actor.
 //
-// Sessions share nothing but the store: each has an actor, a RunState and a seat of its own, and no lock or counter of
-// the driver is touched by two of them. So the driver costs the same at one session and at a thousand.
+// Sessions share nothing but the store: each has an actor, a RunState and a seat of its own. No lock or counter of the
+// driver is touched by two of them. So the driver costs the same at one session and at a thousand.
 #pragma once
 
 #include <atomic>

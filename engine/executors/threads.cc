@@ -2,8 +2,8 @@
 // down to the lock that it waits for.
 //
 // Lock order: mutex_ and turn_mutex_ are leaves. Under a schedule the turn is a baton: `running_` is the one actor that
-// may run; it gives the baton back by clearing `running_`. Whoever is to go on is told with no mutex held: on one
-// processor (crew.h) it runs at once and would only come back for the mutex, which doubled the switches of a replay.
+// may run; it gives the baton back by clearing `running_`. Notify after unlocking. On one processor (crew.h) the woken
+// thread runs at once and would block on the mutex. That doubled the switches of a replay.
 #include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
@@ -203,7 +203,7 @@ class ThreadsExecutor final : public Executor {
   Crew* const crew_;
   std::vector<Seat> seats_;  // sized once, before the first thread starts
 
-  // The free schedule, and whoever waits for what has no lock of its own to block in.
+  // The free schedule, and waits that have no lock of their own to block in.
   boost::mutex mutex_;
   boost::condition_variable changed_;
   std::size_t finished_ = 0;  // guarded by mutex_

@@ -198,7 +198,7 @@ class Debugger final : public RunObserver {
 void Debugger::cycle_closed(RunState& run, const std::vector<int>& cycle) {
   if (hold_script.empty()) return;
   write_state(run);
-  // Whoever closed it may not be known to wait yet.
+  // The actor that closed the cycle may not be known to wait yet.
   for (std::size_t i = 0; i < cycle.size(); ++i) add_edge(run, cycle[i], cycle[(i + 1) % cycle.size()]);
   fmt::print(stderr, "lockstep: held at the deadlock; ^C goes on\n  gdb -q -p {} -x {}\n", ::getpid(), hold_script);
   if (const std::string why = why_no_attaching(); !why.empty()) fmt::print(stderr, "  but {}\n", why);

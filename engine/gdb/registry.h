@@ -1,8 +1,8 @@
-// registry.h: how a run stands, as plain data at a fixed place: for debuggers, on a live process, an attached one and a
-// core file alike.
+// registry.h: how a run stands, as plain data at a fixed place, for debuggers. They read it on a live process, an
+// attached one and a core file alike.
 //
-// Written by the conductor before every step while a debugger is awaited, and (coroutines.h) by coroutines all the
-// time; read by engine/gdb/lockstep.py as bytes: no debug information, no call into the program, no frame of libc. The
+// The conductor writes it before every step while a debugger is awaited; coroutines write all the time (coroutines.h).
+// engine/gdb/lockstep.py reads it as bytes: no debug information, no call into the program, no frame of libc. The
 // layout is versioned; a change of it is a change of kVersion and of the script.
 #pragma once
 
@@ -61,9 +61,9 @@ struct Registry {
   LineEntry line[kLines];
 };
 
-/// What writes how a run stands into the registry, once somebody has asked for this process to be debugged:
-/// LOCKSTEP_DEBUG=STEP in the environment (STEP is where to stop first), or hold_at_cycles(). nullptr: nobody has. It
-/// stops where that was asked for, and answers with `forced`.
+/// The observer that writes how a run stands into the registry. There is one once this process was asked to be
+/// debugged: LOCKSTEP_DEBUG=STEP in the environment (STEP is where to stop first), or hold_at_cycles(). Else nullptr.
+/// It stops where that was asked for, and answers with `forced`.
 RunObserver* awaited() noexcept;
 
 /// Makes every run of this process stand still at its first cycle of waits, so that a debugger can be attached

@@ -9,7 +9,7 @@ namespace lockstep::debugging {
 /// it with a child that does nothing else.
 std::string why_no_tracing();
 
-/// The same for a debugger that attaches to this process.
+/// why_no_tracing() for a debugger that attaches to this process.
 std::string why_no_attaching();
 
 }  // namespace lockstep::debugging

@@ -24,8 +24,8 @@ struct Unpacked {
 /// Takes the runs of an archive into `folder`. Each is checked before it gets its name; none is ever replaced.
 Result<Unpacked> unpack(const std::string& file, const std::string& folder);
 
-/// Deletes a run: FOLDER/ID/run.sqlite, the files called `beside` in the same folder, and the folder itself unless it
-/// holds something else; then `left` is its path.
+/// Deletes a run: FOLDER/ID/run.sqlite, the files called `beside` in the same folder, and the folder itself. If the
+/// folder holds something else it stays, and `left` is its path.
 Result<void> remove(const std::string& path, const std::vector<std::string>& beside, std::string& left);
 
 }  // namespace lockstep::record

@@ -1,7 +1,7 @@
 // comparison.h: strategies side by side under load: what `lockstep compare` saves.
 //
-// Kept in a recording as the document "comparison" (schema.h), as JSON of this form; the recording's own row holds the
-// name of the workload, the command, the seed and the environment, and its verdict is "anomaly" when a strategy that is
+// Kept in a recording as the document "comparison" (schema.h), as JSON of this form. The recording's own row holds the
+// name of the workload, the command, the seed and the environment. Its verdict is "anomaly" when a strategy that is
 // said to be safe broke an invariant. Every number is of the measured time alone, without warm-up.
 //
 //   {"format": "lockstep-comparison", "version": 1,
@@ -15,21 +15,25 @@
 //      "rate": 0,
 //      "helpers": 0,                     threads at most that make the store's calls, where these block; 0: none
 //      "rows_of": [                      best first, then those that are WRONG
-//       {"strategy": "for-update", "store": …, "protocol": "read-committed", "pattern": "for-update", "executor": …,
-//       "sessions": …,
+//       {"strategy": "for-update", "store": …, "protocol": "read-committed", "pattern": "for-update",
+//        "executor": …, "sessions": …,
 //        "theta": 0, "read_percent": 50, "rate": 0,        rate: wanted transactions a second; 0 = closed loop
 //        "correct": true, "expected_correct": true,
 //        "invariant_broken": 0, "broken": "",              rounds that broke one, and what was seen first
 //        "history": {"claim": "serializable", "on_record": 4012, "share": 0.05, "broken": 0, "anomaly": "",
-//          "proof": ""},
-//          transactions whose history was held against the claim, as a share of all that committed then and in the
-//          measured time; rounds in which it shows an anomaly, the first, and its proof: a line a step
-//        "given_up": 0, "gave_up": "",                     transactions that could not be tried again, and why the
-//        first "place": "best",                                  best, slower, no clear difference, wrong, not measured
-//        "vs_best": {"median": 0.75, "low": 0.73, "high": 0.78},    null for wrong ones; 99 % interval, high 1e9: no
-//        bound "committed": 52100, "committed_per_s": {"median", "low", "high"}, "latency_ms": {"p50", "p90", "p99",
-//        "p999", "max"}, "histogram": [[middle in ns, count], …], "retries_per_commit": 0.01, "refused": 12, refused:
-//        by the rule of the business, not by the store "aborts": {"deadlock": 3, …}, "waits": 120, "wait_s": 0.4,
+//          "proof": ""},                                   transactions whose history was held against the claim, as a
+//                                                          share of all that committed then and in the measured time;
+//                                                          rounds in which it shows an anomaly, the first, and its
+//                                                          proof: a line a step
+//        "given_up": 0, "gave_up": "",                     transactions that could not be tried again; why the first
+//        "place": "best",                                  best, slower, no clear difference, wrong, not measured
+//        "vs_best": {"median": 0.75, "low": 0.73, "high": 0.78},    null for wrong ones; 99 % interval;
+//                                                          high 1e9: no bound
+//        "committed": 52100, "committed_per_s": {"median", "low", "high"},
+//        "latency_ms": {"p50", "p90", "p99", "p999", "max"}, "histogram": [[middle in ns, count], …],
+//        "retries_per_commit": 0.01,
+//        "refused": 12,                                    by the rule of the business, not by the store
+//        "aborts": {"deadlock": 3, …}, "waits": 120, "wait_s": 0.4,
 //        "cpu_s": 1.1, "server_cpu_s": 2.0,                null where the server cannot be looked at
 //        "peak_rss_bytes": …, "server_rss_bytes": …,
 //        "rounds": [{"seconds": 2, "committed": 10400, "per_s": 5200, "correct": true, "note": ""}, …]}, …]}, …]}
@@ -97,7 +101,7 @@ struct ComparedRow {
   std::vector<ComparedRound> rounds;
 
   bool correct() const noexcept { return invariant_broken == 0 && history_broken == 0; }
-  /// Of the transactions that committed, those whose history was checked.
+  /// The share of the committed transactions of which the history was checked.
   double share_on_record() const noexcept {
     return on_record > 0 ? static_cast<double>(on_record) / static_cast<double>(committed + on_record) : 0;
   }

@@ -1,5 +1,5 @@
-// lock_order.h: potential deadlocks: actors who take the same locks in orders that do not go together, although nobody
-// hung this time.
+// lock_order.h: potential deadlocks: actors take the same locks in orders that do not go together, although none hung
+// this time.
 //
 // Kept in a recording as the document "lock-order" (schema.h), when there is one:
 //

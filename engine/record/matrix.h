@@ -38,9 +38,10 @@ std::string to_json(const std::vector<MatrixCell>& cells);
 /// Reads it. Fault::invalid for what is no matrix, or of another version.
 Result<std::vector<MatrixCell>> matrix_of(const std::string& json);
 
-/// How a run came to its verdict, in a word for a cell of a matrix: "✗" for an anomaly; else the first fault that the
-/// store gave, by its code where it has one (40001, 40P01, BUSY); else "waits" when somebody waited; "zero rows" when a
-/// conditional write touched none; "snapshot" where reads come from a snapshot; else the verdict.
+/// How a run came to its verdict, in a word for a cell of a matrix. The first of these that holds:
+/// "✗" for an anomaly; the first fault that the store gave, by its code where it has one (40001, 40P01, BUSY);
+/// "waits" when an actor waited; "zero rows" when a conditional write touched none;
+/// "snapshot" where reads come from a snapshot; else the verdict.
 std::string how_of(const Run& run);
 
 }  // namespace lockstep::record

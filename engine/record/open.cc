@@ -73,9 +73,9 @@ Result<void> check_header(const std::string& path, Length length, Header& header
   return {};
 }
 
-// The definitions of tables are a B-tree of its own, rooted in page 1. Page 1 is full when the tables have been made,
-// so that the tree's leaves come behind the tables' first pages: of a short recording they are the end. But they are
-// the same in all recordings of one schema version, apart from an index at their end that no query needs.
+// The definitions of tables are a B-tree of its own, rooted in page 1. Page 1 is full when the tables have been made.
+// So the tree's leaves come behind the tables' first pages: of a short recording they are the end. But they are the
+// same in all recordings of one schema version, apart from an index at their end that no query needs.
 
 /// Page 1 begins with the header of the file.
 constexpr std::size_t kTreeAt = sizeof(Header::bytes);
@@ -104,8 +104,8 @@ std::vector<std::uint32_t> leaves_of(std::string_view page) {
   return leaves;
 }
 
-/// The whole pages that are left of the file, since SQLite takes what is missing of the last one for zeros; empty when
-/// they are too many to be held.
+/// The whole pages that are left of the file: SQLite takes what is missing of the last one for zeros. Empty when they
+/// are too many to be held.
 std::string whole_pages(const std::string& path, std::size_t page_size) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   const std::streamoff size = file.tellg();

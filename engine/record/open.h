@@ -12,13 +12,13 @@ namespace lockstep::record {
 /// nobody may write. Fault::invalid when it is not a recording, is cut short or of another schema; permission, io.
 Result<sqlite::Database> open_recording(const std::string& path);
 
-/// What is left of a recording that open_recording() refuses because it is cut short or its pages are damaged: queries
-/// give rows up to the first page that is not there. Where the tables' own definitions are missing (in a short
-/// recording they lie near the end) they are those of this program, if the file is of its schema version.
+/// What is left of a recording that open_recording() refuses because it is cut short or its pages are damaged. Queries
+/// give rows up to the first page that is not there. In a short recording the tables' own definitions may be missing,
+/// since they lie near the end. This program's then stand in for them, if the file is of its schema version.
 /// Fault::invalid for what is no recording of this schema.
 Result<sqlite::Database> open_damaged(const std::string& path);
 
-/// The same words for damage that shows later.
+/// The error of open_recording(), for damage that shows later.
 Error damaged(const std::string& path, const std::string& why);
 
 }  // namespace lockstep::record

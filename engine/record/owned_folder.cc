@@ -1,5 +1,5 @@
-// owned_folder.cc: the lock is taken after the folder is made, so make() looks whether the folder is still there: a
-// cleaner may have come in between.
+// owned_folder.cc: the lock is taken after the folder is made. A cleaner may come in between, so make() looks whether
+// the folder is still there.
 #include "engine/record/owned_folder.h"
 
 #include <fcntl.h>
@@ -74,8 +74,8 @@ Result<OwnedFolder> OwnedFolder::make(const std::string& parent, const std::stri
     const int fd = open_folder(path);
     if (fd < 0) continue;  // somebody found it without an owner and removed it
     // A cleaner that came between mkdir and flock holds the lock and is about to remove the folder, or has removed it.
-    // A file system without locks (some network ones) answers with another error here and in remove_stale(): nothing
-    // is removed there, and that is all that is lost.
+    // A file system without locks (some network ones) answers with another error here and in remove_stale(). Then
+    // nothing is removed there, and that is all that is lost.
     const bool taken = ::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     struct stat status{};
     if (!taken && ::fstat(fd, &status) == 0 && status.st_nlink > 0) return OwnedFolder(path, fd);

@@ -1,7 +1,8 @@
 // owned_folder.h: a private folder that exists only while its process lives, even when that process is killed.
 //
 // The owner holds an flock on the folder itself. The kernel gives it back when the owner dies, however it dies, so a
-// folder whose lock is free is a leftover: no process ids to be reused, and right across containers that share a disk.
+// folder with a free lock is a leftover. No process ids can be reused, and it is right across containers that share a
+// disk.
 #pragma once
 
 #include <string>
@@ -16,8 +17,8 @@ class OwnedFolder {
   /// Makes PARENT/PREFIX + random letters with `mode`, less the umask. Fault::permission, disk_full or io.
   static Result<OwnedFolder> make(const std::string& parent, const std::string& prefix, unsigned mode = 0700);
 
-  /// Removes the folders PARENT/PREFIX… of this user whose owners are gone. Gives how many. Cannot fail: what cannot be
-  /// removed stays.
+  /// Removes the folders PARENT/PREFIX… of this user that have lost their owners. Gives how many. Cannot fail: what
+  /// cannot be removed stays.
   static int remove_stale(const std::string& parent, const std::string& prefix) noexcept;
 
   OwnedFolder(OwnedFolder&& other) noexcept;

@@ -1,5 +1,5 @@
-// reader.h: a recording read bit by bit: the run without its events at once, then the events one after another, so that
-// ten million of them need no memory.
+// reader.h: a recording read bit by bit: the run without its events at once, then the events one after another. So ten
+// million events need no memory.
 //
 // Not thread-safe.
 #pragma once
@@ -33,7 +33,7 @@ class Reader {
   /// of another schema version.
   static Result<Reader> open(const std::string& path);
 
-  /// As open(), but takes what is left of a recording that is cut short or damaged: `wrong` says what is the matter
+  /// As open(), but takes what is left of a recording that is cut short or damaged. `wrong` says what is the matter
   /// with it, or stays empty. Fails when not even the run's coordinates can be read.
   static Result<Reader> salvage(const std::string& path, std::string& wrong);
 

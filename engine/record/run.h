@@ -17,7 +17,7 @@ namespace lockstep::record {
 /// What kind of thing happened. The names in recordings are the enumerators.
 enum class EventKind : std::uint8_t {
   request,    ///< an actor issues an operation: verb, object, detail
-  wait,       ///< the operation waits: `others` = on whom
+  wait,       ///< the operation waits: `others` = the actors that it waits for
   grant,      ///< the operation succeeded; detail = what came back; others empty
   fault,      ///< the operation did not succeed: fault, code, detail = message
   release,    ///< something held was given back outside an operation of its own: object
@@ -130,7 +130,7 @@ inline constexpr int kSchemaVersion = 2;
 
 /// Writes `run` to FOLDER/ID/run.sqlite, creating the folder; gives the path. The file appears whole or not at all
 /// (written beside, then renamed); a run that was saved before is replaced. Fault::permission, disk_full or io with the
-/// path in the message; invalid for events that are out of order or of unknown actors, or an id that is none.
+/// path in the message. Fault::invalid for events that are out of order or of unknown actors, or an id that is none.
 Result<std::string> save(Run& run, const std::string& folder);
 
 /// Reads a recording. Fault::invalid for a file that is not one, cut short, or of another schema version (said which).
@@ -140,7 +140,7 @@ Result<Run> load(const std::string& path);
 /// with a sentence in `unreadable`. A folder that does not exist holds none. 2,000 runs take about a third of a second.
 Result<std::vector<RunSummary>> list(const std::string& folder, std::vector<std::string>* unreadable = nullptr);
 
-/// The path of the one run whose id starts with `prefix`; Fault::invalid when none or several do (named).
+/// The path of the one run with an id that starts with `prefix`; Fault::invalid when none or several do (named).
 Result<std::string> find(const std::string& folder, std::string_view prefix);
 
 }  // namespace lockstep::record

@@ -1,5 +1,5 @@
-// save.cc: writes a recording. The file is built in a folder of its own beside the others (".saving-…"), flushed, and
-// gets its name by one rename, so that nobody ever sees half of it.
+// save.cc: writes a recording. The file is built in a folder of its own beside the others (".saving-…") and flushed.
+// One rename gives it its name, so that nobody ever sees half of it.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>

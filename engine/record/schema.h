@@ -1,4 +1,4 @@
-// schema.h: the tables of a recording, for whoever reads one with the sqlite3 shell or another program.
+// schema.h: the tables of a recording, to be read with the sqlite3 shell or another program.
 //
 //   sqlite3 lockstep-runs/7f3a…/run.sqlite 'SELECT * FROM waits'
 //
@@ -34,7 +34,7 @@
 //     seq           event.seq;  position: 0, 1, 2 …;  actor: actor.idx, NULL: somebody outside the run
 //   outcome_fault how often an operation ended with each fault
 //   cycle         the cycles of waits: cycle and position from 0; actor is a name; the last waits for the first
-//   victim        who was given up to break a cycle: position from 0; actor is a name
+//   victim        the actors that were given up to break a cycle: position from 0; actor is a name
 //   invariant     position from 0, text, held (1 or 0), detail: the values seen when it was broken
 //   environment   name and value: compiler, cores, kernel, settings of the store …
 //   document      name and content, JSON: what belongs to the run beside its events, such as "state-graph"
@@ -42,15 +42,17 @@
 //
 // Views
 //   timeline      event with names instead of numbers, milliseconds instead of nanoseconds
-//   steps         one row an operation: who, what, when asked, when ended, how long it waited and for whom, its outcome
-//   waits         one row a wait: who, on what, for whom, how long, how it ended (NULL: it never did)
+//   steps         one row an operation: its actor, what, when asked, when ended, how long it waited and for which
+//                 actors, its outcome
+//   waits         one row a wait: its actor, on what, for which actors, how long, how it ended (NULL: it never did)
 //
 // Questions
-//   who waited longest              SELECT actor, object, waits_for, waited_ms FROM waits ORDER BY waited_ms DESC LIMIT
-//   5; what an actor did               SELECT ms, verb, object, detail, fault FROM timeline WHERE actor = 'T1'; which
-//   operations failed         SELECT actor, verb, object, fault, code FROM steps WHERE fault IS NOT NULL; time lost to
-//   each object        SELECT object, sum(waited_ms) FROM waits GROUP BY object ORDER BY 2 DESC; was it as expected
-//   SELECT verdict, expected, as_expected FROM run;
+//   which waits were the longest    SELECT actor, object, waits_for, waited_ms FROM waits
+//                                   ORDER BY waited_ms DESC LIMIT 5;
+//   what an actor did               SELECT ms, verb, object, detail, fault FROM timeline WHERE actor = 'T1';
+//   which operations failed         SELECT actor, verb, object, fault, code FROM steps WHERE fault IS NOT NULL;
+//   time lost to each object        SELECT object, sum(waited_ms) FROM waits GROUP BY object ORDER BY 2 DESC;
+//   was it as expected              SELECT verdict, expected, as_expected FROM run;
 #pragma once
 
 namespace lockstep::record {

@@ -37,7 +37,7 @@ class Database {
   /// Opens the file, or makes a database in memory. A failure shows at the first use, and in failed().
   Database(const std::string& path, Mode mode);
 
-  /// A database in memory: a copy of `image`, whose bytes are those of a file. `path` is for messages.
+  /// A database in memory: a copy of `image`, the bytes of a file. `path` is for messages.
   static Database of_image(const std::string& path, std::string_view image);
 
   /// Its bytes, as a file would hold them; empty after a failure.

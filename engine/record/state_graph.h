@@ -1,5 +1,5 @@
-// state_graph.h: the states that a scenario can reach and the steps between them: what a reader needs who wants to
-// decide for himself who goes next.
+// state_graph.h: the states that a scenario can reach and the steps between them. With them a reader can decide which
+// actor goes next.
 //
 // Kept in a recording as the document "state-graph" (schema.h), as JSON of this form. Numbers in [brackets] are
 // positions in the list that is named.
@@ -12,20 +12,18 @@
 //    "texts": ["", "lock A", …],                  every text, once
 //    "states": [                                  state 0 is the begin
 //      {"steps": 0,                               how many steps lead here on the shortest way that was found
-//       "actors": [["ready", 1], …],              one an actor: "ready", "waits", "finished"; what it does next or
-//       waits
-//                                                 in [texts]; 0 when it has finished
-//       "holds": [[0, 2, 3], …],                  who [actors], what [texts], how [texts]: the lock table
-//       "waits": [[0, 1, 2, 3], …],               who [actors], for whom [actors] (-1: outside), on what [texts], how
-//       it
-//                                                 is held [texts]: the wait-for graph
-//       "cycle": [0, 1],                          the actors [actors] of a cycle of waits; the last waits for the
-//       first;
-//                                                 empty when there is none
-//       "moves": [[0, 0, 7, [4, 5]], …],          whose [actors]; 1: the deadline of its wait passes, else 0; the state
-//                                                 that it leads to [states], -1: it was not kept; what happens [texts]
-//       "verdict": "deadlock",                    at an end only: how the run ends (verdicts of run.h)
-//       "summary": "…"}, …]}                      at an end only: one line for people
+//        "actors": [["ready", 1], …],              one an actor: "ready", "waits", "finished"; what it does next or
+//                                                  waits in [texts]; 0 when it has finished
+//        "holds": [[0, 2, 3], …],                  the lock table: actor [actors], what [texts], how [texts]
+//        "waits": [[0, 1, 2, 3], …],               the wait-for graph: actor [actors], for which actor [actors] (-1:
+//                                                  outside), on what [texts], how that is held [texts]
+//        "cycle": [0, 1],                          the actors [actors] of a cycle of waits; the last waits for the
+//                                                  first; empty when there is none
+//        "moves": [[0, 0, 7, [4, 5]], …],          the actor that goes [actors]; 1: the deadline of its wait passes,
+//                                                  else 0; the state that it leads to [states], -1: it was not kept;
+//                                                  what happens [texts]
+//        "verdict": "deadlock",                    at an end only: how the run ends (verdicts of run.h)
+//        "summary": "…"}, …]}                      at an end only: one line for people
 //
 // A state is known by the order of the steps that led to it, as far as they touch the same things: two ways that
 // differ only in steps which touch nothing in common lead to one state. (A Mazurkiewicz trace; search.h.) The moves
@@ -97,7 +95,8 @@ std::string to_json(const StateGraph& graph);
 /// Reads it. Fault::invalid for what is no state graph, of another version (said which), or names a state, an actor or
 /// a text that is not there.
 Result<StateGraph> state_graph_of(const std::string& json);
-/// For graphviz: states with who does what, moves with whose they are; an end by its verdict, a cycle of waits in bold.
+/// The graph for graphviz: states with what each actor does, moves with their actors, an end by its verdict, a cycle of
+/// waits in bold.
 std::string to_dot(const StateGraph& graph);
 
 }  // namespace lockstep::record

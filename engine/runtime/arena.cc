@@ -1,10 +1,10 @@
 // arena.cc: processor work in a TBB arena.
 //
-// Jobs lie in a queue of ours, and what TBB is given is a worker that empties it: to enqueue each job by itself would
-// cost about a microsecond, mostly for waking TBB's threads. Whoever gives a job away puts it on a list without a lock;
-// a worker takes that list as a whole into the queue, which only workers touch, and from there job by job, so that a
-// long one keeps nobody waiting whom another worker could serve. A worker without a job looks for one for some
-// microseconds before it leaves.
+// Jobs lie in a queue of ours, and TBB is given workers that empty it. To enqueue each job by itself would cost about a
+// microsecond, mostly for waking TBB's threads. The thread that gives a job away puts it on a list without a lock. A
+// worker moves that whole list into the queue, which only workers touch, and takes jobs from there one by one. So no
+// job waits behind a long one while another worker is free. A worker without a job looks for one for some microseconds
+// before it leaves.
 //
 // The list is also what orders the hand-over: TBB's library is not compiled for ThreadSanitizer, and nothing of a job
 // goes through it.
@@ -36,11 +36,11 @@ class detail::Arena {
   }
 
  private:
-  // One slot is kept for a thread of ours, which never comes: TBB has a worker less than there are processors, and
+  // One slot is kept for a thread of ours, which never comes. TBB has a worker less than there are processors, and
   // would complain of an arena that wants more.
   Arena() : workers_(std::max(1, static_cast<int>(std::thread::hardware_concurrency()) - 1)), tbb_(workers_ + 1, 1) {}
 
-  /// True: there was room for one more worker, who counts from now on.
+  /// True: there was room for one more worker, and it counts from now on.
   bool may_begin() noexcept {
     int working = working_.load(std::memory_order_seq_cst);
     while (working < workers_) {
@@ -55,7 +55,7 @@ class detail::Arena {
       do {
         while (Job* const job = take()) job->run();
       } while (kv::spin_until(is_given));
-      // Either whoever gives sees that a worker has left, or the worker sees what was given.
+      // Either the giving thread sees that a worker has left, or the worker sees what was given.
       working_.fetch_sub(1, std::memory_order_seq_cst);
     } while (has_jobs() && may_begin());
   }

@@ -5,9 +5,9 @@
 //   const AsyncMutex::Guard guard = co_await mutex.lock();      // gives it back at the end of its scope
 //   const std::optional<int> next = co_await channel.receive();
 //
-// Which thread resumes: the one of the waiting strand's loop (strand.h), also when the one who unlocks or sends runs on
-// another loop. Locks, semaphores and channels are thread-safe, serve strands of every loop, and allocate nothing for a
-// wait. What they guard may be held across a co_await: no thread is blocked by it. They outlive whoever waits in them.
+// Which thread resumes: the one of the waiting strand's loop (strand.h), also when another loop's strand unlocks or
+// sends. Locks, semaphores and channels are thread-safe, serve strands of every loop, and allocate nothing for a wait.
+// What they guard may be held across a co_await: no thread is blocked by it. They outlive every wait in them.
 //
 // (Bodies of scenarios use engine/sync/sync.h: there every step is scheduled, recorded and searched.)
 #pragma once
@@ -42,7 +42,7 @@ class [[nodiscard]] Sleep final : public Wait, private Timer {
 inline Sleep sleep_for(Nanos span) { return {span, nullptr}; }
 inline Sleep sleep_until(Nanos moment) { return Sleep(moment); }
 
-/// Lets everybody else who is ready go first.
+/// Lets every job that is ready go first.
 class [[nodiscard]] Yield final : public Wait {
  public:
   void await_resume() const noexcept {}
@@ -80,7 +80,7 @@ namespace detail {
 
 class Queued;
 
-/// A ring of waits, first come first. Guarded by the mutex of whoever owns it.
+/// A ring of waits, first come first. Guarded by the mutex of its owner.
 class Line {
  public:
   bool is_empty() const noexcept { return first_ == nullptr; }
@@ -95,7 +95,7 @@ class Line {
   std::size_t size_ = 0;
 };
 
-/// A wait in a line. Whoever takes it out of the line, under the owner's mutex, completes it.
+/// A wait in a line. The thread that takes it out of the line, under the owner's mutex, completes it.
 class Queued : public Wait {
  public:
   void cancel(Fault why) noexcept final;
@@ -155,7 +155,7 @@ class AsyncSemaphore {
   std::size_t waiting() const noexcept;
 
  private:
-  /// Takes those out of the line who can have theirs, and completes them.
+  /// Takes the waits that can have their permits out of the line, and completes them.
   void serve() noexcept LOCKSTEP_NO_ANALYSIS;  // called with mutex_, which Queued holds under its own name
 
   mutable lockstep::Mutex mutex_;
@@ -258,7 +258,7 @@ class Channel {
 
   Send send(T value) noexcept { return {*this, std::move(value)}; }
   Receive receive() noexcept { return Receive(*this); }
-  /// Nothing more is sent: those who wait to send are told no, those who receive get what is left, then nullopt.
+  /// Nothing more is sent: waiting senders are told no, receivers get what is left, then nullopt.
   void close() noexcept {
     MutexLock lock(mutex_);
     closed_ = true;

@@ -1,4 +1,4 @@
-// group.h: structured concurrency: children never outlive whoever began them.
+// group.h: structured concurrency: children never outlive the task that began them.
 //
 //   Task<> serve(Group& group, Channel<int>* requests) {
 //     for (int i = 0; i < 4; ++i) group.spawn(work(requests), {"worker", i + 1});
@@ -9,8 +9,8 @@
 // A child that ends with a fault cancels its siblings, and the group ends with that fault: nothing is lost, nothing is
 // left running. When the awaiting strand is cancelled, so are the children, and the group still waits for their ends.
 //
-// Which thread resumes: the awaiting task in its own loop; a child in the loop that it was given, which is the group's
-// unless `worker` says otherwise. A Group belongs to the thread of its loop.
+// Which thread resumes: the awaiting task goes on in its own loop, a child in the loop that it was given. That is the
+// group's loop unless `worker` says otherwise. A Group belongs to the thread of its loop.
 #pragma once
 
 #include <atomic>
@@ -25,21 +25,21 @@
 
 namespace lockstep::runtime {
 
-/// The workers of one runtime::run(): their loops, and whom they tell.
+/// The workers of one runtime::run(): their loops and their observer.
 class Workers;
 
 class Group : debugging::CoroutineGroup {
  public:
-  /// Of the strand that will await join(). Children that have not ended `grace` after a cancel are named to the
-  /// runtime's observer.
+  /// `owner`: the strand that will await join(). The runtime's observer is told the names of children that have not
+  /// ended `grace` after a cancel.
   explicit Group(Strand& owner, Nanos grace = std::chrono::seconds(1)) noexcept;
   /// Nobody runs any more.
   ~Group();
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;
 
-  /// Begins `task` when its loop comes to it. In a group that was cancelled it ends at its first wait. `worker`: whose
-  /// loop it is pinned to; -1 = the group's.
+  /// Begins `task` when its loop comes to it. In a group that was cancelled it ends at its first wait. `worker`: the
+  /// worker that it is pinned to; -1 = the group's.
   void spawn(Task<> task, Name name = {"child", 0}, int worker = -1);
   /// Every child's wait ends with `why`. Later calls are of no effect.
   void cancel(Fault why = Fault::cancelled) noexcept;
@@ -157,7 +157,7 @@ inline Task<> when_all(std::vector<Task<>> tasks) {
   if (self.is_cancelled()) co_await fail(self.cancelled_with(), "cancelled while its parts ran");
 }
 
-/// The same, with their values in the order of the tasks.
+/// when_all() for tasks with values: gives these in the order of the tasks.
 template <class T>
 Task<std::vector<T>> when_all(std::vector<Task<T>> tasks) {
   std::vector<std::optional<T>> kept(tasks.size());

@@ -65,7 +65,7 @@ Loop::Loop(int index) : index_(index), timers_(clock_.now()) {
 }
 
 Loop::~Loop() {
-  // Whoever posted the last job may still be about to wake us.
+  // The thread that posted the last job may still be about to wake us.
   while (posting_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
   ::close(wake_fd_);
   ::close(epoll_fd_);
@@ -74,7 +74,7 @@ Loop::~Loop() {
 void Loop::run() {
   Loop* const outer = std::exchange(loop_of_thread, this);  // a body may run a loop of its own inside a loop
   thread_id_.store(static_cast<int>(::syscall(SYS_gettid)), std::memory_order_relaxed);
-  // Acquire: what was done before stop() is seen by whoever runs after us.
+  // Acquire: what was done before stop() is seen by the code that runs after us.
   while (!stopping_.load(std::memory_order_acquire)) {
     run_batch();
     take_posted();
@@ -117,7 +117,7 @@ void Loop::post_from_elsewhere(Job& job) noexcept {
   do {
     job.next_ = first;
   } while (!posted_.compare_exchange_weak(first, &job, std::memory_order_seq_cst, std::memory_order_relaxed));
-  // Nothing of the job is touched any more. The first of several who post is the one who wakes.
+  // Nothing of the job is touched any more. Of several posting threads the first one wakes the loop.
   wake_up();
   posting_.fetch_sub(1, std::memory_order_release);
 }
@@ -146,8 +146,8 @@ void Loop::take_posted() noexcept {
   }
 }
 
-/// To sleep and to be woken costs more than most answers of other threads take: where there was one, the next is waited
-/// for awake for a few microseconds.
+/// To sleep and to be woken costs more than most answers of other threads take. So where there was one, the loop stays
+/// awake for the next a few microseconds.
 bool Loop::is_posted_soon() noexcept {
   if (!std::exchange(was_posted_, false)) return false;
   return kv::spin_until([this] { return posted_.load(std::memory_order_relaxed) != nullptr; });
@@ -176,7 +176,7 @@ void Loop::poll(Nanos now, bool may_sleep) noexcept {
   if (may_sleep) sleeping_.store(false, std::memory_order_relaxed);
   LOCKSTEP_CHECK(count >= 0 || errno == EINTR, "epoll_pwait2 failed: errno {}", errno);
 
-  // Whoever is told may unwatch another one of the same batch: unwatch() then strikes it out here.
+  // A watch that is told may unwatch another one of the same batch: unwatch() then strikes it out here.
   told_count_ = std::max(count, 0);
   for (int i = 0; i < told_count_; ++i) {
     told_[static_cast<std::size_t>(i)] = static_cast<Watch*>(events[static_cast<std::size_t>(i)].data.ptr);

@@ -2,7 +2,7 @@
 //
 // Whatever belongs to a loop runs in the loop's thread, one after the other, in the order in which it became ready. So
 // nothing that stays on one loop needs a lock; what comes from elsewhere comes through post(). Jobs, timers and watches
-// are members of whoever waits: nothing is allocated for a wait.
+// are members of the wait that uses them: nothing is allocated for a wait.
 //
 // Sockets are watched level-triggered: libpq need not drain a socket, and an edge that has been reported would not be
 // reported again. A watch is for one wait, or stays until it is taken back: for a connection that asks again and again.
@@ -63,14 +63,14 @@ class Watch {
   bool stays_ = false;
 };
 
-/// Who is running, for people: "session 12". The text lives as long as the program, or as long as the loop at least.
+/// The name of a job, for people: "session 12". The text lives as long as the program, or as long as the loop at least.
 struct Name {
   const char* text = "task";
   std::uint32_t number = 0;  ///< 0 = none
 };
 std::string to_string(Name name);
 
-/// Somebody has kept a loop's thread for himself.
+/// A job that has kept a loop's thread for itself.
 struct Blocked {
   int worker = 0;
   Name name;
@@ -106,7 +106,7 @@ class Loop {
       post_from_elsewhere(job);
     }
   }
-  /// The same in the loop's own thread.
+  /// post() for the loop's own thread.
   void push(Job& job) noexcept {
     job.next_ = nullptr;
     *tail_ = &job;
@@ -117,21 +117,21 @@ class Loop {
   TimerWheel& timers() noexcept { return timers_; }
 
   /// Waits for `events` (POLLIN, POLLOUT) of `fd`: one watch a descriptor. False when it cannot be watched, such as a
-  /// file: whoever wants to read it may do so at once.
+  /// file: the caller may read it at once.
   bool watch(Watch& watch, int fd, short events) noexcept;
-  /// The same until unwatch(): told again and again as long as it is ready. A second call changes the events.
+  /// Watches until unwatch(): told again and again as long as it is ready. A second call changes the events.
   bool keep_watching(Watch& watch, int fd, short events) noexcept;
   /// Before the descriptor is closed. No effect when it is not watched.
   void unwatch(Watch& watch) noexcept;
 
-  /// Whose turn it is now; told by the jobs themselves. Costs two plain stores.
+  /// The job that runs now; told by the jobs themselves. Costs two plain stores.
   void entered(Name name) noexcept {
     running_text_.store(name.text, std::memory_order_relaxed);
     running_number_.store(name.number, std::memory_order_relaxed);
   }
   /// How many jobs have been run; any thread. The same number twice, with somebody running, is the same job.
   std::uint64_t turns() const noexcept { return turns_.load(std::memory_order_relaxed); }
-  /// Who runs; its text is nullptr while the loop waits. Any thread; a guess unless turns() stands still.
+  /// The job that runs; its text is nullptr while the loop waits. Any thread; a guess unless turns() stands still.
   Name running() const noexcept {
     return {running_text_.load(std::memory_order_relaxed), running_number_.load(std::memory_order_relaxed)};
   }
@@ -169,14 +169,14 @@ class Loop {
   std::atomic<int> thread_id_{0};
   std::atomic<bool> stopping_{false};
   /// Posted by other threads, the latest first. Sequentially consistent with sleeping_: either the loop sees the job
-  /// before it sleeps, or whoever posts sees that it sleeps.
-  /// Lines of their own: what the loop writes with every job must not be fetched by whoever posts, nor the other way.
+  /// before it sleeps, or the posting thread sees that it sleeps. Cache lines of their own: a posting thread must not
+  /// fetch what the loop writes with every job, nor the other way.
   alignas(64) std::atomic<Job*> posted_{nullptr};
   alignas(64) std::atomic<bool> sleeping_{false};
   std::atomic<int> posting_{0};  ///< threads inside post_from_elsewhere(): the loop does not go before they have left
 };
 
-/// Looks at loops from outside and says who keeps a thread for himself. One thread; calls of look() some milliseconds
+/// Looks at loops from outside and reports a job that keeps its thread. One thread. Calls of look() some milliseconds
 /// apart decide how fine it measures.
 class Watchdog {
  public:

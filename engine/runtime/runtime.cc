@@ -16,7 +16,7 @@ constexpr bool kSanitized = true;  // what is used again is not missed by anybod
 constexpr bool kSanitized = false;
 #endif
 
-/// Memory of children that have ended, for the next ones of the thread: a group makes and frees all its children in one
+/// Memory of children that have ended, for the next ones of the thread. A group makes and frees all its children in one
 /// thread, often a thousand at once, and malloc is only quick for a handful.
 template <std::size_t kBytes>
 class Spares {

@@ -2,9 +2,9 @@
 //
 //   const Result<int> answer = runtime::run(compute_all(), {.workers = 2});
 //
-// The root runs on worker 0, which is the calling thread; run() returns when it has ended, and with it every child
-// (group.h), so nothing is left behind. Work for the processor alone goes to the arena (`co_await on_arena(f)`), a call
-// that blocks goes to a helper thread (`co_await on_helper(f)`): both resume the task in its own loop.
+// The root runs on worker 0, which is the calling thread. run() returns when the root has ended, and with it every
+// child (group.h), so nothing is left behind. Work for the processor alone goes to the arena (`co_await on_arena(f)`),
+// a call that blocks goes to a helper thread (`co_await on_helper(f)`). Both resume the task in its own loop.
 #pragma once
 
 #include <functional>
@@ -21,7 +21,7 @@ namespace lockstep::runtime {
 class Observer {
  public:
   virtual ~Observer() = default;
-  /// Somebody keeps a worker's thread for himself: computes, or is in a call that blocks.
+  /// A job keeps a worker's thread: it computes, or is in a call that blocks.
   virtual void on_blocked(const Blocked& blocked) = 0;
   /// A child was cancelled and has not ended within its grace.
   virtual void on_overdue(Name child, Nanos grace) = 0;
@@ -131,7 +131,7 @@ template <class Function>
 detail::Elsewhere<Function> on_arena(Function function) {
   return {std::move(function), &detail::give_to_arena, "computing in the arena"};
 }
-/// The same in one of at most kHelpers threads: for libraries whose calls block.
+/// `co_await on_helper(f)`: as on_arena(), in one of at most kHelpers threads: for libraries whose calls block.
 template <class Function>
 detail::Elsewhere<Function> on_helper(Function function) {
   return {std::move(function), &detail::give_to_helper, "in a blocking call"};

@@ -1,8 +1,8 @@
-// strand.h: a strand is one task with everything that it awaits: what is pinned to a loop, cancelled as a whole, and
-// suspended in one wait at a time. Waits are what a strand is suspended in: a sleep, a lock, a socket, its children.
+// strand.h: a strand is one task with everything that it awaits. It is pinned to a loop, cancelled as a whole, and
+// suspended in one wait at a time: a sleep, a lock, a socket, its children.
 //
-// Which thread resumes: always the one of the strand's loop, from the loop's queue and never inside whoever completes
-// the wait. So stacks do not grow, and whoever unlocks goes on before whoever was waiting.
+// Which thread resumes: always the one of the strand's loop, from the loop's queue, never inside the code that
+// completes the wait. So stacks do not grow, and the strand that unlocks goes on before the strand that waited.
 //
 // Cancellation ends the wait in hand: the task ends there with the fault (as after `co_await fail(...)`), destructors
 // run, guards give back what they hold. Later waits of a cancelled strand end at once. Only waits for children go on
@@ -53,11 +53,11 @@ class Wait : public Job {
   /// True for a wait that a cancelled strand enters all the same.
   virtual bool is_cleanup() const noexcept { return false; }
 
-  /// It is over; the task goes on. Called once, by whoever took it out of its queue. Any thread.
+  /// It is over; the task goes on. Called once, by the thread that took it out of its queue. Any thread.
   void complete() noexcept;
   /// It is over; the task ends with `why`. In the loop's thread.
   void end_with(Fault why) noexcept;
-  /// The same for one that complete() has put into the loop's queue already.
+  /// end_with() for a wait that complete() has put into the loop's queue already.
   void end_in_turn_with(Fault why) noexcept { ends_with_ = static_cast<std::int16_t>(why); }
 
   Strand& strand() const noexcept { return *promise_->strand; }

@@ -126,7 +126,7 @@ void TimerWheel::go_to(std::int64_t tick) noexcept {
   now_ = tick;
 }
 
-/// The slots whose time has come.
+/// Moves the timers down from the slots that time has reached.
 void TimerWheel::bring_down() noexcept {
   for (int level = kLevels - 1; level >= 0; --level) {
     const int slot = digit(now_, level);
@@ -165,7 +165,8 @@ void TimerWheel::advance(Nanos now) noexcept {
   const std::int64_t before = now_;
   const std::int64_t target = std::max(now_, now.count() >> kTickBits);
   for (;;) {
-    // What is set anew while these fire waits for the next call, so that nobody who sets himself again keeps us here.
+    // A timer that is set while these fire waits for the next call. So a timer that sets itself anew cannot keep us
+    // here.
     TimerLink firing;
     move_all(due_, firing);
     while (!is_empty(firing)) {

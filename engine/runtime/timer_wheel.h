@@ -1,12 +1,12 @@
 // timer_wheel.h: the timers of one loop: a hierarchical wheel (Varghese and Lauck, "Hashed and hierarchical timing
-// wheels", SOSP 1987, scheme 7), so that a hundred thousand of them, most of which are cancelled, cost nothing but
-// their own making: set and cancel are a few instructions each and allocate nothing.
+// wheels", SOSP 1987, scheme 7). A hundred thousand timers, most of them cancelled, cost nothing but their own making:
+// set and cancel are a few instructions each and allocate nothing.
 //
 // Eight levels of 64 slots over ticks of 16,384 ns: a timer fires at its moment or up to one tick later, never earlier.
-// What lies in a slot of a higher level comes down to the level below when its time has come, and a few with every tick
-// before that and whenever the loop is idle, so that not all of it has to at once: with a million timers that would
-// take tens of milliseconds. A level therefore has two banks of slots, one for the lap it is in and one for the next,
-// which change places between laps.
+// The timers in a slot of a higher level come down to the level below when the slot's time has come. Some come down
+// earlier, a few with every tick and whenever the loop is idle. To move a million timers at once would take tens of
+// milliseconds. A level therefore has two banks of slots, one for the lap it is in and one for the next. The banks
+// change places between laps.
 //
 // Not thread-safe: a wheel belongs to the thread of its loop.
 #pragma once

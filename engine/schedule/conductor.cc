@@ -16,7 +16,7 @@ constexpr Nanos kPollFirst = std::chrono::microseconds(120);
 constexpr Nanos kPollMost = std::chrono::milliseconds(16);
 /// For a server's process to be woken and to have looked for a cycle, once it is time to.
 constexpr Nanos kLookTakes = std::chrono::microseconds(200);
-/// A server that looks later than that is not waited for: who gives up is then the clock's choice.
+/// A server that looks later than that is not waited for: the clock then chooses the victim.
 constexpr Nanos kDetectionMost = std::chrono::milliseconds(20);
 constexpr std::uint32_t kStepsMax = 1'000'000;
 constexpr Nanos kDrainMax = std::chrono::seconds(5);  ///< for a server to answer the cancel of a stopped actor
@@ -55,7 +55,7 @@ bool Conductor::over_limit() {
   constexpr std::size_t kLookEvery = 16;
   const bool is_search = run_.footprint != nullptr && run_.virtual_time;
   if (is_search && taken_.size() % kLookEvery != kLookEvery - 1) return false;
-  // Whoever looks at the program in a debugger takes his time.
+  // A person who looks at the program in a debugger takes time.
   return run_.observer == nullptr && real_.now() - real_start_ > run_.limit;
 }
 
@@ -148,8 +148,8 @@ void Conductor::take(Executor& executor, Choice choice) {
   if (operation.expire(operation.waiting().deadline_fault)) actor.executor.ready(actor);
 }
 
-/// Whoever is left stands before something that another one has for ever: lets them wait, so that the wait-for graph
-/// shows it. False when nobody is left.
+/// The actors that are left stand before something that another one has for ever. Lets them wait, so that the wait-for
+/// graph shows it. False when none is left.
 bool Conductor::close(Executor& executor) {
   schedule_.nothing_left();
   bool any = false;
@@ -170,7 +170,7 @@ void Conductor::settle(Executor& executor) {
   } while (settle_external());
 }
 
-/// Those who wait for a server, and where their answers will come.
+/// The actors that wait for a server, and where their answers will come.
 std::vector<Actor*> Conductor::find_external(std::vector<pollfd>& fds) const {
   std::vector<Actor*> waiting;
   for (const auto& actor : run_.actors) {
@@ -229,9 +229,9 @@ bool Conductor::note_blocked(Actor& actor, const WaitGraph& graph) {
   return true;
 }
 
-/// How long the answers are still to be waited for, although all are blocked, until the server has looked for cycles
-/// and broken those that it breaks; 0: no longer. A search needs the same run every time: whoever waits has looked in
-/// vain before somebody else can close a cycle, so that it costs whoever closes it.
+/// How long to wait for the answers although all are blocked: until the server has looked for cycles and broken those
+/// that it breaks. 0: no longer. A search needs the same run every time. So an actor that waits has looked in vain
+/// before another one can close a cycle, and the cycle costs the actor that closes it.
 Nanos Conductor::left_for_detection(const std::vector<Actor*>& waiting, const WaitGraph& graph) const {
   if (!schedule_.looks_ahead()) return Nanos(0);
   const auto cycles = graph.cycles();
@@ -298,7 +298,7 @@ void Conductor::wait_for_server(Nanos deadline) {
   }
 }
 
-/// Ends every wait whose deadline has come, the earliest first. True when there was one.
+/// Ends every wait that has come to its deadline, the earliest first. True when there was one.
 bool Conductor::expire_deadlines() {
   std::vector<std::pair<Nanos, Actor*>> due;
   for (const auto& actor : run_.actors) {

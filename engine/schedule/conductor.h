@@ -20,7 +20,7 @@ namespace lockstep {
 class Conductor {
  public:
   /// Both outlive the conductor. `detection_after`: how long a wait lasts before a server looks, once, whether it is on
-  /// a cycle (PostgreSQL manual 20.12, deadlock_timeout); whoever finds one gives up.
+  /// a cycle (PostgreSQL manual 20.12, deadlock_timeout). The session that finds one gives up.
   Conductor(RunState& run, Schedule& schedule, Nanos detection_after)
       : run_(run), schedule_(schedule), detection_after_(detection_after) {}
 
@@ -31,7 +31,7 @@ class Conductor {
   /// The actor's operation was woken. Any thread.
   void woken(Actor& actor) noexcept;
 
-  /// Who was let go, in order, as run.
+  /// The actors that were let go, in order, as run.
   const std::vector<Choice>& taken() const noexcept { return taken_; }
 
  private:
@@ -61,7 +61,7 @@ class Conductor {
   const Nanos detection_after_;
   std::vector<Choice> taken_;
   std::vector<Candidate> candidates_;
-  bool closed_ = false;  // nobody was left who could go without waiting
+  bool closed_ = false;  // no actor was left that could go without waiting
   RealClock real_;
   Nanos real_start_{0};
   /// A wait for a server that is known to be held up: the actor's step, and since when that is known.

@@ -1,4 +1,4 @@
-// schedule.h: who goes next.
+// schedule.h: which actor goes next.
 #pragma once
 
 #include <memory>
@@ -33,12 +33,12 @@ struct Candidate {
 class Schedule {
  public:
   virtual ~Schedule() = default;
-  /// Who goes next; at least one candidate is enabled, or, for a schedule that looks ahead, may time out.
+  /// The actor that goes next. At least one candidate is enabled, or, for a schedule that looks ahead, may time out.
   /// Fault::invalid when the schedule names an actor that cannot go.
   virtual Result<Choice> next(const std::vector<Candidate>& candidates) = 0;
   /// True when its next choice may be that a deadline passes: otherwise deadlines pass only when nobody can go.
   virtual bool may_choose_timeout() const noexcept { return looks_ahead(); }
-  /// True for one that leaves alone whoever would only wait, and that lets deadlines pass by choice: a search.
+  /// True for a search: it leaves actors alone that would only wait, and lets deadlines pass by choice.
   virtual bool looks_ahead() const noexcept { return false; }
   /// Somebody else took the choice that next() has just made: a debugger.
   virtual void overruled() {}
@@ -52,7 +52,7 @@ Result<std::vector<Choice>> choices_named(std::string_view text, const std::vect
 
 /// An order of steps such as "T1 T1 T2 T1"; "T1:timeout" lets the deadline of T1's wait pass. After its last entry, or
 /// at "…" / "...", the actors take turns in their order. `strict`: an entry that cannot go is an error that names its
-/// position and who can; otherwise it is passed over. Fault::invalid for a name that is none of `actors`.
+/// position and the actors that can; otherwise it is passed over. Fault::invalid for a name that is none of `actors`.
 Result<std::unique_ptr<Schedule>> scripted(std::string_view text, const std::vector<std::string>& actors, bool strict);
 
 }  // namespace lockstep

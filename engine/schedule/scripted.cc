@@ -29,7 +29,7 @@ class Scripted final : public Schedule {
       }
       if (strict_) return refuse(choice, named, candidates);
     }
-    // After the script: turns, beginning with whoever comes after the last.
+    // After the script: turns, beginning with the actor that comes after the last.
     const int count = static_cast<int>(candidates.size());
     for (int i = 1; i <= count; ++i) {
       const int actor = (last_ + i) % count;

@@ -99,8 +99,8 @@ bool Banker::release(int process, const Units& units) {
 
 Banker::Safety Banker::check() const { return check_of(available_, -1, {}); }
 
-/// Safety with `available` free and `more` in the hands of `process` (-1: of nobody). Lets whoever can finish do so,
-/// going round the table, until nobody is left or a whole round brings nobody.
+/// Safety with `available` free and `more` in the hands of `process` (-1: of no process). Goes round the table and lets
+/// each process that can finish do so, until none is left or a whole round finishes none.
 Banker::Safety Banker::check_of(const Units& available, int process, const Units& more) const {
   Safety safety;
   safety.left = available;
@@ -237,7 +237,7 @@ void ResourceManager::grant(RequestOperation& operation, const Banker::Decision&
   operation.reason_ = policy_ == Policy::avoid ? banker_.explain(decision.safety) : std::string();
 }
 
-/// The request that has been overtaken too often for one of a process that holds nothing to be granted before it;
+/// The request that has been overtaken too often for one of a process that holds nothing to be granted before it.
 /// `ahead`: how many of the queue come before the latter.
 const RequestOperation* ResourceManager::stands_back_for(int process, std::size_t ahead) const {
   if (!banker_.holds_nothing(process)) return nullptr;
@@ -252,7 +252,7 @@ void ResourceManager::serve() {
   for (std::size_t i = 0; i < queue_.size();) {
     RequestOperation& operation = *queue_[i];
     const Banker::Decision decision = decide(operation);
-    // Who was woken already, by a deadline or a stop, is about to leave the queue, which serves those behind it.
+    // An actor that a deadline or a stop has woken already is about to leave the queue, which serves those behind it.
     if (operation.is_woken() || decision.answer != Banker::Answer::grant ||
         stands_back_for(operation.process_, i) != nullptr) {
       ++i;
@@ -417,7 +417,7 @@ void RequestOperation::cancel(Fault why) {
   if (stage_ != Stage::queued) return;
   std::erase(manager_.queue_, this);
   stage_ = Stage::refused;
-  // Who stood back for it may go on now.
+  // A request that stood back for it may go on now.
   manager_.serve();
   manager_.gate_.notify_all();
   error = Error{

@@ -3,9 +3,9 @@
 // E. W. Dijkstra, "Cooperating sequential processes" (EWD123, 1965), for one type of resource; several types as in
 // Silberschatz, Galvin and Gagne, "Operating System Concepts", section "Banker's algorithm" (after Habermann, 1969).
 //
-// A state is safe when the processes can be put in an order in which each can get all that it may still ask for out of
-// what is free then and give everything back. A request is granted when it fits what is free and the state after it is
-// safe. In a safe state no deadlock can come about, at the price of requests that wait though there is enough.
+// A state is safe when the processes can be put in an order in which each can get all that it may still ask for. It
+// gets this out of what is free then, and gives everything back. A request is granted when it fits what is free and the
+// state after it is safe. In a safe state no deadlock can come about. The price: requests wait though there is enough.
 #pragma once
 
 #include <concepts>
@@ -21,8 +21,8 @@
 
 namespace lockstep {
 
-/// So many units of each type of resource: `Units{1, 0, 2}`. Made from numbers one by one, since g++ 12 compiles no
-/// braced list of a vector inside a co_await expression, where `co_await bank.request({1, 0, 2})` has it.
+/// So many units of each type of resource: `Units{1, 0, 2}`. Made from numbers one by one. g++ 12 compiles no braced
+/// list of a vector inside a co_await expression, as in `co_await bank.request({1, 0, 2})`.
 class Units {
  public:
   Units() = default;
@@ -67,7 +67,7 @@ class Banker {
   struct Safety {
     bool safe = true;
     std::vector<int>
-        sequence;  ///< an order in which they can: of those who could be next, always the first after the last
+        sequence;  ///< an order in which they can: of those that could be next, always the first after the last
     std::vector<int> stuck;  ///< when unsafe: the processes that cannot be sure to finish, in their order
     Units left;              ///< when unsafe: what is free once everybody in `sequence` has finished
   };
@@ -80,8 +80,8 @@ class Banker {
     Units short_of;  ///< units lacking by type: of what is free (wait_unavailable) or of the claim (claim_exceeded)
   };
 
-  /// A new process that may ask for at most `claim`; gives its number: 0, 1, 2 … A claim beyond the total is a
-  /// broken invariant (LOCKSTEP_CHECK): see can_claim().
+  /// A new process that may ask for at most `claim`; gives its number, from 0. A claim beyond the total is a broken
+  /// invariant (LOCKSTEP_CHECK): see can_claim().
   int add_process(std::string name, Units claim);
   bool can_claim(const Units& claim) const noexcept;
   /// True for as many numbers as there are types, none negative. What else is asked for must be so (LOCKSTEP_CHECK).
@@ -89,7 +89,7 @@ class Banker {
 
   /// What the answer to the request would be. Changes nothing.
   Decision consider(int process, const Units& request) const;
-  /// The same without looking at safety: what one does without a banker.
+  /// consider() without looking at safety: what one does without a banker.
   Decision consider_blindly(int process, const Units& request) const;
   /// consider(), and does it when the answer is to grant it.
   Decision request(int process, const Units& request);
@@ -211,13 +211,13 @@ class [[nodiscard]] GiveBackOperation final : public AwaitableOperation {
 
 /// Units of several types of resource, given to the actors of a run with or without the banker's foresight.
 ///
-/// Who waits, waits in the order of arrival. Each time that units come back the queue is gone through from its head,
-/// and every request that can be granted now (with Policy::avoid: safely) is, though one before it cannot: a strict
-/// queue could deadlock by itself, since who holds units may have to ask for more before it can give any back.
+/// Requests wait in the order of arrival. Each time that units come back, the queue is gone through from its head.
+/// Every request that can be granted now (with Policy::avoid: safely) is granted, though one before it cannot. A strict
+/// queue could deadlock by itself: an actor that holds units may have to ask for more before it can give any back.
 ///
 /// So a request can be overtaken. Its starvation is bounded: once it has been overtaken kOvertakenMax times, actors
-/// that hold nothing are not granted anything before it. Those who hold something go on, which keeps the state live,
-/// and as soon as they have given everything back the request is next.
+/// that hold nothing are not granted anything before it. Actors that hold something go on, which keeps the state live.
+/// As soon as they have given everything back the request is next.
 ///
 /// On threads: boost::mutex and boost::condition_variable. Thread-safe. `gate_` is a leaf but for Operation::wake().
 class ResourceManager {
@@ -228,7 +228,7 @@ class ResourceManager {
   };
   static constexpr int kOvertakenMax = 8;
 
-  /// `name` for people; `total` units of each type, whose names are `types` ("A", "B", "C" … when none are given).
+  /// `name` for people; `total` units of each type. `types` names the types ("A", "B", "C" … when none are given).
   ResourceManager(std::string name, Units total, Policy policy = Policy::avoid, std::vector<std::string> types = {});
   /// Nobody may wait in it.
   ~ResourceManager();

@@ -71,8 +71,8 @@ class [[nodiscard]] NotifyOperation final : public AwaitableOperation {
 };
 
 /// A condition variable, first come, first notified, without spurious wake-ups. A notification that nobody waits for is
-/// lost, and the recording says so. Nobody is known to be the one who will notify: a wait for a notification that never
-/// comes ends as `hung`. On threads: boost::mutex and boost::condition_variable.
+/// lost, and the recording says so. No actor is known to be the one that will notify: a wait for a notification that
+/// never comes ends as `hung`. On threads: boost::mutex and boost::condition_variable.
 ///
 /// Thread-safe. `gate_` is taken before LockCore::mutex_.
 class CondVar {
@@ -86,7 +86,7 @@ class CondVar {
   const std::string& name() const noexcept { return name_; }
 
   /// `guard` holds a Mutex or TimedMutex; Fault::invalid when it does not. Wait in a `while` loop over the condition:
-  /// whoever locks between the notification and the wake-up may have changed it.
+  /// an actor that locks between the notification and the wake-up may have changed it.
   WaitOperation wait(Guard& guard, std::source_location where = std::source_location::current()) {
     return {*this, guard, kNever, where};
   }

@@ -79,8 +79,8 @@ class [[nodiscard]] LockOperation final : public AwaitableOperation {
   }
 
  private:
-  /// Under a search the actor stands before the lock until it is free, instead of queueing: nobody can share what it
-  /// takes, nothing but its turn ends its wait, and no other request enters the queue unasked.
+  /// Under a search the actor stands before the lock until it is free, instead of queueing. It may: nobody can share
+  /// what it takes, nothing but its turn ends its wait, and no request enters the queue unasked.
   bool stands_before_it() const;
 
   LockCore& core_;

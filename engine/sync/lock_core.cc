@@ -15,8 +15,8 @@
 namespace lockstep::sync {
 namespace {
 
-/// Boost's timed upgrade is not told when the last other reader leaves (shared_mutex::unlock_shared() notifies nobody
-/// while the upgrader is left), so it must look by itself.
+/// Boost's timed upgrade must look by itself. Nothing tells it that the last other reader has left:
+/// shared_mutex::unlock_shared() notifies nobody while the upgrader is left.
 constexpr Nanos kUpgradeSlice = std::chrono::milliseconds(2);
 
 /// How long a real lock may take to follow the model: a thread that blocks in it may have to leave it first.
@@ -344,8 +344,8 @@ std::size_t LockCore::position(const LockRequest& request) const noexcept {
   return static_cast<std::size_t>(std::find(queue_.begin(), queue_.end(), &request) - queue_.begin());
 }
 
-/// Grants and wakes whoever can go on now, in the order of the queue. Who was woken already, by a deadline or a stop,
-/// is about to withdraw, which serves those behind it.
+/// Grants and wakes every request that can go on now, in the order of the queue. An actor that a deadline or a stop has
+/// woken already is about to withdraw, which serves those behind it.
 void LockCore::serve() {
   for (std::size_t i = 0; i < queue_.size();) {
     LockRequest& request = *queue_[i];
@@ -382,7 +382,7 @@ std::vector<Blocker> LockCore::blockers(const LockRequest& request) const {
   for (std::size_t i = 0; i < ahead; ++i) {
     const LockRequest& other = *queue_[i];
     if (compatible(other.mode_, request.mode_)) continue;
-    // Who waits for nobody but those whom we wait for anyway is no reason of its own.
+    // A request that waits only for holds that we wait for anyway is no reason of its own.
     const bool adds_nothing = std::all_of(holds_.begin(), holds_.end(), [&](const Hold& hold) {
       return !conflicts(other, hold) || conflicts(request, hold);
     });

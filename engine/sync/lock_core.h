@@ -1,4 +1,4 @@
-// lock_core.h: the model of one in-process lock: who holds it and who waits, in the order of arrival.
+// lock_core.h: the model of one in-process lock: its holds and its waiting requests, in the order of arrival.
 //
 // One model for all executors.
 //
@@ -8,18 +8,18 @@
 //
 // 1. No barging: a request is granted when it goes together with every hold and with every request queued ahead of it.
 // 2. A conversion of a hold (shared or upgrade to exclusive) stands before the other requests.
-// 3. A grant is written into the model by whoever made room, which then wakes the request, once, with `mutex_` held
-// (the
-//    request cannot go away meanwhile). So nobody slips in between, and the wait-for graph is right at every moment.
+// 3. The actor that makes room writes the grant into the model. Then it wakes the request, once, with `mutex_` held
+//    (the request cannot go away meanwhile). So no request slips in between, and the wait-for graph is right at every
+//    moment.
 //
-// With threads that run one at a time (a schedule is in control) the model decides all the same. The first in the
-// queue blocks in Boost's lock, where a debugger shows it; the others sleep on `changed_` until they are first. The
-// model is changed before the real lock is given back, so whoever gets the real lock has been granted it before.
+// With threads that run one at a time (a schedule is in control) the model decides all the same. The first in the queue
+// blocks in Boost's lock, where a debugger shows it; the others sleep on `changed_` until they are first. The model is
+// changed before the real lock is given back, so the thread that gets the real lock has been granted it before.
 //
-// With threads that run freely Boost's lock decides (a mutex may be barged), and the model mirrors: the real lock is
-// taken before the model says so, and given back after it. What must not go to the real lock waits on `changed_`: a
-// request that conflicts with a hold of the same actor, which would be undefined behaviour and is a cycle of length
-// one; and a reader that came after a writer (rule 1: a queued writer keeps new readers out).
+// With threads that run freely Boost's lock decides (a mutex may be barged), and the model mirrors. The real lock is
+// taken before the model says so, and given back after it. Two kinds of requests must not go to the real lock: they
+// wait on `changed_`. One conflicts with a hold of the same actor, which would be undefined behaviour and is a cycle of
+// length one. The other is a reader that came after a writer (rule 1: a queued writer keeps new readers out).
 //
 // Thread-safe. `mutex_` is a leaf but for Operation::wake(), which is called with it held.
 #pragma once
@@ -42,7 +42,7 @@ namespace lockstep::sync {
 
 class LockCore;
 
-/// How the actors of a run come to their turns, which says who decides about a lock.
+/// How the actors of a run come to their turns; this says whether the model or the real lock decides.
 enum class Regime : std::uint8_t { suspended, threads_in_turn, threads_at_large };
 Regime regime_of(const Actor& actor) noexcept;
 
@@ -121,24 +121,24 @@ class LockCore {
   /// One attempt of `operation`, which owns `request`: true when the lock is held now, false when the request is
   /// queued.
   bool acquire(LockRequest& request, Operation& operation);
-  /// The same, but never queues.
+  /// acquire() that never queues.
   bool try_acquire(LockRequest& request, Operation& operation);
-  /// Queues the request of somebody else's operation, which will be woken when it is granted (that may be now). Not
+  /// Queues the request of another actor's operation, which will be woken when it is granted (that may be now). Not
   /// with threads at large.
   void enqueue(LockRequest& request, Operation& operation);
   /// Blocks the actor's thread for a while; true when another attempt makes sense.
   bool block(LockRequest& request, Nanos span);
   /// Leaves the queue. False: too late, the grant came first and the next acquire() succeeds.
   bool withdraw(LockRequest& request);
-  /// For a request whose operation ends without having used its grant; gives back what it holds.
+  /// Drops a request when its operation ends without having used the grant; gives back what the request holds.
   void abandon(LockRequest& request, Actor& actor) noexcept;
 
   /// Gives back a hold. LOCKSTEP_CHECK that the actor has it, and that its thread took it.
   void release(Actor& actor, LockMode mode);
   void downgrade(Actor& actor, LockMode from, LockMode to);
 
-  /// Whom the queued request waits for: the holds that it does not go together with, and those ahead of it in the queue
-  /// who wait for somebody else besides.
+  /// The actors that the queued request waits for. They have the holds that conflict with it, and the requests
+  /// ahead of it in the queue that wait for some other actor besides.
   std::vector<Blocker> blockers(const LockRequest& request) const;
   /// "held by T1, T2" or "held by nobody".
   std::string held_by() const;
@@ -172,7 +172,8 @@ class LockCore {
   ::lockstep::CondVar changed_;  ///< the queue or the holds have changed
   std::vector<Hold> holds_ LOCKSTEP_GUARDED_BY(mutex_);
   std::vector<LockRequest*> queue_ LOCKSTEP_GUARDED_BY(mutex_);
-  /// Grants of the model whose threads have not taken the real lock yet; nobody else goes to the real lock meanwhile.
+  /// Grants of the model whose threads have not taken the real lock yet. No other thread goes to the real lock
+  /// meanwhile.
   std::size_t unsettled_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
 };
 

@@ -2,9 +2,10 @@
 // although none did.
 //
 // An actor that holds X and asks for Y gives an edge X → Y. A cycle of edges of different actors is a potential
-// deadlock unless a lock that two of them hold besides keeps them apart (K. Havelund, "Using runtime analysis to guide
-// model checking of Java programs", SPIN 2000), or they share what they hold. It says nothing of what else keeps them
-// apart, such as that one begins when the other has ended: whether it can really happen is for a search to say.
+// deadlock. Not so if a lock that two of them hold besides keeps them apart, or if they share what they hold. (K.
+// Havelund, "Using runtime analysis to guide model checking of Java programs", SPIN 2000.) What else keeps actors apart
+// is not seen, such as that one begins when the other has ended. Whether the deadlock can really happen is for a search
+// to say.
 #pragma once
 
 #include <source_location>

@@ -16,7 +16,7 @@ namespace lockstep::sync {
 /// upgrade.
 enum class LockMode : std::uint8_t {
   shared,     ///< with other readers, and with one upgrader
-  upgrade,    ///< with readers; the only one who may become exclusive without first giving the lock back
+  upgrade,    ///< with readers; the only hold that may become exclusive without first giving the lock back
   exclusive,  ///< alone
 };
 
@@ -28,7 +28,7 @@ constexpr bool compatible(LockMode a, LockMode b) noexcept {
   return a == LockMode::upgrade && b == LockMode::shared;
 }
 
-/// Thread-safe. Whoever takes a mode must give it back in the same thread.
+/// Thread-safe. A thread that takes a mode must give it back itself.
 class RealLock {
  public:
   virtual ~RealLock() = default;

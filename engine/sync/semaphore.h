@@ -62,9 +62,9 @@ class [[nodiscard]] ReleaseOperation final : public AwaitableOperation {
 
 /// A counting semaphore, first come, first served: a request for many permits is not passed by later ones for few.
 ///
-/// Permits are `free` (a signal: any actor may release, so nobody is known to be waited for) or `owned` (a pool:
-/// whoever took them gives them back, so a wait is for those who have them, and a release of what one has not is
-/// Fault::invalid).
+/// Permits are `free` or `owned`. Free ones are a signal: any actor may release, so nobody is known to be waited for.
+/// Owned ones are a pool: the actor that took them gives them back. So a wait is for the owners, and a release of
+/// permits that an actor does not have is Fault::invalid.
 ///
 /// On threads: boost::mutex and boost::condition_variable. Thread-safe. `gate_` is a leaf but for Operation::wake().
 class Semaphore {

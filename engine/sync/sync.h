@@ -10,9 +10,9 @@
 //     co_await right.unlock();                            // a step; at the end of its scope a guard unlocks by itself
 //   }
 //
-// Semantics are the same on every executor (sync/lock_core.h): first come, first served, but for free threads, where
-// Boost's lock decides and a mutex may be barged. On the threads executor Boost's own locks are underneath, so
-// debuggers and race detectors see what they would see in a user's program.
+// Semantics are the same on every executor (sync/lock_core.h): first come, first served. Free threads are the
+// exception: Boost's lock decides, and a mutex may be barged. On the threads executor Boost's own locks are underneath,
+// so debuggers and race detectors see what they would see in a user's program.
 //
 // Mistakes. To lock again what one holds is a wait for oneself: a cycle of length one. What a guard does not hold
 // cannot be unlocked (Fault::invalid). A lock that is destroyed while somebody holds it or waits for it ends the
@@ -67,8 +67,8 @@ class TimedMutex : public Mutex {
   }
 };
 
-/// Many readers or one writer. A reader queues behind a waiting writer, so a reader that reads again while a
-/// writer waits waits for that writer, who waits for it. On threads: boost::shared_mutex.
+/// Many readers or one writer. A reader queues behind a waiting writer. So a reader that reads again while a writer
+/// waits closes a cycle: it waits for the writer, and the writer for it. On threads: boost::shared_mutex.
 class SharedMutex {
  public:
   SharedMutex(std::string name)
@@ -96,12 +96,12 @@ class SharedMutex {
     return {core_, LockMode::shared, LockOperation::Patience::waits, limit, where};
   }
 
-  /// From shared (or upgrade) to exclusive without letting go: waits until the others have left. Two readers who both
+  /// From shared (or upgrade) to exclusive without letting go: waits until the others have left. Two readers that both
   /// do so wait for each other for ever; an UpgradeMutex exists to prevent that.
   ConvertOperation upgrade(Guard& guard, std::source_location where = std::source_location::current()) {
     return {core_, guard, LockMode::exclusive, kNever, where};
   }
-  /// The same; ends the task with Fault::lock_timeout at the limit.
+  /// upgrade() that ends the task with Fault::lock_timeout at the limit.
   ConvertOperation upgrade_for(Guard& guard, Nanos limit,
                                std::source_location where = std::source_location::current()) {
     return {core_, guard, LockMode::exclusive, limit, where};
@@ -115,8 +115,8 @@ class SharedMutex {
   LockCore core_;
 };
 
-/// A shared mutex with one upgrader among the readers: the only one who may become exclusive, so two cannot wait for
-/// each other. On threads: boost::upgrade_mutex.
+/// A shared mutex with one upgrader among the readers. Only the upgrader may become exclusive, so two readers cannot
+/// wait for each other. On threads: boost::upgrade_mutex.
 class UpgradeMutex : public SharedMutex {
  public:
   using SharedMutex::SharedMutex;

@@ -1,9 +1,9 @@
-// coroutines.h: where suspended coroutines stand and who awaits whom, as plain data: for debuggers, on a live process,
-// an attached one and a core file alike. (A debugger sees the stacks of threads only, and a suspended coroutine is on
-// none.)
+// coroutines.h: where suspended coroutines stand and which task awaits which, as plain data for debuggers. They read it
+// on a live process, an attached one and a core file alike. (A debugger sees the stacks of threads only, and a
+// suspended coroutine is on none.)
 //
-// Kept up to date while the program runs, by plain stores into what is there anyway: the promise of a task and the
-// strand or actor that it belongs to. lockstep.py reads it as bytes, from lockstep_coroutines on:
+// The program keeps it up to date by plain stores into what is there anyway: the promise of a task, and the strand or
+// actor that the task belongs to. lockstep.py reads it as bytes, from lockstep_coroutines on:
 //
 //   CoroutineGroup ──first──▶ Coroutine ──next──▶ Coroutine …        the roots, or the children of a group
 //                                 ├──innermost──▶ TaskFrame ──awaiter──▶ TaskFrame … the logical stack, to the root
@@ -69,8 +69,8 @@ struct CoroutineRoots {
   CoroutineGroup* first;
 };
 
-/// Coroutines that nobody awaits, shown in lockstep_coroutines for as long as it lives. Belongs to one thread, but for
-/// its making and its end.
+/// A group of coroutines that nobody awaits, shown in lockstep_coroutines for as long as it lives. Belongs to one
+/// thread, but for its making and its end.
 class RootGroup : public CoroutineGroup {
  public:
   RootGroup() noexcept;

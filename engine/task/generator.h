@@ -1,11 +1,11 @@
-// generator.h: a lazy sequence: a coroutine that runs as far as its next value when that is asked for.
+// generator.h: a lazy sequence: a coroutine that runs as far as its next value when the caller asks for that.
 //
 //   Generator<int> numbers_from(int n) { for (;;) co_yield n++; }
 //   for (const int n : numbers_from(3)) if (n > 9) break;
 //
-// Runs in the thread of whoever asks, on its stack; cannot wait for anything (`co_await` does not compile in it). One
-// frame is allocated for the sequence, nothing for a value: a value is seen where the generator has it. An exception of
-// the body comes out of `begin()` or `++`. (C++23's std::generator without its recursion.)
+// It runs in the caller's thread, on the caller's stack. It cannot wait for anything (`co_await` does not compile in
+// it). One frame is allocated for the sequence, nothing for a value: the caller sees a value where the generator has
+// it. An exception of the body comes out of `begin()` or `++`. (C++23's std::generator without its recursion.)
 #pragma once
 
 #include <coroutine>

@@ -1,16 +1,18 @@
 // task.h: Task<T>, the coroutine that scenario bodies are written in.
 //
 // A body reads as a textbook's: `std::int64_t balance = co_await c.db.read(from);`. When an operation does not succeed,
-// the task ends there and its fault becomes the result of the task, as an exception would do it but without one: the
-// frame is destroyed (destructors of its locals run), and the task that awaits it ends in the same way, up to somebody
-// who asked for the result with `tried(...)`. `co_await fail(Fault::out_of_stock)` ends a task on purpose.
+// the task ends there and the operation's fault becomes its result. This is what an exception would do, but without
+// one: the frame is destroyed, and destructors of its locals run. The task that awaits it ends in the same way, and so
+// on up to a task that asked for the result with `tried(...)`. `co_await fail(Fault::out_of_stock)` ends a task on
+// purpose.
 //
 // On the threads executor nothing ever suspends: a child runs on the stack of its parent, so a debugger shows the
-// actor's own frames. On the others a task that must wait suspends, and whoever completes the operation resumes it in
-// the thread that the executor chooses (executor.h).
+// actor's own frames. On the others a task that must wait suspends. The completion of the operation resumes it in the
+// thread that the executor chooses (executor.h).
 //
 // No symmetric transfer: with g++ 12 a loop over tasks that complete at once would grow the stack without optimisation
-// and under sanitizers. A child is resumed inside the parent's await_suspend, which answers false when it has finished.
+// and under sanitizers. A child is resumed inside the parent's await_suspend, which answers false when the child has
+// finished.
 #pragma once
 
 #include <atomic>
@@ -48,7 +50,7 @@ class Continuation {
 /// What every task's promise has, whatever its type.
 class PromiseBase : public debugging::TaskFrame {
  public:
-  Actor* actor = nullptr;             ///< whom the task belongs to; handed from parent to child
+  Actor* actor = nullptr;             ///< the actor that the task belongs to; handed from parent to child
   runtime::Strand* strand = nullptr;  ///< where it runs outside a scenario's run (runtime/strand.h); handed down too
   std::optional<Error> error;         ///< why it ended without a value
 
@@ -73,11 +75,11 @@ class PromiseBase : public debugging::TaskFrame {
     finish();
   }
 
-  /// Called by whoever awaits, after the first resume(): true when the task has finished already (the continuation will
-  /// not be called), false when it will be.
+  /// The awaiting side calls it after the first resume(). True: the task has finished already, and the continuation
+  /// will not be called. False: the continuation will be called.
   bool finished_else_notify() noexcept {
-    // acq_rel: the value written by a child that finished in another thread is seen by its parent, and the
-    // parent's frame is seen by the child.
+    // acq_rel: a child that finished in another thread shows its value to the parent, and the parent shows its frame to
+    // the child.
     return state_.exchange(State::parent_waits, std::memory_order_acq_rel) == State::finished;
   }
 
@@ -152,7 +154,7 @@ class [[nodiscard]] Task {
   Handle handle_;
 };
 
-/// A task whose awaiter gets a Result<T> instead of ending with the task's fault.
+/// A task that gives its awaiter a Result<T> instead of ending it with the task's fault.
 template <class T>
 struct [[nodiscard]] Tried {
   Task<T> task;

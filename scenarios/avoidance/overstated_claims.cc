@@ -1,5 +1,5 @@
-// The price of the banker (Dijkstra, 1965, EWD123, 6): it believes the claims. Whoever claims more than he will ever
-// use makes others wait for a danger that is none.
+// The price of the banker (Dijkstra, 1965, EWD123, 6): it believes the claims. A process that claims more than it will
+// ever use makes others wait for a danger that is none.
 #include "engine/sync/banker.h"
 #include "scenarios/catalogue.h"
 

@@ -1,5 +1,5 @@
-// The philosophers under the banker: five types of resources, one unit of each. Four may take their left fork; the
-// fifth one is told to wait, though the fork before him is free.
+// The philosophers under the banker: five types of resources, one unit of each. Four may take their left fork. The
+// fifth one is told to wait, though the fork before it is free.
 #include "engine/sync/banker.h"
 #include "scenarios/catalogue.h"
 

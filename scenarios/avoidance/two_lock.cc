@@ -1,5 +1,5 @@
-// Avoidance instead of detection (Dijkstra, 1965, EWD123): two resources, opposite orders, and four ways to deal with
-// them: the ostrich's, who looks away; the banker's; all at once; in one order.
+// Avoidance instead of detection (Dijkstra, 1965, EWD123): two resources in opposite orders. Four ways to deal with
+// them: the ostrich's, which looks away; the banker's; all at once; in one order.
 #include "engine/sync/banker.h"
 #include "scenarios/catalogue.h"
 

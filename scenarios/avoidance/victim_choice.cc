@@ -1,6 +1,6 @@
-// Whom a deadlock costs: the victims of the three policies, and why a retry has to be spared (ageing). Agrawal, Carey
-// and McVoy, "The performance of alternative strategies for dealing with deadlocks in database management systems",
-// IEEE TSE 13(12), 1987, compare them.
+// The victim of a deadlock: which transaction the three policies choose, and why a retry has to be spared (ageing).
+// Agrawal, Carey and McVoy, "The performance of alternative strategies for dealing with deadlocks in database
+// management systems", IEEE TSE 13(12), 1987, compare them.
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

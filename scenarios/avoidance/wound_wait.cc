@@ -1,5 +1,5 @@
 // Wound-wait (Rosenkrantz, Stearns and Lewis, 1978): the older takes what it needs from the younger, the younger waits
-// for the older, so no cycle of waiters can close. The price is work that is taken away.
+// for the older. So no cycle of waiters can close. The price is work that is taken away.
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -1,7 +1,7 @@
 // Booking overlap: a phantom (Eswaran et al., 1976) with a business rule, and two mends that look right and are not. A
-// lock taken inside a transaction comes after its snapshot when the isolation level keeps one snapshot for the whole of
-// it (PostgreSQL manual, 13.4.1 and 13.4.2 "Enforcing Consistency"): T2 waits, gets the lock, and still does not see
-// T1's booking.
+// lock taken inside a transaction comes after its snapshot when the isolation level keeps one snapshot for all of it.
+// (PostgreSQL manual, 13.4.1 and 13.4.2 "Enforcing Consistency".) T2 waits, gets the lock, and still does not see T1's
+// booking.
 #include <algorithm>
 
 #include "scenarios/catalogue.h"

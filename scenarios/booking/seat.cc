@@ -1,5 +1,5 @@
 // Double booking of one seat: check, then act, on a row that is there. One conditional statement mends it: "update …
-// set holder = me where seat = 12A and holder = 'free'" touches no row for whoever comes second.
+// set holder = me where seat = 12A and holder = 'free'" touches no row for the transaction that comes second.
 #include <atomic>
 
 #include "scenarios/catalogue.h"

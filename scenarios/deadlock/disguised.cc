@@ -1,4 +1,4 @@
-// A deadlock disguised as a time-out (PostgreSQL manual, 20.11 lock_timeout and 20.12 deadlock_timeout): when
+// A deadlock disguised as a time-out (PostgreSQL manual, 20.11 lock_timeout and 20.12 deadlock_timeout). When
 // lock_timeout is the shorter one, it ends the wait before the server looks for a cycle. The log says 55P03, "lock
 // timeout", and never "deadlock".
 #include "scenarios/catalogue.h"

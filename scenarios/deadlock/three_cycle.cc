@@ -14,7 +14,7 @@ Task<> pass_on(Context& c, std::string own, std::string next) {
   co_await c.db.commit();
 }
 
-/// The same with the smaller name first.
+/// pass_on() with the smaller name first.
 Task<> pass_on_in_order(Context& c, std::string own, std::string next) {
   const std::vector<std::string> claims{own, next};
   co_await c.db.begin(claims);

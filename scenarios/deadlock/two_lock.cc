@@ -6,7 +6,7 @@
 namespace lockstep::scenarios {
 namespace {
 
-/// Locks its source, then its target: the order depends on who pays whom.
+/// Locks its source, then its target: the order depends on the direction of the payment.
 Task<> source_first(Context& c, std::string from, std::string to, std::int64_t amount) {
   const std::vector<std::string> claims{from, to};
   co_await c.db.begin(claims);
@@ -17,7 +17,7 @@ Task<> source_first(Context& c, std::string from, std::string to, std::int64_t a
   co_await c.db.commit();
 }
 
-/// Locks the smaller name first, whoever pays whom.
+/// Locks the smaller name first, whatever the direction of the payment.
 Task<> smaller_name_first(Context& c, std::string from, std::string to, std::int64_t amount) {
   const std::vector<std::string> claims{from, to};
   co_await c.db.begin(claims);

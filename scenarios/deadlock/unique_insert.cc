@@ -1,6 +1,6 @@
-// Unique keys in opposite order: an insert waits for an uncommitted insert of the same key, since it cannot know yet
-// whether that one will stay (PostgreSQL manual, 64.5 "Index Uniqueness Checks"). So inserts alone can deadlock; no row
-// was there to be locked.
+// Unique keys in opposite order: an insert waits for an uncommitted insert of the same key. It cannot know yet whether
+// that one will stay (PostgreSQL manual, 64.5 "Index Uniqueness Checks"). So inserts alone can deadlock; no row was
+// there to be locked.
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -22,7 +22,7 @@ Task<> read_then_write(Context& c) {
   ++c.world<Acknowledged>().increments;
 }
 
-/// The same in a store whose plain read takes no lock.
+/// read_then_write() for a store with plain reads that take no lock.
 Task<> for_share_then_update(Context& c) {
   co_await c.db.begin();
   co_await c.db.execute("select v from kv where k = 'counter' for share");

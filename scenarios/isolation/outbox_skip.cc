@@ -1,5 +1,5 @@
-// The order of numbers is not the order of commits: a consumer that asks for "everything after the last number I saw"
-// misses an event whose number was drawn earlier and committed later. A sequence is no part of the transaction
+// The order of numbers is not the order of commits. A consumer asks for "everything after the last number I saw". It
+// misses an event with a number that was drawn earlier and committed later. A sequence is no part of the transaction
 // (PostgreSQL manual, 9.17), so no isolation level prevents it: T2, consumer, T1 is a serial order.
 #include <atomic>
 #include <set>

@@ -1,5 +1,5 @@
-// A hot row (Gray and Reuter, 1993, 7.12, "hot spots"): everybody adds one to the same counter. All ways here are
-// right; they differ in who waits and who starts again. Spreading the counter over several rows lets nobody wait.
+// A hot row (Gray and Reuter, 1993, 7.12, "hot spots"): every actor adds one to the same counter. All ways here are
+// right. They differ in which actors wait and which start again. With the counter spread over several rows none waits.
 #include <atomic>
 
 #include "scenarios/catalogue.h"
@@ -29,7 +29,7 @@ Task<> version_check(Context& c) {
   ++c.world<Acknowledged>().changes;
 }
 
-/// A row for each actor; whoever wants the number adds them up.
+/// A row for each actor; a reader of the number adds them up.
 Task<> own_row(Context& c) {
   const std::string row = "visits/" + c.name;
   const std::vector<std::string> own_claims{row};

@@ -15,7 +15,7 @@ Task<> transfer(Context& c, std::string from, std::string to, std::int64_t amoun
   co_await c.db.commit();
 }
 
-/// Touches the smaller account first, whoever pays whom.
+/// Touches the smaller account first, whatever the direction of the payment.
 Task<> transfer_in_order(Context& c, std::string from, std::string to, std::int64_t amount) {
   const std::vector<std::string> claims{from, to};
   co_await c.db.begin(claims);

@@ -5,7 +5,7 @@
 namespace lockstep::scenarios {
 namespace {
 
-/// Takes the job off the queue and notes who did it.
+/// Takes the job off the queue and notes the worker that did it.
 Task<> take(Context& c, Table job) {
   if (job.empty()) co_await fail(Fault::out_of_stock, "the queue is empty");
   const std::string key = *job[0][0];

@@ -1,6 +1,6 @@
 // A blocking call inside a coroutine: read() of a pipe that nobody has written to yet, sleep(), a library that waits
 // for its server. The kernel puts the worker's thread to sleep, and with it every coroutine of that worker. The runtime
-// notices that the same job has had a thread for too long, and says whose.
+// notices that the same job has had a thread for too long, and names the job.
 #include <unistd.h>
 
 #include <condition_variable>
@@ -15,7 +15,7 @@ namespace {
 using runtime::Group;
 
 struct Worker final : runtime::Observer {
-  // The call blocks until the runtime has said so (naive), or until another task has had a turn (helper): so it takes
+  // The call blocks until the runtime has said so (naive), or until another task has had a turn (helper). So it takes
   // as long as that takes on this machine, and the outcome never depends on time.
   void wait_for(bool (*over)(const Worker&)) {
     std::unique_lock<std::mutex> lock(mutex);

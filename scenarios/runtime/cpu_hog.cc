@@ -1,5 +1,5 @@
-// A coroutine gives its worker away only where it awaits. One that computes without awaiting holds up everybody on the
-// same loop, however cheap their switches are: coroutines are no help where the processor is what is short.
+// A coroutine gives its worker away only where it awaits. One that computes without awaiting holds up every other one
+// on the same loop, however cheap their switches are. Coroutines are no help where the processor is what is short.
 #include <atomic>
 
 #include "engine/runtime/runtime.h"

@@ -1,6 +1,6 @@
-// One transaction at a time, as on a single-threaded event loop (Redis, VoltDB; M. Stonebraker et al., "The end of an
-// architectural era", VLDB 2007), against locks. The protocol `serial` has no deadlocks and no aborts; but whoever
-// waits for his user inside a transaction makes everybody wait, also those who want nothing of his.
+// One transaction at a time, as on a single-threaded event loop (Redis, VoltDB), against locks. (M. Stonebraker et al.,
+// "The end of an architectural era", VLDB 2007.) The protocol `serial` has no deadlocks and no aborts. But a
+// transaction that waits for its user makes every other one wait, also those that want none of its rows.
 #include "engine/actor/pause.h"
 #include "scenarios/catalogue.h"
 

@@ -26,8 +26,8 @@ inline double cpu_seconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-/// Gives back what earlier parts of a run have freed, so that it is not taken for theirs who come next. Takes a second
-/// for a heap of half a gigabyte.
+/// Gives back what earlier parts of a run have freed, so that it is not taken for memory of the next parts. Takes a
+/// second for a heap of half a gigabyte.
 inline void give_back_memory() { ::malloc_trim(0); }
 
 /// Memory of this process that is resident, in bytes.

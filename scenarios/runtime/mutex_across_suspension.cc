@@ -1,7 +1,7 @@
-// A thread's mutex held across a suspension. On one worker T1 locks, is suspended, and gives the worker to T2, which
-// blocks the worker itself in lock(): nobody is left to resume T1. The worker is a resource as any other, so it is a
-// lock here and the cycle shows in the wait-for graph (cppcoreguidelines CP.52: "Do not hold locks or other
-// synchronization primitives over suspension points").
+// A thread's mutex held across a suspension. On one worker T1 locks, is suspended, and gives the worker to T2. T2
+// blocks the worker itself in lock(), so nobody is left to resume T1. The worker is a resource as any other: it is a
+// lock here, and the cycle shows in the wait-for graph. (cppcoreguidelines CP.52: "Do not hold locks or other
+// synchronization primitives over suspension points".)
 #include "engine/actor/pause.h"
 #include "engine/sync/sync.h"
 #include "scenarios/catalogue.h"
@@ -12,7 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 
 struct OneWorker {
-  sync::Mutex worker{"worker 0"};  // whoever runs has it
+  sync::Mutex worker{"worker 0"};  // held by the coroutine that runs
   sync::Mutex mutex{"the mutex"};
   int served = 0;
 };
@@ -27,7 +27,7 @@ Task<> wait_for_a_reply(OneWorker* world, sync::Guard* worker) {
 Task<> block_the_worker(Context& c) {
   auto& world = c.world<OneWorker>();
   sync::Guard worker = co_await world.worker.lock();
-  const sync::Guard guard = co_await world.mutex.lock();  // a std::mutex: who waits here keeps the worker
+  const sync::Guard guard = co_await world.mutex.lock();  // a std::mutex: a coroutine that waits here keeps the worker
   co_await wait_for_a_reply(&world, &worker);
   ++world.served;
 }
@@ -37,7 +37,7 @@ Task<> suspend_for_the_lock(Context& c) {
   sync::Guard worker = co_await world.worker.lock();
   sync::Guard guard = co_await world.mutex.try_lock();
   if (!guard) {
-    co_await worker.unlock();  // an asynchronous mutex: who waits gives the worker away first
+    co_await worker.unlock();  // an asynchronous mutex: a coroutine that waits gives the worker away first
     guard = co_await world.mutex.lock();
     worker = co_await world.worker.lock();
   }

@@ -1,6 +1,6 @@
-// Sessions on PostgreSQL: the same transfers by a thread for each connection, and by tasks on one event loop: 1 to 500
-// connections, then ten thousand sessions over a hundred. A process of the server costs some 2 MB and a place among its
-// connections: however cheap a session is on our side, it cannot have a connection of its own for long.
+// Sessions on PostgreSQL: the same transfers by a thread for each connection, and by tasks on one event loop. First 1
+// to 500 connections, then ten thousand sessions over a hundred. A process of the server costs some 2 MB and a place
+// among its connections. However cheap a session is on our side, it cannot have a connection of its own for long.
 #include <fmt/format.h>
 
 #include "engine/actor/actor.h"

@@ -1,12 +1,12 @@
 // select, poll, epoll, io_uring: many descriptors, a few of them ready. select() and poll() hand the kernel the whole
-// list at every call, and it looks at each; epoll keeps the list in the kernel and answers with what is ready (G.
+// list at every call, and it looks at each. epoll keeps the list in the kernel and answers with what is ready (G.
 // Banga, J. Mogul and P. Druschel, "A scalable and explicit event delivery mechanism for UNIX", USENIX 1999). A
 // multishot poll of io_uring does so too, and its answers are found in memory that the kernel shares.
 //
-// All four go through the same rounds: ten descriptors are written to, one call asks who is ready and goes through the
-// answer, and the ten are read, so that they are not ready any more. The clock is read in between. Who keeps a list in
-// the kernel does part of the work when a descriptor is written to, so that is shown too, beside what a write costs
-// when nobody watches.
+// All four go through the same rounds. Ten descriptors are written to, and one call asks which are ready and goes
+// through the answer. Then the ten are read, so that they are not ready any more. The clock is read in between. With a
+// list in the kernel part of the work is done when a descriptor is written to. So that is shown too, beside what a
+// write costs when nobody watches.
 #include <fmt/format.h>
 
 #include <functional>
@@ -23,7 +23,7 @@ namespace {
 
 struct Found {
   int expected = 0;
-  int wrong = 0;          // rounds that found others than those who were ready
+  int wrong = 0;          // rounds that found other descriptors than the ready ones
   bool has_uring = true;  // as far as is known
 };
 

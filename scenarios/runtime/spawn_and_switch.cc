@@ -1,6 +1,6 @@
-// What it costs to begin and end one, and to let another one go: a thread against a coroutine. The seeds of the answer
-// are old (T. Anderson et al., "Scheduler activations", SOSP 1991): a switch that the program makes itself is a few
-// instructions, one that the kernel makes is a system call, a scheduler's decision and cold caches.
+// The cost of beginning and ending a thread or a coroutine, and of letting another one go. The seeds of the answer are
+// old (T. Anderson et al., "Scheduler activations", SOSP 1991). A switch that the program makes itself is a few
+// instructions. One that the kernel makes is a system call, a scheduler's decision and cold caches.
 #include <condition_variable>
 #include <mutex>
 #include <thread>

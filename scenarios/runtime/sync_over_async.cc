@@ -1,5 +1,5 @@
-// Sync over async: a request on the only worker calls `future.get()`, and the work that would fill the future is queued
-// for the same worker (S. Toub, "Should I expose synchronous wrappers for asynchronous methods?", 2012). As in
+// Sync over async: a request on the only worker calls `future.get()`. The work that would fill the future is queued for
+// the same worker (S. Toub, "Should I expose synchronous wrappers for asynchronous methods?", 2012). As in
 // mutex-across-suspension the worker is a lock here, so the cycle shows.
 #include "engine/sync/sync.h"
 #include "scenarios/catalogue.h"

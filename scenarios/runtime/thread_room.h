@@ -11,7 +11,7 @@
 
 namespace lockstep::scenarios {
 
-/// What a waiting thread with a small stack takes: some 45 kB of stack, kernel stack, page tables and the kernel's
+/// The memory of a waiting thread with a small stack: some 45 kB of stack, kernel stack, page tables and the kernel's
 /// records of it, and what its session has.
 inline constexpr std::uint64_t kBytesAThread = 64 << 10;
 

@@ -77,7 +77,7 @@ Result<double> compare(const Context& c, const Case& one, Ledger& ledger) {
   return coroutines->per_second();
 }
 
-/// The same sessions with pauses between their transfers, so that they offer half of what they could do.
+/// Runs the sessions with pauses between their transfers, so that they offer half of what they could do.
 Result<void> half_load(const Context& c, Case one, double per_second, Ledger& ledger) {
   one.load.span = std::max<Nanos>(1s, one.load.span);
   one.load.think = Nanos(static_cast<std::int64_t>(2e9 * one.load.sessions / std::max(per_second, 1.0)));

@@ -21,8 +21,8 @@
 
 namespace lockstep::scenarios {
 
-/// Every session moves money between two accounts of its own, one transfer after the other: so what is compared is how
-/// they wait for their commits, and nothing else.
+/// Every session moves money between two accounts of its own, one transfer after the other. So the only thing compared
+/// is how the sessions wait for their commits.
 struct Load {
   int sessions = 1;
   int workers = 1;  ///< threads of the coroutines
@@ -150,7 +150,7 @@ inline Task<> coroutine_session(Run* run, int session) {
     const Result<void> committed = co_await runtime::kv_call(txn, commit);
     if (!committed.ok()) run->failed = true;
     if (think > Nanos(0)) run->took.add(now() - began);
-    // An embedded store answers at once where nothing is to be waited for: whoever has a worker to himself still lets
+    // An embedded store answers at once where nothing is to be waited for. A session with a worker to itself still lets
     // the clock's coroutine have its turn.
     if (run->load.sessions > run->load.workers || made % 64 == 0) co_await runtime::yield();
   }

@@ -1,5 +1,5 @@
-// uring.h: as much of io_uring as it takes to be told which descriptors can be read, by plain system calls: two rings
-// that the kernel and this process share, requests in one, completions in the other (J. Axboe, "Efficient IO with
+// uring.h: as much of io_uring as it takes to be told which descriptors can be read, by plain system calls. Two rings
+// are shared by the kernel and this process: requests in one, completions in the other (J. Axboe, "Efficient IO with
 // io_uring", 2019; io_uring(7)).
 //
 // A multishot poll is asked for once a descriptor and then posts a completion at each wake-up of it. So, unlike epoll
@@ -52,8 +52,8 @@ class PollRing {
   /// Puts the descriptors that have become ready since the last call behind `ready`. False when a poll has ended: the
   /// ring is of no more use.
   bool take(std::vector<int>& ready) {
-    // Only now does a ring that defers its work post what the wake-ups have left; any other one did so as each of
-    // them returned from the kernel, and needs no system call here.
+    // Only now does a ring that defers its work post what the wake-ups have left. Any other one did so as each of them
+    // returned from the kernel, and needs no system call here.
     if (defers() && enter(0, IORING_ENTER_GETEVENTS) < 0) return false;
     const unsigned end = at(shape_.cq_off.tail).load(std::memory_order_acquire);
     unsigned head = at(shape_.cq_off.head).load(std::memory_order_relaxed);

@@ -1,5 +1,5 @@
-// The dining philosophers (Dijkstra, 1965, EWD310; with forks by Hoare): five at a round table, five forks, and each
-// needs the two beside him. If all take the left fork first, all wait for the right one. Three ways to feed them.
+// The dining philosophers (Dijkstra, 1965, EWD310; with forks by Hoare): five at a round table, five forks. Each needs
+// the two beside it. If all take the left fork first, all wait for the right one. Three ways to feed them.
 #include <array>
 
 #include "engine/actor/pause.h"

@@ -1,5 +1,6 @@
 // The lost wake-up (Birrell, 1989, "An Introduction to Programming with Threads", 4): a condition variable remembers
-// nothing. Whoever looks, lets go of the mutex and only then waits, may wait for a notification that has already come.
+// nothing. A thread that looks, lets go of the mutex and only then waits may wait for a notification that has already
+// come.
 #include "engine/sync/sync.h"
 #include "scenarios/catalogue.h"
 

@@ -17,7 +17,7 @@ Task<> write_line(Log& log) {
   ++log.lines;
 }
 
-/// For those who hold the mutex.
+/// Called with the mutex held.
 void write_line_locked(Log& log) { ++log.lines; }
 
 Task<> write_two_lines(Context& c) {

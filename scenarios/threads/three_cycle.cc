@@ -1,4 +1,4 @@
-// A ring of three mutexes: no two threads block each other, so nothing is wrong with any pair; only the graph of all
+// A ring of three mutexes: no two threads block each other, so nothing is wrong with any pair. Only the graph of all
 // three has a cycle.
 #include "engine/sync/sync.h"
 #include "scenarios/catalogue.h"

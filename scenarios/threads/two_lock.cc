@@ -1,5 +1,5 @@
-// Two mutexes in opposite order: the smallest deadlock of a program (Coffman, Elphick and Shoshani, 1971), and four
-// ways out: one order; std::lock's try-and-start-with-the-other; giving up after a limit; trying and backing off for a
+// Two mutexes in opposite order: the smallest deadlock of a program (Coffman, Elphick and Shoshani, 1971). Four ways
+// out: one order; std::lock's try-and-start-with-the-other; giving up after a limit; trying and backing off for a
 // random time.
 #include "engine/actor/pause.h"
 #include "engine/sync/sync.h"

@@ -1,6 +1,6 @@
 // SQLite's deferred upgrade (SQLite manual, "BEGIN TRANSACTION" 2.2 and sqlite3_busy_handler): two deferred
 // transactions have read, both want to write. The second one gets SQLITE_BUSY at once, however long its busy time-out
-// is: it holds a read snapshot that the first one's commit would make stale (or waits for), so waiting could not help.
+// is. It holds a read snapshot that the first one's commit would make stale (or waits for), so waiting could not help.
 #include <atomic>
 
 #include "scenarios/catalogue.h"

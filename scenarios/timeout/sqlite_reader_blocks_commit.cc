@@ -1,4 +1,4 @@
-// SQLite's rollback journal (SQLite manual, "File Locking And Concurrency", 3): COMMIT needs the file for itself, so a
+// SQLite's rollback journal (SQLite manual, "File Locking And Concurrency", 3): COMMIT needs the file for itself. So a
 // reader that takes its time makes a writer's COMMIT fail with SQLITE_BUSY. With a WAL, readers and the writer do not
 // meet.
 #include "engine/actor/pause.h"

@@ -1,10 +1,9 @@
-// bounded.cc: every schedule with no preemption, then with one, with two …: a bug is met first with as few preemptions
-// as it needs. See search.h.
+// bounded.cc: every schedule with no preemption, then with one, with two … So a bug is met first with as few
+// preemptions as it needs. See search.h.
 //
 // A preemption is a step of another actor, or a deadline that passes, while the actor that went last could have gone
-// on. What follows a state depends on the state and on who went last, so a pair of the two that has been met is not
-// gone on from again: every pair is entered once, and with as few preemptions as lead to it, since those that lie
-// behind one more wait until everything before has been seen.
+// on. A (state, last actor) pair determines everything after it, so each pair is expanded once. It is expanded with as
+// few preemptions as lead to it: pairs behind one more preemption wait until all before them have been seen.
 #include <algorithm>
 #include <unordered_set>
 
@@ -64,7 +63,7 @@ class Bounded final : public Search {
   void took(const Footprint& step) override { key_.add(taken_.back(), step); }
 
   double end(bool complete, std::span<const Step>) override {
-    // The same end may be come to by way of several who went last.
+    // Pairs that differ in the last actor may lead to one end.
     return complete && ends_.insert(key_.value()).second ? key_.trace().linear_extensions() : 0;
   }
   bool exhaustive() const noexcept override { return true; }
@@ -96,7 +95,7 @@ class Bounded final : public Search {
     return choices;
   }
 
-  /// A state with who went last. False: met before.
+  /// Enters the pair of the state and the actor that went last. False: met before.
   bool enter(std::span<const Choice> enabled, int parent) {
     if (!met_.insert(mixed(key_.value() + static_cast<std::uint64_t>(last() + 2))).second) return false;
     const Choice by = taken_.empty() ? Choice{} : taken_.back();

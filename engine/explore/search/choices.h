@@ -22,7 +22,7 @@ inline Mask mask_of(std::span<const Choice> choices) noexcept {
   return mask;
 }
 
-/// Among those of `choices` that are `allowed`: whoever went last goes on, else the first. Keeps the runs calm, so that
+/// Of the `choices` that are `allowed`: the actor that went last goes on, else the first. Keeps the runs calm, so that
 /// the first bad one is easy to read.
 Choice calmest_of(std::span<const Choice> choices, Mask allowed, int last);
 

@@ -1,12 +1,12 @@
 // reduced.h: one run for each class of interleavings: optimal dynamic partial-order reduction.
 //
 // Depth-first over the runs of a program. When a run is over, every race in it (two neighbours that conflict) is turned
-// round: the way that leads to the other order is noted at the state before the race, unless something that was gone
-// from there, or will be, meets the same class (sleep sets and wake-up trees; see search.h and wakeup.h). The footprint
-// of a turned step is taken to be that of the step in the run at hand. Where that is wrong, the class is met all the
-// same, since the race is found once more behind the step that made the difference; only a run may then repeat one.
+// round. The way that leads to the other order is noted at the state before the race. It is left out when another way
+// from there, taken or to be taken, meets the same class (sleep sets and wake-up trees; see search.h and wakeup.h). The
+// footprint of a turned step is taken to be that of the step in the run at hand. Where that is wrong, the class is met
+// all the same: the race is found once more behind the step that made the difference. Only a run may then repeat one.
 //
-// The order is part of the proof: what sleeps at a state has been gone through to its end. So there is one search a
+// The order is part of the proof: what sleeps at a state has been explored to its end. So there is one search a
 // program, however many processors there are.
 #pragma once
 

@@ -49,9 +49,9 @@ class Walk final : public Sampling {
   std::size_t pick(std::span<const Choice> enabled) override { return below(enabled.size()); }
 };
 
-/// Probabilistic concurrency testing: the actor of highest priority goes; at depth - 1 steps drawn beforehand whoever
-/// goes falls to the lowest. Finds a bug that needs `depth` orders among n actors and k steps with a chance of at least
-/// 1 / (n * k^(depth - 1)) a run.
+/// Probabilistic concurrency testing: the actor of highest priority goes. At depth - 1 steps drawn beforehand the actor
+/// that goes falls to the lowest. Finds a bug that needs `depth` orders among n actors and k steps with a chance of at
+/// least 1 / (n * k^(depth - 1)) a run.
 class Pct final : public Sampling {
  public:
   Pct(const SearchOptions& options)
@@ -94,9 +94,9 @@ class Pct final : public Sampling {
   std::size_t step_ = 0;
 };
 
-/// Partial-order sampling: every step that is about to be taken has a priority drawn by chance; the highest goes, and
-/// those that it raced with draw again. Here a step's footprint is known only once it has been taken, so whoever is
-/// found to race afterwards draws again then.
+/// Partial-order sampling: every step that is about to be taken has a priority drawn by chance. The highest goes, and
+/// the steps that it raced with draw again. Here a step's footprint is known only once it has been taken, so a step
+/// that is found to race afterwards draws again then.
 class Pos final : public Sampling {
  public:
   using Sampling::Sampling;
@@ -117,7 +117,7 @@ class Pos final : public Sampling {
     Step step{.choice = taken_.back(),
               .actors = done.actors() | 1U << static_cast<unsigned>(taken_.back().actor),
               .accesses = done.accesses()};
-    // What it touched tells whom it raced with: those whose latest steps it depends on.
+    // Its touches tell which actors it raced with: those with latest steps that it depends on.
     for (std::size_t a = 0; a < latest_.size(); ++a) {
       if (static_cast<int>(a) != step.choice.actor && has_latest_ && dependent(latest_[a], step, done)) redraw(a);
     }

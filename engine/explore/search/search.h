@@ -1,8 +1,8 @@
 // search.h: searches the interleavings of a program that can be run again and again.
 //
-// Stateless: a program is run from its begin, choice by choice; nothing of its state is kept. The search knows of a
-// step only who took it and what it touched (footprint.h). Steps that touch nothing in common commute, so of all the
-// orders that differ only by such swaps (a class: a Mazurkiewicz trace) one run is enough.
+// Stateless: a program is run from its begin, choice by choice; nothing of its state is kept. The search knows two
+// things of a step: the actor that took it and what it touched (footprint.h). Steps that touch nothing in common
+// commute. So of all the orders that differ only by such swaps (a class: a Mazurkiewicz trace) one run is enough.
 //
 //   Exhaustive: dynamic partial-order reduction with sleep sets and wake-up trees (Flanagan and Godefroid, POPL 2005;
 //   Abdulla, Aronsson, Jonsson and Sagonas, POPL 2014). Every class is run to its end exactly once. A run that turns
@@ -13,8 +13,8 @@
 //   Unreduced: every interleaving, one by one: to check the former, and for the doubtful.
 //
 //   Bounded: every state with no preemption, then with one, with two … (Musuvathi and Qadeer, "Iterative context
-//   bounding", PLDI 2007), so that what goes wrong is met first with as few preemptions as it needs. States that the
-//   same steps lead to, but for the order of those that touch nothing in common, are met once.
+//   bounding", PLDI 2007). So what goes wrong is met first with as few preemptions as it needs. Ways of the same steps
+//   lead to one state, which is met once, when they differ only in the order of steps that touch nothing in common.
 //
 //   Samples, for what is too large: a uniform walk; PCT (Burckhardt, Kothari, Musuvathi and Nagarakatte, ASPLOS 2010);
 //   POS (Yuan, Yang and Gu, CAV 2018).
@@ -34,7 +34,7 @@ namespace lockstep {
 
 inline constexpr int kMostActors = 32;
 
-/// One step: who took it, whose code it ran, what it touched.
+/// One step: the actor that took it, the actors that had code run by it, what it touched.
 struct Step {
   Choice choice;
   std::uint32_t actors = 0;  ///< a bit each
@@ -60,9 +60,9 @@ class Search {
   virtual bool choose(std::span<const Choice> enabled, Choice& next) = 0;
   /// The step just chosen is done.
   virtual void took(const Footprint& step) = 0;
-  /// The run is over. `complete` is false when it was given up. `blocked`: the steps of those who stand before
-  /// something that another one has taken for ever. Answers how many interleavings the run stands for: 0 for one that
-  /// was given up or repeats what is known, below 0 when they are too many to be counted.
+  /// The run is over. `complete` is false when it was given up. `blocked`: the steps of actors that stand before
+  /// something that another one has taken for ever. Answers how many interleavings the run stands for. 0: it was given
+  /// up or repeats what is known; below 0: too many to be counted.
   virtual double end(bool complete, std::span<const Step> blocked) = 0;
   /// True when, after begin() has answered false, every interleaving has been accounted for.
   virtual bool exhaustive() const noexcept = 0;
@@ -77,7 +77,7 @@ class Search {
   virtual const std::vector<Choice>& taken() const noexcept = 0;
   /// Bounded: of the run in hand; everything with fewer has been seen. Else -1.
   virtual int preemptions() const noexcept { return -1; }
-  /// The same run's choices in an order that is as good, with few changes from one actor to another.
+  /// The choices of the run in hand in an order that is as good, with few changes from one actor to another.
   virtual std::vector<Choice> calmest() const { return taken(); }
 };
 

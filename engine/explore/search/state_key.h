@@ -17,8 +17,8 @@ inline std::uint64_t mixed(std::uint64_t z) noexcept {
   return z ^ (z >> 31U);
 }
 
-/// The steps so far, as far as their order matters. A step is told by who took it and by the steps of everybody that
-/// must come before; the sum over the steps does not see in which order the others came. So two ways that differ only
+/// The steps so far, as far as their order matters. A step is known by its actor and by the steps of every actor that
+/// must come before. The sum over the steps does not see in which order the others came. So two ways that differ only
 /// in steps which touch nothing in common have the same key. ("Happens-before caching": Musuvathi and Qadeer,
 /// "Partial-order reduction for context-bounded state exploration", Microsoft Research MSR-TR-2007-12.) 64 bits: among
 /// a million states two are taken for one with a chance of about one in 40 million.

@@ -148,9 +148,8 @@ namespace {
 
 /// Counts the orders of chains that keep to what their steps need of each other.
 ///
-/// What is left of some chains may fall apart into groups that need nothing of each other: each group is counted alone,
-/// and what its steps have come to is remembered. So a ring of philosophers costs the sum of its parts, not the
-/// product.
+/// What is left of some chains may fall apart into groups that need nothing of each other. Each group is counted alone,
+/// and the count of its steps is remembered. So a ring of philosophers costs the sum of its parts, not the product.
 class OrderCount {
  public:
   OrderCount(const Trace& trace, const std::vector<std::vector<int>>& chains, const Cuts& cuts, std::size_t most)

@@ -1,6 +1,6 @@
-// Seat booking under load: half of the transactions book a seat for their own passenger if it is free, the other half
-// give up whatever booking a seat has, so about half of the seats are free. Who books after an unprotected look prints
-// a second ticket for a seat that somebody else has taken in the meantime.
+// Seat booking under load. Half of the transactions book a seat for their own passenger if it is free, the other half
+// give up whatever booking a seat has. So about half of the seats are free. A transaction that books after an
+// unprotected look prints a second ticket for a seat that another one has taken in the meantime.
 #include <fmt/format.h>
 
 #include <algorithm>

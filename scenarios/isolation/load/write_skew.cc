@@ -1,5 +1,5 @@
 // Write skew under load: two accounts of one customer may be overdrawn as long as their sum is not below zero. Half of
-// the transactions withdraw from one of the two after a look at both, the other half lock both, look whether the rule
+// the transactions withdraw from one of the two after a look at both. The other half lock both, look whether the rule
 // was broken, and pay in.
 #include <fmt/format.h>
 

@@ -31,7 +31,7 @@ Task<> transfer(load::Context& c) {
   co_await c.db.commit();
 }
 
-/// Touches the smaller account first, whoever pays whom.
+/// Touches the smaller account first, whatever the direction of the payment.
 Task<> transfer_in_order(load::Context& c) {
   const Order order = draw(c);
   const std::vector<std::string> claims{order.from, order.to};

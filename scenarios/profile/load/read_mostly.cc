@@ -1,5 +1,5 @@
-// A page that is read far more often than it is changed: a user's profile in three rows that belong together, each with
-// the version of the last change. A change writes all three; whoever reads must see all of one version.
+// A page that is read far more often than it is changed: a user's profile in three rows that belong together. Each row
+// has the version of the last change. A change writes all three; a reader must see all of one version.
 #include <fmt/format.h>
 
 #include "scenarios/workloads.h"
@@ -50,7 +50,7 @@ Task<bool> in_one_statement(load::Context& c, std::string user) {
   co_return rows.size() == 3 && rows[0][1] == rows[1][1] && rows[1][1] == rows[2][1];
 }
 
-/// The first row is the page's lock: whoever changes the page writes it first.
+/// The first row is the page's lock: every change of the page writes it first.
 Task<bool> locked(load::Context& c, std::string user) {
   const std::vector<std::string> rows = rows_of(user);
   const std::int64_t first = co_await c.db.read_for_update(rows[0]);

@@ -1,5 +1,5 @@
-// A queue in a table under load: every transaction takes the first job that is ready off the queue and puts a new one
-// at its end, so the queue keeps its length.
+// A queue in a table under load. Every transaction takes the first ready job off the queue and puts a new one at its
+// end. So the queue keeps its length.
 #include <fmt/format.h>
 
 #include "scenarios/workloads.h"
@@ -13,7 +13,7 @@ enum : std::size_t { kDone };
 Task<> take(load::Context& c, Table job) {
   if (job.empty()) co_await fail(Fault::out_of_stock);
   const std::string key = *job[0][0];
-  // By age, then by whose it is: later than every job that is there, and nobody else's.
+  // By age, then by session: later than every job that is there, and no other session's.
   const std::string next = fmt::format("ready/{:010}-{:05}", ++c.serial + 1, c.session);
   co_await c.db.erase(key);
   co_await c.db.insert(next, "job");

@@ -1,5 +1,5 @@
 // Orders from a stock that is nearly empty. Half of the transactions order one piece of an item, the other half send
-// one back, so every item stays around zero, where a check that is not protected sells what is not there.
+// one back. So every item stays around zero, where a check that is not protected sells what is not there.
 #include <fmt/format.h>
 
 #include "scenarios/workloads.h"

@@ -1,10 +1,10 @@
 // TPC-C's new-order and payment (revision 5.11, clauses 2.4 and 2.5) on one warehouse, in its mix of 45 to 43, with its
 // consistency conditions (clause 3.3.2) as invariants.
 //
-// Not from the specification: --rows items (1,000) instead of 100,000 and 100 customers a district instead of 3,000;
-// items are chosen by --theta instead of NURand; a row is one number where the transactions need no more (the warehouse
-// its year-to-date, a customer the balance), and a district is two, its year-to-date and its next order; no orders are
-// loaded and none are delivered; no terminals and no time to think. Money is in cents.
+// Not from the specification: --rows items (1,000) instead of 100,000 and 100 customers a district instead of 3,000.
+// Items are chosen by --theta instead of NURand. A row is one number where the transactions need no more: for the
+// warehouse its year-to-date, for a customer the balance. A district is two rows, its year-to-date and its next order.
+// No orders are loaded and none are delivered; no terminals and no time to think. Money is in cents.
 //
 //   w                       year to date          d/DD/ytd  d/DD/next    year to date, number of the next order
 //   c/DD/CCCC               balance               n/DD/NAME/CCCC         customers by last name

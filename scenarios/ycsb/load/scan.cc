@@ -1,7 +1,7 @@
 // YCSB's workload E (Cooper et al., "Benchmarking cloud serving systems with YCSB", SoCC 2010): 95 % of the
 // transactions scan 1 to 100 records from a chosen one on, the others insert.
 //
-// Unlike YCSB's, an insert is of two neighbours in one transaction, so that a scan that sees one without the other is
+// Unlike YCSB's, an insert is of two neighbours in one transaction. So a scan that sees one without the other is
 // caught. They come anywhere between the loaded records, which are never deleted: a scan must meet all of those.
 #include <fmt/format.h>
 
