@@ -6,16 +6,9 @@
 #include <vector>
 
 #include "engine/explore/search/trace.h"
+#include "kv/base/random.h"
 
 namespace lockstep {
-
-/// The finaliser of SplitMix64: every bit of the answer depends on every bit of `z`.
-inline std::uint64_t mixed(std::uint64_t z) noexcept {
-  z += 0x9e3779b97f4a7c15U;
-  z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9U;
-  z = (z ^ (z >> 27U)) * 0x94d049bb133111ebU;
-  return z ^ (z >> 31U);
-}
 
 /// The steps so far, as far as their order matters. A step is told by who took it and by the steps of everybody that
 /// must come before; the sum over the steps does not see in which order the others came. So two ways that differ only
