@@ -2,41 +2,11 @@
 #include "reports/digest.h"
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 
 namespace lockstep::reports {
 
 using record::EventKind;
 using record::EventView;
-
-void Durations::add(std::int64_t ns) {
-  const auto value = static_cast<std::uint64_t>(std::max<std::int64_t>(ns, 0));
-  std::size_t bucket = static_cast<std::size_t>(value);
-  if (value >= kSub) {
-    const int octave = std::bit_width(value) - 5;  // 16 … 31 is octave 0
-    bucket = kSub * (static_cast<std::size_t>(octave) + 1) + ((value >> octave) - kSub);
-  }
-  ++buckets_[bucket];
-  ++count_;
-  largest_ = std::max(largest_, ns);
-}
-
-std::int64_t Durations::quantile(double q) const noexcept {
-  if (count_ == 0) return 0;
-  if (q >= 1) return largest_;
-  const auto wanted = static_cast<std::uint64_t>(std::ceil(q * static_cast<double>(count_)));
-  std::uint64_t below = 0;
-  for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
-    below += buckets_[bucket];
-    if (below < std::max<std::uint64_t>(wanted, 1)) continue;
-    if (bucket < kSub) return static_cast<std::int64_t>(bucket);
-    const std::size_t octave = bucket / kSub - 1;
-    const std::uint64_t low = (kSub + bucket % kSub) << octave, width = std::uint64_t{1} << octave;
-    return std::min(largest_, static_cast<std::int64_t>(low + width / 2));
-  }
-  return largest_;
-}
 
 std::vector<std::pair<std::string, Digest::ObjectCounts>> Digest::busiest(std::size_t most) const {
   std::vector<std::pair<std::string, ObjectCounts>> all(objects.begin(), objects.end());
@@ -129,7 +99,7 @@ class Counter {
     open.waits = false;
     const std::int64_t waited = event.at_ns - open.since_ns;
     digest_.actors[index].waited_ns += waited;
-    digest_.waits.add(waited);
+    digest_.waits.record(Nanos(waited));
     auto object = digest_.objects.find(open.object);
     if (object == digest_.objects.end()) {
       object = digest_.objects.try_emplace(digest_.objects.size() < kObjectsMost ? open.object : std::string()).first;

@@ -2,7 +2,6 @@
 // it.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -10,24 +9,9 @@
 #include <vector>
 
 #include "engine/record/reader.h"
+#include "kv/base/histogram.h"
 
 namespace lockstep::reports {
-
-/// Durations in buckets 1/16 of an octave wide: a quantile is off by at most 3.2 %. 8 KB.
-class Durations {
- public:
-  void add(std::int64_t ns);
-  std::uint64_t count() const noexcept { return count_; }
-  /// Nanoseconds below which a share `q` of them lies; 0 when there are none. The largest is exact.
-  std::int64_t quantile(double q) const noexcept;
-  std::int64_t largest() const noexcept { return largest_; }
-
- private:
-  static constexpr std::size_t kSub = 16;
-  std::array<std::uint64_t, 64 * kSub> buckets_{};
-  std::uint64_t count_ = 0;
-  std::int64_t largest_ = 0;
-};
 
 struct Digest {
   struct Slice {
@@ -56,7 +40,7 @@ struct Digest {
   std::unordered_map<std::string, ObjectCounts> objects;  ///< those waited for; "" once there are too many
   std::map<std::string, std::uint64_t> faults;
   std::uint64_t cycles = 0;
-  Durations waits;
+  Histogram waits;
   std::vector<LongWait> longest;  ///< longest first
 
   std::vector<std::pair<std::string, ObjectCounts>> busiest(std::size_t most) const;

@@ -113,15 +113,15 @@ std::string wait_curve(const Digest& digest, const std::string& id, int level) {
   double at = 0;
   for (const auto& [share, name] : kShares) {
     if (share > 0.5 && static_cast<double>(digest.waits.count()) * (1 - share) < 1) break;
-    const double value = ms(digest.waits.quantile(share));
+    const double value = ms(digest.waits.quantile(share).count());
     curve.points.emplace_back(at, value);
     axes.x_ticks.push_back({at, name});
     told.rows.push_back({name, Cell::number(value, 3)});
     ++at;
   }
-  curve.points.emplace_back(at, ms(digest.waits.largest()));
+  curve.points.emplace_back(at, ms(digest.waits.max().count()));
   axes.x_ticks.push_back({at, "max"});
-  told.rows.push_back({"max", Cell::number(ms(digest.waits.largest()), 3)});
+  told.rows.push_back({"max", Cell::number(ms(digest.waits.max().count()), 3)});
   const std::string picture =
       curves_svg({curve}, axes, "How long waits were", "Percentiles of the waits, towards the tail.", id + "-wc");
   return section(id + "-waits", "How long waits were", figure(picture, "") + table(told), level);

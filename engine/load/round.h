@@ -10,9 +10,9 @@
 
 #include "engine/actor/run_state.h"
 #include "engine/check/isolation.h"
-#include "engine/load/histogram.h"
 #include "engine/record/comparison.h"
 #include "engine/scenario/workload.h"
+#include "kv/base/histogram.h"
 
 namespace lockstep::load {
 

@@ -1,14 +1,14 @@
 // histogram_test.cc: the error of the buckets, merging, and the ends.
-#include "engine/load/histogram.h"
+#include "kv/base/histogram.h"
 
 #include <gmock/gmock.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "engine/scenario/scenario.h"
+#include "kv/base/random.h"
 
-namespace lockstep::load {
+namespace lockstep {
 namespace {
 
 TEST(Histogram, QuantilesAreWithinOnePercentOfTheSortedValues) {
@@ -60,4 +60,4 @@ TEST(Histogram, AnEmptyOneHasZeros) {
 }
 
 }  // namespace
-}  // namespace lockstep::load
+}  // namespace lockstep

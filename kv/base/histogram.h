@@ -1,7 +1,7 @@
 // histogram.h: latencies in log-linear buckets, as in HdrHistogram (G. Tene): 64 buckets for every power of two, so a
 // percentile is at most 1/64 / 2 = 0.8 % off. Mergeable: adding two histograms loses nothing.
 //
-// Not thread-safe: each session has its own; they are merged when the round is over.
+// Not thread-safe: each session, or each worker, has its own; they are merged when all is over.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 
 #include "kv/base/clock.h"
 
-namespace lockstep::load {
+namespace lockstep {
 
 class Histogram {
  public:
@@ -79,4 +79,4 @@ class Histogram {
   std::uint64_t max_ = 0;
 };
 
-}  // namespace lockstep::load
+}  // namespace lockstep
