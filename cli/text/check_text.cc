@@ -9,6 +9,7 @@
 
 #include "cli/args/names.h"
 #include "cli/text/text.h"
+#include "reports/junit.h"
 
 namespace lockstep::cli {
 namespace {
@@ -184,45 +185,26 @@ class Table {
   std::vector<Line> lines_;
 };
 
-std::string xml(std::string_view text) {
-  std::string safe;
-  for (const char c : neutral(text)) {
-    switch (c) {
-      case '&':
-        safe += "&amp;";
-        break;
-      case '<':
-        safe += "&lt;";
-        break;
-      case '>':
-        safe += "&gt;";
-        break;
-      case '"':
-        safe += "&quot;";
-        break;
-      default:
-        safe += c;
-    }
-  }
-  return safe;
-}
-
 std::string difference(const Cell& cell) {
   return cell.state == Cell::State::failed
              ? fmt::format("expected {}, could not run", name_of(cell.expected))
              : fmt::format("expected {}, was {}", name_of(cell.expected), name_of(cell.verdict));
 }
 
-std::string junit_case(const Cell& cell) {
-  std::string dotted = cell.scenario->name;
-  std::replace(dotted.begin(), dotted.end(), '/', '.');
-  const std::string head = fmt::format("    <testcase classname=\"{}\" name=\"{} {} {}\" time=\"{:.3f}\"", xml(dotted),
-                                       xml(cell.store), xml(cell.protocol), xml(cell.pattern), cell.wall_ms / 1000);
-  if (cell.state == Cell::State::waiting)
-    return head + fmt::format("><skipped message=\"{}\"/></testcase>\n", xml(cell.summary));
-  if (!cell.differs()) return head + "/>\n";
-  return head + fmt::format(">\n      <failure message=\"{}\">{}\n{}</failure>\n    </testcase>\n",
-                            xml(difference(cell)), xml(cell.summary), xml(cell.command));
+reports::JunitCase junit_case(const Cell& cell) {
+  using Status = reports::JunitCase::Status;
+  reports::JunitCase one{.scenario = cell.scenario->name,
+                         .name = cell.store + " " + cell.protocol + " " + cell.pattern,
+                         .seconds = cell.wall_ms / 1000};
+  if (cell.state == Cell::State::waiting) {
+    one.status = Status::skipped;
+    one.message = cell.summary;
+  } else if (cell.differs()) {
+    one.status = Status::failed;
+    one.message = difference(cell);
+    one.lines = {cell.summary, cell.command};
+  }
+  return one;
 }
 
 }  // namespace
@@ -249,35 +231,13 @@ std::string check_failures(std::span<const Cell> cells, const Look& look) {
 }
 
 std::string check_junit(std::span<const Cell> cells) {
-  struct Suite {
-    std::string name, cases;
-    std::size_t tests = 0, failures = 0, skipped = 0;
-    double seconds = 0;
-  };
-  std::vector<Suite> suites;
-  Suite all;
+  std::vector<reports::JunitSuite> suites;
   for (const Cell& cell : cells) {
     const std::string name = "lockstep." + store_title(cell.store) + "." + cell.executor;
-    if (suites.empty() || suites.back().name != name) suites.push_back({.name = name, .cases = {}});
-    for (Suite* suite : {&suites.back(), &all}) {
-      ++suite->tests;
-      suite->failures += cell.differs() ? 1 : 0;
-      suite->skipped += cell.state == Cell::State::waiting ? 1 : 0;
-      suite->seconds += cell.wall_ms / 1000;
-    }
-    suites.back().cases += junit_case(cell);
+    if (suites.empty() || suites.back().name != name) suites.push_back({.name = name});
+    suites.back().cases.push_back(junit_case(cell));
   }
-  std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
-  text +=
-      fmt::format("<testsuites name=\"lockstep check\" tests=\"{}\" failures=\"{}\" skipped=\"{}\" time=\"{:.3f}\">\n",
-                  all.tests, all.failures, all.skipped, all.seconds);
-  for (const Suite& suite : suites) {
-    text += fmt::format(
-        "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\" errors=\"0\" time=\"{:.3f}\">\n",
-        xml(suite.name), suite.tests, suite.failures, suite.skipped, suite.seconds);
-    text += suite.cases + "  </testsuite>\n";
-  }
-  return text + "</testsuites>\n";
+  return reports::junit_document("lockstep check", suites);
 }
 
 }  // namespace lockstep::cli
