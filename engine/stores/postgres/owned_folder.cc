@@ -25,6 +25,8 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/record/owned_folder.h"
+
 namespace lockstep::postgres {
 namespace {
 
@@ -34,11 +36,8 @@ constexpr std::string_view kPrefix = "lockstep-pg-";
 constexpr std::string_view kSocketName = "/s/.s.PGSQL.5432";
 constexpr int kSupervisorStopMsMax = 3000;
 
-Error file_error(int number, const std::string& what) {
-  const Fault fault = number == EACCES || number == EPERM || number == EROFS ? Fault::permission
-                      : number == ENOSPC || number == EDQUOT                 ? Fault::disk_full
-                                                                             : Fault::io;
-  return Error{fault, {}, fmt::format("{}: {}", what, std::strerror(number))};
+Error failed(int number, const std::string& what) {
+  return Error{fault_of_errno(number), {}, fmt::format("{}: {}", what, std::strerror(number))};
 }
 
 std::vector<std::string> bases() {
@@ -76,8 +75,8 @@ bool same_file(int fd, const std::string& path) {
 }
 
 std::optional<Error> make_subfolder(const std::string& path, const ServerUser& user) {
-  if (::mkdir(path.c_str(), 0700) != 0) return file_error(errno, path);
-  if (user.drop && ::chown(path.c_str(), user.uid, user.gid) != 0) return file_error(errno, path);
+  if (::mkdir(path.c_str(), 0700) != 0) return failed(errno, path);
+  if (user.drop && ::chown(path.c_str(), user.uid, user.gid) != 0) return failed(errno, path);
   return std::nullopt;
 }
 
@@ -216,7 +215,7 @@ Result<OwnedFolder> OwnedFolder::create(const ServerUser& user) {
     for (int attempt = 0; attempt < 10; ++attempt) {
       std::string path = fmt::format("{}/{}XXXXXX", base, kPrefix);
       if (::mkdtemp(path.data()) == nullptr) {
-        error = file_error(errno, fmt::format("cannot make a folder in {}", base));
+        error = failed(errno, fmt::format("cannot make a folder in {}", base));
         break;
       }
       OwnedFolder folder;
@@ -226,7 +225,7 @@ Result<OwnedFolder> OwnedFolder::create(const ServerUser& user) {
         continue;
       }
       folder.path_ = path;
-      if (user.drop && ::chmod(path.c_str(), 0711) != 0) return file_error(errno, path);
+      if (user.drop && ::chmod(path.c_str(), 0711) != 0) return failed(errno, path);
       for (const std::string& part : {folder.data(), folder.socket_folder()}) {
         if (auto failed = make_subfolder(part, user)) return *std::move(failed);
       }
