@@ -1,5 +1,5 @@
-// banker.cc: the safe-state check, and what is granted because of it.
-#include "kv/locking/banker.h"
+// banker_locks.cc: the safe-state check, and what is granted because of it.
+#include "kv/locking/banker_locks.h"
 
 #include <fmt/format.h>
 
@@ -29,7 +29,7 @@ Error claim_exceeded(const LockOwner& owner, KeyView key, LockSpec wanted) {
 
 }  // namespace
 
-Locked Banker::lock(LockOwner& owner, const LockTarget& target, LockSpec wanted, Waiter& waiter) {
+Locked BankerLocks::lock(LockOwner& owner, const LockTarget& target, LockSpec wanted, Waiter& waiter) {
   const KeyView key = target.key;
   LockRequest* mine = find_request(owner, key);
   if (mine && mine->held.covers(wanted)) return Locked::granted;
@@ -67,7 +67,7 @@ Locked Banker::lock(LockOwner& owner, const LockTarget& target, LockSpec wanted,
 
 // Habermann's check: whoever can get all that it has claimed will finish and give back what it holds; repeat until
 // nobody is left or nobody can. Only transactions that hold something can be in anybody's way.
-Banker::Owners Banker::stuck_if_granted(const LockOwner& requester, KeyView key) const {
+BankerLocks::Owners BankerLocks::stuck_if_granted(const LockOwner& requester, KeyView key) const {
   // Alone it can finish whatever it is given. Else who fills a store, or reads all of it, would go through all that it
   // holds for each key.
   const bool is_alone = units_.empty() || (units_.size() == 1 && units_.begin()->first == &requester);
@@ -99,15 +99,15 @@ Banker::Owners Banker::stuck_if_granted(const LockOwner& requester, KeyView key)
   }
 }
 
-LockRequest* Banker::find_request(LockOwner& owner, KeyView key) const {
+LockRequest* BankerLocks::find_request(LockOwner& owner, KeyView key) const {
   const std::size_t position = owner.by_key.find(
       hash_of(key), [&](std::size_t i) { return owner.requests[i].head && owner.requests[i].head->key == key; });
   return position == KeySet::npos ? nullptr : &owner.requests[position];
 }
 
-LockRequest* Banker::find(LockOwner& owner, const LockTarget& target) { return find_request(owner, target.key); }
+LockRequest* BankerLocks::find(LockOwner& owner, const LockTarget& target) { return find_request(owner, target.key); }
 
-void Banker::weaken(LockRequest& request, LockSpec kept) noexcept {
+void BankerLocks::weaken(LockRequest& request, LockSpec kept) noexcept {
   LOCKSTEP_CHECK(request.held.covers(kept), "a lock cannot be weakened to more than is held");
   MutexLock lock(all_.mutex);
   request.held = request.wanted = kept;
@@ -116,7 +116,7 @@ void Banker::weaken(LockRequest& request, LockSpec kept) noexcept {
   grant_waiters();
 }
 
-void Banker::release_all(LockOwner& owner) noexcept {
+void BankerLocks::release_all(LockOwner& owner) noexcept {
   LOCKSTEP_CHECK(!owner.is_waiting(), "{} gives back its locks while it waits", owner.label);
   MutexLock lock(all_.mutex);
   for (std::size_t i = 0; i < owner.requests.size(); ++i)
@@ -126,7 +126,7 @@ void Banker::release_all(LockOwner& owner) noexcept {
   grant_waiters();
 }
 
-bool Banker::cancel(LockOwner& owner, Fault why) noexcept {
+bool BankerLocks::cancel(LockOwner& owner, Fault why) noexcept {
   MutexLock lock(all_.mutex);
   if (!owner.is_waiting()) return false;
   const LockRequest& request = *owner.waiting;
@@ -140,7 +140,7 @@ bool Banker::cancel(LockOwner& owner, Fault why) noexcept {
   return true;
 }
 
-Banker::Resource& Banker::resource_of(KeyView key) {
+BankerLocks::Resource& BankerLocks::resource_of(KeyView key) {
   const auto found = resources_.find(key);
   if (found != resources_.end()) return found->second;
   const auto added = resources_.try_emplace(std::string(key)).first;
@@ -148,20 +148,22 @@ Banker::Resource& Banker::resource_of(KeyView key) {
   return added->second;
 }
 
-Banker::Resource& Banker::resource_of(const LockRequest& request) { return resources_.find(request.head->key)->second; }
+BankerLocks::Resource& BankerLocks::resource_of(const LockRequest& request) {
+  return resources_.find(request.head->key)->second;
+}
 
-void Banker::forget_if_idle(const LockHead& head) {
+void BankerLocks::forget_if_idle(const LockHead& head) {
   const auto found = resources_.find(head.key);
   if (!found->second.holder && found->second.waiting == 0) resources_.erase(found);
 }
 
-void Banker::grant(Resource& resource, LockRequest& request) {
+void BankerLocks::grant(Resource& resource, LockRequest& request) {
   resource.holder = &request;
   ++units_[request.owner];
   request.held = request.wanted;
 }
 
-void Banker::give_back(LockRequest& request) noexcept {
+void BankerLocks::give_back(LockRequest& request) noexcept {
   if (const auto units = units_.find(request.owner); --units->second == 0) units_.erase(units);
   resource_of(request).holder = nullptr;
   const LockHead& head = *request.head;
@@ -170,7 +172,7 @@ void Banker::give_back(LockRequest& request) noexcept {
   forget_if_idle(head);
 }
 
-void Banker::grant_waiters() noexcept {
+void BankerLocks::grant_waiters() noexcept {
   for (std::size_t i = 0; i < queue_.size();) {
     LockRequest& request = *queue_[i];
     Resource& resource = resource_of(request);
@@ -188,7 +190,7 @@ void Banker::grant_waiters() noexcept {
   }
 }
 
-void Banker::dequeue(LockOwner& owner) noexcept {
+void BankerLocks::dequeue(LockOwner& owner) noexcept {
   LockRequest& request = *owner.waiting;
   std::erase(queue_, &request);
   --resource_of(request).waiting;
@@ -200,7 +202,7 @@ void Banker::dequeue(LockOwner& owner) noexcept {
   forget_if_idle(head);
 }
 
-Banker::Owners Banker::blockers_of(const LockRequest& request) const {
+BankerLocks::Owners BankerLocks::blockers_of(const LockRequest& request) const {
   const auto found = resources_.find(request.head->key);
   if (found->second.holder) return {found->second.holder->owner};
   Owners stuck = stuck_if_granted(*request.owner, request.head->key);
@@ -208,7 +210,7 @@ Banker::Owners Banker::blockers_of(const LockRequest& request) const {
   return stuck;
 }
 
-std::vector<WaitEdge> Banker::edges_of(const LockRequest& request) const {
+std::vector<WaitEdge> BankerLocks::edges_of(const LockRequest& request) const {
   const bool avoidance = resources_.find(request.head->key)->second.holder == nullptr;
   std::vector<WaitEdge> edges;
   for (const LockOwner* holder : blockers_of(request))
@@ -222,7 +224,7 @@ std::vector<WaitEdge> Banker::edges_of(const LockRequest& request) const {
   return edges;
 }
 
-std::vector<LockInfo> Banker::locks() const {
+std::vector<LockInfo> BankerLocks::locks() const {
   MutexLock lock(all_.mutex);
   std::vector<LockInfo> infos;
   const auto add = [&infos](const LockRequest& request, bool granted) {
@@ -247,7 +249,7 @@ std::vector<LockInfo> Banker::locks() const {
   return infos;
 }
 
-std::vector<WaitEdge> Banker::waits() const {
+std::vector<WaitEdge> BankerLocks::waits() const {
   MutexLock lock(all_.mutex);
   std::vector<const LockRequest*> waiting(queue_.begin(), queue_.end());
   std::sort(waiting.begin(), waiting.end(),
@@ -258,7 +260,7 @@ std::vector<WaitEdge> Banker::waits() const {
   return edges;
 }
 
-std::vector<WaitEdge> Banker::waits_of(const LockOwner& owner) const {
+std::vector<WaitEdge> BankerLocks::waits_of(const LockOwner& owner) const {
   MutexLock lock(all_.mutex);
   return owner.is_waiting() ? edges_of(*owner.waiting) : std::vector<WaitEdge>{};
 }

@@ -1,4 +1,4 @@
-// banker.h: the banker's algorithm over keys: locks that are granted only while everybody can still finish.
+// banker_locks.h: the banker's algorithm over keys: locks that are granted only while everybody can still finish.
 #pragma once
 
 #include <map>
@@ -22,13 +22,13 @@ namespace lockstep::kv {
 /// does not hold up those behind it, for they may be what it needs.
 ///
 /// Thread-safe. One mutex guards everything, a leaf: safety is a property of all transactions together.
-class Banker final : public LockManager {
+class BankerLocks final : public LockManager {
  public:
   struct Config {
     Nanos lock_timeout = kNever;
     const Clock* clock = nullptr;  ///< outlives the banker
   };
-  explicit Banker(Config config) : config_(config) {}
+  explicit BankerLocks(Config config) : config_(config) {}
 
   /// Fault::claim_exceeded for a key outside the claims.
   Locked lock(LockOwner& owner, const LockTarget& target, LockSpec wanted, Waiter& waiter) override;

@@ -1,4 +1,4 @@
-// banker_test.cc: what the banker grants, what it makes wait, and what it refuses.
+// banker_locks_test.cc: what the banker grants, what it makes wait, and what it refuses.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -8,13 +8,13 @@
 namespace lockstep::kv::testing {
 namespace {
 
-class Banker : public ::testing::Test {
+class BankerLocks : public ::testing::Test {
  protected:
-  Banker() { load(*store_, {{"a", "0"}, {"b", "0"}, {"c", "0"}, {"d", "0"}}); }
+  BankerLocks() { load(*store_, {{"a", "0"}, {"b", "0"}, {"c", "0"}, {"d", "0"}}); }
   std::unique_ptr<Store> store_ = open_store("2pl-banker");
 };
 
-TEST_F(Banker, MakesTheSecondOfTwoLocksInOppositeOrderWait) {
+TEST_F(BankerLocks, MakesTheSecondOfTwoLocksInOppositeOrderWait) {
   Client t1(*store_, "T1", {"a", "b"});
   Client t2(*store_, "T2", {"a", "b"});
   ASSERT_EQ(t1.write("a", "1"), "ok");
@@ -32,7 +32,7 @@ TEST_F(Banker, MakesTheSecondOfTwoLocksInOppositeOrderWait) {
   EXPECT_EQ(t2.commit(), "ok");
 }
 
-TEST_F(Banker, GrantsWhatIsSafe) {
+TEST_F(BankerLocks, GrantsWhatIsSafe) {
   Client t1(*store_, "T1", {"a", "b"});
   Client t2(*store_, "T2", {"b"});
   ASSERT_EQ(t1.write("a", "1"), "ok");
@@ -43,7 +43,7 @@ TEST_F(Banker, GrantsWhatIsSafe) {
   EXPECT_EQ(t1.again(), "ok");
 }
 
-TEST_F(Banker, DisjointClaimsNeverMeet) {
+TEST_F(BankerLocks, DisjointClaimsNeverMeet) {
   Client t1(*store_, "T1", {"a", "b"});
   Client t2(*store_, "T2", {"c", "d"});
   EXPECT_EQ(t1.write("a", "1"), "ok");
@@ -52,7 +52,7 @@ TEST_F(Banker, DisjointClaimsNeverMeet) {
   EXPECT_EQ(t2.write("d", "2"), "ok");
 }
 
-TEST_F(Banker, RefusesAKeyOutsideTheClaims) {
+TEST_F(BankerLocks, RefusesAKeyOutsideTheClaims) {
   Client t1(*store_, "T1", {"a", "b"});
   EXPECT_EQ(t1.write("c", "1"), "claim_exceeded");
   EXPECT_EQ(t1.message(), "T1 may not lock c: it claimed only a, b at begin");
@@ -62,7 +62,7 @@ TEST_F(Banker, RefusesAKeyOutsideTheClaims) {
   EXPECT_EQ(t1.commit(), "ok");
 }
 
-TEST_F(Banker, RefusesEverythingWithoutClaims) {
+TEST_F(BankerLocks, RefusesEverythingWithoutClaims) {
   Client t1(*store_, "T1", {});
   EXPECT_EQ(t1.read("a"), "claim_exceeded");
   EXPECT_EQ(t1.message(),
@@ -71,7 +71,7 @@ TEST_F(Banker, RefusesEverythingWithoutClaims) {
   EXPECT_EQ(t1.commit(), "ok");
 }
 
-TEST_F(Banker, OneUnitMeansThatReadersExcludeEachOther) {
+TEST_F(BankerLocks, OneUnitMeansThatReadersExcludeEachOther) {
   Client t1(*store_, "T1", {"a"});
   Client t2(*store_, "T2", {"a"});
   EXPECT_EQ(t1.read("a"), "yes 0");
@@ -79,7 +79,7 @@ TEST_F(Banker, OneUnitMeansThatReadersExcludeEachOther) {
 }
 
 // The rows that may appear in its range are not among the claims of a scan: the membership of the store guards it.
-TEST_F(Banker, AnInsertWaitsForAScanWithOtherClaims) {
+TEST_F(BankerLocks, AnInsertWaitsForAScanWithOtherClaims) {
   Client t1(*store_, "T1", {"a", "b", "c", "d"});
   Client t2(*store_, "T2", {"x"});
   ASSERT_EQ(t1.scan("", ""), "a=0 b=0 c=0 d=0");
@@ -91,7 +91,7 @@ TEST_F(Banker, AnInsertWaitsForAScanWithOtherClaims) {
   EXPECT_EQ(t2.commit(), "ok");
 }
 
-TEST_F(Banker, AScanWaitsForAnEraseThatMayBeUndone) {
+TEST_F(BankerLocks, AScanWaitsForAnEraseThatMayBeUndone) {
   load(*store_, {{"x", "0"}});
   Client t1(*store_, "T1", {"a", "b", "c", "d"});
   Client t2(*store_, "T2", {"x"});
@@ -101,7 +101,7 @@ TEST_F(Banker, AScanWaitsForAnEraseThatMayBeUndone) {
   EXPECT_EQ(t1.again(), "claim_exceeded") << "x is there again, and T1 has not claimed it";
 }
 
-TEST_F(Banker, AllOfFivePhilosophersButOneTakeTheirFirstFork) {
+TEST_F(BankerLocks, AllOfFivePhilosophersButOneTakeTheirFirstFork) {
   load(*store_, {{"e", "0"}});
   std::vector<std::unique_ptr<Client>> philosophers;
   const std::vector<std::string> forks = {"a", "b", "c", "d", "e"};
@@ -115,7 +115,7 @@ TEST_F(Banker, AllOfFivePhilosophersButOneTakeTheirFirstFork) {
   EXPECT_TRUE(philosophers[4]->is_woken()) << "P2 can finish now";
 }
 
-TEST_F(Banker, OneThatStillMustWaitDoesNotHoldUpThoseBehind) {
+TEST_F(BankerLocks, OneThatStillMustWaitDoesNotHoldUpThoseBehind) {
   Client t1(*store_, "T1", {"a", "b"});
   Client t2(*store_, "T2", {"a", "b"});
   Client t3(*store_, "T3", {"c"});
@@ -129,7 +129,7 @@ TEST_F(Banker, OneThatStillMustWaitDoesNotHoldUpThoseBehind) {
   EXPECT_TRUE(t4.is_woken());
 }
 
-TEST_F(Banker, ACancelledAvoidanceWaitNamesWhoMadeItUnsafe) {
+TEST_F(BankerLocks, ACancelledAvoidanceWaitNamesWhoMadeItUnsafe) {
   Client t1(*store_, "T1", {"a", "b"});
   Client t2(*store_, "T2", {"a", "b"});
   ASSERT_EQ(t1.write("a", "1"), "ok");
