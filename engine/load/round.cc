@@ -285,7 +285,7 @@ RoundResult Round::run() {
   return result;
 }
 
-Task<> nothing(Context&) { co_return; }
+Task<> nothing(LoadContext&) { co_return; }
 
 }  // namespace
 

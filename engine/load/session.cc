@@ -41,7 +41,7 @@ class Arrivals {
   Nanos next_{0};
 };
 
-Task<> give_back(Context& context) { co_await context.db.abort(); }
+Task<> give_back(LoadContext& context) { co_await context.db.abort(); }
 
 }  // namespace
 

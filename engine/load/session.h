@@ -31,7 +31,7 @@ struct LoadSession {
   RunState state;
   std::unique_ptr<Seat> seat;
   Actor actor;
-  Context context;
+  LoadContext context;
   Random pauses;  ///< of back-offs; apart from the body's, which draws the same again
 
   // What it saw in the measured time.

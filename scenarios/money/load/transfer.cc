@@ -13,7 +13,7 @@ struct Order {
   std::int64_t amount;
 };
 
-Order draw(load::Context& c) {
+Order draw(load::LoadContext& c) {
   const std::uint64_t from = c.choose();
   std::uint64_t to = c.choose();
   if (to == from) to = (from + 1) % c.shape.rows;
@@ -21,7 +21,7 @@ Order draw(load::Context& c) {
 }
 
 /// Takes the money, then gives it.
-Task<> transfer(load::Context& c) {
+Task<> transfer(load::LoadContext& c) {
   const Order order = draw(c);
   const std::vector<std::string> claims{order.from, order.to};
   co_await c.db.begin(claims);
@@ -32,7 +32,7 @@ Task<> transfer(load::Context& c) {
 }
 
 /// Touches the smaller account first, whoever pays whom.
-Task<> transfer_in_order(load::Context& c) {
+Task<> transfer_in_order(load::LoadContext& c) {
   const Order order = draw(c);
   const std::vector<std::string> claims{order.from, order.to};
   co_await c.db.begin(claims);
@@ -44,7 +44,7 @@ Task<> transfer_in_order(load::Context& c) {
 }
 
 /// Reads both balances, then writes both: money appears or vanishes where reads are not protected.
-Task<> read_then_write(load::Context& c) {
+Task<> read_then_write(load::LoadContext& c) {
   const Order order = draw(c);
   const std::vector<std::string> claims{order.from, order.to};
   co_await c.db.begin(claims);

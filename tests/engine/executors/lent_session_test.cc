@@ -78,7 +78,7 @@ Task<> meets_the_other(Context& c) {
   met += table.at(0).at(0) == "1" ? 1 : 0;
 }
 
-Task<> meets_under_load(load::Context& c) {
+Task<> meets_under_load(load::LoadContext& c) {
   const Table table = co_await c.db.execute("select rendezvous()");
   c.acknowledged[0] += table.at(0).at(0) == "1" ? 1 : 0;
 }
@@ -145,7 +145,7 @@ TEST(LentSession, TwoSessionsOfALoadOnOneWorkerAreInSqliteAtOnceAndTheComparison
   EXPECT_EQ(again->groups.front().helpers, 16);
 }
 
-Task<> adds_under_load(load::Context& c) {
+Task<> adds_under_load(load::LoadContext& c) {
   co_await c.db.begin();
   co_await c.db.add("n/0000000", 1);
   co_await c.db.commit();
@@ -184,7 +184,7 @@ TEST(LentSession, OnlyCallsThatBlockAreMadeElsewhere) {
     request.pattern = "nothing";
     const load::Workload idle = load::workload("idle")
                                     .rows(1, [](const load::Shape&) { return State{}; })
-                                    .pattern("nothing", "", +[](load::Context&) -> Task<> { co_return; });
+                                    .pattern("nothing", "", +[](load::LoadContext&) -> Task<> { co_return; });
     const auto result = load::run_round(idle, request, nullptr);
     ASSERT_TRUE(result.ok()) << result.error().message;
     EXPECT_EQ(result->helpers, 0) << store << " on " << executor;

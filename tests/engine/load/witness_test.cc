@@ -17,7 +17,7 @@ using testing::IsEmpty;
 using testing::Not;
 using End = check::Transaction::End;
 
-Task<> nothing_of_its_own(Context& c) {
+Task<> nothing_of_its_own(LoadContext& c) {
   const std::vector<std::string> claims{"n/0000000"};
   co_await c.db.begin(claims);
   co_await c.db.commit();
