@@ -12,7 +12,7 @@
 #include "engine/actor/actor.h"
 #include "engine/actor/run_state.h"
 #include "engine/executors/executors.h"
-#include "engine/executors/monitor.h"
+#include "engine/executors/run_monitor.h"
 #include "engine/runtime/loop.h"
 #include "engine/schedule/conductor.h"
 
@@ -179,7 +179,7 @@ class CoroutinesExecutor final : public Executor {
 
   /// Until every actor has ended: ^C, the run's limit, cycles that nobody breaks, and who keeps a thread for himself.
   void watch_over() {
-    Monitor monitor(run_);
+    RunMonitor monitor(run_);
     runtime::Watchdog watchdog(kBlockedAfter);
     Nanos next_look = run_.clock().now() + monitor.interval();
     while (!wait_for_the_end(std::min(kWatchEvery, monitor.interval()))) {

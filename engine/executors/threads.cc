@@ -17,7 +17,7 @@
 #include "engine/actor/run_state.h"
 #include "engine/executors/crew.h"
 #include "engine/executors/executors.h"
-#include "engine/executors/monitor.h"
+#include "engine/executors/run_monitor.h"
 #include "engine/schedule/conductor.h"
 #include "kv/base/mutex.h"
 
@@ -111,7 +111,7 @@ class ThreadsExecutor final : public Executor {
   }
 
   void run_free(std::span<const std::unique_ptr<Actor>> actors) override {
-    Monitor monitor(run_);
+    RunMonitor monitor(run_);
     {
       boost::unique_lock<boost::mutex> lock(mutex_);
       seats();

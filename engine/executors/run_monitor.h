@@ -1,4 +1,4 @@
-// monitor.h: what watches over a free run: ^C, the run's limit, and cycles of waits that nobody will break.
+// run_monitor.h: what watches over a free run: ^C, the run's limit, and cycles of waits that nobody will break.
 #pragma once
 
 #include <map>
@@ -9,9 +9,9 @@
 namespace lockstep {
 
 /// Looks at the actors of a free run from outside, at growing intervals. One thread.
-class Monitor {
+class RunMonitor {
  public:
-  explicit Monitor(RunState& run) : run_(run) {}
+  explicit RunMonitor(RunState& run) : run_(run) {}
 
   /// How long to wait before the next look: short at first, then longer.
   Nanos interval() const noexcept { return interval_; }

@@ -1,5 +1,5 @@
-// monitor.cc: see monitor.h.
-#include "engine/executors/monitor.h"
+// run_monitor.cc: see monitor.h.
+#include "engine/executors/run_monitor.h"
 
 #include <fmt/format.h>
 
@@ -12,7 +12,7 @@ constexpr Nanos kIntervalMax = std::chrono::milliseconds(50);
 
 }  // namespace
 
-void Monitor::look() {
+void RunMonitor::look() {
   interval_ = std::min(interval_ * 2, kIntervalMax);
   if (run_.stop_requested()) {
     run_.end_as(record::Ending::interrupted);
