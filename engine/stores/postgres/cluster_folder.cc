@@ -1,5 +1,5 @@
-// owned_folder.cc: makes the folder of a private cluster and finds the stale ones.
-#include "engine/stores/postgres/owned_folder.h"
+// cluster_folder.cc: makes the folder of a private cluster and finds the stale ones.
+#include "engine/stores/postgres/cluster_folder.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -193,12 +193,12 @@ Result<ServerUser> server_user() {
                "PostgreSQL does not run as root, and there is neither a user \"postgres\" nor \"nobody\" to run it as"};
 }
 
-OwnedFolder::~OwnedFolder() { remove(); }
+ClusterFolder::~ClusterFolder() { remove(); }
 
-OwnedFolder::OwnedFolder(OwnedFolder&& other) noexcept
+ClusterFolder::ClusterFolder(ClusterFolder&& other) noexcept
     : path_(std::exchange(other.path_, {})), lock_fd_(std::exchange(other.lock_fd_, -1)) {}
 
-OwnedFolder& OwnedFolder::operator=(OwnedFolder&& other) noexcept {
+ClusterFolder& ClusterFolder::operator=(ClusterFolder&& other) noexcept {
   if (this != &other) {
     remove();
     path_ = std::exchange(other.path_, {});
@@ -207,7 +207,7 @@ OwnedFolder& OwnedFolder::operator=(OwnedFolder&& other) noexcept {
   return *this;
 }
 
-Result<OwnedFolder> OwnedFolder::create(const ServerUser& user) {
+Result<ClusterFolder> ClusterFolder::create(const ServerUser& user) {
   Error error{Fault::io, {}, "no folder for temporary files: TMPDIR is too long or closed to the server's user"};
   for (const std::string& base : bases()) {
     if (!socket_fits(base) || !open_to(user, base)) continue;
@@ -218,7 +218,7 @@ Result<OwnedFolder> OwnedFolder::create(const ServerUser& user) {
         error = failed(errno, fmt::format("cannot make a folder in {}", base));
         break;
       }
-      OwnedFolder folder;
+      ClusterFolder folder;
       folder.lock_fd_ = ::open((path + "/owner").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
       if (folder.lock_fd_ < 0 || ::flock(folder.lock_fd_, LOCK_EX | LOCK_NB) != 0 ||
           !same_file(folder.lock_fd_, path + "/owner")) {
@@ -235,7 +235,7 @@ Result<OwnedFolder> OwnedFolder::create(const ServerUser& user) {
   return error;
 }
 
-void OwnedFolder::remove() noexcept {
+void ClusterFolder::remove() noexcept {
   if (!path_.empty()) {
     std::error_code ignored;
     remove_shared_memory(path_);

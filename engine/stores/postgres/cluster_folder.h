@@ -1,4 +1,4 @@
-// owned_folder.h: the folder of a private cluster, with a lock that says that its owner lives; and the removal of
+// cluster_folder.h: the folder of a private cluster, with a lock that says that its owner lives; and the removal of
 // folders whose owner is gone.
 //
 // Layout:  BASE/lockstep-pg-XXXXXX/      ours, 0711, so that the server's user can pass through
@@ -31,16 +31,16 @@ struct ServerUser {
 Result<ServerUser> server_user();
 
 /// A folder that this process owns, from creation to removal. Movable, not thread-safe.
-class OwnedFolder {
+class ClusterFolder {
  public:
-  OwnedFolder() = default;
-  ~OwnedFolder();
-  OwnedFolder(OwnedFolder&& other) noexcept;
-  OwnedFolder& operator=(OwnedFolder&& other) noexcept;
+  ClusterFolder() = default;
+  ~ClusterFolder();
+  ClusterFolder(ClusterFolder&& other) noexcept;
+  ClusterFolder& operator=(ClusterFolder&& other) noexcept;
 
   /// Makes one in TMPDIR, or in /tmp where TMPDIR is too long for a socket's path (107 bytes) or closed to `user`.
   /// Fault::permission, disk_full or io, with the path and the reason.
-  static Result<OwnedFolder> create(const ServerUser& user);
+  static Result<ClusterFolder> create(const ServerUser& user);
 
   const std::string& path() const noexcept { return path_; }
   std::string data() const { return path_ + "/data"; }
