@@ -83,7 +83,7 @@ class ExpeditionByModel {
       const bool late = request_.most_time != kNever && clock_.now() > begun_ + request_.most_time;
       if (result_.interrupted || late || result_.runs >= request_.most_runs) return {};
       if (request_.progress && result_.runs % 64 == 0) request_.progress(result_.runs);
-      Result<Compared> compared = (*both)->compare(each.schedule);
+      Result<ModelComparison> compared = (*both)->compare(each.schedule);
       if (!compared && compared.fault() == Fault::cancelled) {
         result_.interrupted = true;
         return {};
@@ -113,7 +113,7 @@ class ExpeditionByModel {
   }
 
   void note_difference(const Representative& representative, const std::vector<std::string>& actors,
-                       const Compared& compared) {
+                       const ModelComparison& compared) {
     const Difference& difference = *compared.difference;
     Disagreement& known = disagreements_[{difference.kind, difference.actor, difference.operation, difference.model,
                                           difference.database}];

@@ -91,7 +91,7 @@ Result<Performed> AgainstModel::perform(Stage& stage, const RunRequest& request,
   return performed;
 }
 
-Result<Compared> AgainstModel::compare(const std::vector<Choice>& schedule) {
+Result<ModelComparison> AgainstModel::compare(const std::vector<Choice>& schedule) {
   const Result<Performed> expected = perform(*model_, model_request_, schedule);
   if (!expected) return expected.error();
   for (int tries = 1;; ++tries) {
@@ -102,7 +102,7 @@ Result<Compared> AgainstModel::compare(const std::vector<Choice>& schedule) {
                          ? (is_of_deadlock(*difference) ? kTriesForVictim : kTriesForOther)
                          : 1;
     if (difference && tries < most) continue;
-    return Compared{std::move(*seen), std::move(difference)};
+    return ModelComparison{std::move(*seen), std::move(difference)};
   }
 }
 

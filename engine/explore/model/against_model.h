@@ -14,7 +14,7 @@
 namespace lockstep {
 
 /// One schedule on both.
-struct Compared {
+struct ModelComparison {
   Performed database;  ///< goes on in turns where the schedule cannot be followed any further
   std::optional<Difference> difference;
 };
@@ -28,7 +28,7 @@ class AgainstModel {
 
   /// A deadlock costs whoever the server's clock says: where that is the difference, the schedule is tried again, at
   /// most 20 times. Fault::cancelled: ^C; faults of the store.
-  Result<Compared> compare(const std::vector<Choice>& schedule);
+  Result<ModelComparison> compare(const std::vector<Choice>& schedule);
 
   const std::vector<std::string>& actors() const noexcept { return actors_; }
 
