@@ -1,4 +1,4 @@
-// banker_locks_test.cc: what the banker grants, what it makes wait, and what it refuses.
+// banker_test.cc: what the banker grants, what it makes wait, and what it refuses.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -8,13 +8,13 @@
 namespace lockstep::kv::testing {
 namespace {
 
-class BankerLocks : public ::testing::Test {
+class Banker : public ::testing::Test {
  protected:
-  BankerLocks() { load(*store_, {{"a", "0"}, {"b", "0"}, {"c", "0"}, {"d", "0"}}); }
+  Banker() { load(*store_, {{"a", "0"}, {"b", "0"}, {"c", "0"}, {"d", "0"}}); }
   std::unique_ptr<Store> store_ = open_store("2pl-banker");
 };
 
-TEST_F(BankerLocks, MakesTheSecondOfTwoLocksInOppositeOrderWait) {
+TEST_F(Banker, MakesTheSecondOfTwoLocksInOppositeOrderWait) {
   Client t1(*store_, "T1", {"a", "b"});
   Client t2(*store_, "T2", {"a", "b"});
   ASSERT_EQ(t1.write("a", "1"), "ok");
@@ -32,7 +32,7 @@ TEST_F(BankerLocks, MakesTheSecondOfTwoLocksInOppositeOrderWait) {
   EXPECT_EQ(t2.commit(), "ok");
 }
 
-TEST_F(BankerLocks, GrantsWhatIsSafe) {
+TEST_F(Banker, GrantsWhatIsSafe) {
   Client t1(*store_, "T1", {"a", "b"});
   Client t2(*store_, "T2", {"b"});
   ASSERT_EQ(t1.write("a", "1"), "ok");
@@ -43,7 +43,7 @@ TEST_F(BankerLocks, GrantsWhatIsSafe) {
   EXPECT_EQ(t1.again(), "ok");
 }
 
-TEST_F(BankerLocks, DisjointClaimsNeverMeet) {
+TEST_F(Banker, DisjointClaimsNeverMeet) {
   Client t1(*store_, "T1", {"a", "b"});
   Client t2(*store_, "T2", {"c", "d"});
   EXPECT_EQ(t1.write("a", "1"), "ok");
@@ -52,7 +52,7 @@ TEST_F(BankerLocks, DisjointClaimsNeverMeet) {
   EXPECT_EQ(t2.write("d", "2"), "ok");
 }
 
-TEST_F(BankerLocks, RefusesAKeyOutsideTheClaims) {
+TEST_F(Banker, RefusesAKeyOutsideTheClaims) {
   Client t1(*store_, "T1", {"a", "b"});
   EXPECT_EQ(t1.write("c", "1"), "claim_exceeded");
   EXPECT_EQ(t1.message(), "T1 may not lock c: it claimed only a, b at begin");
@@ -62,7 +62,7 @@ TEST_F(BankerLocks, RefusesAKeyOutsideTheClaims) {
   EXPECT_EQ(t1.commit(), "ok");
 }
 
-TEST_F(BankerLocks, RefusesEverythingWithoutClaims) {
+TEST_F(Banker, RefusesEverythingWithoutClaims) {
   Client t1(*store_, "T1", {});
   EXPECT_EQ(t1.read("a"), "claim_exceeded");
   EXPECT_EQ(t1.message(),
@@ -71,7 +71,7 @@ TEST_F(BankerLocks, RefusesEverythingWithoutClaims) {
   EXPECT_EQ(t1.commit(), "ok");
 }
 
-TEST_F(BankerLocks, OneUnitMeansThatReadersExcludeEachOther) {
+TEST_F(Banker, OneUnitMeansThatReadersExcludeEachOther) {
   Client t1(*store_, "T1", {"a"});
   Client t2(*store_, "T2", {"a"});
   EXPECT_EQ(t1.read("a"), "yes 0");
@@ -79,7 +79,7 @@ TEST_F(BankerLocks, OneUnitMeansThatReadersExcludeEachOther) {
 }
 
 // The rows that may appear in its range are not among the claims of a scan: the membership of the store guards it.
-TEST_F(BankerLocks, AnInsertWaitsForAScanWithOtherClaims) {
+TEST_F(Banker, AnInsertWaitsForAScanWithOtherClaims) {
   Client t1(*store_, "T1", {"a", "b", "c", "d"});
   Client t2(*store_, "T2", {"x"});
   ASSERT_EQ(t1.scan("", ""), "a=0 b=0 c=0 d=0");
@@ -91,7 +91,7 @@ TEST_F(BankerLocks, AnInsertWaitsForAScanWithOtherClaims) {
   EXPECT_EQ(t2.commit(), "ok");
 }
 
-TEST_F(BankerLocks, AScanWaitsForAnEraseThatMayBeUndone) {
+TEST_F(Banker, AScanWaitsForAnEraseThatMayBeUndone) {
   load(*store_, {{"x", "0"}});
   Client t1(*store_, "T1", {"a", "b", "c", "d"});
   Client t2(*store_, "T2", {"x"});
@@ -101,7 +101,7 @@ TEST_F(BankerLocks, AScanWaitsForAnEraseThatMayBeUndone) {
   EXPECT_EQ(t1.again(), "claim_exceeded") << "x is there again, and T1 has not claimed it";
 }
 
-TEST_F(BankerLocks, AllOfFivePhilosophersButOneTakeTheirFirstFork) {
+TEST_F(Banker, AllOfFivePhilosophersButOneTakeTheirFirstFork) {
   load(*store_, {{"e", "0"}});
   std::vector<std::unique_ptr<Client>> philosophers;
   const std::vector<std::string> forks = {"a", "b", "c", "d", "e"};
@@ -115,7 +115,7 @@ TEST_F(BankerLocks, AllOfFivePhilosophersButOneTakeTheirFirstFork) {
   EXPECT_TRUE(philosophers[4]->is_woken()) << "P2 can finish now";
 }
 
-TEST_F(BankerLocks, OneThatStillMustWaitDoesNotHoldUpThoseBehind) {
+TEST_F(Banker, OneThatStillMustWaitDoesNotHoldUpThoseBehind) {
   Client t1(*store_, "T1", {"a", "b"});
   Client t2(*store_, "T2", {"a", "b"});
   Client t3(*store_, "T3", {"c"});
@@ -129,7 +129,7 @@ TEST_F(BankerLocks, OneThatStillMustWaitDoesNotHoldUpThoseBehind) {
   EXPECT_TRUE(t4.is_woken());
 }
 
-TEST_F(BankerLocks, ACancelledAvoidanceWaitNamesWhoMadeItUnsafe) {
+TEST_F(Banker, ACancelledAvoidanceWaitNamesWhoMadeItUnsafe) {
   Client t1(*store_, "T1", {"a", "b"});
   Client t2(*store_, "T2", {"a", "b"});
   ASSERT_EQ(t1.write("a", "1"), "ok");
