@@ -89,34 +89,34 @@ class Explorer::Explored final : public Schedule {
 
 Result<std::unique_ptr<Explorer>> Explorer::open(const Scenario& scenario, const RunRequest& resolved,
                                                  std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop) {
-  Result<std::unique_ptr<Stage>> stage = Stage::open(scenario, resolved, stop);
-  if (!stage) return stage.error();
-  if (auto* const server = dynamic_cast<SearchUse*>((*stage)->backend())) server->serve_search();
-  return std::unique_ptr<Explorer>(new Explorer(scenario, resolved, std::move(*stage), std::move(numbers), stop));
+  Result<std::unique_ptr<RunEnvironment>> environment = RunEnvironment::open(scenario, resolved, stop);
+  if (!environment) return environment.error();
+  if (auto* const server = dynamic_cast<SearchUse*>((*environment)->backend())) server->serve_search();
+  return std::unique_ptr<Explorer>(new Explorer(scenario, resolved, std::move(*environment), std::move(numbers), stop));
 }
 
-Explorer::Explorer(const Scenario& scenario, const RunRequest& resolved, std::unique_ptr<Stage> stage,
+Explorer::Explorer(const Scenario& scenario, const RunRequest& resolved, std::unique_ptr<RunEnvironment> environment,
                    std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop)
     : scenario_(scenario.name),
       run_(resolved),
-      stage_(std::move(stage)),
+      environment_(std::move(environment)),
       stop_(stop),
-      explored_(std::make_unique<Explored>(stage_->state(), std::move(numbers))) {
-  for (const ActorSpec& spec : stage_->pattern().actors) actors_.push_back(spec.name);
-  stage_->state().footprint = &explored_->footprint();
+      explored_(std::make_unique<Explored>(environment_->state(), std::move(numbers))) {
+  for (const ActorSpec& spec : environment_->pattern().actors) actors_.push_back(spec.name);
+  environment_->state().footprint = &explored_->footprint();
 }
 
-Explorer::~Explorer() { stage_->state().footprint = nullptr; }
+Explorer::~Explorer() { environment_->state().footprint = nullptr; }
 
 Footprint& Explorer::footprint() noexcept { return explored_->footprint(); }
 
 Result<Halt> Explorer::search(Search& search, Tally& tally, const Limits& limits) {
-  const bool in_process = stage_->state().virtual_time;
+  const bool in_process = environment_->state().virtual_time;
   for (std::uint64_t runs = 0;; ++runs) {
     if (limits.enough && limits.enough()) return Halt::budget;
     if (!search.begin()) return Halt::exhausted;
     if (stop_ != nullptr && stop_->requested()) return Halt::interrupted;
-    const bool looks = runs % kLooksAtClockEvery == 0 || !in_process || stage_->taken().size() > kLong;
+    const bool looks = runs % kLooksAtClockEvery == 0 || !in_process || environment_->taken().size() > kLong;
     if (runs >= limits.most_runs || (looks && limits.until != kNever && clock_.now() > limits.until))
       return Halt::budget;
     if (limits.done != nullptr) {
@@ -125,10 +125,10 @@ Result<Halt> Explorer::search(Search& search, Tally& tally, const Limits& limits
     }
 
     explored_->begin(search);
-    const Result<void> performed = stage_->perform(explored_.get());
-    if (stage_->state().ending() == record::Ending::interrupted) return Halt::interrupted;
+    const Result<void> performed = environment_->perform(explored_.get());
+    if (environment_->state().ending() == record::Ending::interrupted) return Halt::interrupted;
     if (!performed && performed.fault() != Fault::cancelled) return performed.error();
-    if (stage_->state().ending() == record::Ending::unavailable)
+    if (environment_->state().ending() == record::Ending::unavailable)
       return Error{Fault::unavailable, {}, "the store is gone"};
     if (!search.disagreement().empty()) {
       if (Result<void> coped = cope_with_disagreement(search, tally); !coped) return coped.error();
@@ -142,7 +142,7 @@ Result<Halt> Explorer::search(Search& search, Tally& tally, const Limits& limits
 
 /// A server decides some things by the clock, such as which of two gives up for a deadlock.
 Result<void> Explorer::cope_with_disagreement(Search& search, Tally& tally) {
-  if (stage_->state().virtual_time) {
+  if (environment_->state().virtual_time) {
     return Error{Fault::invalid,
                  {},
                  fmt::format("{} on {} does not do the same after the same choices: {}", scenario_, run_.store,
@@ -168,16 +168,16 @@ void Explorer::add_up(Search& search, double orders, Tally& tally, const Limits&
   run.store = run_.store;
   run.protocol = run_.protocol;
   run.actors = actors_;
-  stage_->judge(run);
+  environment_->judge(run);
   if (limits.seen) limits.seen(run, orders);
-  const bool spent = gave_up(stage_->state());
+  const bool spent = gave_up(environment_->state());
   Ending& ending = tally.endings[ending_of(run, spent)];
   ending.verdict = verdict_of(run, spent);
   ++ending.runs;
   const auto add = [orders](double& sum) { sum = orders < 0 || sum < 0 ? -1 : sum + orders; };
   add(ending.interleavings);
   add(tally.interleavings);
-  const std::vector<Choice>& taken = stage_->taken();
+  const std::vector<Choice>& taken = environment_->taken();
   const bool may_improve = ending.may_improve(taken.size(), search.preemptions());
   if (!may_improve && !limits.keeps_runs) return;
   std::vector<Choice> calm = search.calmest();

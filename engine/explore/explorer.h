@@ -1,4 +1,4 @@
-// explorer.h: one worker of a search: a scenario on a stage of its own, run again and again as a search says.
+// explorer.h: one worker of a search: a scenario on a environment of its own, run again and again as a search says.
 #pragma once
 
 #include <atomic>
@@ -10,7 +10,7 @@
 #include "engine/explore/search/search.h"
 #include "engine/explore/tally.h"
 #include "engine/run/run.h"
-#include "engine/run/stage.h"
+#include "engine/run/run_environment.h"
 
 namespace lockstep {
 
@@ -51,19 +51,19 @@ class Explorer {
   Result<Halt> search(Search& search, Tally& tally, const Limits& limits);
 
   Footprint& footprint() noexcept;
-  RunState& state() noexcept { return stage_->state(); }
+  RunState& state() noexcept { return environment_->state(); }
   const std::vector<std::string>& actors() const noexcept { return actors_; }
 
  private:
   class Explored;
-  Explorer(const Scenario& scenario, const RunRequest& resolved, std::unique_ptr<Stage> stage,
+  Explorer(const Scenario& scenario, const RunRequest& resolved, std::unique_ptr<RunEnvironment> environment,
            std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop);
   Result<void> cope_with_disagreement(Search& search, Tally& tally);
   void add_up(Search& search, double orders, Tally& tally, const Limits& limits);
 
   const std::string scenario_;
   const RunRequest run_;
-  const std::unique_ptr<Stage> stage_;
+  const std::unique_ptr<RunEnvironment> environment_;
   const StopSource* const stop_;
   std::vector<std::string> actors_;
   std::unique_ptr<Explored> explored_;

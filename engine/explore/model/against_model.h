@@ -8,7 +8,7 @@
 
 #include "engine/explore/model/difference.h"
 #include "engine/explore/model/model.h"
-#include "engine/run/stage.h"
+#include "engine/run/run_environment.h"
 #include "engine/schedule/schedule.h"
 
 namespace lockstep {
@@ -34,11 +34,12 @@ class AgainstModel {
 
  private:
   AgainstModel(const Scenario& scenario, const RunRequest& database, const RunRequest& model);
-  Result<Performed> perform(Stage& stage, const RunRequest& request, const std::vector<Choice>& schedule);
+  Result<Performed> perform(RunEnvironment& environment, const RunRequest& request,
+                            const std::vector<Choice>& schedule);
 
   const Scenario& scenario_;
   const RunRequest database_request_, model_request_;
-  std::unique_ptr<Stage> database_, model_;
+  std::unique_ptr<RunEnvironment> database_, model_;
   std::vector<std::string> actors_;
 };
 

@@ -1,5 +1,5 @@
-// stage.cc: sets a run up, performs it, takes it down.
-#include "engine/run/stage.h"
+// run_environment.cc: sets a run up, performs it, takes it down.
+#include "engine/run/run_environment.h"
 
 #include <fmt/format.h>
 
@@ -67,15 +67,15 @@ Task<> act(Context& context, const std::function<Task<>(Context&)>& body, Actor&
 
 }  // namespace
 
-Result<std::unique_ptr<Stage>> Stage::open(const Scenario& scenario, const RunRequest& request,
-                                           const StopSource* stop) {
-  std::unique_ptr<Stage> stage(new Stage(scenario, request, stop));
-  if (request.store == "none") return stage;
-  if (Result<void> opened = stage->open_store(); !opened) return opened.error();
-  return stage;
+Result<std::unique_ptr<RunEnvironment>> RunEnvironment::open(const Scenario& scenario, const RunRequest& request,
+                                                             const StopSource* stop) {
+  std::unique_ptr<RunEnvironment> environment(new RunEnvironment(scenario, request, stop));
+  if (request.store == "none") return environment;
+  if (Result<void> opened = environment->open_store(); !opened) return opened.error();
+  return environment;
 }
 
-Stage::Stage(const Scenario& scenario, const RunRequest& request, const StopSource* stop)
+RunEnvironment::RunEnvironment(const Scenario& scenario, const RunRequest& request, const StopSource* stop)
     : scenario_(scenario),
       request_(request),
       pattern_(*scenario.pattern_named(request.pattern)),
@@ -86,9 +86,9 @@ Stage::Stage(const Scenario& scenario, const RunRequest& request, const StopSour
   state_.observer = debugging::awaited();
 }
 
-Stage::~Stage() { strike(); }
+RunEnvironment::~RunEnvironment() { tear_down(); }
 
-Result<void> Stage::open_store() {
+Result<void> RunEnvironment::open_store() {
   BackendOptions options{.protocol = request_.protocol, .dsn = request_.dsn};
   const auto milliseconds_of = [&](std::string_view option) -> std::optional<Nanos> {
     const auto text = tuned(pattern_, option);
@@ -114,7 +114,7 @@ Result<void> Stage::open_store() {
 
 /// However a performance ends: the executor goes first, then the sessions and the world, whose locks may still name
 /// actors, then those.
-void Stage::strike() noexcept {
+void RunEnvironment::tear_down() noexcept {
   executor_.reset();
   for (const auto& actor : state_.actors) actor->session.reset();
   contexts_.clear();
@@ -123,12 +123,12 @@ void Stage::strike() noexcept {
   state_.actors.clear();
 }
 
-bool Stage::lends_calls() const noexcept {
+bool RunEnvironment::lends_calls() const noexcept {
   return backend_ && free_ && request_.executor == "coroutines" && !backend_->capabilities().nonblocking;
 }
 
 /// Makes the world, the actors and their sessions.
-Result<void> Stage::cast() {
+Result<void> RunEnvironment::set_up_actors() {
   world_ = scenario_.make_world();
   state_.actors.reserve(pattern_.actors.size());
   contexts_.reserve(pattern_.actors.size());
@@ -158,8 +158,8 @@ Result<void> Stage::cast() {
   return {};
 }
 
-Result<void> Stage::perform(Schedule* schedule) {
-  strike();
+Result<void> RunEnvironment::perform(Schedule* schedule) {
+  tear_down();
   state_.begin_anew();
   if (!as_new_ && backend_) {
     if (Result<void> ready = backend_->set_up(scenario_.rows(), pattern_.ddl); !ready) return ready;
@@ -170,7 +170,7 @@ Result<void> Stage::perform(Schedule* schedule) {
   if (schedule != nullptr) conductor_ = std::make_unique<Conductor>(state_, *schedule, detection_after_);
   executor_ = request_.executor == "threads" ? make_threads_executor(state_, conductor_.get(), crew_.get())
                                              : make_coroutines_executor(state_, conductor_.get(), request_.workers);
-  if (Result<void> ready = cast(); !ready) return ready;
+  if (Result<void> ready = set_up_actors(); !ready) return ready;
   if (!conductor_ && state_.recording && state_.observer == nullptr) state_.write_apart(request_.record_every);
   if (state_.observer != nullptr) {
     state_.observer->begin(
@@ -190,7 +190,7 @@ Result<void> Stage::perform(Schedule* schedule) {
   return followed;
 }
 
-void Stage::judge(record::Run& run) {
+void RunEnvironment::judge(record::Run& run) {
   run.wall_ms = wall_ms_;
   State rows;
   if (backend_ && state_.ending() != record::Ending::interrupted) {
@@ -207,11 +207,11 @@ void Stage::judge(record::Run& run) {
   lockstep::judge(scenario_, pattern_, end, state_, run);
 }
 
-void Stage::keep_threads() {
+void RunEnvironment::keep_threads() {
   if (!crew_) crew_ = std::make_unique<Crew>();
 }
 
-const std::vector<Choice>& Stage::taken() const {
+const std::vector<Choice>& RunEnvironment::taken() const {
   static const std::vector<Choice> none;
   return conductor_ ? conductor_->taken() : none;
 }

@@ -1,4 +1,4 @@
-// stage.h: a scenario at fixed coordinates with its store open, performed once or again and again.
+// run_environment.h: a scenario at fixed coordinates with its store open, performed once or again and again.
 #pragma once
 
 #include <memory>
@@ -18,15 +18,15 @@ namespace lockstep {
 inline constexpr int kExploreRetries = 1;
 
 /// Not thread-safe.
-class Stage {
+class RunEnvironment {
  public:
   /// `request` comes from resolve(); its `schedule` counts only as to whether it is "free". `scenario` and `stop`
-  /// outlive the stage. Faults: as run().
-  static Result<std::unique_ptr<Stage>> open(const Scenario& scenario, const RunRequest& request,
-                                             const StopSource* stop);
-  ~Stage();
-  Stage(const Stage&) = delete;
-  Stage& operator=(const Stage&) = delete;
+  /// outlive the environment. Faults: as run().
+  static Result<std::unique_ptr<RunEnvironment>> open(const Scenario& scenario, const RunRequest& request,
+                                                      const StopSource* stop);
+  ~RunEnvironment();
+  RunEnvironment(const RunEnvironment&) = delete;
+  RunEnvironment& operator=(const RunEnvironment&) = delete;
 
   /// Runs the actors to their ends, or as far as they get: every time with a store, a world and actors as new.
   /// `schedule` decides who goes next; nullptr under the free schedule. Fault::invalid when it cannot be followed.
@@ -51,10 +51,10 @@ class Stage {
   const Pattern& pattern() const noexcept { return pattern_; }
 
  private:
-  Stage(const Scenario& scenario, const RunRequest& request, const StopSource* stop);
+  RunEnvironment(const Scenario& scenario, const RunRequest& request, const StopSource* stop);
   Result<void> open_store();
-  Result<void> cast();
-  void strike() noexcept;
+  Result<void> set_up_actors();
+  void tear_down() noexcept;
 
   const Scenario& scenario_;
   const RunRequest request_;
