@@ -11,7 +11,7 @@
 #include "engine/explore/explore_by_model.h"
 #include "engine/explore/explorer.h"
 #include "engine/explore/findings.h"
-#include "engine/explore/party.h"
+#include "engine/explore/parallel_search.h"
 #include "engine/explore/state_graph.h"
 #include "engine/run/verdict.h"
 
@@ -29,12 +29,12 @@ bool is_bad(const EndingKey& key) { return key.first < badness_of(record::Verdic
 /// One exploration, phase by phase.
 class Expedition {
  public:
-  Expedition(const Scenario& scenario, const ExploreRequest& request, RunRequest resolved, std::unique_ptr<Party> party,
-             const StopSource* stop)
+  Expedition(const Scenario& scenario, const ExploreRequest& request, RunRequest resolved,
+             std::unique_ptr<ParallelSearch> parallel, const StopSource* stop)
       : scenario_(scenario),
         request_(request),
         resolved_(std::move(resolved)),
-        party_(std::move(party)),
+        parallel_(std::move(parallel)),
         stop_(stop),
         begun_(clock_.now()),
         until_(request.most_time == kNever ? kNever : begun_ + request.most_time) {}
@@ -45,7 +45,7 @@ class Expedition {
     result_.jobs = jobs;
     Result<Halt> halt = Halt::news;
     while (halt && *halt == Halt::news) {
-      party_->share_news();
+      parallel_->share_news();
       tally_ = {};
       done_ = 0;
       halt = search();
@@ -76,10 +76,10 @@ class Expedition {
   }
 
   Result<Halt> search() {
-    if (is_sampling(request_.strategy)) return party_->sample(how(), tally_, limits());
-    if (request_.strategy == Strategy::exhaustive) return party_->search_all(tally_, limits());
+    if (is_sampling(request_.strategy)) return parallel_->sample(how(), tally_, limits());
+    if (request_.strategy == Strategy::exhaustive) return parallel_->search_all(tally_, limits());
     const std::unique_ptr<Search> alone = make_search(how());
-    Result<Halt> halt = party_->leader().search(*alone, tally_, limits());
+    Result<Halt> halt = parallel_->first_worker().search(*alone, tally_, limits());
     if (request_.strategy == Strategy::bounded) result_.preemptions_seen = alone->preemptions() - 1;
     return halt;
   }
@@ -113,14 +113,14 @@ class Expedition {
         return ending != found.endings.end() && ending->second.preemptions < looked_at;
       });
     };
-    const Result<Halt> halt = party_->leader().search(*bounded, found, limits);
+    const Result<Halt> halt = parallel_->first_worker().search(*bounded, found, limits);
     if (!halt) return halt.error();
     for (const auto& [key, ending] : found.endings) {
       if (result_.complete && !tally_.endings.contains(key)) {
         return Error{Fault::internal,
                      {},
                      fmt::format("{}: \"{}\" ends as {} {}, which the search has not found", scenario_.name,
-                                 schedule_text(ending.schedule, party_->leader().actors()),
+                                 schedule_text(ending.schedule, parallel_->first_worker().actors()),
                                  record::name_of(ending.verdict), key.second)};
       }
     }
@@ -143,7 +143,7 @@ class Expedition {
   Result<void> record_ending(const EndingKey& key, const Ending& ending) {
     RunRequest again = resolved_;
     again.executor = request_.run.executor;
-    again.schedule = schedule_text(ending.schedule, party_->leader().actors());
+    again.schedule = schedule_text(ending.schedule, parallel_->first_worker().actors());
     again.recording = true;
     Result<record::Run> shortest = run(scenario_, again);
     const auto ends_so = [&] { return shortest && ending_of(*shortest, gave_up(*shortest)) == key; };
@@ -181,7 +181,7 @@ class Expedition {
     if (request_.most_states == 0 || !is_in_this_process()) return {};
     StateGraphRequest asked{.run = resolved_, .most_states = request_.most_states};
     for (const Finding& each : result_.findings) {
-      Result<std::vector<Choice>> way = choices_named(each.shortest.schedule, party_->leader().actors());
+      Result<std::vector<Choice>> way = choices_named(each.shortest.schedule, parallel_->first_worker().actors());
       if (way) asked.ways.push_back(std::move(*way));
     }
     Result<record::StateGraph> graph = state_graph(scenario_, asked, stop_);
@@ -193,7 +193,7 @@ class Expedition {
   const Scenario& scenario_;
   const ExploreRequest& request_;
   const RunRequest resolved_;
-  const std::unique_ptr<Party> party_;
+  const std::unique_ptr<ParallelSearch> parallel_;
   const StopSource* const stop_;
   const RealClock clock_;
   const Nanos begun_, until_;
@@ -255,9 +255,10 @@ Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& requ
   const bool divides = request.strategy == Strategy::exhaustive || is_sampling(request.strategy);
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int jobs = in_process && divides ? (request.jobs > 0 ? request.jobs : cores) : 1;
-  Result<std::unique_ptr<Party>> party = Party::open(scenario, *resolved, jobs, stop);
-  if (!party) return party.error();
-  Result<Exploration> explored = Expedition(scenario, request, std::move(*resolved), std::move(*party), stop).go(jobs);
+  Result<std::unique_ptr<ParallelSearch>> parallel = ParallelSearch::open(scenario, *resolved, jobs, stop);
+  if (!parallel) return parallel.error();
+  Result<Exploration> explored =
+      Expedition(scenario, request, std::move(*resolved), std::move(*parallel), stop).go(jobs);
   if (explored) explored->why_no_model = std::move(why_no_model);
   return explored;
 }

@@ -9,7 +9,7 @@
 
 #include "engine/explore/findings.h"
 #include "engine/explore/model/against_model.h"
-#include "engine/explore/party.h"
+#include "engine/explore/parallel_search.h"
 #include "engine/run/verdict.h"
 
 namespace lockstep {
@@ -53,16 +53,17 @@ class ExpeditionByModel {
   Result<void> search_model() {
     const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
     result_.jobs = request_.jobs > 0 ? request_.jobs : cores;
-    Result<std::unique_ptr<Party>> party = Party::open(scenario_, model_.request, result_.jobs, stop_);
-    if (!party) return party.error();
+    Result<std::unique_ptr<ParallelSearch>> parallel =
+        ParallelSearch::open(scenario_, model_.request, result_.jobs, stop_);
+    if (!parallel) return parallel.error();
     Limits limits{.most_runs = kModelRunsMost, .keeps_runs = true};
     if (request_.most_time != kNever) limits.until = begun_ + request_.most_time / kModelPart;
     Tally found;
     Result<Halt> halt = Halt::news;
     while (halt && *halt == Halt::news) {
-      (*party)->share_news();
+      (*parallel)->share_news();
       found = {};
-      halt = (*party)->search_all(found, limits);
+      halt = (*parallel)->search_all(found, limits);
     }
     if (!halt) return halt.error();
     result_.is_model_complete = *halt == Halt::exhausted;

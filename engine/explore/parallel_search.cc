@@ -1,5 +1,5 @@
-// party.cc: hands out the portions of a search over a TBB arena, and adds up in their order.
-#include "engine/explore/party.h"
+// parallel_search.cc: hands out the portions of a search over a TBB arena, and adds up in their order.
+#include "engine/explore/parallel_search.h"
 
 #include <tbb/parallel_for.h>
 #include <tbb/partitioner.h>
@@ -22,33 +22,33 @@ std::atomic<unsigned> handed{0};
 }  // namespace
 
 /// What came of one portion.
-struct Party::Report {
+struct ParallelSearch::Report {
   Result<Halt> halt = Halt::budget;
   Tally tally;
 };
 
-Result<std::unique_ptr<Party>> Party::open(const Scenario& scenario, const RunRequest& resolved, int jobs,
-                                           const StopSource* stop) {
-  std::unique_ptr<Party> party(new Party(scenario, resolved, jobs, stop));
-  Result<std::unique_ptr<Explorer>> leader = Explorer::open(scenario, resolved, party->numbers_, stop);
-  if (!leader) return leader.error();
-  party->explorers_.push_back(std::move(*leader));
-  return party;
+Result<std::unique_ptr<ParallelSearch>> ParallelSearch::open(const Scenario& scenario, const RunRequest& resolved,
+                                                             int jobs, const StopSource* stop) {
+  std::unique_ptr<ParallelSearch> parallel(new ParallelSearch(scenario, resolved, jobs, stop));
+  Result<std::unique_ptr<Explorer>> first_worker = Explorer::open(scenario, resolved, parallel->numbers_, stop);
+  if (!first_worker) return first_worker.error();
+  parallel->explorers_.push_back(std::move(*first_worker));
+  return parallel;
 }
 
-/// Those who are not there yet: a search that the leader ends alone needs nobody else.
-Result<void> Party::gather() {
+/// Those who are not there yet: a search that the first_worker ends alone needs nobody else.
+Result<void> ParallelSearch::open_workers() {
   while (explorers_.size() < static_cast<std::size_t>(jobs_)) {
     Result<std::unique_ptr<Explorer>> another = Explorer::open(scenario_, resolved_, numbers_, stop_);
     if (!another) return another.error();
     (*another)->footprint().learn_numbers();
-    (*another)->footprint().learn_queues(leader().footprint());
+    (*another)->footprint().learn_queues(first_worker().footprint());
     explorers_.push_back(std::move(*another));
   }
   return {};
 }
 
-void Party::share_news() {
+void ParallelSearch::share_news() {
   for (const auto& from : explorers_) {
     for (const auto& to : explorers_) to->footprint().learn_queues(from->footprint());
   }
@@ -57,9 +57,9 @@ void Party::share_news() {
 
 /// Calls work(explorer, i) once for every i below `count`, by whoever is free.
 template <class Work>
-void Party::side_by_side(std::size_t count, const Work& work) {
+void ParallelSearch::side_by_side(std::size_t count, const Work& work) {
   if (explorers_.size() == 1 || count <= 1) {
-    for (std::size_t i = 0; i < count; ++i) work(leader(), i);
+    for (std::size_t i = 0; i < count; ++i) work(first_worker(), i);
     return;
   }
   std::atomic<std::size_t> next{0};
@@ -77,12 +77,12 @@ void Party::side_by_side(std::size_t count, const Work& work) {
   (void)handed.load(std::memory_order_acquire);
 }
 
-Result<Halt> Party::search_all(Tally& tally, const Limits& limits) {
-  return leader().search(*make_search({}), tally, limits);
+Result<Halt> ParallelSearch::search_all(Tally& tally, const Limits& limits) {
+  return first_worker().search(*make_search({}), tally, limits);
 }
 
-Result<Halt> Party::sample(const SearchOptions& how, Tally& tally, const Limits& limits) {
-  if (Result<void> there = gather(); !there) return there.error();
+Result<Halt> ParallelSearch::sample(const SearchOptions& how, Tally& tally, const Limits& limits) {
+  if (Result<void> there = open_workers(); !there) return there.error();
   const std::size_t at_once = kPortionsAtOnce * explorers_.size();
   for (std::uint64_t first = 0;; first += at_once) {
     const std::uint64_t left = limits.most_runs - std::min(limits.most_runs, first * kPortion);

@@ -1,4 +1,4 @@
-// party.h: several explorers who search one scenario side by side, and find the same however many they are.
+// parallel_search.h: several explorers who search one scenario side by side, and find the same however many they are.
 #pragma once
 
 #include <atomic>
@@ -9,16 +9,16 @@
 
 namespace lockstep {
 
-/// Not thread-safe: the party is led by one thread.
-class Party {
+/// Not thread-safe: the parallel is led by one thread.
+class ParallelSearch {
  public:
   /// `jobs`: at least 1. Faults: as run().
-  static Result<std::unique_ptr<Party>> open(const Scenario& scenario, const RunRequest& resolved, int jobs,
-                                             const StopSource* stop);
+  static Result<std::unique_ptr<ParallelSearch>> open(const Scenario& scenario, const RunRequest& resolved, int jobs,
+                                                      const StopSource* stop);
 
   /// The first of them, alone.
-  Explorer& leader() noexcept { return *explorers_.front(); }
-  /// One run for each class of interleavings, by the leader alone (explore/search/reduced.h says why).
+  Explorer& first_worker() noexcept { return *explorers_.front(); }
+  /// One run for each class of interleavings, by the first_worker alone (explore/search/reduced.h says why).
   Result<Halt> search_all(Tally& tally, const Limits& limits);
   /// Samples: in portions of a fixed size, each with a seed of its own.
   Result<Halt> sample(const SearchOptions& how, Tally& tally, const Limits& limits);
@@ -27,9 +27,9 @@ class Party {
 
  private:
   struct Report;
-  Party(const Scenario& scenario, const RunRequest& resolved, int jobs, const StopSource* stop)
+  ParallelSearch(const Scenario& scenario, const RunRequest& resolved, int jobs, const StopSource* stop)
       : scenario_(scenario), resolved_(resolved), jobs_(jobs), stop_(stop) {}
-  Result<void> gather();
+  Result<void> open_workers();
   template <class Work>
   void side_by_side(std::size_t count, const Work& work);
 
