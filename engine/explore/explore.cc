@@ -9,9 +9,9 @@
 #include <thread>
 
 #include "engine/explore/explore_by_model.h"
-#include "engine/explore/explorer.h"
 #include "engine/explore/findings.h"
 #include "engine/explore/parallel_search.h"
+#include "engine/explore/search_worker.h"
 #include "engine/explore/state_graph.h"
 #include "engine/run/verdict.h"
 
@@ -27,10 +27,10 @@ constexpr std::size_t kReadableMost = 500;  ///< steps of a schedule that is wor
 bool is_bad(const EndingKey& key) { return key.first < badness_of(record::Verdict::avoided); }
 
 /// One exploration, phase by phase.
-class Expedition {
+class ExplorationRun {
  public:
-  Expedition(const Scenario& scenario, const ExploreRequest& request, RunRequest resolved,
-             std::unique_ptr<ParallelSearch> parallel, const StopSource* stop)
+  ExplorationRun(const Scenario& scenario, const ExploreRequest& request, RunRequest resolved,
+                 std::unique_ptr<ParallelSearch> parallel, const StopSource* stop)
       : scenario_(scenario),
         request_(request),
         resolved_(std::move(resolved)),
@@ -258,7 +258,7 @@ Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& requ
   Result<std::unique_ptr<ParallelSearch>> parallel = ParallelSearch::open(scenario, *resolved, jobs, stop);
   if (!parallel) return parallel.error();
   Result<Exploration> explored =
-      Expedition(scenario, request, std::move(*resolved), std::move(*parallel), stop).go(jobs);
+      ExplorationRun(scenario, request, std::move(*resolved), std::move(*parallel), stop).go(jobs);
   if (explored) explored->why_no_model = std::move(why_no_model);
   return explored;
 }

@@ -30,35 +30,35 @@ struct ParallelSearch::Report {
 Result<std::unique_ptr<ParallelSearch>> ParallelSearch::open(const Scenario& scenario, const RunRequest& resolved,
                                                              int jobs, const StopSource* stop) {
   std::unique_ptr<ParallelSearch> parallel(new ParallelSearch(scenario, resolved, jobs, stop));
-  Result<std::unique_ptr<Explorer>> first_worker = Explorer::open(scenario, resolved, parallel->numbers_, stop);
+  Result<std::unique_ptr<SearchWorker>> first_worker = SearchWorker::open(scenario, resolved, parallel->numbers_, stop);
   if (!first_worker) return first_worker.error();
-  parallel->explorers_.push_back(std::move(*first_worker));
+  parallel->workers_.push_back(std::move(*first_worker));
   return parallel;
 }
 
 /// Those who are not there yet: a search that the first_worker ends alone needs nobody else.
 Result<void> ParallelSearch::open_workers() {
-  while (explorers_.size() < static_cast<std::size_t>(jobs_)) {
-    Result<std::unique_ptr<Explorer>> another = Explorer::open(scenario_, resolved_, numbers_, stop_);
+  while (workers_.size() < static_cast<std::size_t>(jobs_)) {
+    Result<std::unique_ptr<SearchWorker>> another = SearchWorker::open(scenario_, resolved_, numbers_, stop_);
     if (!another) return another.error();
     (*another)->footprint().learn_numbers();
     (*another)->footprint().learn_queues(first_worker().footprint());
-    explorers_.push_back(std::move(*another));
+    workers_.push_back(std::move(*another));
   }
   return {};
 }
 
 void ParallelSearch::share_news() {
-  for (const auto& from : explorers_) {
-    for (const auto& to : explorers_) to->footprint().learn_queues(from->footprint());
+  for (const auto& from : workers_) {
+    for (const auto& to : workers_) to->footprint().learn_queues(from->footprint());
   }
-  for (const auto& each : explorers_) (void)each->footprint().take_news();
+  for (const auto& each : workers_) (void)each->footprint().take_news();
 }
 
-/// Calls work(explorer, i) once for every i below `count`, by whoever is free.
+/// Calls work(worker, i) once for every i below `count`, by whoever is free.
 template <class Work>
 void ParallelSearch::side_by_side(std::size_t count, const Work& work) {
-  if (explorers_.size() == 1 || count <= 1) {
+  if (workers_.size() == 1 || count <= 1) {
     for (std::size_t i = 0; i < count; ++i) work(first_worker(), i);
     return;
   }
@@ -67,13 +67,13 @@ void ParallelSearch::side_by_side(std::size_t count, const Work& work) {
     (void)handed.load(std::memory_order_acquire);
     for (std::size_t i = next.fetch_add(1, std::memory_order_relaxed); i < count;
          i = next.fetch_add(1, std::memory_order_relaxed)) {
-      work(*explorers_[who], i);
+      work(*workers_[who], i);
     }
     handed.fetch_add(1, std::memory_order_release);
   };
   tbb::task_arena arena(jobs_);
   handed.fetch_add(1, std::memory_order_release);
-  arena.execute([&] { tbb::parallel_for(std::size_t{0}, explorers_.size(), take_parts, tbb::simple_partitioner()); });
+  arena.execute([&] { tbb::parallel_for(std::size_t{0}, workers_.size(), take_parts, tbb::simple_partitioner()); });
   (void)handed.load(std::memory_order_acquire);
 }
 
@@ -83,19 +83,19 @@ Result<Halt> ParallelSearch::search_all(Tally& tally, const Limits& limits) {
 
 Result<Halt> ParallelSearch::sample(const SearchOptions& how, Tally& tally, const Limits& limits) {
   if (Result<void> there = open_workers(); !there) return there.error();
-  const std::size_t at_once = kPortionsAtOnce * explorers_.size();
+  const std::size_t at_once = kPortionsAtOnce * workers_.size();
   for (std::uint64_t first = 0;; first += at_once) {
     const std::uint64_t left = limits.most_runs - std::min(limits.most_runs, first * kPortion);
     if (left == 0) return Halt::budget;
     const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(at_once, (left + kPortion - 1) / kPortion));
     std::vector<Report> reports(count);
-    side_by_side(count, [&](Explorer& explorer, std::size_t i) {
+    side_by_side(count, [&](SearchWorker& worker, std::size_t i) {
       SearchOptions portion = how;
       if (first + i > 0) portion.seed = mixed(how.seed + first + i);
       const std::unique_ptr<Search> search = make_search(portion);
       Limits of_portion = limits;
       of_portion.most_runs = std::min<std::uint64_t>(kPortion, left - i * kPortion);
-      reports[i].halt = explorer.search(*search, reports[i].tally, of_portion);
+      reports[i].halt = worker.search(*search, reports[i].tally, of_portion);
     });
     for (const Report& each : reports) {
       if (!each.halt) return each.halt.error();

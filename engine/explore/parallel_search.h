@@ -1,11 +1,11 @@
-// parallel_search.h: several explorers who search one scenario side by side, and find the same however many they are.
+// parallel_search.h: several workers who search one scenario side by side, and find the same however many they are.
 #pragma once
 
 #include <atomic>
 #include <memory>
 #include <vector>
 
-#include "engine/explore/explorer.h"
+#include "engine/explore/search_worker.h"
 
 namespace lockstep {
 
@@ -17,7 +17,7 @@ class ParallelSearch {
                                                       const StopSource* stop);
 
   /// The first of them, alone.
-  Explorer& first_worker() noexcept { return *explorers_.front(); }
+  SearchWorker& first_worker() noexcept { return *workers_.front(); }
   /// One run for each class of interleavings, by the first_worker alone (explore/search/reduced.h says why).
   Result<Halt> search_all(Tally& tally, const Limits& limits);
   /// Samples: in portions of a fixed size, each with a seed of its own.
@@ -38,7 +38,7 @@ class ParallelSearch {
   const int jobs_;
   const StopSource* const stop_;
   std::shared_ptr<ObjectNumbers> numbers_ = std::make_shared<ObjectNumbers>();
-  std::vector<std::unique_ptr<Explorer>> explorers_;
+  std::vector<std::unique_ptr<SearchWorker>> workers_;
 };
 
 }  // namespace lockstep

@@ -16,8 +16,8 @@
 #include <optional>
 #include <set>
 
-#include "engine/explore/explorer.h"
 #include "engine/explore/search/trace.h"
+#include "engine/explore/search_worker.h"
 #include "tests/engine/explore/random/program.h"
 
 namespace lockstep::random_programs {
@@ -42,9 +42,9 @@ struct Found {
 
 Found search(const Scenario& scenario, const RunRequest& request, Strategy strategy) {
   Found found;
-  auto explorer = Explorer::open(scenario, request, std::make_shared<ObjectNumbers>(), nullptr);
-  EXPECT_TRUE(explorer.ok()) << explorer.error().message;
-  if (!explorer) return found;
+  auto worker = SearchWorker::open(scenario, request, std::make_shared<ObjectNumbers>(), nullptr);
+  EXPECT_TRUE(worker.ok()) << worker.error().message;
+  if (!worker) return found;
   Limits limits{.most_runs = strategy == Strategy::unreduced ? kMostRuns : 20 * kMostRuns};
   limits.seen = [&found](const record::Run& run, double orders) {
     std::string end = std::string(record::name_of(run.verdict)) + " ";
@@ -58,12 +58,12 @@ Found search(const Scenario& scenario, const RunRequest& request, Strategy strat
   for (;;) {
     found = {};
     Tally tally;
-    const Result<Halt> halt = (*explorer)->search(*make_search({.strategy = strategy}), tally, limits);
+    const Result<Halt> halt = (*worker)->search(*make_search({.strategy = strategy}), tally, limits);
     found.runs = tally.runs;
     found.cut = tally.pruned;
     if (!halt) found.error = halt.error().message;
     if (halt && *halt == Halt::news) {
-      (void)(*explorer)->footprint().take_news();
+      (void)(*worker)->footprint().take_news();
       continue;
     }
     found.is_complete = halt && *halt == Halt::exhausted;
@@ -181,12 +181,12 @@ bool same_step(const Step& a, const Step& b) {
 /// Every pair of neighbours that the table says commute, in both orders. Answers how many; "" or what is wrong.
 std::string check_commuting(const Program& program, RunRequest request, std::uint64_t& pairs, std::uint64_t& matters) {
   const Scenario scenario = to_scenario(program);
-  auto explorer = Explorer::open(scenario, request, std::make_shared<ObjectNumbers>(), nullptr);
-  if (!explorer) return explorer.error().message;
+  auto worker = SearchWorker::open(scenario, request, std::make_shared<ObjectNumbers>(), nullptr);
+  if (!worker) return worker.error().message;
   Runs runs;
   Result<Halt> halt = Halt::news;
   while (halt && *halt == Halt::news) {  // then the choices are others than before
-    (void)(*explorer)->footprint().take_news();
+    (void)(*worker)->footprint().take_news();
     runs.clear();
     Watched search(make_search({.strategy = Strategy::unreduced}));
     Limits limits{.most_runs = 300};
@@ -194,7 +194,7 @@ std::string check_commuting(const Program& program, RunRequest request, std::uin
       runs[key_of(search.steps)] = {search.steps, std::string(record::name_of(run.verdict)) + " " + seen()};
     };
     Tally tally;
-    halt = (*explorer)->search(search, tally, limits);
+    halt = (*worker)->search(search, tally, limits);
   }
   if (!halt) return halt.error().message;
   for (const auto& [key, run] : runs) {
@@ -203,7 +203,7 @@ std::string check_commuting(const Program& program, RunRequest request, std::uin
       std::vector<int> swapped = key;
       std::swap(swapped[i], swapped[i + 1]);
       const auto other = runs.find(swapped);
-      if (dependent(a, b, (*explorer)->footprint())) {
+      if (dependent(a, b, (*worker)->footprint())) {
         matters += other != runs.end() && other->second.end != run.end ? 1 : 0;
         continue;
       }
@@ -304,9 +304,7 @@ class Locks : public testing::TestWithParam<Mix> {};
 INSTANTIATE_TEST_SUITE_P(RandomPrograms, Locks, testing::ValuesIn(mixes_of_locks()),
                          [](const auto& info) { return test_name(info.param.name); });
 
-TEST_P(Locks, AreSearchedAsEveryInterleaving) {
-  expect_same(GetParam(), {.store = "none"}, programs(1'000));
-}
+TEST_P(Locks, AreSearchedAsEveryInterleaving) { expect_same(GetParam(), {.store = "none"}, programs(1'000)); }
 
 TEST_P(Locks, CommuteWhereTheTableSaysSo) { expect_commuting(GetParam(), {.store = "none"}, programs(200)); }
 

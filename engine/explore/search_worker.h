@@ -1,4 +1,5 @@
-// explorer.h: one worker of a search: a scenario on a environment of its own, run again and again as a search says.
+// search_worker.h: one worker of a search: a scenario on a environment of its own, run again and again as a search
+// says.
 #pragma once
 
 #include <atomic>
@@ -39,12 +40,12 @@ enum class Halt : std::uint8_t {
 };
 
 /// Not thread-safe; several may search side by side.
-class Explorer {
+class SearchWorker {
  public:
-  /// `numbers`: shared by those who search together. `scenario` and `stop` outlive the explorer. Faults: as run().
-  static Result<std::unique_ptr<Explorer>> open(const Scenario& scenario, const RunRequest& resolved,
-                                                std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop);
-  ~Explorer();
+  /// `numbers`: shared by those who search together. `scenario` and `stop` outlive the worker. Faults: as run().
+  static Result<std::unique_ptr<SearchWorker>> open(const Scenario& scenario, const RunRequest& resolved,
+                                                    std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop);
+  ~SearchWorker();
 
   /// Runs until there is nothing left or a limit is reached, and adds up what happened. Fault::invalid: the scenario
   /// does not do the same after the same choices (with the first difference); faults of the store.
@@ -56,8 +57,8 @@ class Explorer {
 
  private:
   class Explored;
-  Explorer(const Scenario& scenario, const RunRequest& resolved, std::unique_ptr<RunEnvironment> environment,
-           std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop);
+  SearchWorker(const Scenario& scenario, const RunRequest& resolved, std::unique_ptr<RunEnvironment> environment,
+               std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop);
   Result<void> cope_with_disagreement(Search& search, Tally& tally);
   void add_up(Search& search, double orders, Tally& tally, const Limits& limits);
 

@@ -1,5 +1,5 @@
-// explorer.cc: see explorer.h.
-#include "engine/explore/explorer.h"
+// search_worker.cc: see explorer.h.
+#include "engine/explore/search_worker.h"
 
 #include <fmt/format.h>
 
@@ -15,7 +15,7 @@ constexpr std::size_t kLong = 500;                ///< steps
 }  // namespace
 
 /// Lets a search decide who goes next, and tells it what each step touched.
-class Explorer::Explored final : public Schedule {
+class SearchWorker::Explored final : public Schedule {
  public:
   Explored(RunState& run, std::shared_ptr<ObjectNumbers> numbers) : run_(run), footprint_(std::move(numbers)) {}
 
@@ -87,16 +87,19 @@ class Explorer::Explored final : public Schedule {
   bool complete_ = true;
 };
 
-Result<std::unique_ptr<Explorer>> Explorer::open(const Scenario& scenario, const RunRequest& resolved,
-                                                 std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop) {
+Result<std::unique_ptr<SearchWorker>> SearchWorker::open(const Scenario& scenario, const RunRequest& resolved,
+                                                         std::shared_ptr<ObjectNumbers> numbers,
+                                                         const StopSource* stop) {
   Result<std::unique_ptr<RunEnvironment>> environment = RunEnvironment::open(scenario, resolved, stop);
   if (!environment) return environment.error();
   if (auto* const server = dynamic_cast<SearchUse*>((*environment)->backend())) server->serve_search();
-  return std::unique_ptr<Explorer>(new Explorer(scenario, resolved, std::move(*environment), std::move(numbers), stop));
+  return std::unique_ptr<SearchWorker>(
+      new SearchWorker(scenario, resolved, std::move(*environment), std::move(numbers), stop));
 }
 
-Explorer::Explorer(const Scenario& scenario, const RunRequest& resolved, std::unique_ptr<RunEnvironment> environment,
-                   std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop)
+SearchWorker::SearchWorker(const Scenario& scenario, const RunRequest& resolved,
+                           std::unique_ptr<RunEnvironment> environment, std::shared_ptr<ObjectNumbers> numbers,
+                           const StopSource* stop)
     : scenario_(scenario.name),
       run_(resolved),
       environment_(std::move(environment)),
@@ -106,11 +109,11 @@ Explorer::Explorer(const Scenario& scenario, const RunRequest& resolved, std::un
   environment_->state().footprint = &explored_->footprint();
 }
 
-Explorer::~Explorer() { environment_->state().footprint = nullptr; }
+SearchWorker::~SearchWorker() { environment_->state().footprint = nullptr; }
 
-Footprint& Explorer::footprint() noexcept { return explored_->footprint(); }
+Footprint& SearchWorker::footprint() noexcept { return explored_->footprint(); }
 
-Result<Halt> Explorer::search(Search& search, Tally& tally, const Limits& limits) {
+Result<Halt> SearchWorker::search(Search& search, Tally& tally, const Limits& limits) {
   const bool in_process = environment_->state().virtual_time;
   for (std::uint64_t runs = 0;; ++runs) {
     if (limits.enough && limits.enough()) return Halt::budget;
@@ -141,7 +144,7 @@ Result<Halt> Explorer::search(Search& search, Tally& tally, const Limits& limits
 }
 
 /// A server decides some things by the clock, such as which of two gives up for a deadlock.
-Result<void> Explorer::cope_with_disagreement(Search& search, Tally& tally) {
+Result<void> SearchWorker::cope_with_disagreement(Search& search, Tally& tally) {
   if (environment_->state().virtual_time) {
     return Error{Fault::invalid,
                  {},
@@ -158,7 +161,7 @@ Result<void> Explorer::cope_with_disagreement(Search& search, Tally& tally) {
   return {};
 }
 
-void Explorer::add_up(Search& search, double orders, Tally& tally, const Limits& limits) {
+void SearchWorker::add_up(Search& search, double orders, Tally& tally, const Limits& limits) {
   if (!explored_->complete() || orders == 0) {
     ++tally.pruned;
     return;
