@@ -323,7 +323,7 @@ TEST(LayeringChecker, FindsEveryKindOfBadInclude) {
       {"engine/record/save.cc", "#include \"kv/store.h\"", true},
       {"engine/stores/toy/backend.cc", "#include \"engine/stores/toy/session.h\"", false},
       {"engine/stores/toy/backend.cc", "#include \"engine/stores/sqlite/session.h\"", true},
-      {"engine/stores/toy/backend.cc", "#include \"engine/executors/crew.h\"", true},
+      {"engine/stores/toy/backend.cc", "#include \"engine/executors/thread_pool.h\"", true},
       {"scenarios/deadlock/two_lock.cc", "#include \"cli/commands/program.h\"", true},
       {"scenarios/deadlock/two_lock.cc", "#include \"reports/html.h\"", true},
       {"reports/html.cc", "#include \"engine/run/run.h\"", true},

@@ -8,12 +8,12 @@
 namespace lockstep {
 
 class Conductor;
-class Crew;
+class ThreadPool;
 
 /// One OS thread for each actor (boost::thread, named after it). `conductor` is nullptr for the free schedule. With a
-/// `crew` (under a schedule only) the threads are those of the crew, and whoever waits sleeps until it is woken instead
+/// `pool` (under a schedule only) the threads are those of the pool, and whoever waits sleeps until it is woken instead
 /// of in the real lock, which could be left only at the end of a time slice: for runs that are repeated.
-std::unique_ptr<Executor> make_threads_executor(RunState& run, Conductor* conductor, Crew* crew = nullptr);
+std::unique_ptr<Executor> make_threads_executor(RunState& run, Conductor* conductor, ThreadPool* pool = nullptr);
 /// Coroutines: on one event loop (runtime/loop.h) for each of `workers` threads when free, on the conductor's thread
 /// when controlled.
 std::unique_ptr<Executor> make_coroutines_executor(RunState& run, Conductor* conductor, int workers);

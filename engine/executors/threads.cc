@@ -3,7 +3,8 @@
 //
 // Lock order: mutex_ and turn_mutex_ are leaves. Under a schedule the turn is a baton: `running_` is the one actor that
 // may run; it gives the baton back by clearing `running_`. Whoever is to go on is told with no mutex held: on one
-// processor (crew.h) it runs at once and would only come back for the mutex, which doubled the switches of a replay.
+// processor (thread_pool.h) it runs at once and would only come back for the mutex, which doubled the switches of a
+// replay.
 #include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
@@ -15,9 +16,9 @@
 
 #include "engine/actor/actor.h"
 #include "engine/actor/run_state.h"
-#include "engine/executors/crew.h"
 #include "engine/executors/executors.h"
 #include "engine/executors/run_monitor.h"
+#include "engine/executors/thread_pool.h"
 #include "engine/schedule/conductor.h"
 #include "kv/base/mutex.h"
 
@@ -29,10 +30,11 @@ constexpr Nanos kSlice = std::chrono::milliseconds(25);
 
 class ThreadsExecutor final : public Executor {
  public:
-  ThreadsExecutor(RunState& run, Conductor* conductor, Crew* crew) : run_(run), conductor_(conductor), crew_(crew) {}
+  ThreadsExecutor(RunState& run, Conductor* conductor, ThreadPool* pool)
+      : run_(run), conductor_(conductor), pool_(pool) {}
 
   ~ThreadsExecutor() override {
-    if (crew_ != nullptr) crew_->wait();
+    if (pool_ != nullptr) pool_->wait();
     for (Seat& seat : seats_) {
       if (seat.thread.joinable()) seat.thread.join();
     }
@@ -55,8 +57,8 @@ class ThreadsExecutor final : public Executor {
       return true;
     }
     give_back(actor, Actor::Place::waiting);
-    // With a crew it sleeps until its turn, which comes after the wake-up.
-    while (crew_ == nullptr && !operation.is_woken()) operation.block(actor, kSlice);
+    // With a pool it sleeps until its turn, which comes after the wake-up.
+    while (pool_ == nullptr && !operation.is_woken()) operation.block(actor, kSlice);
     await_turn(actor);
     return true;
   }
@@ -85,7 +87,7 @@ class ThreadsExecutor final : public Executor {
 
   void ready(Actor& actor) noexcept override {
     if (controlled()) conductor_->woken(actor);
-    if (crew_ != nullptr) return;
+    if (pool_ != nullptr) return;
     boost::lock_guard<boost::mutex> lock(mutex_);
     seat_of(actor).condition.notify_all();
   }
@@ -141,8 +143,8 @@ class ThreadsExecutor final : public Executor {
   }
 
   void start_thread(Actor& actor) {
-    if (crew_ != nullptr) {
-      crew_->start(static_cast<std::size_t>(actor.index), actor.name, [this, &actor] {
+    if (pool_ != nullptr) {
+      pool_->start(static_cast<std::size_t>(actor.index), actor.name, [this, &actor] {
         await_turn(actor);
         actor.start();
       });
@@ -200,7 +202,7 @@ class ThreadsExecutor final : public Executor {
 
   RunState& run_;
   Conductor* const conductor_;
-  Crew* const crew_;
+  ThreadPool* const pool_;
   std::vector<Seat> seats_;  // sized once, before the first thread starts
 
   // The free schedule, and whoever waits for what has no lock of its own to block in.
@@ -216,8 +218,8 @@ class ThreadsExecutor final : public Executor {
 
 }  // namespace
 
-std::unique_ptr<Executor> make_threads_executor(RunState& run, Conductor* conductor, Crew* crew) {
-  return std::make_unique<ThreadsExecutor>(run, conductor, crew);
+std::unique_ptr<Executor> make_threads_executor(RunState& run, Conductor* conductor, ThreadPool* pool) {
+  return std::make_unique<ThreadsExecutor>(run, conductor, pool);
 }
 
 }  // namespace lockstep

@@ -168,7 +168,7 @@ Result<void> RunEnvironment::perform(Schedule* schedule) {
   if (state_.recording) lock_order_ = std::make_unique<sync::LockOrder>();
   state_.lock_order = lock_order_.get();
   if (schedule != nullptr) conductor_ = std::make_unique<Conductor>(state_, *schedule, detection_after_);
-  executor_ = request_.executor == "threads" ? make_threads_executor(state_, conductor_.get(), crew_.get())
+  executor_ = request_.executor == "threads" ? make_threads_executor(state_, conductor_.get(), pool_.get())
                                              : make_coroutines_executor(state_, conductor_.get(), request_.workers);
   if (Result<void> ready = set_up_actors(); !ready) return ready;
   if (!conductor_ && state_.recording && state_.observer == nullptr) state_.write_apart(request_.record_every);
@@ -208,7 +208,7 @@ void RunEnvironment::judge(record::Run& run) {
 }
 
 void RunEnvironment::keep_threads() {
-  if (!crew_) crew_ = std::make_unique<Crew>();
+  if (!pool_) pool_ = std::make_unique<ThreadPool>();
 }
 
 const std::vector<Choice>& RunEnvironment::taken() const {

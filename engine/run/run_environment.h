@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "engine/actor/run_state.h"
-#include "engine/executors/crew.h"
+#include "engine/executors/thread_pool.h"
 #include "engine/run/run.h"
 #include "engine/scenario/scenario.h"
 #include "engine/schedule/conductor.h"
@@ -32,8 +32,8 @@ class RunEnvironment {
   /// `schedule` decides who goes next; nullptr under the free schedule. Fault::invalid when it cannot be followed.
   Result<void> perform(Schedule* schedule);
 
-  /// From now on the threads of a performance stay for the next one, all on one processor (executors/crew.h). Only
-  /// under a schedule.
+  /// From now on the threads of a performance stay for the next one, all on one processor (executors/thread_pool.h).
+  /// Only under a schedule.
   void keep_threads();
 
   /// After perform(): what happened, judged. Fills in what record::Run has beside its coordinates.
@@ -64,7 +64,7 @@ class RunEnvironment {
   RunState state_;
   std::unique_ptr<Backend> backend_;             // nullptr: in-process locks alone
   std::unique_ptr<sync::LockOrder> lock_order_;  // of the latest performance; nullptr: it is not recorded
-  std::unique_ptr<Crew> crew_;                   // nullptr: threads are made for each performance
+  std::unique_ptr<ThreadPool> pool_;             // nullptr: threads are made for each performance
   bool as_new_ = true;                           // the store holds what the scenario begins with
   double wall_ms_ = 0;
   State final_rows_;

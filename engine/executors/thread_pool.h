@@ -1,4 +1,4 @@
-// crew.h: OS threads that stay: for runs that are repeated, where making threads would cost more than the run.
+// thread_pool.h: OS threads that stay: for runs that are repeated, where making threads would cost more than the run.
 #pragma once
 
 #include <sched.h>
@@ -16,12 +16,12 @@ namespace lockstep {
 /// Threads by number, made when they are first needed and joined at the end. From when it is made until it is destroyed
 /// its threads and the one that made it share one processor, where that is allowed: they run one after the other
 /// anyway, and a switch on one processor costs a tenth of one between two. Used by one run at a time.
-class Crew {
+class ThreadPool {
  public:
-  Crew();
-  ~Crew();
-  Crew(const Crew&) = delete;
-  Crew& operator=(const Crew&) = delete;
+  ThreadPool();
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
 
   /// Runs `work` on thread `number`, which is called `name` meanwhile. It must be idle.
   void start(std::size_t number, const std::string& name, std::function<void()> work);
@@ -39,7 +39,7 @@ class Crew {
 
   cpu_set_t allowed_before_;
   bool pinned_ = false;
-  std::vector<std::unique_ptr<Member>> members_;  // by the thread that made the crew
+  std::vector<std::unique_ptr<Member>> members_;  // by the thread that made the pool
   Mutex mutex_;
   CondVar idle_;
   std::size_t busy_ LOCKSTEP_GUARDED_BY(mutex_) = 0;

@@ -1,5 +1,5 @@
-// crew.cc: see crew.h.
-#include "engine/executors/crew.h"
+// thread_pool.cc: see thread_pool.h.
+#include "engine/executors/thread_pool.h"
 
 #include <pthread.h>
 
@@ -7,7 +7,7 @@
 
 namespace lockstep {
 
-Crew::Crew() {
+ThreadPool::ThreadPool() {
   if (::sched_getaffinity(0, sizeof allowed_before_, &allowed_before_) != 0) return;
   const int here = ::sched_getcpu();
   if (here < 0 || here >= CPU_SETSIZE) return;
@@ -17,7 +17,7 @@ Crew::Crew() {
   pinned_ = ::sched_setaffinity(0, sizeof one, &one) == 0;  // threads made from here on inherit it
 }
 
-Crew::~Crew() {
+ThreadPool::~ThreadPool() {
   {
     MutexLock lock(mutex_);
     ends_ = true;
@@ -27,7 +27,7 @@ Crew::~Crew() {
   if (pinned_) ::sched_setaffinity(0, sizeof allowed_before_, &allowed_before_);
 }
 
-void Crew::start(std::size_t number, const std::string& name, std::function<void()> work) {
+void ThreadPool::start(std::size_t number, const std::string& name, std::function<void()> work) {
   while (members_.size() <= number) {
     members_.push_back(std::make_unique<Member>());
     Member& member = *members_.back();
@@ -46,12 +46,12 @@ void Crew::start(std::size_t number, const std::string& name, std::function<void
   member.wanted.notify_one();  // with no mutex held: it runs at once on this processor
 }
 
-void Crew::wait() {
+void ThreadPool::wait() {
   MutexLock lock(mutex_);
   while (busy_ > 0) idle_.wait(mutex_);
 }
 
-void Crew::serve(Member& member) {
+void ThreadPool::serve(Member& member) {
   for (;;) {
     std::function<void()> work;
     {
