@@ -35,8 +35,8 @@ class ThreadsExecutor final : public Executor {
 
   ~ThreadsExecutor() override {
     if (pool_ != nullptr) pool_->wait();
-    for (Seat& seat : seats_) {
-      if (seat.thread.joinable()) seat.thread.join();
+    for (Slot& slot : slots_) {
+      if (slot.thread.joinable()) slot.thread.join();
     }
   }
 
@@ -64,12 +64,12 @@ class ThreadsExecutor final : public Executor {
   }
 
   bool park(Actor& actor, Operation& operation, Nanos span) override {
-    Seat& seat = seat_of(actor);
+    Slot& slot = slot_of(actor);
     const auto until = boost::chrono::steady_clock::now() + boost::chrono::nanoseconds(span.count());
     try {
       boost::unique_lock<boost::mutex> lock(mutex_);
       while (!operation.is_woken()) {
-        if (seat.condition.wait_until(lock, until) == boost::cv_status::timeout) break;
+        if (slot.condition.wait_until(lock, until) == boost::cv_status::timeout) break;
       }
     } catch (const boost::thread_interrupted&) {
       operation.expire(Fault::cancelled);  // this thread is the one that waits: nobody is to be told
@@ -89,15 +89,15 @@ class ThreadsExecutor final : public Executor {
     if (controlled()) conductor_->woken(actor);
     if (pool_ != nullptr) return;
     boost::lock_guard<boost::mutex> lock(mutex_);
-    seat_of(actor).condition.notify_all();
+    slot_of(actor).condition.notify_all();
   }
 
   void interrupt(Actor& actor) noexcept override {
-    if (!controlled()) seat_of(actor).thread.interrupt();
+    if (!controlled()) slot_of(actor).thread.interrupt();
   }
 
   void go(Actor& actor) override {
-    seats();
+    slots();
     const bool first = actor.place == Actor::Place::not_started;
     {
       MutexLock lock(turn_mutex_);
@@ -106,7 +106,7 @@ class ThreadsExecutor final : public Executor {
     if (first) {
       start_thread(actor);
     } else {
-      seat_of(actor).turn.notify_one();
+      slot_of(actor).turn.notify_one();
     }
     MutexLock lock(turn_mutex_);
     while (running_ == &actor) given_back_.wait(turn_mutex_);
@@ -116,7 +116,7 @@ class ThreadsExecutor final : public Executor {
     RunMonitor monitor(run_);
     {
       boost::unique_lock<boost::mutex> lock(mutex_);
-      seats();
+      slots();
       for (const auto& actor : actors) start_thread(*actor);
     }
     for (;;) {
@@ -130,16 +130,16 @@ class ThreadsExecutor final : public Executor {
   }
 
  private:
-  struct Seat {
+  struct Slot {
     boost::thread thread;
     boost::condition_variable condition;  // for park(); with mutex_
     CondVar turn;                         // with turn_mutex_
   };
 
-  Seat& seat_of(const Actor& actor) { return seats_[static_cast<std::size_t>(actor.index)]; }
+  Slot& slot_of(const Actor& actor) { return slots_[static_cast<std::size_t>(actor.index)]; }
 
-  void seats() {
-    if (seats_.empty()) seats_ = std::vector<Seat>(run_.actors.size());
+  void slots() {
+    if (slots_.empty()) slots_ = std::vector<Slot>(run_.actors.size());
   }
 
   void start_thread(Actor& actor) {
@@ -150,7 +150,7 @@ class ThreadsExecutor final : public Executor {
       });
       return;
     }
-    seat_of(actor).thread = boost::thread([this, &actor] {
+    slot_of(actor).thread = boost::thread([this, &actor] {
       pthread_setname_np(pthread_self(), actor.name.substr(0, 15).c_str());
       if (controlled()) {
         await_turn(actor);
@@ -176,7 +176,7 @@ class ThreadsExecutor final : public Executor {
 
   void await_turn(Actor& actor) {
     MutexLock lock(turn_mutex_);
-    while (running_ != &actor) seat_of(actor).turn.wait(turn_mutex_);
+    while (running_ != &actor) slot_of(actor).turn.wait(turn_mutex_);
     actor.place = Actor::Place::running;
   }
 
@@ -203,7 +203,7 @@ class ThreadsExecutor final : public Executor {
   RunState& run_;
   Conductor* const conductor_;
   ThreadPool* const pool_;
-  std::vector<Seat> seats_;  // sized once, before the first thread starts
+  std::vector<Slot> slots_;  // sized once, before the first thread starts
 
   // The free schedule, and whoever waits for what has no lock of its own to block in.
   boost::mutex mutex_;

@@ -66,7 +66,7 @@ class Round {
         plan_{.request = request, .pattern = *workload.pattern_named(request.pattern)},
         zipf_(request.shape.rows, request.shape.theta),
         scatter_(request.shape.rows),
-        roll_(static_cast<std::size_t>(request.sessions)) {}
+        latch_(static_cast<std::size_t>(request.sessions)) {}
 
   ~Round() {
     for (const auto& session : sessions_) session->actor.session.reset();
@@ -96,7 +96,7 @@ class Round {
   Plan plan_;
   const Zipf zipf_;
   const Scatter scatter_;
-  Roll roll_;
+  CompletionLatch latch_;
   std::vector<std::unique_ptr<runtime::Loop>> loops_;
   std::vector<std::unique_ptr<LoadSession>> sessions_;
   std::vector<std::thread> threads_;
@@ -133,9 +133,10 @@ Result<void> Round::make_sessions() {
   }
   for (int i = 0; i < request_.sessions; ++i) {
     const auto index = static_cast<std::size_t>(i);
-    std::unique_ptr<Seat> seat =
-        on_threads() ? make_thread_seat(roll_) : make_loop_seat(roll_, *loops_[index % loops_.size()]);
-    auto session = std::make_unique<LoadSession>(plan_, index, zipf_, scatter_, std::move(seat));
+    std::unique_ptr<SessionExecutor> executor =
+        on_threads() ? make_thread_session_executor(latch_)
+                     : make_loop_session_executor(latch_, *loops_[index % loops_.size()]);
+    auto session = std::make_unique<LoadSession>(plan_, index, zipf_, scatter_, std::move(executor));
     Result<std::unique_ptr<Session>> opened = backend_->open_session(i, session->actor.name);
     if (!opened) return opened.error();
     if (lends_calls()) *opened = make_lent_session(std::move(*opened));
@@ -162,7 +163,7 @@ void Round::start() {
     return;
   }
   shown_.emplace();
-  for (const auto& session : sessions_) begin(*session->seat, session->actor, *shown_);
+  for (const auto& session : sessions_) begin(*session->executor, session->actor, *shown_);
   for (const auto& loop : loops_) {
     threads_.emplace_back([one = loop.get()] { one->run(); });
   }
@@ -171,7 +172,7 @@ void Round::start() {
 /// False when the round ends early: everybody has, or ^C.
 bool Round::wait_until(Nanos moment) {
   for (Nanos now = clock_.now(); now < moment; now = clock_.now()) {
-    if (roll_.wait(std::min(kSlice, moment - now))) return false;
+    if (latch_.wait(std::min(kSlice, moment - now))) return false;
     if (stop_ != nullptr && stop_->requested()) return false;
   }
   return true;
@@ -200,9 +201,9 @@ void Round::watch(RoundResult& result) {
   }
   if (stop_ != nullptr && stop_->requested()) result.note = "interrupted";
   plan_.stopping.store(true, std::memory_order_relaxed);
-  if (!roll_.wait(kGrace)) {
+  if (!latch_.wait(kGrace)) {
     for (const auto& session : sessions_) session->actor.stop(Fault::cancelled);
-    while (!roll_.wait(kSlice)) {
+    while (!latch_.wait(kSlice)) {
     }
     if (result.note.empty()) result.note = "sessions still waited 5 s after the end and were told to give up";
   }
@@ -312,12 +313,12 @@ double driver_cost_ns() {
   plan.measure_until = kNever;
   const Zipf zipf(1, 0);
   const Scatter scatter(1);
-  Roll roll(1);
-  LoadSession session(plan, 0, zipf, scatter, make_thread_seat(roll));
+  CompletionLatch latch(1);
+  LoadSession session(plan, 0, zipf, scatter, make_thread_session_executor(latch));
   session.actor.set_body(drive(session, plan));
   const double before = own_cpu_s();
   std::thread thread([&session] { session.actor.start(); });
-  (void)roll.wait(std::chrono::milliseconds(30));
+  (void)latch.wait(std::chrono::milliseconds(30));
   plan.stopping.store(true, std::memory_order_relaxed);
   thread.join();
   const double spent = own_cpu_s() - before;

@@ -1,7 +1,7 @@
 // round.h: one round of load: a fresh store, N sessions that run a workload's body over and over, and what came of it.
 //
-// Each session has an actor, a clock and counts of its own (seat.h); they are added up when the round is over. The
-// store is opened, filled and checked anew for every round, so a round knows nothing of the one before.
+// Each session has an actor, a clock and counts of its own (session_executor.h); they are added up when the round is
+// over. The store is opened, filled and checked anew for every round, so a round knows nothing of the one before.
 #pragma once
 
 #include <map>

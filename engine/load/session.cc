@@ -46,10 +46,10 @@ Task<> give_back(LoadContext& context) { co_await context.db.abort(); }
 }  // namespace
 
 LoadSession::LoadSession(const Plan& plan, std::size_t index, const Zipf& zipf, const Scatter& scatter,
-                         std::unique_ptr<Seat> where)
+                         std::unique_ptr<SessionExecutor> where)
     : state(false, false, kNever, nullptr),
-      seat(std::move(where)),
-      actor(static_cast<int>(index), "S" + std::to_string(index + 1), state, *seat),
+      executor(std::move(where)),
+      actor(static_cast<int>(index), "S" + std::to_string(index + 1), state, *executor),
       context{.db = Database(actor.session),
               .random = Random(plan.request.shape.seed, index),
               .shape = plan.request.shape,

@@ -1,5 +1,5 @@
-// seat.cc: parking a thread, suspending on a loop.
-#include "engine/executors/seat.h"
+// session_executor.cc: parking a thread, suspending on a loop.
+#include "engine/executors/session_executor.h"
 
 #include <poll.h>
 
@@ -10,9 +10,9 @@
 namespace lockstep::load {
 namespace {
 
-class ThreadSeat final : public Seat {
+class ThreadSessionExecutor final : public SessionExecutor {
  public:
-  using Seat::Seat;
+  using SessionExecutor::SessionExecutor;
 
   std::string_view name() const noexcept override { return "threads"; }
   bool parks_threads() const noexcept override { return true; }
@@ -64,9 +64,9 @@ class ThreadSeat final : public Seat {
   CondVar woken_;
 };
 
-class LoopSeat final : public Seat, runtime::Job, runtime::Timer, runtime::Watch {
+class LoopSessionExecutor final : public SessionExecutor, runtime::Job, runtime::Timer, runtime::Watch {
  public:
-  LoopSeat(Roll& roll, runtime::Loop& loop) : Seat(roll), loop_(loop) {}
+  LoopSessionExecutor(CompletionLatch& latch, runtime::Loop& loop) : SessionExecutor(latch), loop_(loop) {}
 
   std::string_view name() const noexcept override { return "coroutines"; }
   bool parks_threads() const noexcept override { return false; }
@@ -102,7 +102,7 @@ class LoopSeat final : public Seat, runtime::Job, runtime::Timer, runtime::Watch
 
   void finished(Actor& actor) noexcept override {
     loop_.unwatch(*this);
-    Seat::finished(actor);
+    SessionExecutor::finished(actor);
   }
 
  private:
@@ -166,17 +166,21 @@ class LoopSeat final : public Seat, runtime::Job, runtime::Timer, runtime::Watch
 }  // namespace
 
 /// A lock, or a queue of the store: neither a socket, of which nobody can tell what it waits for, nor a pause.
-bool Seat::is_for_somebody(const Operation& operation) {
+bool SessionExecutor::is_for_somebody(const Operation& operation) {
   const Waiting& what = operation.waiting();
   return what.fd < 0 && what.deadline_fault != Fault::idle_timeout;
 }
 
-std::unique_ptr<Seat> make_thread_seat(Roll& roll) { return std::make_unique<ThreadSeat>(roll); }
+std::unique_ptr<SessionExecutor> make_thread_session_executor(CompletionLatch& latch) {
+  return std::make_unique<ThreadSessionExecutor>(latch);
+}
 
-std::unique_ptr<Seat> make_loop_seat(Roll& roll, runtime::Loop& loop) { return std::make_unique<LoopSeat>(roll, loop); }
+std::unique_ptr<SessionExecutor> make_loop_session_executor(CompletionLatch& latch, runtime::Loop& loop) {
+  return std::make_unique<LoopSessionExecutor>(latch, loop);
+}
 
-void begin(Seat& seat, Actor& actor, debugging::CoroutineGroup& shown) {
-  static_cast<LoopSeat&>(seat).begin(actor, shown);
+void begin(SessionExecutor& executor, Actor& actor, debugging::CoroutineGroup& shown) {
+  static_cast<LoopSessionExecutor&>(executor).begin(actor, shown);
 }
 
 }  // namespace lockstep::load

@@ -1,7 +1,7 @@
-// seat.h: how one session of a load waits: an Executor for a single actor.
+// session_executor.h: how one session of a load waits: an Executor for a single actor.
 //
-// Sessions share nothing but the store: each has an actor, a RunState and a seat of its own, and no lock or counter of
-// the driver is touched by two of them. So the driver costs the same at one session and at a thousand.
+// Sessions share nothing but the store: each has an actor, a RunState and a executor of its own, and no lock or counter
+// of the driver is touched by two of them. So the driver costs the same at one session and at a thousand.
 #pragma once
 
 #include <atomic>
@@ -16,9 +16,9 @@
 namespace lockstep::load {
 
 /// Counts the sessions that have not ended. Thread-safe.
-class Roll {
+class CompletionLatch {
  public:
-  explicit Roll(std::size_t sessions) : left_(sessions) {}
+  explicit CompletionLatch(std::size_t sessions) : left_(sessions) {}
   void ended() noexcept {
     MutexLock lock(mutex_);
     if (--left_ == 0) all_ended_.notify_all();
@@ -39,37 +39,37 @@ class Roll {
   std::size_t left_ LOCKSTEP_GUARDED_BY(mutex_);
 };
 
-class Seat : public Executor {
+class SessionExecutor : public Executor {
  public:
-  explicit Seat(Roll& roll) : roll_(roll) {}
+  explicit SessionExecutor(CompletionLatch& latch) : latch_(latch) {}
 
   bool controlled() const noexcept final { return false; }
   bool turn(Actor&) final { return true; }
   void go(Actor&) final {}
   void interrupt(Actor&) noexcept final {}
   void run_free(std::span<const std::unique_ptr<Actor>>) final {}
-  void finished(Actor&) noexcept override { roll_.ended(); }
+  void finished(Actor&) noexcept override { latch_.ended(); }
 
-  /// Waits for somebody else (not for a time of its own choosing) since the seat was made, and how long they took. For
-  /// the session itself, and after it has ended.
+  /// Waits for somebody else (not for a time of its own choosing) since the executor was made, and how long they took.
+  /// For the session itself, and after it has ended.
   std::uint64_t waits() const noexcept { return waits_; }
   Nanos waited() const noexcept { return waited_; }
 
  protected:
   static bool is_for_somebody(const Operation& operation);
 
-  Roll& roll_;
+  CompletionLatch& latch_;
   RealClock clock_;
   std::uint64_t waits_ = 0;
   Nanos waited_{0};
 };
 
 /// Parks the session's own thread.
-std::unique_ptr<Seat> make_thread_seat(Roll& roll);
+std::unique_ptr<SessionExecutor> make_thread_session_executor(CompletionLatch& latch);
 /// Suspends; the session runs on `loop`, where begin() starts it.
-std::unique_ptr<Seat> make_loop_seat(Roll& roll, runtime::Loop& loop);
-/// Of a seat made by make_loop_seat(): the actor starts when its loop comes to it. Once, before the loops run. `shown`:
-/// where debuggers find it; outlives the seat's loop.
-void begin(Seat& seat, Actor& actor, debugging::CoroutineGroup& shown);
+std::unique_ptr<SessionExecutor> make_loop_session_executor(CompletionLatch& latch, runtime::Loop& loop);
+/// Of a executor made by make_loop_session_executor(): the actor starts when its loop comes to it. Once, before the
+/// loops run. `shown`: where debuggers find it; outlives the executor's loop.
+void begin(SessionExecutor& executor, Actor& actor, debugging::CoroutineGroup& shown);
 
 }  // namespace lockstep::load
