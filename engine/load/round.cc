@@ -9,7 +9,7 @@
 #include <optional>
 #include <thread>
 
-#include "engine/executors/lent_session.h"
+#include "engine/executors/offloaded_session.h"
 #include "engine/load/session.h"
 #include "engine/load/usage.h"
 
@@ -77,7 +77,7 @@ class Round {
 
  private:
   bool on_threads() const { return request_.executor == "threads"; }
-  bool lends_calls() const { return !on_threads() && !backend_->capabilities().nonblocking; }
+  bool offloads_calls() const { return !on_threads() && !backend_->capabilities().nonblocking; }
   Result<void> make_sessions();
   void start();
   void watch(RoundResult& result);
@@ -139,7 +139,7 @@ Result<void> Round::make_sessions() {
     auto session = std::make_unique<LoadSession>(plan_, index, zipf_, scatter_, std::move(executor));
     Result<std::unique_ptr<Session>> opened = backend_->open_session(i, session->actor.name);
     if (!opened) return opened.error();
-    if (lends_calls()) *opened = make_lent_session(std::move(*opened));
+    if (offloads_calls()) *opened = make_offloaded_session(std::move(*opened));
     if (plan_.inquiry.rows > 0) *opened = make_witness(std::move(*opened), plan_.inquiry, index, session->testimonies);
     session->actor.session = std::move(*opened);
     sessions_.push_back(std::move(session));
@@ -282,7 +282,7 @@ RoundResult Round::run() {
   result.peak_rss_bytes = own_peak_rss_bytes();
   result.store_version = backend_->capabilities().version;
   result.environment = backend_->environment();
-  result.helpers = lends_calls() ? kCallersMost : 0;
+  result.helpers = offloads_calls() ? kCallersMost : 0;
   return result;
 }
 

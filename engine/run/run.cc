@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "engine/base/suggest.h"
-#include "engine/executors/lent_session.h"
+#include "engine/executors/offloaded_session.h"
 #include "engine/run/coordinates.h"
 #include "engine/run/replay.h"
 #include "engine/run/run_environment.h"
@@ -122,7 +122,7 @@ record::Run run_at(const Scenario& scenario, const RunRequest& request, const Ru
   if (const Backend* const backend = environment.backend()) {
     result.store_version = backend->capabilities().version;
     for (auto& [name, value] : backend->environment()) result.environment[name] = value;
-    if (environment.lends_calls()) {
+    if (environment.offloads_calls()) {
       result.environment[request.store + ".calls"] = fmt::format("block: on at most {} helper threads", kCallersMost);
     }
   }

@@ -7,7 +7,7 @@
 
 #include "engine/actor/pause.h"
 #include "engine/executors/executors.h"
-#include "engine/executors/lent_session.h"
+#include "engine/executors/offloaded_session.h"
 #include "engine/gdb/registry.h"
 #include "engine/run/verdict.h"
 
@@ -123,7 +123,7 @@ void RunEnvironment::tear_down() noexcept {
   state_.actors.clear();
 }
 
-bool RunEnvironment::lends_calls() const noexcept {
+bool RunEnvironment::offloads_calls() const noexcept {
   return backend_ && free_ && request_.executor == "coroutines" && !backend_->capabilities().nonblocking;
 }
 
@@ -139,7 +139,7 @@ Result<void> RunEnvironment::set_up_actors() {
     if (backend_) {
       Result<std::unique_ptr<Session>> session = backend_->open_session(actor->index, actor->name);
       if (!session) return session.error();
-      actor->session = lends_calls() ? make_lent_session(std::move(*session)) : std::move(*session);
+      actor->session = offloads_calls() ? make_offloaded_session(std::move(*session)) : std::move(*session);
     }
     state_.actors.push_back(std::move(actor));
   }

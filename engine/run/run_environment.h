@@ -47,7 +47,7 @@ class RunEnvironment {
   bool is_in_virtual_time() const noexcept { return state_.virtual_time; }
   Backend* backend() const noexcept { return backend_.get(); }
   /// The store's calls would block the actors' loops, so helper threads make them (executors/lent_session.h).
-  bool lends_calls() const noexcept;
+  bool offloads_calls() const noexcept;
   const Pattern& pattern() const noexcept { return pattern_; }
 
  private:

@@ -1,6 +1,6 @@
-// lent_session_test.cc: calls that block, made by helper threads: the loop goes on, no wake-up is lost, and what is
-// given up ends. The first two tests hang together two calls of SQLite on one worker.
-#include "engine/executors/lent_session.h"
+// offloaded_session_test.cc: calls that block, made by helper threads: the loop goes on, no wake-up is lost, and what
+// is given up ends. The first two tests hang together two calls of SQLite on one worker.
+#include "engine/executors/offloaded_session.h"
 
 #include <gmock/gmock.h>
 #include <sqlite3.h>
@@ -83,7 +83,7 @@ Task<> meets_under_load(load::LoadContext& c) {
   c.acknowledged[0] += table.at(0).at(0) == "1" ? 1 : 0;
 }
 
-TEST(LentSession, TwoActorsOnOneWorkerAreInSqliteAtOnce) {
+TEST(OffloadedSession, TwoActorsOnOneWorkerAreInSqliteAtOnce) {
   const Introduced introduced;
   met = 0;
   const Scenario made = scenario("meeting")
@@ -124,7 +124,7 @@ load::RoundRequest on_one_worker(std::string store, std::string executor) {
   return request;
 }
 
-TEST(LentSession, TwoSessionsOfALoadOnOneWorkerAreInSqliteAtOnceAndTheComparisonSaysSo) {
+TEST(OffloadedSession, TwoSessionsOfALoadOnOneWorkerAreInSqliteAtOnceAndTheComparisonSaysSo) {
   const Introduced introduced;
   load::CompareRequest request;
   request.round = on_one_worker("sqlite", "");
@@ -152,7 +152,7 @@ Task<> adds_under_load(load::LoadContext& c) {
   ++c.acknowledged[0];
 }
 
-TEST(LentSession, EverybodyGetsThroughASqliteThatIsBusy) {
+TEST(OffloadedSession, EverybodyGetsThroughASqliteThatIsBusy) {
   const load::Workload counter =
       load::workload("a counter")
           .rows(1, [](const load::Shape& shape) { return load::numbered("n/", shape.rows, "0"); })
@@ -177,7 +177,7 @@ TEST(LentSession, EverybodyGetsThroughASqliteThatIsBusy) {
   }
 }
 
-TEST(LentSession, OnlyCallsThatBlockAreMadeElsewhere) {
+TEST(OffloadedSession, OnlyCallsThatBlockAreMadeElsewhere) {
   for (const auto& [store, executor] : {std::pair("sqlite", "threads"), std::pair("kv", "coroutines")}) {
     load::RoundRequest request = on_one_worker(store, executor);
     request.protocol = backend_named(store)->protocols.front().first;
@@ -197,7 +197,7 @@ Task<> holds_it_for_long(Context& c) {
   co_await c.db.commit();
 }
 
-TEST(LentSession, ARunThatIsTooLongEndsInTheMiddleOfABusyWait) {
+TEST(OffloadedSession, ARunThatIsTooLongEndsInTheMiddleOfABusyWait) {
   const Scenario made = scenario("keeps the store")
                             .pattern("plain", "")
                             .actor("T1", holds_it_for_long)
@@ -275,7 +275,7 @@ class ToldSession final : public Session {
   Waiter* waiter_ = nullptr;
 };
 
-class LentSessionByItself : public testing::Test {
+class OffloadedSessionByItself : public testing::Test {
  protected:
   bool attempt() { return session_->attempt(pending_, waiter_); }
   void await_wake(int number) { EXPECT_TRUE(waiter_.wait_beyond(number - 1, kLongEnough)); }
@@ -284,10 +284,10 @@ class LentSessionByItself : public testing::Test {
   ToldSession& told_ = *told_owned_;
   CountingWaiter waiter_;
   Pending pending_{};
-  std::unique_ptr<Session> session_ = make_lent_session(std::move(told_owned_));
+  std::unique_ptr<Session> session_ = make_offloaded_session(std::move(told_owned_));
 };
 
-TEST_F(LentSessionByItself, AnAttemptReturnsWhileTheCallIsMade) {
+TEST_F(OffloadedSessionByItself, AnAttemptReturnsWhileTheCallIsMade) {
   EXPECT_FALSE(attempt());
   told_.wait_for_attempt(1);
   EXPECT_TRUE(pending_.waiting.external);
@@ -302,7 +302,7 @@ TEST_F(LentSessionByItself, AnAttemptReturnsWhileTheCallIsMade) {
   EXPECT_EQ(told_.begun, 1);
 }
 
-TEST_F(LentSessionByItself, WhatTheStoreQueuesWaitsAndIsWoken) {
+TEST_F(OffloadedSessionByItself, WhatTheStoreQueuesWaitsAndIsWoken) {
   EXPECT_FALSE(attempt());
   told_.answer(ToldSession::Answer::queued);
   await_wake(1);
@@ -319,7 +319,7 @@ TEST_F(LentSessionByItself, WhatTheStoreQueuesWaitsAndIsWoken) {
   EXPECT_EQ(told_.begun, 2);
 }
 
-TEST_F(LentSessionByItself, AWakeUpBeforeItIsBackIsNotLost) {
+TEST_F(OffloadedSessionByItself, AWakeUpBeforeItIsBackIsNotLost) {
   EXPECT_FALSE(attempt());
   told_.answer(ToldSession::Answer::queued_and_woken);
   await_wake(1);
@@ -330,7 +330,7 @@ TEST_F(LentSessionByItself, AWakeUpBeforeItIsBackIsNotLost) {
   EXPECT_TRUE(attempt());
 }
 
-TEST_F(LentSessionByItself, WhatIsGivenUpWhileItIsOutEndsWithTheAnswerThatCameFirst) {
+TEST_F(OffloadedSessionByItself, WhatIsGivenUpWhileItIsOutEndsWithTheAnswerThatCameFirst) {
   EXPECT_FALSE(attempt());
   told_.wait_for_attempt(1);
   session_->cancel(pending_, Fault::cancelled);
@@ -342,7 +342,7 @@ TEST_F(LentSessionByItself, WhatIsGivenUpWhileItIsOutEndsWithTheAnswerThatCameFi
   EXPECT_FALSE(told_.cancelled.has_value());
 }
 
-TEST_F(LentSessionByItself, WhatIsGivenUpLeavesTheQueueOfTheStore) {
+TEST_F(OffloadedSessionByItself, WhatIsGivenUpLeavesTheQueueOfTheStore) {
   for (const bool while_out : {true, false}) {
     SCOPED_TRACE(while_out ? "while it is out" : "while it waits in the store");
     told_.cancelled.reset();

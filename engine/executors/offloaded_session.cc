@@ -1,9 +1,9 @@
-// lent_session.cc: an attempt that is made elsewhere looks to the actor like any other wait.
+// offloaded_session.cc: an attempt that is made elsewhere looks to the actor like any other wait.
 //
 //   home --attempt()--> out --the helper has made the call--> back --attempt()--> home, or out again
 //
 // A call that comes back unfinished waits in the store (SQLite is busy): whoever is woken there goes out once more.
-#include "engine/executors/lent_session.h"
+#include "engine/executors/offloaded_session.h"
 
 #include <optional>
 #include <utility>
@@ -13,10 +13,10 @@
 namespace lockstep {
 namespace {
 
-class LentSession final : public Session, runtime::Job, Waiter {
+class OffloadedSession final : public Session, runtime::Job, Waiter {
  public:
-  explicit LentSession(std::unique_ptr<Session> inner) : inner_(std::move(inner)) {}
-  ~LentSession() override = default;
+  explicit OffloadedSession(std::unique_ptr<Session> inner) : inner_(std::move(inner)) {}
+  ~OffloadedSession() override = default;
 
   bool attempt(Pending& pending, Waiter& waiter) override;
 
@@ -59,7 +59,7 @@ class LentSession final : public Session, runtime::Job, Waiter {
   Waiter* waiter_ LOCKSTEP_GUARDED_BY(mutex_) = nullptr;
 };
 
-bool LentSession::attempt(Pending& pending, Waiter& waiter) {
+bool OffloadedSession::attempt(Pending& pending, Waiter& waiter) {
   // Nothing that anybody could see, so neither a wait for somebody nor a time-out; it ends by itself.
   const Waiting elsewhere{.deadline_fault = Fault::idle_timeout, .external = true};
   std::optional<Fault> gives_up;
@@ -90,7 +90,7 @@ bool LentSession::attempt(Pending& pending, Waiter& waiter) {
   return false;
 }
 
-void LentSession::go_out(Waiter& waiter) {
+void OffloadedSession::go_out(Waiter& waiter) {
   {
     MutexLock lock(mutex_);
     place_ = Place::out;
@@ -100,7 +100,7 @@ void LentSession::go_out(Waiter& waiter) {
   runtime::detail::give_to_helper(*this);
 }
 
-void LentSession::run() noexcept {
+void OffloadedSession::run() noexcept {
   const bool finished = inner_->attempt(call_, *this);
   MutexLock lock(mutex_);
   place_ = Place::back;
@@ -108,7 +108,7 @@ void LentSession::run() noexcept {
   waiter_->wake();  // with the lock held: the request may be over as soon as the actor sees that it is back
 }
 
-void LentSession::wake() noexcept {
+void OffloadedSession::wake() noexcept {
   MutexLock lock(mutex_);
   woken_ = true;
   if (waits_in_store_) waiter_->wake();
@@ -116,8 +116,8 @@ void LentSession::wake() noexcept {
 
 }  // namespace
 
-std::unique_ptr<Session> make_lent_session(std::unique_ptr<Session> inner) {
-  return std::make_unique<LentSession>(std::move(inner));
+std::unique_ptr<Session> make_offloaded_session(std::unique_ptr<Session> inner) {
+  return std::make_unique<OffloadedSession>(std::move(inner));
 }
 
 }  // namespace lockstep
