@@ -16,7 +16,7 @@
 #include "cli/text/compare_text.h"
 #include "cli/text/json.h"
 #include "engine/base/suggest.h"
-#include "engine/load/witness.h"
+#include "engine/load/history_probe.h"
 #include "engine/run/verdict.h"
 #include "scenarios/workloads.h"
 

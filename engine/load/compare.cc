@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "engine/base/suggest.h"
-#include "engine/load/witness.h"
+#include "engine/load/history_probe.h"
 
 namespace lockstep::load {
 namespace {

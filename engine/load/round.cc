@@ -21,7 +21,7 @@ constexpr Nanos kGrace = std::chrono::seconds(5);
 constexpr Nanos kSlice = std::chrono::milliseconds(20);
 
 // Of a history: enough for thousands of meetings, little enough to be judged in some milliseconds.
-constexpr std::size_t kTestimoniesMost = 10'000;
+constexpr std::size_t kProbeRecordsMost = 10'000;
 constexpr std::uint32_t kWitnessRowsLeast = 64, kWitnessRowsMost = 4096;
 
 std::optional<std::int64_t> asked(Backend& backend, const std::string& sql) {
@@ -116,15 +116,15 @@ Result<void> Round::open() {
   return make_sessions();
 }
 
-/// Few rows, so that witnesses meet; more for more sessions, so that these can go on.
+/// Few rows, so that probes meet; more for more sessions, so that these can go on.
 void Round::prepare_history(State& given) {
   const auto sessions = static_cast<std::uint32_t>(request_.sessions);
-  Inquiry& inquiry = plan_.inquiry;
-  inquiry.rows = std::clamp(8 * sessions, kWitnessRowsLeast, kWitnessRowsMost);
-  inquiry.most = std::max<std::size_t>(kTestimoniesMost / sessions, 16);
-  inquiry.seed = request_.shape.seed;
-  inquiry.clock = &clock_;
-  for (auto& row : witness_rows(inquiry.rows)) given.push_back(std::move(row));
+  ProbeConfig& probe_config = plan_.probe_config;
+  probe_config.rows = std::clamp(8 * sessions, kWitnessRowsLeast, kWitnessRowsMost);
+  probe_config.most = std::max<std::size_t>(kProbeRecordsMost / sessions, 16);
+  probe_config.seed = request_.shape.seed;
+  probe_config.clock = &clock_;
+  for (auto& row : probe_rows(probe_config.rows)) given.push_back(std::move(row));
 }
 
 Result<void> Round::make_sessions() {
@@ -140,7 +140,8 @@ Result<void> Round::make_sessions() {
     Result<std::unique_ptr<Session>> opened = backend_->open_session(i, session->actor.name);
     if (!opened) return opened.error();
     if (offloads_calls()) *opened = make_offloaded_session(std::move(*opened));
-    if (plan_.inquiry.rows > 0) *opened = make_witness(std::move(*opened), plan_.inquiry, index, session->testimonies);
+    if (plan_.probe_config.rows > 0)
+      *opened = make_history_probe(std::move(*opened), plan_.probe_config, index, session->probe_records);
     session->actor.session = std::move(*opened);
     sessions_.push_back(std::move(session));
   }
@@ -151,7 +152,7 @@ void Round::start() {
   plan_.started_at = clock_.now();
   plan_.measure_from = plan_.started_at + request_.ramp + request_.warmup;
   plan_.measure_until = plan_.measure_from + request_.measured;
-  if (plan_.measure_until == plan_.started_at) plan_.inquiry.recording.store(true, std::memory_order_relaxed);
+  if (plan_.measure_until == plan_.started_at) plan_.probe_config.recording.store(true, std::memory_order_relaxed);
   for (const auto& session : sessions_) session->actor.set_body(drive(*session, plan_));
   if (on_threads()) {
     for (const auto& session : sessions_) {
@@ -196,7 +197,7 @@ void Round::measure(RoundResult& result) {
 void Round::watch(RoundResult& result) {
   measure(result);
   if (request_.history > Nanos(0)) {
-    plan_.inquiry.recording.store(true, std::memory_order_relaxed);
+    plan_.probe_config.recording.store(true, std::memory_order_relaxed);
     wait_until(clock_.now() + request_.history);  // looking at the server has taken its time
   }
   if (stop_ != nullptr && stop_->requested()) result.note = "interrupted";
@@ -237,10 +238,10 @@ void Round::add_up(RoundResult& result) {
 /// Holds the history against what was promised.
 void Round::judge(RoundResult& result, const std::vector<std::int64_t>& versions) const {
   result.claim = request_.claim.value_or(claim_of(request_.store, request_.protocol));
-  std::vector<const Testimonies*> sessions;
+  std::vector<const ProbeRecords*> sessions;
   for (const auto& session : sessions_) {
-    sessions.push_back(&session->testimonies);
-    for (const Testimony& one : session->testimonies)
+    sessions.push_back(&session->probe_records);
+    for (const ProbeRecord& one : session->probe_records)
       result.on_record += one.end == check::Transaction::End::committed ? 1 : 0;
   }
   const auto anomalies = check::anomalies_of(history_of(sessions, versions), result.claim);
@@ -262,7 +263,7 @@ void Round::settle(RoundResult& result) {
     result.note = "the final state cannot be read: " + state.error().message;
     return;
   }
-  const std::vector<std::int64_t> versions = take_witness_rows(*state);
+  const std::vector<std::int64_t> versions = take_probe_rows(*state);
   if (!versions.empty() && result.note.empty()) judge(result, versions);
   const Settled end{.state = *state, .shape = request_.shape, .counts = counts};
   for (const NamedInvariant& invariant : workload_.invariants()) {

@@ -36,7 +36,7 @@ struct RoundRequest {
   Nanos warmup = std::chrono::milliseconds(500);
   Nanos measured = std::chrono::seconds(2);
   Nanos ramp{0};  ///< the sessions start spread over this time, before the warm-up ends
-  /// After the measured time the load goes on for so long with its history on record (witness.h); 0 = no history.
+  /// After the measured time the load goes on for so long with its history on record (history_probe.h); 0 = no history.
   Nanos history{0};
   std::optional<check::Level> claim;  ///< what the history is held against; default: what the protocol promises
   Nanos think{0};                     ///< between two transactions of a session

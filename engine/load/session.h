@@ -7,8 +7,8 @@
 #include <string>
 
 #include "engine/executors/session_executor.h"
+#include "engine/load/history_probe.h"
 #include "engine/load/round.h"
-#include "engine/load/witness.h"
 
 namespace lockstep::load {
 
@@ -19,7 +19,7 @@ struct Plan {
   Nanos measure_from{0}, measure_until{0};  ///< moments of the real clock
   Nanos started_at{0};
   std::atomic<bool> stopping{false};
-  Inquiry inquiry = {};
+  ProbeConfig probe_config = {};
   mutable Board board = {};  ///< theirs, to write on
 };
 
@@ -47,7 +47,7 @@ struct LoadSession {
   std::array<std::uint64_t, 64> aborts{};  ///< by Fault
   std::uint64_t given_up = 0;
   std::string gave_up;           ///< RoundResult::gave_up
-  Testimonies testimonies;       ///< of the time after the measured one
+  ProbeRecords probe_records;    ///< of the time after the measured one
   std::optional<Error> failure;  ///< of the environment; the session has ended with it
 };
 

@@ -1,5 +1,6 @@
-// witness_test.cc: histories of loads: none shows an anomaly where the protocol keeps its promise; planted faults show.
-#include "engine/load/witness.h"
+// history_probe_test.cc: histories of loads: none shows an anomaly where the protocol keeps its promise; planted faults
+// show.
+#include "engine/load/history_probe.h"
 
 #include <gmock/gmock.h>
 
@@ -24,7 +25,7 @@ Task<> nothing_of_its_own(LoadContext& c) {
 }
 
 Workload idle() {
-  return workload("witnesses alone")
+  return workload("probes alone")
       .rows(1, [](const Shape& shape) { return numbered("n/", shape.rows, "0"); })
       .pattern("plain", "begins and commits", nothing_of_its_own)
       .holds("no row is lost, none is left over",
@@ -113,21 +114,21 @@ void ask(Session& session, Verb verb) {
 
 TEST(History, ShowsUpdatesThatAreLost) {
   const RealClock clock;
-  Inquiry inquiry{.rows = 2, .most = 100, .seed = 7, .clock = &clock};
-  inquiry.recording = true;
+  ProbeConfig probe_config{.rows = 2, .most = 100, .seed = 7, .clock = &clock};
+  probe_config.recording = true;
   Careless::Rows rows;
-  for (const auto& [key, value] : witness_rows(inquiry.rows)) rows[key] = 0;
-  Testimonies testimonies[2];
+  for (const auto& [key, value] : probe_rows(probe_config.rows)) rows[key] = 0;
+  ProbeRecords probe_records[2];
   std::unique_ptr<Session> sessions[2];
   for (std::size_t i = 0; i < 2; ++i)
-    sessions[i] = make_witness(std::make_unique<Careless>(rows), inquiry, i, testimonies[i]);
+    sessions[i] = make_history_probe(std::make_unique<Careless>(rows), probe_config, i, probe_records[i]);
   for (int i = 0; i < 10; ++i) {
     for (const auto& session : sessions) ask(*session, Verb::begin);
     for (const auto& session : sessions) ask(*session, Verb::commit);
   }
   std::vector<std::int64_t> versions;
   for (const auto& [key, version] : rows) versions.push_back(version);
-  const check::History history = history_of({&testimonies[0], &testimonies[1]}, versions);
+  const check::History history = history_of({&probe_records[0], &probe_records[1]}, versions);
   EXPECT_EQ(history.transactions.size(), 20u);
   EXPECT_THAT(check::anomalies_of(history, Level::read_committed), Not(IsEmpty()));
 }
@@ -167,29 +168,29 @@ int attempts(Session& session, Verb verb) {
 
 TEST(History, BeginsOnceWhereARecordIsAskedForWhileTheBeginIsOnItsWay) {
   const RealClock clock;
-  Inquiry inquiry{.rows = 2, .most = 100, .seed = 7, .clock = &clock};
-  Testimonies testimonies;
+  ProbeConfig probe_config{.rows = 2, .most = 100, .seed = 7, .clock = &clock};
+  ProbeRecords probe_records;
   int begins = 0;
-  const auto session = make_witness(std::make_unique<Slow>(begins), inquiry, 0, testimonies);
+  const auto session = make_history_probe(std::make_unique<Slow>(begins), probe_config, 0, probe_records);
   Nobody nobody;
   Pending begin;
   ASSERT_FALSE(session->attempt(begin, nobody));
-  inquiry.recording = true;
+  probe_config.recording = true;
   EXPECT_TRUE(session->attempt(begin, nobody));
   EXPECT_EQ(begins, 1);
   EXPECT_EQ(attempts(*session, Verb::commit), 2);
-  EXPECT_THAT(testimonies, IsEmpty());
+  EXPECT_THAT(probe_records, IsEmpty());
 
   EXPECT_EQ(attempts(*session, Verb::begin), 4) << "begin and two reads wait once each";
   EXPECT_EQ(attempts(*session, Verb::commit), 3) << "so do the write and the commit";
-  ASSERT_EQ(testimonies.size(), 1u);
-  EXPECT_EQ(testimonies[0].end, End::committed);
-  EXPECT_EQ(testimonies[0].write.version, 1);
+  ASSERT_EQ(probe_records.size(), 1u);
+  EXPECT_EQ(probe_records[0].end, End::committed);
+  EXPECT_EQ(probe_records[0].write.version, 1);
 }
 
-Testimony testimony(std::int64_t began, std::int64_t ended, Testimony::Seen first, Testimony::Seen second,
-                    Testimony::Seen write, End end = End::committed) {
-  Testimony one;
+ProbeRecord probe_record(std::int64_t began, std::int64_t ended, ProbeRecord::Seen first, ProbeRecord::Seen second,
+                         ProbeRecord::Seen write, End end = End::committed) {
+  ProbeRecord one;
   one.began_at = began;
   one.ended_at = ended;
   one.end = end;
@@ -199,35 +200,36 @@ Testimony testimony(std::int64_t began, std::int64_t ended, Testimony::Seen firs
   return one;
 }
 
-std::string found(Level level, const Testimonies& a, const Testimonies& b, const std::vector<std::int64_t>& versions) {
+std::string found(Level level, const ProbeRecords& a, const ProbeRecords& b,
+                  const std::vector<std::int64_t>& versions) {
   std::string names;
   for (const check::Anomaly& one : check::anomalies_of(history_of({&a, &b}, versions), level)) names += one.name + ";";
   return names;
 }
 
 TEST(History, TellsWriteSkewFromWhatASnapshotAllows) {
-  const Testimonies a{testimony(0, 10, {0, 0}, {1, 0}, {0, 1})};
-  const Testimonies b{testimony(1, 11, {0, 0}, {1, 0}, {1, 1})};
+  const ProbeRecords a{probe_record(0, 10, {0, 0}, {1, 0}, {0, 1})};
+  const ProbeRecords b{probe_record(1, 11, {0, 0}, {1, 0}, {1, 1})};
   EXPECT_EQ(found(Level::snapshot, a, b, {1, 1}), "");
   EXPECT_EQ(found(Level::serializable, a, b, {1, 1}), "G2;");
 }
 
 TEST(History, ShowsReadsOfTwoStates) {
-  const Testimonies a{testimony(0, 10, {0, 0}, {1, 1}, {2, 1})};  // before the first of b, after its second
-  const Testimonies b{testimony(1, 4, {2, 0}, {2, 0}, {0, 1}), testimony(5, 8, {2, 0}, {2, 0}, {1, 1})};
+  const ProbeRecords a{probe_record(0, 10, {0, 0}, {1, 1}, {2, 1})};  // before the first of b, after its second
+  const ProbeRecords b{probe_record(1, 4, {2, 0}, {2, 0}, {0, 1}), probe_record(5, 8, {2, 0}, {2, 0}, {1, 1})};
   EXPECT_EQ(found(Level::read_committed, a, b, {1, 1, 1}), "");
   EXPECT_THAT(found(Level::snapshot, a, b, {1, 1, 1}), HasSubstr("G-single"));
 }
 
 TEST(History, ShowsReadsOfWhatWasNeverCommitted) {
-  const Testimonies a{testimony(0, 10, {2, 0}, {2, 0}, {0, 1}, End::aborted)};
-  const Testimonies b{testimony(1, 9, {0, 1}, {1, 0}, {1, 1})};
+  const ProbeRecords a{probe_record(0, 10, {2, 0}, {2, 0}, {0, 1}, End::aborted)};
+  const ProbeRecords b{probe_record(1, 9, {0, 1}, {1, 0}, {1, 1})};
   EXPECT_THAT(found(Level::read_committed, a, b, {0, 1, 0}), HasSubstr("G1a"));
 }
 
 TEST(History, ShowsStaleReads) {
-  const Testimonies a{testimony(0, 10, {2, 0}, {2, 0}, {0, 1})};
-  const Testimonies b{testimony(20, 30, {0, 0}, {1, 0}, {1, 1})};
+  const ProbeRecords a{probe_record(0, 10, {2, 0}, {2, 0}, {0, 1})};
+  const ProbeRecords b{probe_record(20, 30, {0, 0}, {1, 0}, {1, 1})};
   EXPECT_THAT(found(Level::snapshot, a, b, {1, 1, 0}), HasSubstr("realtime"));
 }
 

@@ -1,11 +1,11 @@
-// witness.h: what transactions under load saw of each other, written down so that engine/check can judge it.
+// history_probe.h: what transactions under load saw of each other, written down so that engine/check can judge it.
 //
 // A workload's rows hold sums and names, from which nobody can tell whose write was read. So a transaction that is on
-// record carries a witness: at its begin it reads two of some rows that were added for this, and before its commit it
+// record carries a probe: at its begin it reads two of some rows that were added for this, and before its commit it
 // adds one to a third, all in the same transaction. Such a row only ever grows by one, so its value is its version: who
 // read 7 saw the write of whoever made it 7, and came before whoever made it 8. Nobody else touches these rows and
 // every transaction that does is on record, so the history is whole, and what it shows has happened. What it cannot
-// show are anomalies between transactions whose witnesses did not meet, or that take other operations (phantoms).
+// show are anomalies between transactions whose probes did not meet, or that take other operations (phantoms).
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,7 @@
 namespace lockstep::load {
 
 /// One transaction on record, whatever became of it.
-struct Testimony {
+struct ProbeRecord {
   struct Seen {
     std::uint32_t row = 0;
     std::int64_t version = -1;  ///< -1: not read, or not written
@@ -31,9 +31,9 @@ struct Testimony {
   Seen write;
 };
 
-/// What all witnesses of a round look at. Written before they start, but for `recording`.
-struct Inquiry {
-  std::uint32_t rows = 0;  ///< 0: no witnesses
+/// What all probes of a round look at. Written before they start, but for `recording`.
+struct ProbeConfig {
+  std::uint32_t rows = 0;  ///< 0: no probes
   std::size_t most = 0;    ///< transactions on record, of each session
   std::uint64_t seed = 1;
   const Clock* clock = nullptr;
@@ -41,20 +41,20 @@ struct Inquiry {
 };
 
 /// What one session has put on record. The session's own until it has ended.
-using Testimonies = std::vector<Testimony>;
+using ProbeRecords = std::vector<ProbeRecord>;
 
-/// The rows that witnesses read and write, as they are at the start; their keys come after those of any workload.
-State witness_rows(std::uint32_t rows);
+/// The rows that probes read and write, as they are at the start; their keys come after those of any workload.
+State probe_rows(std::uint32_t rows);
 /// Takes them out of the final state; gives their versions, by number.
-std::vector<std::int64_t> take_witness_rows(State& state);
+std::vector<std::int64_t> take_probe_rows(State& state);
 
-/// A session that answers as `inner` does and, while the inquiry is recording, carries a witness in each transaction.
-/// Both references outlive it.
-std::unique_ptr<Session> make_witness(std::unique_ptr<Session> inner, const Inquiry& inquiry, std::size_t session,
-                                      Testimonies& testimonies);
+/// A session that answers as `inner` does and, while the probe_config is recording, carries a probe in each
+/// transaction. Both references outlive it.
+std::unique_ptr<Session> make_history_probe(std::unique_ptr<Session> inner, const ProbeConfig& probe_config,
+                                            std::size_t session, ProbeRecords& probe_records);
 
 /// The history of all sessions together. `final`: the versions at the end.
-check::History history_of(const std::vector<const Testimonies*>& sessions, const std::vector<std::int64_t>& final);
+check::History history_of(const std::vector<const ProbeRecords*>& sessions, const std::vector<std::int64_t>& final);
 
 /// What the store promises under this protocol.
 check::Level claim_of(std::string_view store, std::string_view protocol);

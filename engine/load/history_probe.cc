@@ -1,5 +1,5 @@
-// witness.cc: the session that carries witnesses, and the history that they make.
-#include "engine/load/witness.h"
+// history_probe.cc: the session that carries probes, and the history that they make.
+#include "engine/load/history_probe.h"
 
 #include <fmt/format.h>
 
@@ -22,10 +22,14 @@ std::int64_t version_of(const std::optional<std::string>& value) {
   return version;
 }
 
-class Witness final : public Session {
+class HistoryProbe final : public Session {
  public:
-  Witness(std::unique_ptr<Session> inner, const Inquiry& inquiry, std::size_t session, Testimonies& testimonies)
-      : inner_(std::move(inner)), inquiry_(inquiry), random_(~inquiry.seed, session), testimonies_(testimonies) {}
+  HistoryProbe(std::unique_ptr<Session> inner, const ProbeConfig& probe_config, std::size_t session,
+               ProbeRecords& probe_records)
+      : inner_(std::move(inner)),
+        probe_config_(probe_config),
+        random_(~probe_config.seed, session),
+        records_(probe_records) {}
 
   bool attempt(Pending& pending, Waiter& waiter) override {
     const Verb verb = pending.request.verb;
@@ -60,7 +64,7 @@ class Witness final : public Session {
   enum class Stage : std::uint8_t { idle, begins, reads_first, reads_second, adds, commits };
 
   bool wanted() const {
-    return inquiry_.recording.load(std::memory_order_relaxed) && testimonies_.size() < inquiry_.most;
+    return probe_config_.recording.load(std::memory_order_relaxed) && records_.size() < probe_config_.most;
   }
 
   void ask(const Request& request, Stage stage) {
@@ -72,18 +76,18 @@ class Witness final : public Session {
   /// Draws the rows and asks for the begin, with their names among its claims.
   void prepare(const Pending& pending) {
     std::array<std::uint32_t, 3> rows{};
-    for (std::uint32_t& row : rows) row = static_cast<std::uint32_t>(random_() % inquiry_.rows);
+    for (std::uint32_t& row : rows) row = static_cast<std::uint32_t>(random_() % probe_config_.rows);
     if (random_() % 4 == 0) rows[2] = rows[0];  // some overwrite what they have read
     for (std::size_t i = 0; i < rows.size(); ++i) keys_[i] = key_of(kPrefix, rows[i]);
     const auto claims = pending.request.claims;
     claims_.assign(claims.begin(), claims.end());
-    // Without any it is refused by whoever wants some, as it would be without a witness.
+    // Without any it is refused by whoever wants some, as it would be without a probe.
     if (!claims_.empty()) claims_.insert(claims_.end(), keys_.begin(), keys_.end());
-    now_ = Testimony{};
+    now_ = ProbeRecord{};
     now_.reads[0].row = rows[0];
     now_.reads[1].row = rows[1];
     now_.write.row = rows[2];
-    now_.began_at = inquiry_.clock->now().count();
+    now_.began_at = probe_config_.clock->now().count();
     ask({.verb = Verb::begin, .claims = claims_}, Stage::begins);
   }
 
@@ -117,38 +121,38 @@ class Witness final : public Session {
   }
 
   void close(Verb verb, const std::optional<Error>& error) {
-    now_.ended_at = inquiry_.clock->now().count();
+    now_.ended_at = probe_config_.clock->now().count();
     now_.end = verb != Verb::commit                     ? End::aborted
                : !error                                 ? End::committed
                : error->fault == Fault::outcome_unknown ? End::unknown
                                                         : End::aborted;
-    testimonies_.push_back(now_);
+    records_.push_back(now_);
     on_record_ = false;
     stage_ = Stage::idle;
   }
 
   const std::unique_ptr<Session> inner_;
-  const Inquiry& inquiry_;
+  const ProbeConfig& probe_config_;
   Random random_;
-  Testimonies& testimonies_;
+  ProbeRecords& records_;
   Stage stage_ = Stage::idle;
   bool on_record_ = false;  ///< the transaction that is open
   bool asked_ = false;      ///< the body's own request was handed on and is not answered yet
   bool begun_ = false;      ///< all that belongs to the begin was answered
-  Testimony now_;
+  ProbeRecord now_;
   Pending own_;
   std::array<std::string, 3> keys_;
   std::vector<std::string> claims_;
 };
 
-/// Names the writes: version `v` of a row is one element, whoever wrote it first in the list of testimonies.
+/// Names the writes: version `v` of a row is one element, whoever wrote it first in the list of probe_records.
 class Elements {
  public:
   check::Element of(std::uint32_t row, std::int64_t version) const {
     return row * kVersionsMost + static_cast<std::uint64_t>(version);
   }
   /// Of a write. What is not there in the end (an abort), or twice, has an element of its own.
-  check::Element written(const Testimony& by) {
+  check::Element written(const ProbeRecord& by) {
     const check::Element element = of(by.write.row, by.write.version);
     const bool counts = by.end != End::aborted && taken_.emplace(element, true).second;
     return counts ? element : kExtra + ++extra_;
@@ -160,17 +164,17 @@ class Elements {
   }
 
  private:
-  static constexpr std::uint64_t kVersionsMost = 1'000'000;  // far more than testimonies
+  static constexpr std::uint64_t kVersionsMost = 1'000'000;  // far more than probe_records
   static constexpr check::Element kExtra = std::uint64_t{1} << 63U;
   std::unordered_map<check::Element, bool> taken_;
   std::uint64_t extra_ = 0;
 };
 
-check::Transaction transaction_of(const Testimony& one, std::string name, Elements& elements) {
+check::Transaction transaction_of(const ProbeRecord& one, std::string name, Elements& elements) {
   using Kind = check::Operation::Kind;
   check::Transaction transaction{
       .name = std::move(name), .end = one.end, .began_at = one.began_at, .ended_at = one.ended_at, .operations = {}};
-  for (const Testimony::Seen& read : one.reads) {
+  for (const ProbeRecord::Seen& read : one.reads) {
     if (read.version < 0) continue;
     transaction.operations.push_back(
         {Kind::read, key_of(kPrefix, read.row), elements.list(read.row, read.version), 0, false});
@@ -182,24 +186,24 @@ check::Transaction transaction_of(const Testimony& one, std::string name, Elemen
 
 }  // namespace
 
-State witness_rows(std::uint32_t rows) { return numbered(kPrefix, rows, "0"); }
+State probe_rows(std::uint32_t rows) { return numbered(kPrefix, rows, "0"); }
 
-std::vector<std::int64_t> take_witness_rows(State& state) {
+std::vector<std::int64_t> take_probe_rows(State& state) {
   std::vector<std::int64_t> versions;
-  const auto is_witness = [](const auto& row) { return row.first.starts_with(kPrefix); };
+  const auto is_probe = [](const auto& row) { return row.first.starts_with(kPrefix); };
   for (const auto& row : state) {
-    if (is_witness(row)) versions.push_back(version_of(row.second));
+    if (is_probe(row)) versions.push_back(version_of(row.second));
   }
-  std::erase_if(state, is_witness);
+  std::erase_if(state, is_probe);
   return versions;
 }
 
-std::unique_ptr<Session> make_witness(std::unique_ptr<Session> inner, const Inquiry& inquiry, std::size_t session,
-                                      Testimonies& testimonies) {
-  return std::make_unique<Witness>(std::move(inner), inquiry, session, testimonies);
+std::unique_ptr<Session> make_history_probe(std::unique_ptr<Session> inner, const ProbeConfig& probe_config,
+                                            std::size_t session, ProbeRecords& probe_records) {
+  return std::make_unique<HistoryProbe>(std::move(inner), probe_config, session, probe_records);
 }
 
-check::History history_of(const std::vector<const Testimonies*>& sessions, const std::vector<std::int64_t>& final) {
+check::History history_of(const std::vector<const ProbeRecords*>& sessions, const std::vector<std::int64_t>& final) {
   check::History history;
   Elements elements;
   for (std::size_t i = 0; i < sessions.size(); ++i) {
