@@ -129,16 +129,16 @@ std::string wait_curve(const Digest& digest, const std::string& id, int level) {
 
 }  // namespace
 
-std::string digest_html(const Subject& subject, const std::string& id, int level) {
-  const Digest& digest = *subject.digest;
+std::string digest_html(const OpenRecording& recording, const std::string& id, int level) {
+  const Digest& digest = *recording.digest;
   std::string text = "<p>" + grouped(digest.events) + " events" +
                      " are too many for lanes; this is the run in numbers. " +
                      "For every span, open the trace in a trace viewer (Perfetto, chrome://tracing):</p>" +
-                     command("lockstep report " + subject.run.id + " --format trace");
+                     command("lockstep report " + recording.run.id + " --format trace");
   text += activity(digest, id, level);
-  text +=
-      section(id + "-who", "Who waited, and for what",
-              actors_table(subject.run, digest) + objects_table(digest) + longest_table(subject.run, digest), level);
+  text += section(id + "-who", "Who waited, and for what",
+                  actors_table(recording.run, digest) + objects_table(digest) + longest_table(recording.run, digest),
+                  level);
   return text + wait_curve(digest, id, level);
 }
 

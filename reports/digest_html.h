@@ -5,11 +5,11 @@
 #include <map>
 #include <string>
 
-#include "reports/subject.h"
+#include "reports/open_recording.h"
 
 namespace lockstep::reports {
 
-std::string digest_html(const Subject& subject, const std::string& id, int level);
+std::string digest_html(const OpenRecording& recording, const std::string& id, int level);
 
 /// Aborts and other failures by cause: bars and a table. Empty when there was none.
 std::string faults_html(const std::map<std::string, std::uint64_t>& faults, const std::string& id, int level);

@@ -39,17 +39,17 @@ class Writer {
   std::string text_;
 };
 
-/// Calls `visit` with every event of a subject's recording. A damaged one is read as far as it goes, which is no error
-/// here: the subject already says so.
-Result<void> each_event(const Subject& subject, const std::function<void(const EventView&)>& visit) {
+/// Calls `visit` with every event of a recording's recording. A damaged one is read as far as it goes, which is no
+/// error here: the recording already says so.
+Result<void> each_event(const OpenRecording& recording, const std::function<void(const EventView&)>& visit) {
   std::string wrong;
-  Result<record::Reader> reader = record::Reader::salvage(subject.path, wrong);
+  Result<record::Reader> reader = record::Reader::salvage(recording.path, wrong);
   if (!reader) return reader.error();
   const auto read = reader->each_event([&visit](const EventView& event) {
     visit(event);
     return true;
   });
-  return subject.wrong.empty() ? read : Result<void>();
+  return recording.wrong.empty() ? read : Result<void>();
 }
 
 std::string actor_of(const Run& run, int actor) {
@@ -81,8 +81,8 @@ void matrix_as_csv(Writer& out, const Run& run, const std::vector<record::Matrix
   }
 }
 
-void run_as_json(Writer& out, const Subject& subject) {
-  const Run& run = subject.run;
+void run_as_json(Writer& out, const OpenRecording& recording) {
+  const Run& run = recording.run;
   out.add("{{\"id\":{},\"scenario\":{},\"title\":{},\"store\":{},\"store_version\":{},\"protocol\":{},\"pattern\":{},",
           json(run.id), json(run.scenario), json(run.title), json(run.store), json(run.store_version),
           json(run.protocol), json(run.pattern));
@@ -92,8 +92,8 @@ void run_as_json(Writer& out, const Subject& subject) {
           run.expected ? fmt::format("\"{}\"", name_of(*run.expected)) : "null", run.as_expected(),
           name_of(run.ending));
   out.add("\"summary\":{},\"why\":{},\"fix\":{},\"fix_command\":{},\"command\":{},\"recording\":{},\"damaged\":{},",
-          json(run.summary), json(run.why), json(run.fix), json(run.fix_command), json(run.command), json(subject.path),
-          subject.wrong.empty() ? "null" : json(subject.wrong));
+          json(run.summary), json(run.why), json(run.fix), json(run.fix_command), json(run.command),
+          json(recording.path), recording.wrong.empty() ? "null" : json(recording.wrong));
   out.add("\"outcomes\":{{\"committed\":{},\"aborted\":{},\"retries\":{},\"faults\":{{", run.outcomes.committed,
           run.outcomes.aborted, run.outcomes.retries);
   const char* comma = "";
@@ -234,18 +234,18 @@ class Tracer {
 
 Result<void> csv_report(const Report& report, const Sink& sink) {
   Writer out(sink);
-  if (report.subjects.size() == 1) {
-    if (const auto cells = matrix_in(report.subjects.front().run)) {
-      matrix_as_csv(out, report.subjects.front().run, *cells);
+  if (report.recordings.size() == 1) {
+    if (const auto cells = matrix_in(report.recordings.front().run)) {
+      matrix_as_csv(out, report.recordings.front().run, *cells);
       return {};
     }
   }
   out.add("run,scenario,seq,ms,actor,step,kind,verb,object,detail,fault,code,others\r\n");
   Result<void> result;
-  for (const Subject& subject : report.subjects) {
-    const Run& run = subject.run;
+  for (const OpenRecording& recording : report.recordings) {
+    const Run& run = recording.run;
     const std::string head = csv(run.id) + "," + csv(run.scenario);
-    const auto read = each_event(subject, [&](const EventView& event) {
+    const auto read = each_event(recording, [&](const EventView& event) {
       out.add("{},{},{:.6f},{},{},{},{},{},{},{},{},{}\r\n", head, event.seq, static_cast<double>(event.at_ns) / 1e6,
               csv(actor_of(run, event.actor)), event.step == 0 ? "" : std::to_string(event.step), name_of(event.kind),
               csv(event.verb), csv(event.object), csv(event.detail), event.fault ? name_of(*event.fault) : "",
@@ -260,11 +260,11 @@ Result<void> json_report(const Report& report, const Sink& sink) {
   Writer out(sink);
   out.add("{{\"schema\":1,\"runs\":[");
   Result<void> result;
-  for (std::size_t i = 0; i < report.subjects.size(); ++i) {
-    const Subject& subject = report.subjects[i];
+  for (std::size_t i = 0; i < report.recordings.size(); ++i) {
+    const OpenRecording& recording = report.recordings[i];
     out.add("{}\n", i > 0 ? "," : "");
-    run_as_json(out, subject);
-    const auto read = each_event(subject, [&](const EventView& event) { event_as_json(out, subject.run, event); });
+    run_as_json(out, recording);
+    const auto read = each_event(recording, [&](const EventView& event) { event_as_json(out, recording.run, event); });
     out.add("]}}");
     if (!read && result.ok()) result = read;
   }
@@ -277,9 +277,9 @@ Result<void> trace_report(const Report& report, const Sink& sink) {
   out.add("{{\"displayTimeUnit\":\"ms\",\"traceEvents\":[");
   bool first = true;
   Result<void> result;
-  for (std::size_t i = 0; i < report.subjects.size(); ++i) {
-    Tracer tracer(out, report.subjects[i].run, i + 1, first);
-    const auto read = each_event(report.subjects[i], [&](const EventView& event) { tracer.event(event); });
+  for (std::size_t i = 0; i < report.recordings.size(); ++i) {
+    Tracer tracer(out, report.recordings[i].run, i + 1, first);
+    const auto read = each_event(report.recordings[i], [&](const EventView& event) { tracer.event(event); });
     if (!read && result.ok()) result = read;
   }
   out.add("\n]}}\n");

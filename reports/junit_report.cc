@@ -22,9 +22,9 @@ JunitCase case_of(std::string scenario, std::string name, double seconds, std::s
           .lines = {std::move(text)}};
 }
 
-JunitCase run_case(const Subject& subject) {
-  const Run& run = subject.run;
-  std::string failure = subject.wrong;
+JunitCase run_case(const OpenRecording& recording) {
+  const Run& run = recording.run;
+  std::string failure = recording.wrong;
   if (failure.empty() && !run.as_expected()) failure = fmt::format("{}: {}", name_of(run.verdict), expectation(run));
   return case_of(run.scenario, strategy(run) + " " + run.id, run.wall_ms / 1000, failure,
                  run.summary + "; " + run.command);
@@ -44,15 +44,15 @@ JunitCase cell_case(const record::MatrixCell& cell) {
 
 std::string junit_report(const Report& report) {
   JunitSuite suite{.name = "lockstep report"};
-  for (const Subject& subject : report.subjects) {
-    const auto document = subject.run.documents.find(record::kMatrixDocument);
-    if (document != subject.run.documents.end()) {
+  for (const OpenRecording& recording : report.recordings) {
+    const auto document = recording.run.documents.find(record::kMatrixDocument);
+    if (document != recording.run.documents.end()) {
       if (const auto cells = record::matrix_of(document->second)) {
         for (const record::MatrixCell& cell : *cells) suite.cases.push_back(cell_case(cell));
         continue;
       }
     }
-    suite.cases.push_back(run_case(subject));
+    suite.cases.push_back(run_case(recording));
   }
   return junit_document(suite);
 }

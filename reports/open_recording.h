@@ -1,5 +1,5 @@
-// subject.h: one recording, opened for a report: whole when it is short, in numbers when it is long, and what is left
-// of it when it is damaged.
+// open_recording.h: one recording, opened for a report: whole when it is short, in numbers when it is long, and what is
+// left of it when it is damaged.
 #pragma once
 
 #include <optional>
@@ -17,7 +17,7 @@ namespace lockstep::reports {
 inline constexpr std::uint64_t kEventsWhole = 20'000;
 inline constexpr std::size_t kSpansWhole = 2'000;
 
-struct Subject {
+struct OpenRecording {
   std::string path;   ///< of the recording
   std::string wrong;  ///< what is the matter with it; empty: nothing
   record::Run run;    ///< its events only when the run is shown whole
@@ -29,7 +29,7 @@ struct Subject {
   bool whole() const noexcept { return !digest.has_value(); }
 
   /// Fault::invalid when not even the coordinates can be read.
-  static Result<Subject> open(const std::string& path);
+  static Result<OpenRecording> open(const std::string& path);
 };
 
 }  // namespace lockstep::reports
