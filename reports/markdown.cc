@@ -42,10 +42,10 @@ void steps(std::string& text, const OpenRecording& recording) {
   text += "\n";
 }
 
-void digest(std::string& text, const OpenRecording& recording) {
-  const Digest& digest = *recording.digest;
+void summary(std::string& text, const OpenRecording& recording) {
+  const RunSummary& summary = *recording.summary;
   text += "| waited for | waits | waited ms |\n| --- | ---: | ---: |\n";
-  for (const auto& [name, counts] : digest.busiest(20)) {
+  for (const auto& [name, counts] : summary.busiest(20)) {
     append(text, "| {} | {} | {:.2f} |\n", name.empty() ? "(others)" : markdown(name), grouped(counts.waits),
            static_cast<double>(counts.waited_ns) / 1e6);
   }
@@ -88,7 +88,7 @@ void one(std::string& text, const OpenRecording& recording, const char* level) {
       text += "\n";
     }
   } else {
-    digest(text, recording);
+    summary(text, recording);
   }
   if (!run.outcomes.faults.empty()) {
     text += "| cause | times |\n| --- | ---: |\n";

@@ -25,7 +25,7 @@ Result<OpenRecording> OpenRecording::open(const std::string& path) {
     recording.spans.clear();
     recording.run.events.clear();
   }
-  note(digest_of(*reader, recording.digest.emplace()));
+  note(summary_of(*reader, recording.summary.emplace()));
   return recording;
 }
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "engine/record/run.h"
-#include "reports/digest.h"
 #include "reports/lane_rows.h"
+#include "reports/run_summary.h"
 #include "reports/spans.h"
 
 namespace lockstep::reports {
@@ -24,9 +24,9 @@ struct OpenRecording {
   std::uint64_t events = 0;
   std::vector<LaneRow> rows;  ///< when it is shown whole
   std::vector<Span> spans;
-  std::optional<Digest> digest;  ///< when it is not
+  std::optional<RunSummary> summary;  ///< when it is not
 
-  bool whole() const noexcept { return !digest.has_value(); }
+  bool whole() const noexcept { return !summary.has_value(); }
 
   /// Fault::invalid when not even the coordinates can be read.
   static Result<OpenRecording> open(const std::string& path);

@@ -71,8 +71,8 @@ std::string side_by_side(const Report& report) {
     for (const Span& span : recording.spans) {
       if (span.kind == Span::Kind::wait) waited += static_cast<double>(span.to_ns - span.from_ns) / 1e6;
     }
-    if (recording.digest) {
-      for (const Digest::ActorCounts& actor : recording.digest->actors)
+    if (recording.summary) {
+      for (const RunSummary::ActorCounts& actor : recording.summary->actors)
         waited += static_cast<double>(actor.waited_ns) / 1e6;
     }
     std::vector<Cell> row;

@@ -7,7 +7,6 @@
 #include <iterator>
 
 #include "reports/comparison_html.h"
-#include "reports/digest_html.h"
 #include "reports/escape.h"
 #include "reports/explorer.h"
 #include "reports/figures_html.h"
@@ -15,6 +14,7 @@
 #include "reports/matrix_html.h"
 #include "reports/page.h"
 #include "reports/player.h"
+#include "reports/run_summary_html.h"
 #include "reports/text.h"
 #include "reports/words.h"
 
@@ -203,7 +203,7 @@ std::string run_html(const OpenRecording& recording, const std::string& id, int 
   if (!recording.wrong.empty()) {
     text += "<div class=\"warn\" role=\"note\"><p><b>✗ This recording is damaged.</b> " + html(recording.wrong) +
             fmt::format("</p><p>What could still be read is shown: {} of {}.</p></div>\n",
-                        grouped(recording.whole() ? run.events.size() : recording.digest->events),
+                        grouped(recording.whole() ? run.events.size() : recording.summary->events),
                         counted(recording.events, "event", "events"));
   }
   text += verdict_box(run) + invariants(run);
@@ -230,7 +230,7 @@ std::string run_html(const OpenRecording& recording, const std::string& id, int 
       text += section(id + "-cycle", cycle ? "The cycle" : "Who waits", inner, level);
     }
   } else {
-    text += digest_html(recording, id, level);
+    text += summary_html(recording, id, level);
   }
   text += faults_html(run.outcomes.faults, id, level);
   text += environment(recording, id, level);

@@ -17,14 +17,14 @@
 namespace lockstep::cli {
 namespace {
 
-using record::RunSummary;
+using record::SavedRun;
 
-std::string where(const RunSummary& run) {
+std::string where(const SavedRun& run) {
   std::string text = run.store == "none" ? "in-process" : run.store + " " + run.protocol;
   return text + " " + run.pattern + (run.executor == "threads" ? "" : " " + run.executor);
 }
 
-std::string runs_text(const std::string& folder, const std::vector<RunSummary>& runs,
+std::string runs_text(const std::string& folder, const std::vector<SavedRun>& runs,
                       const std::vector<std::string>& unreadable, const Look& look) {
   std::vector<Line> lines;
   if (runs.empty() && unreadable.empty()) {
@@ -33,7 +33,7 @@ std::string runs_text(const std::string& folder, const std::vector<RunSummary>& 
   std::size_t id_width = 4, scenario_width = 8;
   std::vector<std::string> ids;
   const auto names = short_ids(folder);
-  for (const RunSummary& run : runs) {
+  for (const SavedRun& run : runs) {
     const auto name = names.find(run.id);
     ids.push_back(name == names.end() ? run.id : name->second);
     id_width = std::max(id_width, ids.back().size());
@@ -41,7 +41,7 @@ std::string runs_text(const std::string& folder, const std::vector<RunSummary>& 
   }
   const std::size_t when_at = id_width + 3, scenario_at = when_at + 18, verdict_at = scenario_at + scenario_width + 2;
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    const RunSummary& run = runs[i];
+    const SavedRun& run = runs[i];
     std::string when = run.started_at.substr(0, 16);
     std::replace(when.begin(), when.end(), 'T', ' ');
     Line line;
@@ -99,7 +99,7 @@ int runs(Program& program) {
     return kAsExpected;
   }
   std::vector<std::string> unreadable;
-  const Result<std::vector<RunSummary>> found = record::list(folder, &unreadable);
+  const Result<std::vector<SavedRun>> found = record::list(folder, &unreadable);
   if (!found) return fail_with(found.error());
   program.out.write(program.json ? runs_json(folder, *found, unreadable)
                                  : runs_text(folder, *found, unreadable, program.look));

@@ -17,7 +17,7 @@
 namespace lockstep::cli {
 namespace {
 
-using record::RunSummary;
+using record::SavedRun;
 
 /// Seconds since 1970 of "2026-01-02T03:04:05…"; negative when it is none.
 long long seconds_of(const std::string& started_at) {
@@ -26,9 +26,9 @@ long long seconds_of(const std::string& started_at) {
   return rest == nullptr ? -1 : static_cast<long long>(::timegm(&time));
 }
 
-std::vector<std::string> ids_of(const std::vector<RunSummary>& runs) {
+std::vector<std::string> ids_of(const std::vector<SavedRun>& runs) {
   std::vector<std::string> ids;
-  for (const RunSummary& run : runs) ids.push_back(run.id);
+  for (const SavedRun& run : runs) ids.push_back(run.id);
   return ids;
 }
 
@@ -55,12 +55,12 @@ int prune(Program& program, const std::string& folder) {
   if (!all) return fail_with(all.error());
   const auto now =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-  const std::vector<RunSummary> going = to_prune(*all, keep, age_s, now);
+  const std::vector<SavedRun> going = to_prune(*all, keep, age_s, now);
   const bool dry = arguments.has("dry-run");
   std::vector<std::string> beside, left;
   for (const reports::FormatInfo& info : reports::formats()) beside.emplace_back(info.file);
-  std::vector<RunSummary> gone;
-  for (const RunSummary& run : going) {
+  std::vector<SavedRun> gone;
+  for (const SavedRun& run : going) {
     if (program.stopped()) break;
     std::string other;
     if (!dry) {
@@ -98,7 +98,7 @@ int export_runs(Program& program, const std::string& folder) {
     std::vector<std::string> unreadable;
     const auto all = record::list(folder, &unreadable);
     if (!all) return fail_with(all.error());
-    for (const RunSummary& run : *all) paths.push_back(run.path);
+    for (const SavedRun& run : *all) paths.push_back(run.path);
     for (const std::string& why : unreadable) complain("not exported: " + why);
     if (paths.empty()) return usage_error("no saved runs in " + folder);
   }
@@ -157,8 +157,8 @@ double age_named(const std::string& text) {
   }
 }
 
-std::vector<RunSummary> to_prune(const std::vector<RunSummary>& runs, long long keep, double age_s, long long now) {
-  std::vector<RunSummary> going;
+std::vector<SavedRun> to_prune(const std::vector<SavedRun>& runs, long long keep, double age_s, long long now) {
+  std::vector<SavedRun> going;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const auto newer = static_cast<long long>(runs.size() - i - 1);
     if (keep >= 0 && newer < keep) continue;

@@ -18,8 +18,8 @@ int care_for_runs(Program& program, const std::string& folder);
 /// Those of `runs` (oldest first) that --keep and --older-than name: older than the newest `keep`, and begun more than
 /// `age_s` seconds before `now` (seconds since 1970). A limit that is negative does not count. A run whose beginning
 /// cannot be read is not old.
-std::vector<record::RunSummary> to_prune(const std::vector<record::RunSummary>& runs, long long keep, double age_s,
-                                         long long now);
+std::vector<record::SavedRun> to_prune(const std::vector<record::SavedRun>& runs, long long keep, double age_s,
+                                       long long now);
 
 /// "90s", "30m", "12h", "7d" in seconds; negative for anything else.
 double age_named(const std::string& text);

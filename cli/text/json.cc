@@ -246,10 +246,10 @@ std::string stores_json(std::span<const BackendKind> kinds) {
   return line({{"schema", kJsonSchema}, {"stores", all}});
 }
 
-std::string runs_json(const std::string& folder, const std::vector<record::RunSummary>& runs,
+std::string runs_json(const std::string& folder, const std::vector<record::SavedRun>& runs,
                       const std::vector<std::string>& unreadable) {
   Json all = Json::array();
-  for (const record::RunSummary& run : runs) {
+  for (const record::SavedRun& run : runs) {
     all.push_back({{"id", run.id},
                    {"scenario", run.scenario},
                    {"store", run.store},

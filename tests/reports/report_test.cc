@@ -102,12 +102,12 @@ TEST_F(Reports, ALongerRunIsShownInNumbers) {
   const Report report = report_of({save(long_run(1500))});
   const OpenRecording& recording = report.recordings[0];
   ASSERT_FALSE(recording.whole());
-  EXPECT_EQ(recording.digest->events, recording.events);
-  EXPECT_EQ(recording.digest->actors[1].waits, 1500u);
-  EXPECT_EQ(recording.digest->actors[0].commits, 1500u);
-  EXPECT_EQ(recording.digest->objects.size(), 7u);
-  EXPECT_EQ(recording.digest->longest.size(), kLongestKept);
-  EXPECT_EQ(recording.digest->waits.count(), 1500u);
+  EXPECT_EQ(recording.summary->events, recording.events);
+  EXPECT_EQ(recording.summary->actors[1].waits, 1500u);
+  EXPECT_EQ(recording.summary->actors[0].commits, 1500u);
+  EXPECT_EQ(recording.summary->objects.size(), 7u);
+  EXPECT_EQ(recording.summary->longest.size(), kLongestKept);
+  EXPECT_EQ(recording.summary->waits.count(), 1500u);
   const std::string text = page(report);
   EXPECT_THAT(text, HasSubstr("Activity over time"));
   EXPECT_THAT(text, HasSubstr("--format trace"));

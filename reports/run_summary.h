@@ -1,5 +1,5 @@
-// digest.h: a run of millions of events in numbers: made in one pass over the file, in memory that does not grow with
-// it.
+// run_summary.h: a run of millions of events in numbers: made in one pass over the file, in memory that does not grow
+// with it.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace lockstep::reports {
 
-struct Digest {
+struct RunSummary {
   struct Slice {
     std::uint64_t operations = 0, commits = 0, faults = 0, waits = 0;
   };
@@ -50,7 +50,7 @@ inline constexpr std::size_t kSlices = 120;
 inline constexpr std::size_t kLongestKept = 20;
 inline constexpr std::size_t kObjectsMost = 20'000;
 
-/// Reads all events once. An error when the file gives out on the way: `digest` has what came before.
-Result<void> digest_of(record::Reader& reader, Digest& digest);
+/// Reads all events once. An error when the file gives out on the way: `summary` has what came before.
+Result<void> summary_of(record::Reader& reader, RunSummary& summary);
 
 }  // namespace lockstep::reports

@@ -1,4 +1,4 @@
-// digest_html.h: a long run on a page: activity over time, who waited, for what, and the longest waits.
+// run_summary_html.h: a long run on a page: activity over time, who waited, for what, and the longest waits.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace lockstep::reports {
 
-std::string digest_html(const OpenRecording& recording, const std::string& id, int level);
+std::string summary_html(const OpenRecording& recording, const std::string& id, int level);
 
 /// Aborts and other failures by cause: bars and a table. Empty when there was none.
 std::string faults_html(const std::map<std::string, std::uint64_t>& faults, const std::string& id, int level);

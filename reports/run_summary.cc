@@ -1,5 +1,5 @@
-// digest.cc: counts. What an actor waits for is remembered until it is answered.
-#include "reports/digest.h"
+// run_summary.cc: counts. What an actor waits for is remembered until it is answered.
+#include "reports/run_summary.h"
 
 #include <algorithm>
 
@@ -8,7 +8,7 @@ namespace lockstep::reports {
 using record::EventKind;
 using record::EventView;
 
-std::vector<std::pair<std::string, Digest::ObjectCounts>> Digest::busiest(std::size_t most) const {
+std::vector<std::pair<std::string, RunSummary::ObjectCounts>> RunSummary::busiest(std::size_t most) const {
   std::vector<std::pair<std::string, ObjectCounts>> all(objects.begin(), objects.end());
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
     return a.second.waited_ns != b.second.waited_ns ? a.second.waited_ns > b.second.waited_ns : a.first < b.first;
@@ -21,15 +21,15 @@ namespace {
 
 class Counter {
  public:
-  explicit Counter(Digest& digest) : digest_(digest), open_(digest.actors.size()) {}
+  explicit Counter(RunSummary& summary) : summary_(summary), open_(summary.actors.size()) {}
 
   void count(const EventView& event) {
-    ++digest_.events;
-    Digest::Slice& slice = digest_.slices[slice_at(event.at_ns)];
-    if (event.kind == EventKind::cycle) ++digest_.cycles;
+    ++summary_.events;
+    RunSummary::Slice& slice = summary_.slices[slice_at(event.at_ns)];
+    if (event.kind == EventKind::cycle) ++summary_.cycles;
     if (event.actor == record::kNobody) return;
     const auto index = static_cast<std::size_t>(event.actor);
-    Digest::ActorCounts& actor = digest_.actors[index];
+    RunSummary::ActorCounts& actor = summary_.actors[index];
     Open& open = open_[index];
     switch (event.kind) {
       case EventKind::request:
@@ -56,7 +56,7 @@ class Counter {
         ++actor.faults;
         ++slice.faults;
         const std::string_view name = event.fault ? name_of(*event.fault) : "failed";
-        ++digest_.faults[std::string(name)];
+        ++summary_.faults[std::string(name)];
         end_wait(index, event, name);
         break;
       }
@@ -71,7 +71,7 @@ class Counter {
   /// Those who still wait at the end.
   void finish() {
     EventView last;
-    last.at_ns = digest_.end_ns;
+    last.at_ns = summary_.end_ns;
     for (std::size_t i = 0; i < open_.size(); ++i) {
       last.actor = static_cast<int>(i);
       end_wait(i, last, "never");
@@ -87,10 +87,10 @@ class Counter {
   };
 
   std::size_t slice_at(std::int64_t at_ns) const {
-    if (digest_.end_ns <= 0 || at_ns <= 0) return 0;
-    const double share = static_cast<double>(at_ns) / static_cast<double>(digest_.end_ns);
-    return std::min(digest_.slices.size() - 1,
-                    static_cast<std::size_t>(share * static_cast<double>(digest_.slices.size())));
+    if (summary_.end_ns <= 0 || at_ns <= 0) return 0;
+    const double share = static_cast<double>(at_ns) / static_cast<double>(summary_.end_ns);
+    return std::min(summary_.slices.size() - 1,
+                    static_cast<std::size_t>(share * static_cast<double>(summary_.slices.size())));
   }
 
   void end_wait(std::size_t index, const EventView& event, std::string_view how) {
@@ -98,11 +98,11 @@ class Counter {
     if (!open.waits) return;
     open.waits = false;
     const std::int64_t waited = event.at_ns - open.since_ns;
-    digest_.actors[index].waited_ns += waited;
-    digest_.waits.record(Nanos(waited));
-    auto object = digest_.objects.find(open.object);
-    if (object == digest_.objects.end()) {
-      object = digest_.objects.try_emplace(digest_.objects.size() < kObjectsMost ? open.object : std::string()).first;
+    summary_.actors[index].waited_ns += waited;
+    summary_.waits.record(Nanos(waited));
+    auto object = summary_.objects.find(open.object);
+    if (object == summary_.objects.end()) {
+      object = summary_.objects.try_emplace(summary_.objects.size() < kObjectsMost ? open.object : std::string()).first;
     }
     ++object->second.waits;
     object->second.waited_ns += waited;
@@ -110,7 +110,7 @@ class Counter {
   }
 
   void keep_if_long(std::size_t index, const Open& open, std::int64_t waited, std::string_view how) {
-    std::vector<Digest::LongWait>& longest = digest_.longest;
+    std::vector<RunSummary::LongWait>& longest = summary_.longest;
     if (longest.size() == kLongestKept && longest.back().waited_ns >= waited) return;
     const auto place = std::upper_bound(longest.begin(), longest.end(), waited,
                                         [](std::int64_t ns, const auto& other) { return ns > other.waited_ns; });
@@ -118,20 +118,20 @@ class Counter {
     if (longest.size() > kLongestKept) longest.pop_back();
   }
 
-  Digest& digest_;
+  RunSummary& summary_;
   std::vector<Open> open_;
 };
 
 }  // namespace
 
-Result<void> digest_of(record::Reader& reader, Digest& digest) {
-  digest.slices.assign(kSlices, {});
-  digest.actors.assign(reader.run().actors.size(), {});
+Result<void> summary_of(record::Reader& reader, RunSummary& summary) {
+  summary.slices.assign(kSlices, {});
+  summary.actors.assign(reader.run().actors.size(), {});
   {
     sqlite::Statement last(reader.database(), "SELECT at_ns FROM event ORDER BY seq DESC LIMIT 1");
-    if (last.next()) digest.end_ns = last.integer(0);
+    if (last.next()) summary.end_ns = last.integer(0);
   }
-  Counter counter(digest);
+  Counter counter(summary);
   const auto read = reader.each_event([&counter](const EventView& event) {
     counter.count(event);
     return true;
