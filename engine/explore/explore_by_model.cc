@@ -38,7 +38,7 @@ class ExpeditionByModel {
     }
     result_.complete = result_.is_model_complete && result_.runs == result_.classes;
     result_.seconds = std::chrono::duration<double>(clock_.now() - search_over).count();
-    for (auto& [key, ending] : tally_.endings) add_finding(key, ending);
+    for (auto& [key, outcome] : tally_.outcomes) add_finding(key, outcome);
     put_in_order(result_.findings);
     result_.potential = potential_of(result_.findings);
     for (auto& [key, each] : disagreements_) result_.disagreements.push_back(std::move(each));
@@ -103,14 +103,14 @@ class ExpeditionByModel {
       sum = sum < 0 || more < 0 ? -1 : sum + more;
     };
     add(result_.interleavings);
-    const EndingKey key = ending_of(run, gave_up(run));
-    Ending& ending = tally_.endings[key];
-    ending.verdict = verdict_of(run, gave_up(run));
-    ++ending.runs;
-    add(ending.interleavings);
-    const std::vector<Choice> before = ending.schedule;
-    ending.consider(representative.schedule, -1);
-    if (ending.schedule != before) shortest_[key] = std::move(run);
+    const OutcomeKey key = outcome_of(run, gave_up(run));
+    Outcome& outcome = tally_.outcomes[key];
+    outcome.verdict = verdict_of(run, gave_up(run));
+    ++outcome.runs;
+    add(outcome.interleavings);
+    const std::vector<Choice> before = outcome.schedule;
+    outcome.consider(representative.schedule, -1);
+    if (outcome.schedule != before) shortest_[key] = std::move(run);
   }
 
   void note_difference(const Representative& representative, const std::vector<std::string>& actors,
@@ -129,12 +129,12 @@ class ExpeditionByModel {
     known.run.documents[kModelDifferenceDocument] = to_json(difference, model_.name);
   }
 
-  void add_finding(const EndingKey& key, const Ending& ending) {
+  void add_finding(const OutcomeKey& key, const Outcome& outcome) {
     Finding finding;
-    finding.verdict = ending.verdict;
+    finding.verdict = outcome.verdict;
     finding.what = key.second;
-    finding.runs = ending.runs;
-    finding.interleavings = ending.interleavings;
+    finding.runs = outcome.runs;
+    finding.interleavings = outcome.interleavings;
     finding.shortest = std::move(shortest_[key]);
     result_.findings.push_back(std::move(finding));
   }
@@ -148,7 +148,7 @@ class ExpeditionByModel {
   const Nanos begun_;
   std::vector<Representative> classes_;
   Tally tally_;
-  std::map<EndingKey, record::Run> shortest_;
+  std::map<OutcomeKey, record::Run> shortest_;
   std::map<DisagreementKey, Disagreement> disagreements_;
   Exploration result_;
 };

@@ -174,18 +174,18 @@ void SearchWorker::add_up(Search& search, double orders, Tally& tally, const Lim
   environment_->judge(run);
   if (limits.seen) limits.seen(run, orders);
   const bool spent = gave_up(environment_->state());
-  Ending& ending = tally.endings[ending_of(run, spent)];
-  ending.verdict = verdict_of(run, spent);
-  ++ending.runs;
+  Outcome& outcome = tally.outcomes[outcome_of(run, spent)];
+  outcome.verdict = verdict_of(run, spent);
+  ++outcome.runs;
   const auto add = [orders](double& sum) { sum = orders < 0 || sum < 0 ? -1 : sum + orders; };
-  add(ending.interleavings);
+  add(outcome.interleavings);
   add(tally.interleavings);
   const std::vector<Choice>& taken = environment_->taken();
-  const bool may_improve = ending.may_improve(taken.size(), search.preemptions());
+  const bool may_improve = outcome.may_improve(taken.size(), search.preemptions());
   if (!may_improve && !limits.keeps_runs) return;
   std::vector<Choice> calm = search.calmest();
   calm.insert(calm.end(), taken.begin() + static_cast<std::ptrdiff_t>(calm.size()), taken.end());
-  if (may_improve) ending.consider(calm, search.preemptions());
+  if (may_improve) outcome.consider(calm, search.preemptions());
   if (limits.keeps_runs) tally.representatives.push_back({std::move(calm), orders});
 }
 
