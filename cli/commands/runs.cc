@@ -8,7 +8,7 @@
 #include "cli/args/runs_folder.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/program.h"
-#include "cli/commands/runs_care.h"
+#include "cli/commands/run_archive.h"
 #include "cli/text/hints.h"
 #include "cli/text/json.h"
 #include "cli/text/run_text.h"

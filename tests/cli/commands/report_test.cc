@@ -5,7 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "cli/commands/runs_care.h"
+#include "cli/commands/run_archive.h"
 #include "tests/cli/child.h"
 
 namespace lockstep::cli {

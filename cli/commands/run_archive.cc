@@ -1,5 +1,5 @@
-// runs_care.cc: deletes only what it has named, and only runs.
-#include "cli/commands/runs_care.h"
+// run_archive.cc: deletes only what it has named, and only runs.
+#include "cli/commands/run_archive.h"
 
 #include <fmt/format.h>
 

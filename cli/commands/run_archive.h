@@ -1,4 +1,4 @@
-// runs_care.h: what is done to saved runs as a whole: pruned, exported, imported.
+// run_archive.h: what is done to saved runs as a whole: pruned, exported, imported.
 #pragma once
 
 #include <string>
