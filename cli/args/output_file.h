@@ -1,5 +1,5 @@
-// new_file.h: a file that was asked for before there is anything to write: refused at once where it cannot be written,
-// and left as it was where nothing comes of it.
+// output_file.h: a file that was asked for before there is anything to write: refused at once where it cannot be
+// written, and left as it was where nothing comes of it.
 #pragma once
 
 #include <memory>
@@ -14,12 +14,12 @@ namespace lockstep::cli {
 /// What will be the file at `path`. Grows beside it, as PATH.part-PID, and takes its place when it is whole; is removed
 /// when it never was. What is no regular file (/dev/stdout, a pipe), or lies in a folder that nobody may write, is
 /// written in place, at the end. Not thread-safe.
-class NewFile {
+class OutputFile {
  public:
-  explicit NewFile(const std::string& path);
-  ~NewFile();
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
+  explicit OutputFile(const std::string& path);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
 
   /// Fault::io when it cannot be written, with the system's words.
   Result<void> ready() const;
@@ -41,6 +41,6 @@ class NewFile {
 };
 
 /// The file that `option` names, if it was given and can be written; no file when it was not given. Fault::invalid.
-Result<std::unique_ptr<NewFile>> file_asked_for(const Arguments& arguments, const std::string& option);
+Result<std::unique_ptr<OutputFile>> file_asked_for(const Arguments& arguments, const std::string& option);
 
 }  // namespace lockstep::cli

@@ -1,5 +1,5 @@
-// new_file.cc: where the draft lies, and when there is none.
-#include "cli/args/new_file.h"
+// output_file.cc: where the draft lies, and when there is none.
+#include "cli/args/output_file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -13,18 +13,18 @@
 
 namespace lockstep::cli {
 
-NewFile::NewFile(const std::string& path) : path_(path), target_(path) { open(); }
+OutputFile::OutputFile(const std::string& path) : path_(path), target_(path) { open(); }
 
-NewFile::~NewFile() {
+OutputFile::~OutputFile() {
   if (fd_ >= 0) ::close(fd_);
   if (!draft_.empty()) ::unlink(draft_.c_str());
 }
 
-void NewFile::note_error() {
+void OutputFile::note_error() {
   if (error_ == 0) error_ = errno;
 }
 
-void NewFile::open() {
+void OutputFile::open() {
   struct stat there{};
   const bool exists = ::stat(path_.c_str(), &there) == 0;
   if (exists && S_ISDIR(there.st_mode)) {
@@ -47,12 +47,12 @@ void NewFile::open() {
   if (!exists) note_error();
 }
 
-Result<void> NewFile::ready() const {
+Result<void> OutputFile::ready() const {
   if (error_ == 0) return {};
   return Error{Fault::io, {}, fmt::format("{} cannot be written: {}", path_, std::strerror(error_))};
 }
 
-void NewFile::write(std::string_view text) {
+void OutputFile::write(std::string_view text) {
   while (!text.empty() && error_ == 0) {
     const ssize_t written = ::write(fd_, text.data(), text.size());
     if (written >= 0) {
@@ -63,7 +63,7 @@ void NewFile::write(std::string_view text) {
   }
 }
 
-Result<void> NewFile::keep(std::string_view text) {
+Result<void> OutputFile::keep(std::string_view text) {
   if (error_ != 0) return ready();
   if (draft_.empty()) fd_ = ::open(path_.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC);
   if (fd_ < 0) note_error();
@@ -80,10 +80,10 @@ Result<void> NewFile::keep(std::string_view text) {
   return ready();
 }
 
-Result<std::unique_ptr<NewFile>> file_asked_for(const Arguments& arguments, const std::string& option) {
-  std::unique_ptr<NewFile> file;
+Result<std::unique_ptr<OutputFile>> file_asked_for(const Arguments& arguments, const std::string& option) {
+  std::unique_ptr<OutputFile> file;
   if (!arguments.has(option)) return file;
-  file = std::make_unique<NewFile>(arguments.value(option));
+  file = std::make_unique<OutputFile>(arguments.value(option));
   if (const Result<void> ready = file->ready(); !ready) return Error{Fault::invalid, {}, ready.error().message};
   return file;
 }

@@ -1,5 +1,5 @@
-// new_file_test.cc: a file that was asked for is whole, or as it was before; and who cannot have it is told at once.
-#include "cli/args/new_file.h"
+// output_file_test.cc: a file that was asked for is whole, or as it was before; and who cannot have it is told at once.
+#include "cli/args/output_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -40,7 +40,7 @@ TEST_F(NewFiles, TakeTheirPlaceWhenTheyAreWhole) {
   put("old");
   ASSERT_EQ(::chmod(path().c_str(), 0640), 0);
   {
-    NewFile file(path());
+    OutputFile file(path());
     ASSERT_TRUE(file.ready().ok());
     EXPECT_EQ(read(), "old");
     EXPECT_TRUE(file.keep("new").ok());
@@ -54,12 +54,12 @@ TEST_F(NewFiles, TakeTheirPlaceWhenTheyAreWhole) {
 
 TEST_F(NewFiles, LeaveWhatIsThereWhenNothingComesOfThem) {
   {
-    const NewFile file(path());
+    const OutputFile file(path());
   }
   EXPECT_THAT(names(), IsEmpty());
   put("old");
   {
-    const NewFile file(path());
+    const OutputFile file(path());
   }
   EXPECT_EQ(read(), "old");
   EXPECT_THAT(names(), ElementsAre("graph.dot"));
@@ -68,7 +68,7 @@ TEST_F(NewFiles, LeaveWhatIsThereWhenNothingComesOfThem) {
 TEST_F(NewFiles, LeaveASymbolicLinkOne) {
   put("old");
   std::filesystem::create_symlink("graph.dot", path("link"));
-  NewFile file(path("link"));
+  OutputFile file(path("link"));
   EXPECT_TRUE(file.keep("new").ok());
   EXPECT_EQ(read(), "new");
   EXPECT_THAT(names(), ElementsAre("graph.dot", "link"));
@@ -76,11 +76,11 @@ TEST_F(NewFiles, LeaveASymbolicLinkOne) {
 }
 
 TEST_F(NewFiles, AreRefusedAtOnce) {
-  const Result<void> folder = NewFile(folder_.path()).ready();
+  const Result<void> folder = OutputFile(folder_.path()).ready();
   ASSERT_FALSE(folder.ok());
   EXPECT_THAT(folder.error().message, HasSubstr(folder_.path() + " cannot be written: Is a directory"));
-  EXPECT_FALSE(NewFile(path("none/graph.dot")).ready().ok());
-  EXPECT_TRUE(NewFile("/dev/null").keep("text").ok()) << "written in place";
+  EXPECT_FALSE(OutputFile(path("none/graph.dot")).ready().ok());
+  EXPECT_TRUE(OutputFile("/dev/null").keep("text").ok()) << "written in place";
   EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
 }
 
