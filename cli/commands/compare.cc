@@ -205,7 +205,7 @@ int compare_strategies(Program& program) {
   } else {
     std::vector<Hint> hints{{"again", run.command}};
     if (!path.empty()) hints.push_back({"saved", path});
-    program.out.write(compare_text(compared->comparison, program.look, hints));
+    program.out.write(compare_text(compared->comparison, program.terminal, hints));
   }
   return code;
 }

@@ -174,7 +174,7 @@ int explore_scenario(Program& program) {
   } else {
     const auto worst = std::find_if(ids.begin(), ids.end(), [](const std::string& id) { return !id.empty(); });
     program.out.write(explore_text(
-        explored, program.look,
+        explored, program.terminal,
         worst == ids.end() ? std::vector<Hint>{} : hints_for(short_id(*worst, runs_folder(program.arguments)))));
   }
   return code;

@@ -234,7 +234,7 @@ class Reporting {
     std::vector<std::string> ids;
     for (const reports::OpenRecording& recording : report_.recordings) ids.push_back(recording.run.id);
     if (program_.json) return program_.out.write(report_json(ids, files));
-    for (const ReportFile& file : files) program_.out.write(program_.look.clean(file.path) + "\n");
+    for (const ReportFile& file : files) program_.out.write(program_.terminal.clean(file.path) + "\n");
   }
 
   int ending() const { return program_.stopped() ? kInterrupted : damaged_ ? kInternal : kAsExpected; }

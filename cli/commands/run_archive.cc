@@ -72,18 +72,19 @@ int prune(Program& program, const std::string& folder) {
     if (!other.empty()) left.push_back(other);
     gone.push_back(run);
     if (!program.json && !program.quiet) {
-      program.out.write(program.look.clean(fmt::format("{} {}  {}  {}", dry ? "would delete" : "deleted", run.id,
-                                                       run.started_at.substr(0, 16), run.scenario)) +
+      program.out.write(program.terminal.clean(fmt::format("{} {}  {}  {}", dry ? "would delete" : "deleted", run.id,
+                                                           run.started_at.substr(0, 16), run.scenario)) +
                         "\n");
     }
   }
   if (program.json) {
     program.out.write(prune_json(folder, ids_of(gone), all->size() - gone.size(), dry, left, unreadable));
   } else {
-    program.out.write(program.look.clean(fmt::format("{} {} of {}; {} {} in {}", dry ? "would delete" : "deleted",
-                                                     gone.size(), counted(all->size(), "run", "runs"),
-                                                     all->size() - gone.size(), dry ? "would stay" : "stay", folder)) +
-                      "\n");
+    program.out.write(
+        program.terminal.clean(fmt::format("{} {} of {}; {} {} in {}", dry ? "would delete" : "deleted", gone.size(),
+                                           counted(all->size(), "run", "runs"), all->size() - gone.size(),
+                                           dry ? "would stay" : "stay", folder)) +
+        "\n");
   }
   for (const std::string& path : left) complain(path + " stays: it holds files that are not ours");
   if (!unreadable.empty())
@@ -112,8 +113,8 @@ int export_runs(Program& program, const std::string& folder) {
   if (program.json) {
     program.out.write(export_json(file, paths));
   } else {
-    program.out.write(program.look.clean(fmt::format("{}: {} (lockstep runs --import takes them in)", file,
-                                                     counted(paths.size(), "run", "runs"))) +
+    program.out.write(program.terminal.clean(fmt::format("{}: {} (lockstep runs --import takes them in)", file,
+                                                         counted(paths.size(), "run", "runs"))) +
                       "\n");
   }
   return kAsExpected;
@@ -130,7 +131,7 @@ int import_runs(Program& program, const std::string& folder) {
       text += fmt::format("; {} there already and left as {}", unpacked->there_already.size(),
                           unpacked->there_already.size() == 1 ? "it is" : "they are");
     }
-    program.out.write(program.look.clean(text) + "\n");
+    program.out.write(program.terminal.clean(text) + "\n");
   }
   for (const std::string& why : unpacked->refused) complain("not taken in: " + why);
   return unpacked->refused.empty() ? kAsExpected : kInternal;

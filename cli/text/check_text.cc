@@ -38,14 +38,14 @@ struct Setting {
 };
 constexpr std::array kSettings = {Setting{2, false, false}, Setting{1, true, false}, Setting{1, true, true}};
 
-std::string cell_text(const Cell& cell, const Look& look, const Setting& setting) {
+std::string cell_text(const Cell& cell, const Terminal& terminal, const Setting& setting) {
   if (cell.state == Cell::State::waiting) return "?";
   std::string word = cell.state == Cell::State::failed ? "failed"
                      : cell.how.empty()                ? std::string(name_of(cell.verdict))
-                                                       : look.clean(cell.how);
+                                                       : terminal.clean(cell.how);
   if (setting.short_words && word.size() > 5) word.resize(4);
   if (cell.as_expected()) return word;
-  return look.glyphs().fault + std::string(setting.tight_sign ? "" : " ") + word;
+  return terminal.glyphs().fault + std::string(setting.tight_sign ? "" : " ") + word;
 }
 
 Style cell_style(const Cell& cell) {
@@ -69,16 +69,16 @@ struct Row {
 
 class Table {
  public:
-  Table(std::span<const Cell> cells, const Look& look) : look_(look), first_(cells.front()) {
+  Table(std::span<const Cell> cells, const Terminal& terminal) : terminal_(terminal), first_(cells.front()) {
     for (const Cell& cell : cells) add(cell);
     for (const Row& row : rows_) names_width_ = std::max(names_width_, columns(row.pattern) + kIndent);
-    names_width_ = std::min(names_width_, look.width / 3);
+    names_width_ = std::min(names_width_, terminal.width / 3);
   }
 
   std::vector<Line> lines() {
     std::size_t parts = 1;
     for (const Setting& setting : kSettings) {
-      if (choose(setting) <= look_.width) return whole(parts);
+      if (choose(setting) <= terminal_.width) return whole(parts);
     }
     // Not even tightly set: several tables of about as many protocols each.
     choose(kSettings[1]);
@@ -112,7 +112,7 @@ class Table {
       for (const Row& row : rows_) {
         const auto cell = row.cells.find(column.protocol);
         if (cell == row.cells.end()) continue;
-        column.width = std::max(column.width, columns(cell_text(*cell->second, look_, setting_)));
+        column.width = std::max(column.width, columns(cell_text(*cell->second, terminal_, setting_)));
       }
       total += setting_.gap + column.width;
     }
@@ -126,7 +126,7 @@ class Table {
       std::size_t width = names_width_;
       for (std::size_t c = begin_of(p, parts); c < begin_of(p + 1, parts); ++c)
         width += setting_.gap + columns_[c].width;
-      if (width > look_.width) return false;
+      if (width > terminal_.width) return false;
     }
     return true;
   }
@@ -161,14 +161,15 @@ class Table {
                                    columns_.begin() + static_cast<std::ptrdiff_t>(end),
                                    [&row](const Column& c) { return row.cells.count(c.protocol) > 0; });
       if (!any) continue;
-      if (scenario != row.scenario) lines_.push_back(Line().add(" ").add(Style::bold, look_.clean(row.scenario->name)));
+      if (scenario != row.scenario)
+        lines_.push_back(Line().add(" ").add(Style::bold, terminal_.clean(row.scenario->name)));
       scenario = row.scenario;
       Line line;
-      line.to(kIndent).add(look_.cut(look_.clean(row.pattern), names_width_ - kIndent));
+      line.to(kIndent).add(terminal_.cut(terminal_.clean(row.pattern), names_width_ - kIndent));
       std::size_t at = names_width_;
       for (std::size_t c = begin; c < end; ++c) {
         if (const auto cell = row.cells.find(columns_[c].protocol); cell != row.cells.end()) {
-          line.to(at + setting_.gap).add(cell_style(*cell->second), cell_text(*cell->second, look_, setting_));
+          line.to(at + setting_.gap).add(cell_style(*cell->second), cell_text(*cell->second, terminal_, setting_));
         }
         at += setting_.gap + columns_[c].width;
       }
@@ -176,7 +177,7 @@ class Table {
     }
   }
 
-  const Look& look_;
+  const Terminal& terminal_;
   const Cell& first_;
   std::size_t names_width_ = 14;
   Setting setting_ = kSettings[0];
@@ -209,25 +210,26 @@ reports::JunitCase junit_case(const Cell& cell) {
 
 }  // namespace
 
-std::string check_table(std::span<const Cell> cells, const Look& look) {
-  return cells.empty() ? std::string() : str(Table(cells, look).lines(), look);
+std::string check_table(std::span<const Cell> cells, const Terminal& terminal) {
+  return cells.empty() ? std::string() : str(Table(cells, terminal).lines(), terminal);
 }
 
-std::string check_failures(std::span<const Cell> cells, const Look& look) {
+std::string check_failures(std::span<const Cell> cells, const Terminal& terminal) {
   std::vector<Line> lines;
   for (const Cell& cell : cells) {
     if (!cell.differs()) continue;
     const std::string where = cell.store == "none" ? "in-process" : cell.store + " " + cell.protocol;
     Line line;
-    line.add(" ").add(Style::fault, look.glyphs().fault).add(" ");
-    line.add(Style::bold, look.clean(fmt::format("{} {}", cell.scenario->name, cell.pattern)));
-    line.add("  " + look.clean(where + " " + cell.executor));
+    line.add(" ").add(Style::fault, terminal.glyphs().fault).add(" ");
+    line.add(Style::bold, terminal.clean(fmt::format("{} {}", cell.scenario->name, cell.pattern)));
+    line.add("  " + terminal.clean(where + " " + cell.executor));
     lines.push_back(std::move(line));
     const std::string why = difference(cell) + (cell.summary.empty() ? "" : ": " + cell.summary);
-    for (const std::string& text : wrapped(look.clean(why), look.width - 6)) lines.push_back(Line().to(5).add(text));
-    lines.push_back(Line().to(5).add(Style::bold, look.clean(cell.command)));
+    for (const std::string& text : wrapped(terminal.clean(why), terminal.width - 6))
+      lines.push_back(Line().to(5).add(text));
+    lines.push_back(Line().to(5).add(Style::bold, terminal.clean(cell.command)));
   }
-  return str(lines, look);
+  return str(lines, terminal);
 }
 
 std::string check_junit(std::span<const Cell> cells) {

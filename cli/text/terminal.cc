@@ -1,5 +1,5 @@
-// look.cc: asks the environment, the locale and the terminal what can be shown.
-#include "cli/text/look.h"
+// terminal.cc: asks the environment, the locale and the terminal what can be shown.
+#include "cli/text/terminal.h"
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -72,14 +72,16 @@ std::size_t width_of(int fd) {
 
 }  // namespace
 
-const Glyphs& Look::glyphs() const noexcept { return utf8 ? kUtf8 : kAscii; }
+const Glyphs& Terminal::glyphs() const noexcept { return utf8 ? kUtf8 : kAscii; }
 
-std::string Look::clean(std::string_view text) const {
+std::string Terminal::clean(std::string_view text) const {
   std::string safe = neutral(text);
   return utf8 ? safe : to_ascii(safe);
 }
 
-std::string Look::cut(std::string_view text, std::size_t width) const { return shortened(text, width, glyphs().dots); }
+std::string Terminal::cut(std::string_view text, std::size_t width) const {
+  return shortened(text, width, glyphs().dots);
+}
 
 Line& Line::add(Style style, std::string text) {
   columns_ += cli::columns(text);
@@ -95,30 +97,30 @@ Line& Line::add(const Line& other) {
 
 Line& Line::to(std::size_t column) { return add(std::string(columns_ < column ? column - columns_ : 0, ' ')); }
 
-std::string Line::str(const Look& look) const {
+std::string Line::str(const Terminal& terminal) const {
   std::string text;
   for (const Piece& piece : pieces_) {
-    const bool styled = look.colour && piece.style != Style::plain;
+    const bool styled = terminal.colour && piece.style != Style::plain;
     text += styled ? sgr(piece.style) + piece.text + "\x1b[0m" : piece.text;
   }
   while (!text.empty() && text.back() == ' ') text.pop_back();
   return text + "\n";
 }
 
-std::string str(const std::vector<Line>& lines, const Look& look) {
+std::string str(const std::vector<Line>& lines, const Terminal& terminal) {
   std::string text;
-  for (const Line& line : lines) text += line.str(look);
+  for (const Line& line : lines) text += line.str(terminal);
   return text;
 }
 
-Look look_of(int fd, ColourWish wish) {
-  const bool terminal = ::isatty(fd) == 1;
+Terminal look_of(int fd, ColourWish wish) {
+  const bool is_terminal = ::isatty(fd) == 1;
   const bool dumb = std::string_view(variable("TERM")) == "dumb";
-  const bool wanted = terminal && !dumb && *variable("NO_COLOR") == '\0';
+  const bool wanted = is_terminal && !dumb && *variable("NO_COLOR") == '\0';
   return {.width = width_of(fd),
           .utf8 = locale_is_utf8(),
           .colour = wish == ColourWish::always || (wish == ColourWish::automatic && wanted),
-          .piped = !terminal && *variable("COLUMNS") == '\0'};
+          .piped = !is_terminal && *variable("COLUMNS") == '\0'};
 }
 
 }  // namespace lockstep::cli

@@ -1,5 +1,5 @@
-// look.h: what a terminal can show: its width, its characters, its colours. A value: rendering is a function of it and
-// of what is shown.
+// terminal.h: what a terminal can show: its width, its characters, its colours. A value: rendering is a function of it
+// and of what is shown.
 #pragma once
 
 #include <optional>
@@ -37,7 +37,7 @@ struct Glyphs {
 /// Longer lines of prose are hard to read on any terminal.
 inline constexpr std::size_t kProseMost = 100;
 
-struct Look {
+struct Terminal {
   std::size_t width = 80;
   bool utf8 = true;
   bool colour = false;
@@ -65,7 +65,7 @@ class Line {
   Line& to(std::size_t column);
   std::size_t columns() const noexcept { return columns_; }
   /// Without spaces at its end, with a line feed.
-  std::string str(const Look& look) const;
+  std::string str(const Terminal& terminal) const;
 
  private:
   struct Piece {
@@ -76,12 +76,12 @@ class Line {
   std::size_t columns_ = 0;
 };
 
-std::string str(const std::vector<Line>& lines, const Look& look);
+std::string str(const std::vector<Line>& lines, const Terminal& terminal);
 
 enum class ColourWish { automatic, always, never };
 
 /// What the stream `fd` shows: its width (COLUMNS, else the terminal's, else 80), UTF-8 by the locale (LC_ALL,
 /// LC_CTYPE, LANG), colour on a terminal unless NO_COLOR is set or TERM is "dumb"; `wish` goes before.
-Look look_of(int fd, ColourWish wish);
+Terminal look_of(int fd, ColourWish wish);
 
 }  // namespace lockstep::cli
