@@ -102,7 +102,7 @@ Task<> drive(LoadSession& session, const Plan& plan) {
       const Fault fault = ended.fault();
       if (is_environment(fault) && !session.failure) session.failure = ended.error();
       if (session.failure) co_return;
-      if (fault == Fault::out_of_stock) {
+      if (fault == Fault::refused) {
         session.refused += counts ? 1 : 0;
         break;
       }

@@ -3,7 +3,7 @@
 // A body reads as a textbook's: `std::int64_t balance = co_await c.db.read(from);`. When an operation does not succeed,
 // the task ends there and its fault becomes the result of the task, as an exception would do it but without one: the
 // frame is destroyed (destructors of its locals run), and the task that awaits it ends in the same way, up to somebody
-// who asked for the result with `tried(...)`. `co_await fail(Fault::out_of_stock)` ends a task on purpose.
+// who asked for the result with `tried(...)`. `co_await fail(Fault::refused)` ends a task on purpose.
 //
 // On the threads executor nothing ever suspends: a child runs on the stack of its parent, so a debugger shows the
 // actor's own frames. On the others a task that must wait suspends, and whoever completes the operation resumes it in

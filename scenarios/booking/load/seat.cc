@@ -17,7 +17,7 @@ using Book = Task<> (*)(load::LoadContext&, std::string seat, std::string passen
 /// The row is locked first, whatever the pattern: only bookings go wrong here.
 Task<> give_up(load::LoadContext& c, std::string seat) {
   const Value holder = co_await c.db.read_for_update(seat);
-  if (holder == "free") co_await fail(Fault::out_of_stock, "nobody has the seat");
+  if (holder == "free") co_await fail(Fault::refused, "nobody has the seat");
   co_await c.db.write(seat, "free");
   co_await c.db.commit();
   ++c.acknowledged[kGivenUp];
@@ -40,7 +40,7 @@ Task<> book_or_give_up(load::LoadContext& c) {
 }
 
 Task<> write_if_it_was_free(load::LoadContext& c, std::string seat, std::string passenger, Value holder) {
-  if (!(holder == "free")) co_await fail(Fault::out_of_stock, "the seat is taken");
+  if (!(holder == "free")) co_await fail(Fault::refused, "the seat is taken");
   co_await c.db.write(seat, passenger);
   co_await c.db.commit();
 }
@@ -58,7 +58,7 @@ Task<> lock_then_book(load::LoadContext& c, std::string seat, std::string passen
 /// update … set holder = me where holder = 'free'
 Task<> book_if_free(load::LoadContext& c, std::string seat, std::string passenger) {
   const std::int64_t touched = co_await c.db.write_if(seat, "free", passenger);
-  if (touched == 0) co_await fail(Fault::out_of_stock, "the seat is taken");
+  if (touched == 0) co_await fail(Fault::refused, "the seat is taken");
   co_await c.db.commit();
 }
 

@@ -17,7 +17,7 @@ struct Sums {
 };
 
 Task<> withdraw(load::LoadContext& c, std::string from, Sums seen) {
-  if (seen.first + seen.second < 2) co_await fail(Fault::out_of_stock);
+  if (seen.first + seen.second < 2) co_await fail(Fault::refused);
   co_await c.db.add(from, -2);
   co_await c.db.commit();
   c.acknowledged[kWithdrawn] += 2;

@@ -26,7 +26,7 @@ Task<> transfer(load::LoadContext& c) {
   const std::vector<std::string> claims{order.from, order.to};
   co_await c.db.begin(claims);
   const std::int64_t taken = co_await c.db.add_if(order.from, -order.amount, 0);
-  if (taken == 0) co_await fail(Fault::out_of_stock);
+  if (taken == 0) co_await fail(Fault::refused);
   co_await c.db.add(order.to, order.amount);
   co_await c.db.commit();
 }
@@ -38,7 +38,7 @@ Task<> transfer_in_order(load::LoadContext& c) {
   co_await c.db.begin(claims);
   if (order.to < order.from) co_await c.db.add(order.to, order.amount);
   const std::int64_t taken = co_await c.db.add_if(order.from, -order.amount, 0);
-  if (taken == 0) co_await fail(Fault::out_of_stock);
+  if (taken == 0) co_await fail(Fault::refused);
   if (order.from < order.to) co_await c.db.add(order.to, order.amount);
   co_await c.db.commit();
 }
@@ -50,7 +50,7 @@ Task<> read_then_write(load::LoadContext& c) {
   co_await c.db.begin(claims);
   const std::int64_t source = co_await c.db.read(order.from);
   const std::int64_t target = co_await c.db.read(order.to);
-  if (source < order.amount) co_await fail(Fault::out_of_stock);
+  if (source < order.amount) co_await fail(Fault::refused);
   co_await c.db.write(order.from, source - order.amount);
   co_await c.db.write(order.to, target + order.amount);
   co_await c.db.commit();

@@ -11,7 +11,7 @@ enum : std::size_t { kDone };
 
 /// Takes the job off, puts a new one at the end.
 Task<> take(load::LoadContext& c, Table job) {
-  if (job.empty()) co_await fail(Fault::out_of_stock);
+  if (job.empty()) co_await fail(Fault::refused);
   const std::string key = *job[0][0];
   // By age, then by whose it is: later than every job that is there, and nobody else's.
   const std::string next = fmt::format("ready/{:010}-{:05}", ++c.serial + 1, c.session);

@@ -35,7 +35,7 @@ Task<> order(load::LoadContext& c) {
 }
 
 Task<> take_after_check(load::LoadContext& c, std::string item, std::int64_t left) {
-  if (left < 1) co_await fail(Fault::out_of_stock);
+  if (left < 1) co_await fail(Fault::refused);
   const std::int64_t now = co_await c.db.add(item, -1);
   co_await c.db.commit();
   c.acknowledged[kOversold] += now < 0 ? 1 : 0;
@@ -53,7 +53,7 @@ Task<> lock_then_check(load::LoadContext& c, std::string item) {
 
 Task<> act_if_unchanged(load::LoadContext& c, std::string item) {
   const std::int64_t left = co_await c.db.read(item);
-  if (left < 1) co_await fail(Fault::out_of_stock);
+  if (left < 1) co_await fail(Fault::refused);
   const std::int64_t touched = co_await c.db.write_if(item, left, left - 1);
   if (touched == 0) co_await fail(Fault::version_changed);
   co_await c.db.commit();
@@ -62,7 +62,7 @@ Task<> act_if_unchanged(load::LoadContext& c, std::string item) {
 /// update … set left = left - 1 where left >= 1
 Task<> check_in_the_statement(load::LoadContext& c, std::string item) {
   const std::int64_t touched = co_await c.db.add_if(item, -1, 0);
-  if (touched == 0) co_await fail(Fault::out_of_stock);
+  if (touched == 0) co_await fail(Fault::refused);
   co_await c.db.commit();
 }
 

@@ -98,7 +98,7 @@ template <How how>
 Task<> take_goods(load::LoadContext& c, std::string order, std::size_t number, Line line) {
   const std::string item = "i/" + line.item, stock = "s/" + line.item;
   const Value price = co_await c.db.read(item);
-  if (!price.exists()) co_await fail(Fault::out_of_stock, "there is no such item");
+  if (!price.exists()) co_await fail(Fault::refused, "there is no such item");
   Value held;
   if constexpr (how == How::unlocked) {
     held = co_await c.db.read(stock);

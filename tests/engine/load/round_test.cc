@@ -32,7 +32,7 @@ Task<> add_nothing(LoadContext& c) {
 
 Task<> refuse(LoadContext& c) {
   co_await c.db.begin();
-  co_await fail(Fault::out_of_stock, "none left");
+  co_await fail(Fault::refused, "none left");
 }
 
 Workload counter() {
