@@ -39,7 +39,7 @@ class Writer {
   std::string text_;
 };
 
-/// Calls `visit` with every event of a recording's recording. A damaged one is read as far as it goes, which is no
+/// Calls `visit` with every event of the recording's file. A damaged one is read as far as it goes, which is no
 /// error here: the recording already says so.
 Result<void> each_event(const OpenRecording& recording, const std::function<void(const EventView&)>& visit) {
   std::string wrong;

@@ -80,7 +80,7 @@ int kv_folder(Program& program) {
 CommandSpec kv_command() {
   return {
       .name = "kv",
-      .summary = "terminal into the data folder of a kv store: check it, or print what is in it",
+      .summary = "look into the data folder of a kv store: check it, or print what is in it",
       .description =
           "Reads only, takes no lock, and works on a store that is damaged or in use by a running program (its log may "
           "then end in a commit that is just being written).\n\n"

@@ -1,6 +1,6 @@
 // session_executor.h: how one session of a load waits: an Executor for a single actor.
 //
-// Sessions share nothing but the store: each has an actor, a RunState and a executor of its own, and no lock or counter
+// Sessions share nothing but the store: each has an actor, a RunState and an executor of its own, and no lock or counter
 // of the driver is touched by two of them. So the driver costs the same at one session and at a thousand.
 #pragma once
 
@@ -68,7 +68,7 @@ class SessionExecutor : public Executor {
 std::unique_ptr<SessionExecutor> make_thread_session_executor(CompletionLatch& latch);
 /// Suspends; the session runs on `loop`, where begin() starts it.
 std::unique_ptr<SessionExecutor> make_loop_session_executor(CompletionLatch& latch, runtime::Loop& loop);
-/// Of a executor made by make_loop_session_executor(): the actor starts when its loop comes to it. Once, before the
+/// For an executor made by make_loop_session_executor(): the actor starts when its loop comes to it. Once, before the
 /// loops run. `shown`: where debuggers find it; outlives the executor's loop.
 void begin(SessionExecutor& executor, Actor& actor, debugging::CoroutineGroup& shown);
 

@@ -36,7 +36,7 @@ Result<std::unique_ptr<ParallelSearch>> ParallelSearch::open(const Scenario& sce
   return parallel;
 }
 
-/// Those who are not there yet: a search that the first_worker ends alone needs nobody else.
+/// Those who are not there yet: a search that the first worker ends alone needs no other.
 Result<void> ParallelSearch::open_workers() {
   while (workers_.size() < static_cast<std::size_t>(jobs_)) {
     Result<std::unique_ptr<SearchWorker>> another = SearchWorker::open(scenario_, resolved_, numbers_, stop_);

@@ -1,4 +1,4 @@
-// parallel_search.h: several workers who search one scenario side by side, and find the same however many they are.
+// parallel_search.h: several workers that search one scenario side by side, and find the same however many they are.
 #pragma once
 
 #include <atomic>
@@ -9,7 +9,7 @@
 
 namespace lockstep {
 
-/// Not thread-safe: the parallel is led by one thread.
+/// Not thread-safe: one thread leads the search.
 class ParallelSearch {
  public:
   /// `jobs`: at least 1. Faults: as run().
@@ -18,7 +18,7 @@ class ParallelSearch {
 
   /// The first of them, alone.
   SearchWorker& first_worker() noexcept { return *workers_.front(); }
-  /// One run for each class of interleavings, by the first_worker alone (explore/search/reduced.h says why).
+  /// One run for each class of interleavings, by the first worker alone (explore/search/reduced.h says why).
   Result<Halt> search_all(Tally& tally, const Limits& limits);
   /// Samples: in portions of a fixed size, each with a seed of its own.
   Result<Halt> sample(const SearchOptions& how, Tally& tally, const Limits& limits);

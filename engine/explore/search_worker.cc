@@ -1,4 +1,4 @@
-// search_worker.cc: see explorer.h.
+// search_worker.cc: see search_worker.h.
 #include "engine/explore/search_worker.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// search_worker.h: one worker of a search: a scenario on a environment of its own, run again and again as a search
+// search_worker.h: one worker of a search: a scenario in an environment of its own, run again and again as a search
 // says.
 #pragma once
 

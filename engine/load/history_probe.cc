@@ -145,7 +145,7 @@ class HistoryProbe final : public Session {
   std::vector<std::string> claims_;
 };
 
-/// Names the writes: version `v` of a row is one element, whoever wrote it first in the list of probe_records.
+/// Names the writes: version `v` of a row is one element, whoever wrote it first in the list of records.
 class Elements {
  public:
   check::Element of(std::uint32_t row, std::int64_t version) const {
@@ -164,7 +164,7 @@ class Elements {
   }
 
  private:
-  static constexpr std::uint64_t kVersionsMost = 1'000'000;  // far more than probe_records
+  static constexpr std::uint64_t kVersionsMost = 1'000'000;  // far more than records
   static constexpr check::Element kExtra = std::uint64_t{1} << 63U;
   std::unordered_map<check::Element, bool> taken_;
   std::uint64_t extra_ = 0;

@@ -48,7 +48,7 @@ State probe_rows(std::uint32_t rows);
 /// Takes them out of the final state; gives their versions, by number.
 std::vector<std::int64_t> take_probe_rows(State& state);
 
-/// A session that answers as `inner` does and, while the probe_config is recording, carries a probe in each
+/// A session that answers as `inner` does and, while `probe_config` says to record, carries a probe in each
 /// transaction. Both references outlive it.
 std::unique_ptr<Session> make_history_probe(std::unique_ptr<Session> inner, const ProbeConfig& probe_config,
                                             std::size_t session, ProbeRecords& probe_records);

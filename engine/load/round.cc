@@ -1,4 +1,4 @@
-// round.cc: opens the store, seats the sessions, watches the time, adds up.
+// round.cc: opens the store, makes the sessions, watches the time, adds up.
 #include "engine/load/round.h"
 
 #include <fmt/format.h>
