@@ -34,18 +34,18 @@ enum class Touch : std::uint8_t { looks, shares, changes };
 constexpr bool conflict(Touch a, Touch b) noexcept { return a != b || a == Touch::changes; }
 
 /// How a step meets a thing that actors stand before, without queueing, until nobody has it: a plain mutex.
-struct Gate {
+struct Passage {
   bool needs_open = false;     ///< the step can be taken only while nobody has the thing
   bool closed_before = false;  ///< somebody had it, or was queued for it, before the step
   bool closed_after = false;   ///< the same after the step
-  friend bool operator==(const Gate&, const Gate&) = default;
+  friend bool operator==(const Passage&, const Passage&) = default;
 };
 
 /// One thing, touched. `object` is a number that the same thing has in every run of one Footprint.
 struct Access {
   std::uint32_t object = 0;
   Touch touch = Touch::looks;
-  Gate gate = {};
+  Passage gate = {};
   friend bool operator==(const Access&, const Access&) = default;
 };
 
@@ -77,7 +77,9 @@ class Footprint {
 
   // -- during a step --
   /// An in-process lock or its like, by its name.
-  void lock(std::string_view name, Touch touch, Gate gate = {}) { merge(accesses_, {number_of('l', name, {}), touch, gate}); }
+  void lock(std::string_view name, Touch touch, Passage gate = {}) {
+    merge(accesses_, {number_of('l', name, {}), touch, gate});
+  }
   /// Some come into the queue of this lock without asking for it (from a condition variable), so it matters when the
   /// others do. From then on it is not left alone by those who would wait.
   void queue_matters(std::string_view lock);
@@ -143,7 +145,7 @@ class Footprint {
   std::shared_ptr<ObjectNumbers> shared_;
   std::vector<Object> objects_;  // those of shared_, as far as they are known here
   std::unordered_map<std::string, std::uint32_t> numbers_;
-  std::string wanted_;  // the key of a look-up; its capacity is used again
+  std::string wanted_;                                   // the key of a look-up; its capacity is used again
   std::vector<std::vector<std::uint32_t>> overlapping_;  // by number
   bool has_ranges_ = false;
   std::vector<bool> queue_matters_;  // by number

@@ -33,8 +33,8 @@
 #include <vector>
 
 #include "engine/actor/actor.h"
-#include "engine/base/footprint.h"
 #include "engine/actor/operation.h"
+#include "engine/base/footprint.h"
 #include "engine/sync/real_lock.h"
 #include "kv/base/mutex.h"
 
@@ -115,7 +115,7 @@ class LockCore {
     const LockCore& core_;
     Footprint* const footprint_;
     Touch touch_ = Touch::changes;
-    Gate gate_;
+    Passage gate_;
   };
 
   /// One attempt of `operation`, which owns `request`: true when the lock is held now, false when the request is
