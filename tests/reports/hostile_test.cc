@@ -97,7 +97,7 @@ TEST_F(Hostile, IsTextInJsonTraceAndJUnit) {
 
 TEST(Escape, KnowsItsPlaces) {
   EXPECT_EQ(html("a<b>&\"'"), "a&lt;b&gt;&amp;&quot;&#39;");
-  EXPECT_EQ(json("a\"\\</script>"), "\"a\\\"\\\\\\u003c/script\\u003e\"");
+  EXPECT_EQ(harmless({{"a\"\\</script>", "\x1b"}}), "{\"a\\\"\\\\\\u003c/script\\u003e\":\"\\\\x1b\"}");
   EXPECT_EQ(csv("plain"), "plain");
   EXPECT_EQ(csv("a,b\"c"), "\"a,b\"\"c\"");
   EXPECT_EQ(csv("=1+1"), "'=1+1");
