@@ -4,10 +4,31 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "reports/text.h"
 
 namespace lockstep::reports {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// The same with every text in it neutral().
+Json neutral_texts(const Json& json) {
+  if (json.is_string()) return neutral(json.get_ref<const std::string&>());
+  if (!json.is_structured()) return json;
+  Json copy = json.is_array() ? Json::array() : Json::object();
+  for (const auto& [key, value] : json.items()) {
+    if (json.is_array()) {
+      copy.push_back(neutral_texts(value));
+    } else {
+      copy[neutral(key)] = neutral_texts(value);
+    }
+  }
+  return copy;
+}
+
+}  // namespace
 
 std::string html(std::string_view text) {
   std::string safe;
@@ -35,19 +56,8 @@ std::string html(std::string_view text) {
   return safe;
 }
 
-std::string json(std::string_view text) {
-  std::string safe = "\"";
-  for (const char c : neutral(text)) {
-    if (c == '"' || c == '\\') {
-      safe += '\\';
-      safe += c;
-    } else if (c == '<' || c == '>' || c == '&') {
-      safe += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-    } else {
-      safe += c;
-    }
-  }
-  return safe + "\"";
+std::string harmless(const Json& json) {
+  return json_in_script(neutral_texts(json).dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 std::string json_in_script(std::string text) {

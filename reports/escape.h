@@ -5,6 +5,7 @@
 // visible (\x1b, \u{202e}), as reports::neutral() does.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
@@ -13,8 +14,9 @@ namespace lockstep::reports {
 /// Between tags and in quoted attributes of HTML, SVG and XML.
 std::string html(std::string_view text);
 
-/// A JSON string with its quotes. Holds no <, >, & and no line separator, so it can stand in a <script> too.
-std::string json(std::string_view text);
+/// `json` in one line, every text in it (keys too) harmless. Holds no <, >, & and no line separator, so it can stand in
+/// a <script> too.
+std::string harmless(const nlohmann::ordered_json& json);
 
 /// JSON that a library wrote, fit to stand in a <script>.
 std::string json_in_script(std::string text);

@@ -1,11 +1,14 @@
 // events.cc: the formats that list every event: CSV, JSON, Chrome's trace. Each recording is read once, event by event.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <iterator>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "engine/record/matrix.h"
 #include "engine/record/reader.h"
+#include "engine/record/run_json.h"
 #include "engine/record/state_graph.h"
 #include "reports/escape.h"
 #include "reports/report.h"
@@ -16,6 +19,7 @@ namespace {
 using record::EventKind;
 using record::EventView;
 using record::Run;
+using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kPiece = 1 << 16;
 
@@ -39,17 +43,17 @@ class Writer {
   std::string text_;
 };
 
-/// Calls `visit` with every event of a subject's recording. A damaged one is read as far as it goes, which is no error
-/// here: the subject already says so.
-Result<void> each_event(const Subject& subject, const std::function<void(const EventView&)>& visit) {
+/// Calls `visit` with every event of the recording's file. A damaged one is read as far as it goes, which is no
+/// error here: the recording already says so.
+Result<void> each_event(const OpenRecording& recording, const std::function<void(const EventView&)>& visit) {
   std::string wrong;
-  Result<record::Reader> reader = record::Reader::salvage(subject.path, wrong);
+  Result<record::Reader> reader = record::Reader::salvage(recording.path, wrong);
   if (!reader) return reader.error();
   const auto read = reader->each_event([&visit](const EventView& event) {
     visit(event);
     return true;
   });
-  return subject.wrong.empty() ? read : Result<void>();
+  return recording.wrong.empty() ? read : Result<void>();
 }
 
 std::string actor_of(const Run& run, int actor) {
@@ -81,69 +85,61 @@ void matrix_as_csv(Writer& out, const Run& run, const std::vector<record::Matrix
   }
 }
 
-void run_as_json(Writer& out, const Subject& subject) {
-  const Run& run = subject.run;
-  out.add("{{\"id\":{},\"scenario\":{},\"title\":{},\"store\":{},\"store_version\":{},\"protocol\":{},\"pattern\":{},",
-          json(run.id), json(run.scenario), json(run.title), json(run.store), json(run.store_version),
-          json(run.protocol), json(run.pattern));
-  out.add("\"executor\":{},\"schedule\":{},\"seed\":{},\"virtual_time\":{},\"started_at\":{},\"wall_ms\":{:.3f},",
-          json(run.executor), json(run.schedule), run.seed, run.virtual_time, json(run.started_at), run.wall_ms);
-  out.add("\"verdict\":\"{}\",\"expected\":{},\"as_expected\":{},\"ending\":\"{}\",", name_of(run.verdict),
-          run.expected ? fmt::format("\"{}\"", name_of(*run.expected)) : "null", run.as_expected(),
-          name_of(run.ending));
-  out.add("\"summary\":{},\"why\":{},\"fix\":{},\"fix_command\":{},\"command\":{},\"recording\":{},\"damaged\":{},",
-          json(run.summary), json(run.why), json(run.fix), json(run.fix_command), json(run.command), json(subject.path),
-          subject.wrong.empty() ? "null" : json(subject.wrong));
-  out.add("\"outcomes\":{{\"committed\":{},\"aborted\":{},\"retries\":{},\"faults\":{{", run.outcomes.committed,
-          run.outcomes.aborted, run.outcomes.retries);
-  const char* comma = "";
-  for (const auto& [name, count] : run.outcomes.faults) {
-    out.add("{}{}:{}", comma, json(name), count);
-    comma = ",";
-  }
-  out.add("}}}},\"invariants\":[");
-  comma = "";
-  for (const record::Invariant& each : run.invariants) {
-    out.add("{}{{\"text\":{},\"held\":{},\"detail\":{}}}", comma, json(each.text), each.held, json(each.detail));
-    comma = ",";
-  }
-  out.add("],\"cycles\":[");
-  comma = "";
-  for (const auto& cycle : run.cycles) {
-    out.add("{}[", comma);
-    for (std::size_t i = 0; i < cycle.size(); ++i) out.add("{}{}", i > 0 ? "," : "", json(cycle[i]));
-    out.add("]");
-    comma = ",";
-  }
-  out.add("],\"victims\":[");
-  for (std::size_t i = 0; i < run.victims.size(); ++i) out.add("{}{}", i > 0 ? "," : "", json(run.victims[i]));
-  out.add("],\"environment\":{{");
-  comma = "";
-  for (const auto& [name, value] : run.environment) {
-    out.add("{}{}:{}", comma, json(name), json(value));
-    comma = ",";
-  }
-  out.add("}},\"documents\":{{");
+double rounded(double ms) { return std::isfinite(ms) ? std::round(ms * 1000) / 1000 : 0; }
+
+Json documents_of(const Run& run) {
+  Json documents = Json::object();
   // Read and written anew: what stands in a recording need not be JSON.
-  if (const auto cells = matrix_in(run)) out.add("\"matrix\":{}", record::to_json(*cells));
+  if (const auto cells = matrix_in(run)) documents["matrix"] = Json::parse(record::to_json(*cells));
   if (const auto graph = run.documents.find(record::kStateGraphDocument); graph != run.documents.end()) {
-    if (const auto read = record::state_graph_of(graph->second)) out.add("\"state-graph\":{}", record::to_json(*read));
+    if (const auto read = record::state_graph_of(graph->second)) {
+      documents["state-graph"] = Json::parse(record::to_json(*read));
+    }
   }
-  out.add("}},\"events\":[");
+  return documents;
 }
 
-void event_as_json(Writer& out, const Run& run, const EventView& event) {
-  out.add("{}\n{{\"seq\":{},\"at_ns\":{},\"actor\":{},\"step\":{},\"kind\":\"{}\",", event.seq > 1 ? "," : "",
-          event.seq, event.at_ns, event.actor == record::kNobody ? "null" : json(actor_of(run, event.actor)),
-          event.step == 0 ? "null" : std::to_string(event.step), name_of(event.kind));
-  out.add("\"verb\":{},\"object\":{},\"detail\":{},\"fault\":{},\"code\":{},\"others\":[", json(event.verb),
-          json(event.object), json(event.detail), event.fault ? fmt::format("\"{}\"", name_of(*event.fault)) : "null",
-          json(event.code));
-  for (std::size_t i = 0; i < event.others->size(); ++i) {
-    const int other = (*event.others)[i];
-    out.add("{}{}", i > 0 ? "," : "", other == record::kNobody ? "null" : json(actor_of(run, other)));
-  }
-  out.add("]}}");
+/// All but the events; they follow, and "]}" ends it.
+std::string head_of(const OpenRecording& recording) {
+  const Run& run = recording.run;
+  Json json = record::json_of(run);
+  json["title"] = run.title;
+  json["virtual_time"] = run.virtual_time;
+  json["started_at"] = run.started_at;
+  json["wall_ms"] = rounded(run.wall_ms);
+  json["expected"] = run.expected ? Json(name_of(*run.expected)) : Json(nullptr);
+  json["ending"] = name_of(run.ending);
+  json["summary"] = run.summary;
+  json["why"] = run.why;
+  json["fix"] = run.fix;
+  json["fix_command"] = run.fix_command;
+  json["command"] = run.command;
+  json["recording"] = recording.path;
+  json["damaged"] = recording.wrong.empty() ? Json(nullptr) : Json(recording.wrong);
+  for (std::size_t i = 0; i < run.invariants.size(); ++i) json["invariants"][i]["detail"] = run.invariants[i].detail;
+  json["environment"] = run.environment;
+  json["documents"] = documents_of(run);
+  json["events"] = Json::array();
+  std::string text = harmless(json);
+  text.resize(text.size() - std::string_view("]}").size());
+  return text;
+}
+
+std::string event_as_json(const Run& run, const EventView& event) {
+  const auto name = [&run](int actor) { return actor == record::kNobody ? Json(nullptr) : Json(actor_of(run, actor)); };
+  Json others = Json::array();
+  for (const int other : *event.others) others.push_back(name(other));
+  return harmless({{"seq", event.seq},
+                   {"at_ns", event.at_ns},
+                   {"actor", name(event.actor)},
+                   {"step", event.step == 0 ? Json(nullptr) : Json(event.step)},
+                   {"kind", name_of(event.kind)},
+                   {"verb", event.verb},
+                   {"object", event.object},
+                   {"detail", event.detail},
+                   {"fault", event.fault ? Json(name_of(*event.fault)) : Json(nullptr)},
+                   {"code", event.code},
+                   {"others", std::move(others)}});
 }
 
 /// One run as a process of the trace.
@@ -189,38 +185,43 @@ class Tracer {
     std::string verb, object, whom;
   };
 
-  void comma() {
-    out_.add("{}", first_ ? "\n" : ",\n");
+  void add(const Json& entry) {
+    out_.add("{}{}", first_ ? "\n" : ",\n", harmless(entry));
     first_ = false;
   }
   void name(const char* what, std::size_t tid, const std::string& text) {
-    comma();
-    out_.add("{{\"ph\":\"M\",\"name\":\"{}\",\"pid\":{},\"tid\":{},\"args\":{{\"name\":{}}}}}", what, pid_, tid,
-             json(text));
+    add({{"ph", "M"}, {"name", what}, {"pid", pid_}, {"tid", tid}, {"args", {{"name", text}}}});
   }
   static double us(std::int64_t ns) { return static_cast<double>(ns) / 1e3; }
 
   void slice(const Open& open, const EventView& end, std::size_t tid, const std::string& how) {
     if (open.from_ns < 0) return;
-    const std::string what = open.object.empty() ? open.verb : open.verb + " " + open.object;
-    comma();
-    out_.add(
-        "{{\"ph\":\"X\",\"cat\":\"operation\",\"name\":{},\"pid\":{},\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},\"args\":{"
-        "{\"step\":{},"
-        "\"outcome\":{},\"detail\":{}}}}}",
-        json(what), pid_, tid, us(open.from_ns), us(end.at_ns - open.from_ns), end.step, json(how), json(end.detail));
+    add({{"ph", "X"},
+         {"cat", "operation"},
+         {"name", open.object.empty() ? open.verb : open.verb + " " + open.object},
+         {"pid", pid_},
+         {"tid", tid},
+         {"ts", us(open.from_ns)},
+         {"dur", us(end.at_ns - open.from_ns)},
+         {"args", {{"step", end.step}, {"outcome", how}, {"detail", end.detail}}}});
     if (open.wait_ns < 0) return;
-    comma();
-    out_.add(
-        "{{\"ph\":\"X\",\"cat\":\"wait\",\"name\":{},\"pid\":{},\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},\"args\":{{"
-        "\"for\":{}}}}}",
-        json("waits: " + open.object), pid_, tid, us(open.wait_ns), us(end.at_ns - open.wait_ns), json(open.whom));
+    add({{"ph", "X"},
+         {"cat", "wait"},
+         {"name", "waits: " + open.object},
+         {"pid", pid_},
+         {"tid", tid},
+         {"ts", us(open.wait_ns)},
+         {"dur", us(end.at_ns - open.wait_ns)},
+         {"args", {{"for", open.whom}}}});
   }
 
   void instant(const EventView& event, std::size_t tid, const std::string& text, char scope) {
-    comma();
-    out_.add("{{\"ph\":\"i\",\"name\":{},\"pid\":{},\"tid\":{},\"ts\":{:.3f},\"s\":\"{}\"}}", json(text), pid_, tid,
-             us(event.at_ns), scope);
+    add({{"ph", "i"},
+         {"name", text},
+         {"pid", pid_},
+         {"tid", tid},
+         {"ts", us(event.at_ns)},
+         {"s", std::string(1, scope)}});
   }
 
   Writer& out_;
@@ -234,18 +235,18 @@ class Tracer {
 
 Result<void> csv_report(const Report& report, const Sink& sink) {
   Writer out(sink);
-  if (report.subjects.size() == 1) {
-    if (const auto cells = matrix_in(report.subjects.front().run)) {
-      matrix_as_csv(out, report.subjects.front().run, *cells);
+  if (report.recordings.size() == 1) {
+    if (const auto cells = matrix_in(report.recordings.front().run)) {
+      matrix_as_csv(out, report.recordings.front().run, *cells);
       return {};
     }
   }
   out.add("run,scenario,seq,ms,actor,step,kind,verb,object,detail,fault,code,others\r\n");
   Result<void> result;
-  for (const Subject& subject : report.subjects) {
-    const Run& run = subject.run;
+  for (const OpenRecording& recording : report.recordings) {
+    const Run& run = recording.run;
     const std::string head = csv(run.id) + "," + csv(run.scenario);
-    const auto read = each_event(subject, [&](const EventView& event) {
+    const auto read = each_event(recording, [&](const EventView& event) {
       out.add("{},{},{:.6f},{},{},{},{},{},{},{},{},{}\r\n", head, event.seq, static_cast<double>(event.at_ns) / 1e6,
               csv(actor_of(run, event.actor)), event.step == 0 ? "" : std::to_string(event.step), name_of(event.kind),
               csv(event.verb), csv(event.object), csv(event.detail), event.fault ? name_of(*event.fault) : "",
@@ -260,11 +261,12 @@ Result<void> json_report(const Report& report, const Sink& sink) {
   Writer out(sink);
   out.add("{{\"schema\":1,\"runs\":[");
   Result<void> result;
-  for (std::size_t i = 0; i < report.subjects.size(); ++i) {
-    const Subject& subject = report.subjects[i];
-    out.add("{}\n", i > 0 ? "," : "");
-    run_as_json(out, subject);
-    const auto read = each_event(subject, [&](const EventView& event) { event_as_json(out, subject.run, event); });
+  for (std::size_t i = 0; i < report.recordings.size(); ++i) {
+    const OpenRecording& recording = report.recordings[i];
+    out.add("{}\n{}", i > 0 ? "," : "", head_of(recording));
+    const auto read = each_event(recording, [&](const EventView& event) {
+      out.add("{}\n{}", event.seq > 1 ? "," : "", event_as_json(recording.run, event));
+    });
     out.add("]}}");
     if (!read && result.ok()) result = read;
   }
@@ -277,9 +279,9 @@ Result<void> trace_report(const Report& report, const Sink& sink) {
   out.add("{{\"displayTimeUnit\":\"ms\",\"traceEvents\":[");
   bool first = true;
   Result<void> result;
-  for (std::size_t i = 0; i < report.subjects.size(); ++i) {
-    Tracer tracer(out, report.subjects[i].run, i + 1, first);
-    const auto read = each_event(report.subjects[i], [&](const EventView& event) { tracer.event(event); });
+  for (std::size_t i = 0; i < report.recordings.size(); ++i) {
+    Tracer tracer(out, report.recordings[i].run, i + 1, first);
+    const auto read = each_event(report.recordings[i], [&](const EventView& event) { tracer.event(event); });
     if (!read && result.ok()) result = read;
   }
   out.add("\n]}}\n");

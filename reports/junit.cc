@@ -1,84 +1,80 @@
-// junit.cc: verdicts against expectations for whatever reads JUnit XML: a case a run, a case a cell of a matrix.
+// junit.cc: one case after the other, indented by its depth.
+#include "reports/junit.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <iterator>
 
-#include "engine/record/matrix.h"
 #include "reports/escape.h"
-#include "reports/report.h"
-#include "reports/words.h"
 
 namespace lockstep::reports {
 namespace {
 
-using record::Run;
+constexpr const char* kDeclaration = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 
-class Suite {
- public:
-  /// `failure`: empty when the case has passed.
-  void add(const std::string& scenario, const std::string& name, double seconds, const std::string& failure,
-           const std::string& text) {
-    ++tests_;
-    std::string dotted = scenario;
-    std::replace(dotted.begin(), dotted.end(), '/', '.');
-    const auto out = std::back_inserter(cases_);
-    fmt::format_to(out, "  <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\"", html(dotted), html(name), seconds);
-    if (failure.empty()) {
-      cases_ += "/>\n";
-      return;
+struct Totals {
+  std::size_t tests = 0, failures = 0, skipped = 0;
+  double seconds = 0;
+
+  void add(const JunitSuite& suite) {
+    for (const JunitCase& each : suite.cases) {
+      ++tests;
+      failures += each.status == JunitCase::Status::failed ? 1 : 0;
+      skipped += each.status == JunitCase::Status::skipped ? 1 : 0;
+      seconds += each.seconds;
     }
-    ++failures_;
-    fmt::format_to(out, ">\n    <failure message=\"{}\">{}</failure>\n  </testcase>\n", html(failure), html(text));
   }
-
-  std::string xml() const {
-    return fmt::format(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"lockstep report\" tests=\"{}\" "
-        "failures=\"{}\">\n{}"
-        "</testsuite>\n",
-        tests_, failures_, cases_);
-  }
-
- private:
-  std::size_t tests_ = 0, failures_ = 0;
-  std::string cases_;
 };
 
-void add_run(Suite& suite, const Subject& subject) {
-  const Run& run = subject.run;
-  std::string failure = subject.wrong;
-  if (failure.empty() && !run.as_expected()) failure = fmt::format("{}: {}", name_of(run.verdict), expectation(run));
-  suite.add(run.scenario, strategy(run) + " " + run.id, run.wall_ms / 1000, failure, run.summary + "; " + run.command);
+void write_case(std::string& text, const JunitCase& one, const std::string& indent) {
+  std::string dotted = one.scenario;
+  std::replace(dotted.begin(), dotted.end(), '/', '.');
+  const auto out = std::back_inserter(text);
+  fmt::format_to(out, "{}<testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\"", indent, html(dotted), html(one.name),
+                 one.seconds);
+  switch (one.status) {
+    case JunitCase::Status::passed:
+      text += "/>\n";
+      return;
+    case JunitCase::Status::skipped:
+      fmt::format_to(out, "><skipped message=\"{}\"/></testcase>\n", html(one.message));
+      return;
+    case JunitCase::Status::failed:
+      break;
+  }
+  fmt::format_to(out, ">\n{}  <failure message=\"{}\">", indent, html(one.message));
+  for (std::size_t i = 0; i < one.lines.size(); ++i) text += (i > 0 ? "\n" : "") + html(one.lines[i]);
+  fmt::format_to(out, "</failure>\n{}</testcase>\n", indent);
 }
 
-void add_matrix(Suite& suite, const std::vector<record::MatrixCell>& cells) {
-  for (const record::MatrixCell& cell : cells) {
-    std::string failure;
-    if (!cell.as_expected()) {
-      failure =
-          fmt::format("expected {}, was {}", name_of(cell.expected), cell.verdict ? name_of(*cell.verdict) : "not run");
-    }
-    suite.add(cell.scenario, fmt::format("{} {} {} {}", cell.store, cell.protocol, cell.pattern, cell.executor), 0,
-              failure, cell.summary + "; lockstep replay " + cell.run);
-  }
+void write_suite(std::string& text, const JunitSuite& suite, const std::string& indent) {
+  Totals totals;
+  totals.add(suite);
+  fmt::format_to(std::back_inserter(text),
+                 "{}<testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\" errors=\"0\" time=\"{:.3f}\">\n",
+                 indent, html(suite.name), totals.tests, totals.failures, totals.skipped, totals.seconds);
+  for (const JunitCase& each : suite.cases) write_case(text, each, indent + "  ");
+  text += indent + "</testsuite>\n";
 }
 
 }  // namespace
 
-std::string junit_report(const Report& report) {
-  Suite suite;
-  for (const Subject& subject : report.subjects) {
-    const auto document = subject.run.documents.find(record::kMatrixDocument);
-    if (document != subject.run.documents.end()) {
-      if (const auto cells = record::matrix_of(document->second)) {
-        add_matrix(suite, *cells);
-        continue;
-      }
-    }
-    add_run(suite, subject);
-  }
-  return suite.xml();
+std::string junit_document(const JunitSuite& suite) {
+  std::string text = kDeclaration;
+  write_suite(text, suite, "");
+  return text;
+}
+
+std::string junit_document(const std::string& name, std::span<const JunitSuite> suites) {
+  Totals all;
+  for (const JunitSuite& suite : suites) all.add(suite);
+  std::string text = kDeclaration;
+  fmt::format_to(std::back_inserter(text),
+                 "<testsuites name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\" time=\"{:.3f}\">\n", html(name),
+                 all.tests, all.failures, all.skipped, all.seconds);
+  for (const JunitSuite& suite : suites) write_suite(text, suite, "  ");
+  return text + "</testsuites>\n";
 }
 
 }  // namespace lockstep::reports

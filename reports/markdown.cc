@@ -27,37 +27,37 @@ void fenced(std::string& text, const std::string& command) {
   append(text, "    {}\n\n", neutral(command));
 }
 
-void steps(std::string& text, const Subject& subject) {
-  const Run& run = subject.run;
+void steps(std::string& text, const OpenRecording& recording) {
+  const Run& run = recording.run;
   text += "| step | ms | actor | what | |\n| ---: | ---: | --- | --- | --- |\n";
   std::size_t told = 0;
-  for (const LaneRow& row : subject.rows) {
+  for (const LaneRow& row : recording.rows) {
     if (++told > kRowsMost) break;
     append(text, "| {} | {:.2f} | {} | {} | {} |\n", row.step == 0 ? "" : std::to_string(row.step),
            static_cast<double>(row.at_ns) / 1e6,
            row.actor == record::kNobody ? "" : markdown(run.actors[static_cast<std::size_t>(row.actor)]),
            markdown(row.text), markdown(row.status));
   }
-  if (told > kRowsMost) append(text, "\n{} more rows are in the HTML report.\n", subject.rows.size() - kRowsMost);
+  if (told > kRowsMost) append(text, "\n{} more rows are in the HTML report.\n", recording.rows.size() - kRowsMost);
   text += "\n";
 }
 
-void digest(std::string& text, const Subject& subject) {
-  const Digest& digest = *subject.digest;
+void summary(std::string& text, const OpenRecording& recording) {
+  const RunSummary& summary = *recording.summary;
   text += "| waited for | waits | waited ms |\n| --- | ---: | ---: |\n";
-  for (const auto& [name, counts] : digest.busiest(20)) {
+  for (const auto& [name, counts] : summary.busiest(20)) {
     append(text, "| {} | {} | {:.2f} |\n", name.empty() ? "(others)" : markdown(name), grouped(counts.waits),
            static_cast<double>(counts.waited_ns) / 1e6);
   }
   text += "\n";
 }
 
-void one(std::string& text, const Subject& subject, const char* level) {
-  const Run& run = subject.run;
+void one(std::string& text, const OpenRecording& recording, const char* level) {
+  const Run& run = recording.run;
   append(text, "{} {}\n\n{}\n\n", level, markdown(run.scenario), markdown(run.title));
   append(text, "{} · schedule {} · seed {} · run {}\n\n", markdown(strategy(run)), markdown_code(run.schedule),
          run.seed, markdown_code(run.id));
-  if (!subject.wrong.empty()) append(text, "**This recording is damaged:** {}\n\n", markdown(subject.wrong));
+  if (!recording.wrong.empty()) append(text, "**This recording is damaged:** {}\n\n", markdown(recording.wrong));
   append(text, "**{} {}** — {} ({})\n\n", sign_of_verdict(run.verdict), name_of(run.verdict), markdown(run.summary),
          markdown(expectation(run)));
   for (const record::Invariant& invariant : run.invariants) {
@@ -75,10 +75,10 @@ void one(std::string& text, const Subject& subject, const char* level) {
   }
   append(text, "| committed | aborted | retries | events |\n| ---: | ---: | ---: | ---: |\n| {} | {} | {} | {} |\n\n",
          grouped(run.outcomes.committed), grouped(run.outcomes.aborted), grouped(run.outcomes.retries),
-         grouped(subject.events));
+         grouped(recording.events));
   text += figures_markdown(run);
-  if (subject.whole()) {
-    steps(text, subject);
+  if (recording.whole()) {
+    steps(text, recording);
     const Waits waits = waits_of(run);
     if (!waits.cycle.empty()) {
       text += "| on the cycle | wants | held by |\n| --- | --- | --- |\n";
@@ -88,7 +88,7 @@ void one(std::string& text, const Subject& subject, const char* level) {
       text += "\n";
     }
   } else {
-    digest(text, subject);
+    summary(text, recording);
   }
   if (!run.outcomes.faults.empty()) {
     text += "| cause | times |\n| --- | ---: |\n";
@@ -102,21 +102,21 @@ void one(std::string& text, const Subject& subject, const char* level) {
 
 std::string markdown_report(const Report& report) {
   std::string text;
-  if (report.subjects.size() == 1) {
-    one(text, report.subjects.front(), "#");
+  if (report.recordings.size() == 1) {
+    one(text, report.recordings.front(), "#");
     return text;
   }
   text +=
       "# Runs side by side\n\n| run | scenario | strategy | verdict | committed | aborted | retries |\n"
       "| --- | --- | --- | --- | ---: | ---: | ---: |\n";
-  for (const Subject& subject : report.subjects) {
-    const Run& run = subject.run;
+  for (const OpenRecording& recording : report.recordings) {
+    const Run& run = recording.run;
     append(text, "| {} | {} | {} | {} {} | {} | {} | {} |\n", markdown_code(run.id), markdown(run.scenario),
            markdown(strategy(run)), sign_of_verdict(run.verdict), name_of(run.verdict), grouped(run.outcomes.committed),
            grouped(run.outcomes.aborted), grouped(run.outcomes.retries));
   }
   text += "\n";
-  for (const Subject& subject : report.subjects) one(text, subject, "##");
+  for (const OpenRecording& recording : report.recordings) one(text, recording, "##");
   return text;
 }
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <iterator>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <unordered_map>
 
 #include "reports/escape.h"
@@ -19,6 +20,8 @@
 namespace lockstep::reports {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 constexpr std::array<std::string_view, 9> kMarks = {"op",    "grant", "wait", "fault", "good",
                                                     "retry", "cycle", "time", "note"};
 static_assert(kMarks.size() == static_cast<std::size_t>(Mark::note) + 1);
@@ -29,37 +32,34 @@ class RowData {
   explicit RowData(const record::Run& run) : run_(run), gone_(run.actors.size(), false) { word(""); }
 
   std::string data(const std::vector<LaneRow>& rows, std::size_t start) {
-    std::string all;
-    for (const LaneRow& row : rows) add(all, row);
-    std::string text = "{\"actors\":[";
-    for (std::size_t i = 0; i < run_.actors.size(); ++i) text += (i > 0 ? "," : "") + json(run_.actors[i]);
-    text += fmt::format("],\"unit\":\"{}\",\"start\":{},\"words\":[", run_.virtual_time ? "ms (virtual)" : "ms", start);
-    for (std::size_t i = 0; i < words_.size(); ++i) text += (i > 0 ? "," : "") + json(words_[i]);
-    return text + "],\n\"rows\":[" + all + "]}";
+    Json all = Json::array();
+    for (const LaneRow& row : rows) all.push_back(row_of(row));
+    return harmless({{"actors", run_.actors},
+                     {"unit", run_.virtual_time ? "ms (virtual)" : "ms"},
+                     {"start", start},
+                     {"words", words_},
+                     {"rows", std::move(all)}});
   }
 
  private:
-  void add(std::string& all, const LaneRow& row) {
-    if (!all.empty()) all += ",\n";
-    fmt::format_to(std::back_inserter(all), "[{},\"{:.2f}\",{},\"{}\",{},{},[", row.step,
-                   static_cast<double>(row.at_ns) / 1e6, row.actor, name_of(row.mark), word(row.text),
-                   word(row.status));
-    for (std::size_t i = 0; i < row.changes.size(); ++i) {
-      const Change& change = row.changes[i];
-      fmt::format_to(std::back_inserter(all), "{}[{},{},{}", i > 0 ? "," : "", static_cast<int>(change.kind),
-                     change.actor, word(change.object));
-      if (change.kind == Change::Kind::wait)
-        fmt::format_to(std::back_inserter(all), ",[{}]", fmt::join(change.others, ","));
-      if (change.kind == Change::Kind::take && change.shared) all += ",1";
-      all += "]";
-    }
-    all += "]";
+  Json row_of(const LaneRow& row) {
+    Json changes = Json::array();
+    for (const Change& change : row.changes) changes.push_back(change_of(change));
+    Json all = Json::array({row.step, fmt::format("{:.2f}", static_cast<double>(row.at_ns) / 1e6), row.actor,
+                            name_of(row.mark), word(row.text), word(row.status), std::move(changes)});
     const auto actor = static_cast<std::size_t>(row.actor);
     if (row.actor >= 0 && row.lanes[actor] == LaneState::gone && !gone_[actor]) {
       gone_[actor] = true;
-      all += ",1";
+      all.push_back(1);
     }
-    all += "]";
+    return all;
+  }
+
+  Json change_of(const Change& change) {
+    Json all = Json::array({static_cast<int>(change.kind), change.actor, word(change.object)});
+    if (change.kind == Change::Kind::wait) all.push_back(change.others);
+    if (change.kind == Change::Kind::take && change.shared) all.push_back(1);
+    return all;
   }
 
   std::size_t word(const std::string& text) {

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "kv/base/result.h"
+#include "reports/open_recording.h"
 #include "reports/run_html.h"
-#include "reports/subject.h"
 
 namespace lockstep::reports {
 
@@ -31,13 +31,13 @@ const FormatInfo* format_named(std::string_view name);
 struct Options {
   std::string version;  ///< of the program
   std::string nonce;    ///< of the page's script; letters and digits, made by chance
-  /// Of each subject: the files beside the page. As many as there are subjects, or none.
+  /// Of each recording: the files beside the page. As many as there are recordings, or none.
   std::vector<std::vector<Link>> links = {};
 };
 
 /// What is reported: one run, or several side by side; with `baseline`, the first is what the others are compared with.
 struct Report {
-  std::vector<Subject> subjects;
+  std::vector<OpenRecording> recordings;
   bool baseline = false;
 };
 

@@ -38,10 +38,10 @@ std::uint64_t first_difference(const Run& a, const Run& b) {
   return a.events.size() == b.events.size() ? 0 : both + 1;
 }
 
-std::string difference(const Subject& subject, const Subject& base) {
-  if (&subject == &base) return "the baseline";
-  if (!subject.whole() || !base.whole()) return "not compared: too long";
-  const std::uint64_t first = first_difference(subject.run, base.run);
+std::string difference(const OpenRecording& recording, const OpenRecording& base) {
+  if (&recording == &base) return "the baseline";
+  if (!recording.whole() || !base.whole()) return "not compared: too long";
+  const std::uint64_t first = first_difference(recording.run, base.run);
   return first == 0 ? "the same events" : fmt::format("from event {} on", first);
 }
 
@@ -60,19 +60,19 @@ std::string side_by_side(const Report& report) {
                         {"events", true}},
             .rows = {}};
   if (based) all.columns.push_back({"differs"});
-  const Subject& base = report.subjects.front();
-  for (std::size_t i = 0; i < report.subjects.size(); ++i) {
-    const Subject& subject = report.subjects[i];
-    const Run& run = subject.run;
+  const OpenRecording& base = report.recordings.front();
+  for (std::size_t i = 0; i < report.recordings.size(); ++i) {
+    const OpenRecording& recording = report.recordings[i];
+    const Run& run = recording.run;
     const auto cell = [&](const std::string& text, const std::string& base_text) {
       return against(text, base_text, !based || i == 0);
     };
     double waited = 0;
-    for (const Span& span : subject.spans) {
+    for (const Span& span : recording.spans) {
       if (span.kind == Span::Kind::wait) waited += static_cast<double>(span.to_ns - span.from_ns) / 1e6;
     }
-    if (subject.digest) {
-      for (const Digest::ActorCounts& actor : subject.digest->actors)
+    if (recording.summary) {
+      for (const RunSummary::ActorCounts& actor : recording.summary->actors)
         waited += static_cast<double>(actor.waited_ns) / 1e6;
     }
     std::vector<Cell> row;
@@ -89,16 +89,16 @@ std::string side_by_side(const Report& report) {
     row.push_back(cell(grouped(run.outcomes.aborted), grouped(base.run.outcomes.aborted)));
     row.push_back(cell(grouped(run.outcomes.retries), grouped(base.run.outcomes.retries)));
     row.push_back(Cell::number(waited, 2));
-    row.push_back(cell(grouped(subject.events), grouped(base.events)));
-    if (based) row.emplace_back(difference(subject, base));
+    row.push_back(cell(grouped(recording.events), grouped(base.events)));
+    if (based) row.emplace_back(difference(recording, base));
     all.rows.push_back(std::move(row));
   }
   return section("overview", based ? "Against the baseline" : "Side by side", table(all));
 }
 
-const std::vector<Link>& links_of(const Options& options, std::size_t subject) {
+const std::vector<Link>& links_of(const Options& options, std::size_t recording) {
   static const std::vector<Link> kNone;
-  return subject < options.links.size() ? options.links[subject] : kNone;
+  return recording < options.links.size() ? options.links[recording] : kNone;
 }
 
 }  // namespace
@@ -107,37 +107,37 @@ std::string html_report(const Report& report, const Options& options) {
   PageHead head;
   head.version = options.version;
   head.nonce = options.nonce;
-  if (report.subjects.size() == 1) {
-    const Subject& subject = report.subjects.front();
+  if (report.recordings.size() == 1) {
+    const OpenRecording& recording = report.recordings.front();
     head.kind = "report of a run";
-    head.headline = subject.run.scenario;
-    head.subtitle = subject.run.title;
-    head.title = fmt::format("{}: {} — Lockstep", subject.run.scenario, name_of(subject.run.verdict));
-    if (subject.run.documents.count(record::kMatrixDocument) > 0) {
+    head.headline = recording.run.scenario;
+    head.subtitle = recording.run.title;
+    head.title = fmt::format("{}: {} — Lockstep", recording.run.scenario, name_of(recording.run.verdict));
+    if (recording.run.documents.count(record::kMatrixDocument) > 0) {
       head.kind = "matrix";
-      head.headline = subject.run.title;
-      head.subtitle = subject.run.store;
-    } else if (subject.run.documents.count(record::kComparisonDocument) > 0) {
+      head.headline = recording.run.title;
+      head.subtitle = recording.run.store;
+    } else if (recording.run.documents.count(record::kComparisonDocument) > 0) {
       head.kind = "comparison of strategies";
-    } else if (subject.run.documents.count(record::kStateGraphDocument) > 0) {
+    } else if (recording.run.documents.count(record::kStateGraphDocument) > 0) {
       head.kind = "report of an exploration, and its shortest run";
     }
-    return page(head, run_html(subject, "r1", 2, links_of(options, 0)));
+    return page(head, run_html(recording, "r1", 2, links_of(options, 0)));
   }
   head.kind = "report of several runs";
-  std::string common = report.subjects.front().run.scenario;
-  for (const Subject& subject : report.subjects) {
-    if (subject.run.scenario != common) common.clear();
+  std::string common = report.recordings.front().run.scenario;
+  for (const OpenRecording& recording : report.recordings) {
+    if (recording.run.scenario != common) common.clear();
   }
-  const std::string count = counted(report.subjects.size(), "run", "runs");
+  const std::string count = counted(report.recordings.size(), "run", "runs");
   head.headline = common.empty() ? count : common + ": " + count;
   head.title = head.headline + " — Lockstep";
   std::string body = side_by_side(report);
-  for (std::size_t i = 0; i < report.subjects.size(); ++i) {
-    const Subject& subject = report.subjects[i];
+  for (std::size_t i = 0; i < report.recordings.size(); ++i) {
+    const OpenRecording& recording = report.recordings[i];
     const std::string id = fmt::format("r{}", i + 1);
-    body += section(id, fmt::format("{} · {} · {}", subject.run.id, subject.run.scenario, strategy(subject.run)),
-                    run_html(subject, id, 3, links_of(options, i)));
+    body += section(id, fmt::format("{} · {} · {}", recording.run.id, recording.run.scenario, strategy(recording.run)),
+                    run_html(recording, id, 3, links_of(options, i)));
   }
   return page(head, body);
 }

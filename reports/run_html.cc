@@ -7,7 +7,6 @@
 #include <iterator>
 
 #include "reports/comparison_html.h"
-#include "reports/digest_html.h"
 #include "reports/escape.h"
 #include "reports/explorer.h"
 #include "reports/figures_html.h"
@@ -15,6 +14,7 @@
 #include "reports/matrix_html.h"
 #include "reports/page.h"
 #include "reports/player.h"
+#include "reports/run_summary_html.h"
 #include "reports/text.h"
 #include "reports/words.h"
 
@@ -111,13 +111,13 @@ std::string key_of_lanes() {
          "fault</span><span>✓ commit</span><span>↻ retry</span><span>◆ cycle of waits</span>";
 }
 
-std::string lanes_section(const Subject& subject, const std::string& id, int level) {
-  const Run& run = subject.run;
+std::string lanes_section(const OpenRecording& recording, const std::string& id, int level) {
+  const Run& run = recording.run;
   // Thousands of rows are laid out when they come into view.
-  std::string inner = subject.rows.size() > kRowsAtOnce ? "<div class=\"big\">" : "<div>";
+  std::string inner = recording.rows.size() > kRowsAtOnce ? "<div class=\"big\">" : "<div>";
   inner += fmt::format("<div id=\"{}-lanes\">", id);
-  inner += figure(lanes_svg(run, subject.rows, subject.spans, id + "-ls"), key_of_lanes()) + "</div>";
-  inner += steps_table(run, subject.rows, id + "-steps") + "</div>";
+  inner += figure(lanes_svg(run, recording.rows, recording.spans, id + "-ls"), key_of_lanes()) + "</div>";
+  inner += steps_table(run, recording.rows, id + "-steps") + "</div>";
   return section(id + "-lane", "Lanes", inner, level);
 }
 
@@ -141,8 +141,8 @@ std::string invariants(const Run& run) {
   return text + "</ul>\n";
 }
 
-std::string environment(const Subject& subject, const std::string& id, int level) {
-  const Run& run = subject.run;
+std::string environment(const OpenRecording& recording, const std::string& id, int level) {
+  const Run& run = recording.run;
   std::string inner;
   if (!run.command.empty()) inner += "<p>This run again:</p>" + command(run.command);
   if (!run.id.empty() && !run.actors.empty())
@@ -162,13 +162,13 @@ std::string environment(const Subject& subject, const std::string& id, int level
   return section(id + "-env", "Environment and command", inner + table(all), level);
 }
 
-std::string raw_data(const Subject& subject, const std::string& id, int level, const std::vector<Link>& links) {
+std::string raw_data(const OpenRecording& recording, const std::string& id, int level, const std::vector<Link>& links) {
   std::string inner = "<ul>";
   for (const Link& link : links)
     inner += fmt::format("<li><a href=\"{}\">{}</a></li>", html(link.target), html(link.words));
   inner += "</ul>\n<p>The recording is a SQLite file with documented tables:</p>";
-  const bool has_events = subject.events > 0;
-  inner += command("sqlite3 " + subject.path + " \"" +
+  const bool has_events = recording.events > 0;
+  inner += command("sqlite3 " + recording.path + " \"" +
                    (has_events ? "SELECT actor, object, waits_for, waited_ms FROM waits ORDER BY waited_ms DESC"
                                : "SELECT name, content FROM document") +
                    "\"");
@@ -197,44 +197,44 @@ std::string verdict_box(const Run& run) {
       good ? "ok" : "bad", sign_of_verdict(run.verdict), word, html(run.summary), html(expectation(run)));
 }
 
-std::string run_html(const Subject& subject, const std::string& id, int level, const std::vector<Link>& links) {
-  const Run& run = subject.run;
+std::string run_html(const OpenRecording& recording, const std::string& id, int level, const std::vector<Link>& links) {
+  const Run& run = recording.run;
   std::string text = coordinates(run);
-  if (!subject.wrong.empty()) {
-    text += "<div class=\"warn\" role=\"note\"><p><b>✗ This recording is damaged.</b> " + html(subject.wrong) +
+  if (!recording.wrong.empty()) {
+    text += "<div class=\"warn\" role=\"note\"><p><b>✗ This recording is damaged.</b> " + html(recording.wrong) +
             fmt::format("</p><p>What could still be read is shown: {} of {}.</p></div>\n",
-                        grouped(subject.whole() ? run.events.size() : subject.digest->events),
-                        counted(subject.events, "event", "events"));
+                        grouped(recording.whole() ? run.events.size() : recording.summary->events),
+                        counted(recording.events, "event", "events"));
   }
   text += verdict_box(run) + invariants(run);
   for (const std::string& inner : {matrix_html(run, id, level), comparison_html(run, id, level)}) {
-    if (!inner.empty()) return text + inner + environment(subject, id, level) + raw_data(subject, id, level, links);
+    if (!inner.empty()) return text + inner + environment(recording, id, level) + raw_data(recording, id, level, links);
   }
   const record::Outcomes& outcomes = run.outcomes;
   text += tiles({{"committed", grouped(outcomes.committed)},
                  {"aborted", grouped(outcomes.aborted)},
                  {"retries", grouped(outcomes.retries)},
-                 {"events", grouped(subject.events)}});
+                 {"events", grouped(recording.events)}});
   text += lesson(run, id, level);
   text += figures_html(run, id, level);
   if (const std::string inner = explorer(run, id + "-x"); !inner.empty()) {
     text += section(id + "-sched", "You are the scheduler", inner, level);
   }
-  if (subject.whole()) {
-    if (const std::string inner = player(run, subject.rows, id); !inner.empty()) {
+  if (recording.whole()) {
+    if (const std::string inner = player(run, recording.rows, id); !inner.empty()) {
       text += section(id + "-play", "Step through it", inner, level);
     }
-    if (!subject.rows.empty() && !run.actors.empty()) text += lanes_section(subject, id, level);
+    if (!recording.rows.empty() && !run.actors.empty()) text += lanes_section(recording, id, level);
     if (const std::string inner = cycle_picture(run, id); !inner.empty()) {
       const bool cycle = !run.cycles.empty();
       text += section(id + "-cycle", cycle ? "The cycle" : "Who waits", inner, level);
     }
   } else {
-    text += digest_html(subject, id, level);
+    text += summary_html(recording, id, level);
   }
   text += faults_html(run.outcomes.faults, id, level);
-  text += environment(subject, id, level);
-  text += raw_data(subject, id, level, links);
+  text += environment(recording, id, level);
+  text += raw_data(recording, id, level, links);
   return text;
 }
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "reports/subject.h"
+#include "reports/open_recording.h"
 
 namespace lockstep::reports {
 
@@ -19,7 +19,7 @@ std::string verdict_box(const record::Run& run);
 
 /// `id`: prefix of all ids of this run on its page. `level`: of its headlines (2 when the page is about this run
 /// alone).
-std::string run_html(const Subject& subject, const std::string& id, int level, const std::vector<Link>& links);
+std::string run_html(const OpenRecording& recording, const std::string& id, int level, const std::vector<Link>& links);
 
 /// Coordinates as names and values.
 std::string coordinates(const record::Run& run);

@@ -51,7 +51,7 @@ const Rooms rooms = {
     // What actors are, and what they are made to do.
     {"engine/actor", {"engine/base", "engine/record", "engine/store", "engine/task", "kv/base"}},
     {"engine/sync", {"engine/actor", "engine/base", "engine/record", "kv/base"}},
-    {"engine/scenario", {"engine/actor", "engine/record", "engine/store", "engine/task"}},
+    {"engine/scenario", {"engine/actor", "engine/record", "engine/store", "engine/task", "kv/base"}},
     {"engine/schedule", {"engine/actor", "engine/base", "kv/base"}},
     {"engine/executors",
      {"engine/actor", "engine/runtime", "engine/schedule", "engine/store", "engine/task", "kv/base"}},
@@ -339,7 +339,7 @@ TEST(LayeringChecker, FindsEveryKindOfBadInclude) {
       {"engine/record/save.cc", "#include \"kv/store.h\"", true},
       {"engine/stores/toy/backend.cc", "#include \"engine/stores/toy/session.h\"", false},
       {"engine/stores/toy/backend.cc", "#include \"engine/stores/sqlite/session.h\"", true},
-      {"engine/stores/toy/backend.cc", "#include \"engine/executors/crew.h\"", true},
+      {"engine/stores/toy/backend.cc", "#include \"engine/executors/thread_pool.h\"", true},
       {"scenarios/deadlock/two_lock.cc", "#include \"cli/commands/program.h\"", true},
       {"scenarios/deadlock/two_lock.cc", "#include \"reports/html.h\"", true},
       {"reports/html.cc", "#include \"engine/run/run.h\"", true},

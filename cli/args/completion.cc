@@ -71,7 +71,7 @@ std::vector<Suggestion> saved_runs(const Typed& typed) {
   const std::vector<OptionSpec>& options = typed.command->options;
   const bool apart = std::any_of(options.begin(), options.end(), [](const OptionSpec& o) { return o.name == "runs"; });
   if (const auto runs = record::list(runs_folder(typed.arguments, apart ? "runs" : "out"))) {
-    for (const record::RunSummary& run : *runs) all.push_back({run.id, run.scenario + " " + run.store});
+    for (const record::SavedRun& run : *runs) all.push_back({run.id, run.scenario + " " + run.store});
   }
   return all;
 }

@@ -27,7 +27,7 @@ class Check {
   int run() {
     CellRunner runner(program_, base_, "check", choice_);
     runner.each_table = [this](std::span<const Cell> table) {
-      if (!program_.json && !program_.quiet) program_.out.write(check_table(table, program_.look) + "\n");
+      if (!program_.json && !program_.quiet) program_.out.write(check_table(table, program_.terminal) + "\n");
     };
     runner.run(cells_);
     wall_ms_ = runner.wall_ms();
@@ -48,15 +48,15 @@ class Check {
     if (program_.json) {
       program_.out.write(check_json(cells_, base_.seed, choice_.left_out, wall_ms_));
     } else {
-      const Look& look = program_.look;
-      program_.out.write(check_failures(cells_, look));
+      const Terminal& terminal = program_.terminal;
+      program_.out.write(check_failures(cells_, terminal));
       Line line;
       line.add(" ").add(differing == 0 ? Style::good : Style::fault,
-                        differing == 0 ? look.glyphs().good : look.glyphs().fault);
-      line.add(look.clean(fmt::format(" {} checked: {} as expected, {} not · seed {} · {:.1f} s",
-                                      counted(done, "cell", "cells"), done - differing, differing, base_.seed,
-                                      wall_ms_ / 1000)));
-      program_.out.write(line.str(look));
+                        differing == 0 ? terminal.glyphs().good : terminal.glyphs().fault);
+      line.add(terminal.clean(fmt::format(" {} checked: {} as expected, {} not · seed {} · {:.1f} s",
+                                          counted(done, "cell", "cells"), done - differing, differing, base_.seed,
+                                          wall_ms_ / 1000)));
+      program_.out.write(line.str(terminal));
     }
     for (const auto& [store, why] : choice_.left_out) complain(fmt::format("{} was left out: {}", store, why));
     if (waiting > 0 && program_.stopped())

@@ -16,7 +16,7 @@
 #include "cli/text/compare_text.h"
 #include "cli/text/json.h"
 #include "engine/base/suggest.h"
-#include "engine/load/witness.h"
+#include "engine/load/history_probe.h"
 #include "engine/run/verdict.h"
 #include "scenarios/workloads.h"
 
@@ -205,7 +205,7 @@ int compare_strategies(Program& program) {
   } else {
     std::vector<Hint> hints{{"again", run.command}};
     if (!path.empty()) hints.push_back({"saved", path});
-    program.out.write(compare_text(compared->comparison, program.look, hints));
+    program.out.write(compare_text(compared->comparison, program.terminal, hints));
   }
   return code;
 }

@@ -11,7 +11,7 @@
 #include "cli/args/command_line.h"
 #include "cli/args/exit_code.h"
 #include "cli/args/names.h"
-#include "cli/args/new_file.h"
+#include "cli/args/output_file.h"
 #include "cli/args/run_options.h"
 #include "cli/args/runs_folder.h"
 #include "cli/commands/commands.h"
@@ -108,7 +108,7 @@ std::vector<std::string> save_all(Program& program, Exploration& explored, int& 
 }
 
 /// The state graph, for graphviz when the file's name ends in .dot, else as JSON.
-Result<void> write_graph(const Exploration& explored, NewFile& file) {
+Result<void> write_graph(const Exploration& explored, OutputFile& file) {
   if (!explored.graph) {
     return Error{Fault::invalid,
                  {},
@@ -174,7 +174,7 @@ int explore_scenario(Program& program) {
   } else {
     const auto worst = std::find_if(ids.begin(), ids.end(), [](const std::string& id) { return !id.empty(); });
     program.out.write(explore_text(
-        explored, program.look,
+        explored, program.terminal,
         worst == ids.end() ? std::vector<Hint>{} : hints_for(short_id(*worst, runs_folder(program.arguments)))));
   }
   return code;

@@ -14,13 +14,13 @@ namespace {
 
 int help(Program& program) {
   if (!program.arguments.has("COMMAND")) {
-    program.out.write(program_help(program.look));
+    program.out.write(program_help(program.terminal));
     return kAsExpected;
   }
   const std::string name = program.arguments.value("COMMAND");
   const CommandSpec* command = command_named(name);
   if (command == nullptr) return usage_error(unknown_name("command", name, command_names()));
-  program.out.write(command_help(*command, program.look));
+  program.out.write(command_help(*command, program.terminal));
   return kAsExpected;
 }
 

@@ -21,7 +21,7 @@ std::string folder_of(const Program& program) {
 int verify(Program& program) {
   const Result<kv::FolderReport> report = kv::inspect(kv::posix_files(), folder_of(program));
   if (!report) return fail_with(report.error());
-  program.out.write(program.json ? kv_verify_json(*report) : kv_verify_text(*report, program.look, program.quiet));
+  program.out.write(program.json ? kv_verify_json(*report) : kv_verify_text(*report, program.terminal, program.quiet));
   return report->first_problem() == nullptr ? kAsExpected : kNotAsExpected;
 }
 
@@ -36,7 +36,7 @@ int dump_rows(Program& program) {
   const Result<kv::Contents> contents = kv::read_contents(kv::posix_files(), folder_of(program));
   if (!contents) return fail_with(contents.error());
   program.out.write(program.json ? kv_rows_json(*contents)
-                                 : kv_rows_text(*contents, program.look, program.arguments.has("full")));
+                                 : kv_rows_text(*contents, program.terminal, program.arguments.has("full")));
   return damage_or_success(contents->damage);
 }
 
@@ -57,7 +57,7 @@ int dump_log(Program& program) {
         if (program.json) {
           transactions.push_back(std::move(transaction));
         } else {
-          program.out.write(kv_transaction_text(transaction, program.look, full));
+          program.out.write(kv_transaction_text(transaction, program.terminal, full));
         }
         return Result<void>();
       });

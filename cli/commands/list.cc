@@ -22,7 +22,7 @@ std::string stores_of(const Scenario& scenario) {
   return text;
 }
 
-std::string scenarios_text(const std::vector<const Scenario*>& scenarios, const Look& look) {
+std::string scenarios_text(const std::vector<const Scenario*>& scenarios, const Terminal& terminal) {
   std::size_t name_width = 8, stores_width = 6;
   for (const Scenario* scenario : scenarios) {
     name_width = std::max(name_width, columns(scenario->name));
@@ -30,13 +30,13 @@ std::string scenarios_text(const std::vector<const Scenario*>& scenarios, const 
   }
   const std::size_t title_at = name_width + stores_width + 4;
   constexpr std::size_t kTitleLeast = 24;
-  const bool below = title_at + kTitleLeast > look.width;
+  const bool below = title_at + kTitleLeast > terminal.width;
   std::vector<Line> lines;
   for (const Scenario* scenario : scenarios) {
     Line line;
     line.add(Style::bold, scenario->name).to(name_width + 2).add(Style::dim, stores_of(*scenario));
-    const std::string title = look.clean(scenario->title());
-    if (look.piped) {
+    const std::string title = terminal.clean(scenario->title());
+    if (terminal.piped) {
       lines.push_back(std::move(line.to(title_at).add(title)));
       continue;
     }
@@ -45,21 +45,21 @@ std::string scenarios_text(const std::vector<const Scenario*>& scenarios, const 
       line = Line();
     }
     const std::size_t at = below ? 4 : title_at;
-    for (const std::string& part : wrapped(title, look.width - at)) {
+    for (const std::string& part : wrapped(title, terminal.width - at)) {
       lines.push_back(std::move(line.to(at).add(part)));
       line = Line();
     }
   }
-  return str(lines, look);
+  return str(lines, terminal);
 }
 
-std::string stores_text(const Look& look, bool protocols) {
+std::string stores_text(const Terminal& terminal, bool protocols) {
   std::vector<Line> lines;
   for (const BackendKind& kind : backends()) {
     if (protocols && !lines.empty()) lines.emplace_back();
     Line line;
     line.add(Style::bold, std::string(kind.name)).to(12);
-    const auto summary = wrapped(look.clean(kind.summary), look.width - 12);
+    const auto summary = wrapped(terminal.clean(kind.summary), terminal.width - 12);
     for (std::size_t i = 0; i < summary.size(); ++i) {
       lines.push_back(std::move(line.to(12).add(summary[i])));
       line = Line();
@@ -70,25 +70,27 @@ std::string stores_text(const Look& look, bool protocols) {
     for (const auto& [name, what] : kind.protocols) {
       Line row;
       row.add("  ").add(Style::bold, name);
-      for (const std::string& part : wrapped(look.clean(what), look.width - std::min(look.width - 20, width + 4))) {
+      for (const std::string& part :
+           wrapped(terminal.clean(what), terminal.width - std::min(terminal.width - 20, width + 4))) {
         lines.push_back(std::move(row.to(width + 4).add(part)));
         row = Line();
       }
     }
   }
-  return str(lines, look);
+  return str(lines, terminal);
 }
 
 int list(Program& program) {
-  const Look& look = program.look;
+  const Terminal& terminal = program.terminal;
   if (program.arguments.has("protocols") || program.arguments.has("stores")) {
-    program.out.write(program.json ? stores_json(backends()) : stores_text(look, program.arguments.has("protocols")));
+    program.out.write(program.json ? stores_json(backends())
+                                   : stores_text(terminal, program.arguments.has("protocols")));
     return kAsExpected;
   }
   std::string error;
   const auto scenarios = scenarios_named(program.arguments.all("THEME"), error);
   if (!error.empty()) return usage_error(error);
-  program.out.write(program.json ? list_json(scenarios) : scenarios_text(scenarios, look));
+  program.out.write(program.json ? list_json(scenarios) : scenarios_text(scenarios, terminal));
   return kAsExpected;
 }
 

@@ -67,7 +67,7 @@ class Matrix {
     CellRunner runner(program_, base_, "matrix", choice_);
     runner.each_run = [this](Cell& cell, record::Run& run) { keep(cell, run); };
     runner.each_table = [this](std::span<const Cell> table) {
-      if (!program_.json && !program_.quiet) program_.out.write(check_table(table, program_.look) + "\n");
+      if (!program_.json && !program_.quiet) program_.out.write(check_table(table, program_.terminal) + "\n");
     };
     runner.run(cells_);
     wall_ms_ = runner.wall_ms();
@@ -148,7 +148,7 @@ class Matrix {
     if (program_.json) {
       program_.out.write(matrix_json(id, cells_, base_.seed, choice_.left_out, wall_ms_));
     } else {
-      program_.out.write(check_failures(cells_, program_.look));
+      program_.out.write(check_failures(cells_, program_.terminal));
       std::size_t ran = 0, differing = 0;
       for (const Cell& cell : cells_) {
         ran += cell.state == Cell::State::waiting ? 0 : 1;
@@ -164,7 +164,7 @@ class Matrix {
       std::string clean;
       for (std::size_t begin = 0; begin < text.size();) {
         const std::size_t end = text.find('\n', begin);
-        clean += program_.look.clean(text.substr(begin, end - begin)) + "\n";
+        clean += program_.terminal.clean(text.substr(begin, end - begin)) + "\n";
         begin = end + 1;
       }
       program_.out.write(clean);

@@ -23,17 +23,17 @@ ColourWish colour_wish(const Arguments& arguments) {
 int dispatch(int argc, const char* const* argv, Output& out) {
   Parsed parsed = parse(argc, argv);
   if (!parsed.error.empty()) return usage_error(parsed.error);
-  const Look look = look_of(STDOUT_FILENO, colour_wish(parsed.arguments));
+  const Terminal terminal = look_of(STDOUT_FILENO, colour_wish(parsed.arguments));
   if (parsed.version) {
     out.write(fmt::format("lockstep {}\n", kVersion));
     return kAsExpected;
   }
   if (parsed.command == nullptr) {
-    out.write(program_help(look));
+    out.write(program_help(terminal));
     return kAsExpected;
   }
   if (parsed.help) {
-    out.write(command_help(*parsed.command, look));
+    out.write(command_help(*parsed.command, terminal));
     return kAsExpected;
   }
   Program program(*parsed.command, std::move(parsed.arguments), out);
@@ -55,7 +55,7 @@ Program::Program(const CommandSpec& spec, Arguments typed, Output& output)
       arguments(std::move(typed)),
       json(arguments.has("json")),
       quiet(arguments.has("quiet")),
-      look(look_of(STDOUT_FILENO, colour_wish(arguments))),
+      terminal(look_of(STDOUT_FILENO, colour_wish(arguments))),
       out(output),
       stop(stop_source()) {}
 

@@ -5,8 +5,8 @@
 
 #include "cli/args/arguments.h"
 #include "cli/args/version.h"
-#include "cli/text/look.h"
 #include "cli/text/output.h"
+#include "cli/text/terminal.h"
 #include "engine/actor/run_state.h"
 #include "kv/base/result.h"
 
@@ -21,8 +21,8 @@ class Program {
   const Arguments arguments;
   const bool json;
   const bool quiet;
-  const Look look;  ///< of standard output
-  Output& out;      ///< outlives the program
+  const Terminal terminal;  ///< of standard output
+  Output& out;              ///< outlives the program
   StopSource& stop;
 
   bool stopped() const noexcept { return stop.requested(); }

@@ -36,9 +36,9 @@ void show(Program& program, const Replay& replayed, const std::string& id) {
   if (program.json) {
     program.out.write(replay_json(replayed, id));
   } else if (program.quiet) {
-    program.out.write(replay_line(replayed, program.look));
+    program.out.write(replay_line(replayed, program.terminal));
   } else {
-    program.out.write(replay_text(replayed, program.look, {.full = program.arguments.has("full")}));
+    program.out.write(replay_text(replayed, program.terminal, {.full = program.arguments.has("full")}));
   }
 }
 

@@ -158,19 +158,19 @@ class Reporting {
         code = kInterrupted;
         return false;
       }
-      Result<reports::Subject> subject = reports::Subject::open(path);
-      if (!subject) {
-        complain(subject.error().message);
+      Result<reports::OpenRecording> recording = reports::OpenRecording::open(path);
+      if (!recording) {
+        complain(recording.error().message);
         damaged_ = true;
         continue;
       }
-      if (!subject->wrong.empty()) {
-        complain(subject->wrong);
+      if (!recording->wrong.empty()) {
+        complain(recording->wrong);
         damaged_ = true;
       }
-      report_.subjects.push_back(std::move(*subject));
+      report_.recordings.push_back(std::move(*recording));
     }
-    if (!report_.subjects.empty()) return true;
+    if (!report_.recordings.empty()) return true;
     code = kInternal;
     return false;
   }
@@ -186,7 +186,7 @@ class Reporting {
   /// Beside the recording for one run; in the folder of saved runs for several.
   std::filesystem::path out_folder() const {
     if (program_.arguments.has("out")) return program_.arguments.value("out");
-    if (report_.subjects.size() == 1) return std::filesystem::path(report_.subjects.front().path).parent_path();
+    if (report_.recordings.size() == 1) return std::filesystem::path(report_.recordings.front().path).parent_path();
     return runs_folder_;
   }
 
@@ -217,10 +217,10 @@ class Reporting {
   /// What lies beside the page: the recording, and the other formats that are being written.
   std::vector<std::vector<reports::Link>> links_from(const std::filesystem::path& folder) const {
     std::vector<std::vector<reports::Link>> all;
-    for (const reports::Subject& subject : report_.subjects) {
+    for (const reports::OpenRecording& recording : report_.recordings) {
       std::error_code error;
       const std::filesystem::path here = std::filesystem::absolute(folder, error);
-      const std::filesystem::path there = std::filesystem::absolute(subject.path, error).lexically_normal();
+      const std::filesystem::path there = std::filesystem::absolute(recording.path, error).lexically_normal();
       std::vector<reports::Link>& links = all.emplace_back();
       links.push_back({"the recording (SQLite)", there.lexically_relative(here.lexically_normal()).string()});
       for (const FormatInfo* info : formats_) {
@@ -232,9 +232,9 @@ class Reporting {
 
   void tell(const std::vector<ReportFile>& files) {
     std::vector<std::string> ids;
-    for (const reports::Subject& subject : report_.subjects) ids.push_back(subject.run.id);
+    for (const reports::OpenRecording& recording : report_.recordings) ids.push_back(recording.run.id);
     if (program_.json) return program_.out.write(report_json(ids, files));
-    for (const ReportFile& file : files) program_.out.write(program_.look.clean(file.path) + "\n");
+    for (const ReportFile& file : files) program_.out.write(program_.terminal.clean(file.path) + "\n");
   }
 
   int ending() const { return program_.stopped() ? kInterrupted : damaged_ ? kInternal : kAsExpected; }

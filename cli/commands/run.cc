@@ -40,11 +40,11 @@ void show(Program& program, const record::Run& run, const std::string& folder, c
   if (program.json) {
     program.out.write(run_json(run, path));
   } else if (program.quiet) {
-    program.out.write(verdict_line(run, program.look));
+    program.out.write(verdict_line(run, program.terminal));
   } else {
     RunTextOptions options{.lanes = {.full = program.arguments.has("full")}, .path = path, .hints = {}};
     if (!path.empty()) options.hints = hints_for(short_id(run.id, folder));
-    program.out.write(run_text(run, program.look, options));
+    program.out.write(run_text(run, program.terminal, options));
   }
 }
 

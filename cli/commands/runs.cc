@@ -8,7 +8,7 @@
 #include "cli/args/runs_folder.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/program.h"
-#include "cli/commands/runs_care.h"
+#include "cli/commands/run_archive.h"
 #include "cli/text/hints.h"
 #include "cli/text/json.h"
 #include "cli/text/run_text.h"
@@ -17,60 +17,60 @@
 namespace lockstep::cli {
 namespace {
 
-using record::RunSummary;
+using record::SavedRun;
 
-std::string where(const RunSummary& run) {
+std::string where(const SavedRun& run) {
   std::string text = run.store == "none" ? "in-process" : run.store + " " + run.protocol;
   return text + " " + run.pattern + (run.executor == "threads" ? "" : " " + run.executor);
 }
 
-std::string runs_text(const std::string& folder, const std::vector<RunSummary>& runs,
-                      const std::vector<std::string>& unreadable, const Look& look) {
+std::string runs_text(const std::string& folder, const std::vector<SavedRun>& runs,
+                      const std::vector<std::string>& unreadable, const Terminal& terminal) {
   std::vector<Line> lines;
   if (runs.empty() && unreadable.empty()) {
-    return Line(look.clean("no saved runs in " + folder + " (lockstep run NAME saves one)")).str(look);
+    return Line(terminal.clean("no saved runs in " + folder + " (lockstep run NAME saves one)")).str(terminal);
   }
   std::size_t id_width = 4, scenario_width = 8;
   std::vector<std::string> ids;
   const auto names = short_ids(folder);
-  for (const RunSummary& run : runs) {
+  for (const SavedRun& run : runs) {
     const auto name = names.find(run.id);
     ids.push_back(name == names.end() ? run.id : name->second);
     id_width = std::max(id_width, ids.back().size());
-    scenario_width = std::max(scenario_width, columns(look.clean(run.scenario)));
+    scenario_width = std::max(scenario_width, columns(terminal.clean(run.scenario)));
   }
   const std::size_t when_at = id_width + 3, scenario_at = when_at + 18, verdict_at = scenario_at + scenario_width + 2;
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    const RunSummary& run = runs[i];
+    const SavedRun& run = runs[i];
     std::string when = run.started_at.substr(0, 16);
     std::replace(when.begin(), when.end(), 'T', ' ');
     Line line;
-    line.add(" ").add(Style::bold, ids[i]).to(when_at).add(Style::dim, look.clean(when));
-    line.to(scenario_at).add(look.clean(run.scenario)).to(verdict_at);
-    const std::string sign = run.as_expected ? look.glyphs().good : look.glyphs().fault;
+    line.add(" ").add(Style::bold, ids[i]).to(when_at).add(Style::dim, terminal.clean(when));
+    line.to(scenario_at).add(terminal.clean(run.scenario)).to(verdict_at);
+    const std::string sign = run.as_expected ? terminal.glyphs().good : terminal.glyphs().fault;
     line.add(run.as_expected ? Style::good : Style::fault, fmt::format("{} {}", sign, name_of(run.verdict)));
-    const std::string place = look.clean(where(run));
+    const std::string place = terminal.clean(where(run));
     const std::size_t place_at = verdict_at + 12;
-    if (place_at + columns(place) <= look.width) {
+    if (place_at + columns(place) <= terminal.width) {
       line.to(place_at).add(Style::dim, place);
       lines.push_back(std::move(line));
     } else {
       lines.push_back(std::move(line));
-      lines.push_back(Line().to(scenario_at).add(Style::dim, look.cut(place, look.width - scenario_at)));
+      lines.push_back(Line().to(scenario_at).add(Style::dim, terminal.cut(place, terminal.width - scenario_at)));
     }
   }
   for (const std::string& path : unreadable) {
-    lines.push_back(
-        Line().add(" ").add(Style::fault, look.clean(std::string(look.glyphs().fault) + " unreadable: " + path)));
+    lines.push_back(Line().add(" ").add(Style::fault,
+                                        terminal.clean(std::string(terminal.glyphs().fault) + " unreadable: " + path)));
   }
   lines.emplace_back();
   std::error_code error;
   const auto absolute = std::filesystem::absolute(folder, error);
-  lines.push_back(Line().add(" ").add(Style::dim, "in").add(" " + look.clean(error ? folder : absolute.string())));
+  lines.push_back(Line().add(" ").add(Style::dim, "in").add(" " + terminal.clean(error ? folder : absolute.string())));
   if (!runs.empty()) {
     lines.push_back(Line().add(" ").add(Style::dim, "again").add("  lockstep runs " + ids.back()));
   }
-  return str(lines, look);
+  return str(lines, terminal);
 }
 
 int show_one(Program& program, const std::string& folder, const std::string& id) {
@@ -84,7 +84,7 @@ int show_one(Program& program, const std::string& folder, const std::string& id)
     RunTextOptions options{.lanes = {.full = program.arguments.has("full")}, .path = *path, .hints = {}};
     options.hints = hints_for(short_id(run->id, folder));
     if (!run->command.empty()) options.hints.insert(options.hints.begin(), {"again", run->command});
-    program.out.write(run_text(*run, program.look, options));
+    program.out.write(run_text(*run, program.terminal, options));
   }
   return kAsExpected;
 }
@@ -99,10 +99,10 @@ int runs(Program& program) {
     return kAsExpected;
   }
   std::vector<std::string> unreadable;
-  const Result<std::vector<RunSummary>> found = record::list(folder, &unreadable);
+  const Result<std::vector<SavedRun>> found = record::list(folder, &unreadable);
   if (!found) return fail_with(found.error());
   program.out.write(program.json ? runs_json(folder, *found, unreadable)
-                                 : runs_text(folder, *found, unreadable, program.look));
+                                 : runs_text(folder, *found, unreadable, program.terminal));
   return kAsExpected;
 }
 

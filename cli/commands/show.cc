@@ -47,7 +47,7 @@ Steps steps_of(const Scenario& scenario, const Pattern& pattern) {
 }
 
 /// "deadlock: 2pl-detect · abort: occ, snapshot".
-std::string expectations(const Pattern& pattern, const std::string& store, const Look& look) {
+std::string expectations(const Pattern& pattern, const std::string& store, const Terminal& terminal) {
   std::vector<std::pair<record::Verdict, std::vector<std::string>>> groups;
   const auto add = [&](const std::string& protocol) {
     const auto verdict = pattern.expected(store, protocol);
@@ -64,7 +64,7 @@ std::string expectations(const Pattern& pattern, const std::string& store, const
   for (const auto& [name, summary] : kind->protocols) add(name);
   std::string text;
   for (const auto& [verdict, protocols] : groups) {
-    if (!text.empty()) text += fmt::format(" {} ", look.glyphs().separator);
+    if (!text.empty()) text += fmt::format(" {} ", terminal.glyphs().separator);
     text += fmt::format("{}: {}", record::name_of(verdict), fmt::join(protocols, ", "));
   }
   return text;
@@ -81,56 +81,57 @@ std::string given_text(const Scenario& scenario) {
   return text;
 }
 
-void add_pattern(std::vector<Line>& lines, const Scenario& scenario, const Pattern& pattern, const Look& look) {
+void add_pattern(std::vector<Line>& lines, const Scenario& scenario, const Pattern& pattern, const Terminal& terminal) {
   lines.emplace_back();
   lines.push_back(Line()
                       .add(" ")
                       .add(Style::dim, "pattern")
                       .to(11)
-                      .add(Style::heading, look.clean(pattern.name))
-                      .add(pattern.summary.empty() ? "" : look.clean(": " + pattern.summary)));
+                      .add(Style::heading, terminal.clean(pattern.name))
+                      .add(pattern.summary.empty() ? "" : terminal.clean(": " + pattern.summary)));
   const Steps steps = steps_of(scenario, pattern);
   for (const ActorSpec& actor : pattern.actors) {
     const auto found = steps.find(actor.name);
-    add_paragraph(lines, look, Style::bold, actor.name, found == steps.end() ? "(see the source)" : found->second);
+    add_paragraph(lines, terminal, Style::bold, actor.name, found == steps.end() ? "(see the source)" : found->second);
   }
-  if (!pattern.schedule.empty()) add_paragraph(lines, look, Style::dim, "schedule", pattern.schedule);
+  if (!pattern.schedule.empty()) add_paragraph(lines, terminal, Style::dim, "schedule", pattern.schedule);
   for (const std::string& store : pattern.stores()) {
-    add_paragraph(lines, look, Style::dim, store_title(store), expectations(pattern, store, look));
+    add_paragraph(lines, terminal, Style::dim, store_title(store), expectations(pattern, store, terminal));
   }
-  add_paragraph(lines, look, Style::dim, "why", pattern.why);
+  add_paragraph(lines, terminal, Style::dim, "why", pattern.why);
   std::string fix = pattern.fix;
   if (!pattern.fix_pattern.empty()) fix += fmt::format(" (--pattern {})", pattern.fix_pattern);
-  add_paragraph(lines, look, Style::dim, "fix", fix);
+  add_paragraph(lines, terminal, Style::dim, "fix", fix);
 }
 
-std::string show_text(const Scenario& scenario, const Look& look) {
+std::string show_text(const Scenario& scenario, const Terminal& terminal) {
   std::vector<Line> lines;
   Line head;
   head.add(Style::heading, scenario.name).add("   ");
-  const auto title = wrapped(look.clean(scenario.title()), look.width - std::min(look.width - 20, head.columns()));
+  const auto title =
+      wrapped(terminal.clean(scenario.title()), terminal.width - std::min(terminal.width - 20, head.columns()));
   for (const std::string& part : title) {
     lines.push_back(std::move(head.add(part)));
     head = Line().to(scenario.name.size() + 3);
   }
   lines.emplace_back();
-  add_paragraph(lines, look, Style::dim, "story", scenario.story());
-  add_paragraph(lines, look, Style::dim, "given", given_text(scenario));
+  add_paragraph(lines, terminal, Style::dim, "story", scenario.story());
+  add_paragraph(lines, terminal, Style::dim, "given", given_text(scenario));
   for (const InvariantSpec& invariant : scenario.invariants()) {
-    add_paragraph(lines, look, Style::dim, "must hold", invariant.text);
+    add_paragraph(lines, terminal, Style::dim, "must hold", invariant.text);
   }
-  add_paragraph(lines, look, Style::dim, "source", scenario.source);
-  for (const Pattern& pattern : scenario.patterns()) add_pattern(lines, scenario, pattern, look);
+  add_paragraph(lines, terminal, Style::dim, "source", scenario.source);
+  for (const Pattern& pattern : scenario.patterns()) add_pattern(lines, scenario, pattern, terminal);
   lines.emplace_back();
-  add_paragraph(lines, look, Style::dim, "run", "lockstep run " + scenario.name);
-  return str(lines, look);
+  add_paragraph(lines, terminal, Style::dim, "run", "lockstep run " + scenario.name);
+  return str(lines, terminal);
 }
 
 int show(Program& program) {
   std::string error;
   const Scenario* scenario = scenario_named(program.arguments.value("NAME"), error);
   if (scenario == nullptr) return usage_error(error);
-  program.out.write(program.json ? show_json(*scenario) : show_text(*scenario, program.look));
+  program.out.write(program.json ? show_json(*scenario) : show_text(*scenario, program.terminal));
   return kAsExpected;
 }
 

@@ -100,7 +100,7 @@ std::string wait_graph_dot(const record::Run& run) {
   return text + "}\n";
 }
 
-Result<void> write_wait_graph(const record::Run& run, NewFile& file) {
+Result<void> write_wait_graph(const record::Run& run, OutputFile& file) {
   return file.keep(file.path().ends_with(".dot") ? wait_graph_dot(run) : wait_graph_json(run));
 }
 

@@ -13,7 +13,7 @@
 
 #include <string>
 
-#include "cli/args/new_file.h"
+#include "cli/args/output_file.h"
 #include "cli/args/tree.h"
 #include "engine/record/run.h"
 
@@ -26,6 +26,6 @@ std::string wait_graph_json(const record::Run& run);
 std::string wait_graph_dot(const record::Run& run);
 
 /// Writes the graph to `path`: for graphviz when its name ends in .dot, else JSON. Fault::io when that cannot be.
-Result<void> write_wait_graph(const record::Run& run, NewFile& file);
+Result<void> write_wait_graph(const record::Run& run, OutputFile& file);
 
 }  // namespace lockstep::cli

@@ -9,6 +9,7 @@
 
 #include "cli/args/names.h"
 #include "cli/text/text.h"
+#include "reports/junit.h"
 
 namespace lockstep::cli {
 namespace {
@@ -37,14 +38,14 @@ struct Setting {
 };
 constexpr std::array kSettings = {Setting{2, false, false}, Setting{1, true, false}, Setting{1, true, true}};
 
-std::string cell_text(const Cell& cell, const Look& look, const Setting& setting) {
+std::string cell_text(const Cell& cell, const Terminal& terminal, const Setting& setting) {
   if (cell.state == Cell::State::waiting) return "?";
   std::string word = cell.state == Cell::State::failed ? "failed"
                      : cell.how.empty()                ? std::string(name_of(cell.verdict))
-                                                       : look.clean(cell.how);
+                                                       : terminal.clean(cell.how);
   if (setting.short_words && word.size() > 5) word.resize(4);
   if (cell.as_expected()) return word;
-  return look.glyphs().fault + std::string(setting.tight_sign ? "" : " ") + word;
+  return terminal.glyphs().fault + std::string(setting.tight_sign ? "" : " ") + word;
 }
 
 Style cell_style(const Cell& cell) {
@@ -68,16 +69,16 @@ struct Row {
 
 class Table {
  public:
-  Table(std::span<const Cell> cells, const Look& look) : look_(look), first_(cells.front()) {
+  Table(std::span<const Cell> cells, const Terminal& terminal) : terminal_(terminal), first_(cells.front()) {
     for (const Cell& cell : cells) add(cell);
     for (const Row& row : rows_) names_width_ = std::max(names_width_, columns(row.pattern) + kIndent);
-    names_width_ = std::min(names_width_, look.width / 3);
+    names_width_ = std::min(names_width_, terminal.width / 3);
   }
 
   std::vector<Line> lines() {
     std::size_t parts = 1;
     for (const Setting& setting : kSettings) {
-      if (choose(setting) <= look_.width) return whole(parts);
+      if (choose(setting) <= terminal_.width) return whole(parts);
     }
     // Not even tightly set: several tables of about as many protocols each.
     choose(kSettings[1]);
@@ -111,7 +112,7 @@ class Table {
       for (const Row& row : rows_) {
         const auto cell = row.cells.find(column.protocol);
         if (cell == row.cells.end()) continue;
-        column.width = std::max(column.width, columns(cell_text(*cell->second, look_, setting_)));
+        column.width = std::max(column.width, columns(cell_text(*cell->second, terminal_, setting_)));
       }
       total += setting_.gap + column.width;
     }
@@ -125,7 +126,7 @@ class Table {
       std::size_t width = names_width_;
       for (std::size_t c = begin_of(p, parts); c < begin_of(p + 1, parts); ++c)
         width += setting_.gap + columns_[c].width;
-      if (width > look_.width) return false;
+      if (width > terminal_.width) return false;
     }
     return true;
   }
@@ -160,14 +161,15 @@ class Table {
                                    columns_.begin() + static_cast<std::ptrdiff_t>(end),
                                    [&row](const Column& c) { return row.cells.count(c.protocol) > 0; });
       if (!any) continue;
-      if (scenario != row.scenario) lines_.push_back(Line().add(" ").add(Style::bold, look_.clean(row.scenario->name)));
+      if (scenario != row.scenario)
+        lines_.push_back(Line().add(" ").add(Style::bold, terminal_.clean(row.scenario->name)));
       scenario = row.scenario;
       Line line;
-      line.to(kIndent).add(look_.cut(look_.clean(row.pattern), names_width_ - kIndent));
+      line.to(kIndent).add(terminal_.cut(terminal_.clean(row.pattern), names_width_ - kIndent));
       std::size_t at = names_width_;
       for (std::size_t c = begin; c < end; ++c) {
         if (const auto cell = row.cells.find(columns_[c].protocol); cell != row.cells.end()) {
-          line.to(at + setting_.gap).add(cell_style(*cell->second), cell_text(*cell->second, look_, setting_));
+          line.to(at + setting_.gap).add(cell_style(*cell->second), cell_text(*cell->second, terminal_, setting_));
         }
         at += setting_.gap + columns_[c].width;
       }
@@ -175,7 +177,7 @@ class Table {
     }
   }
 
-  const Look& look_;
+  const Terminal& terminal_;
   const Cell& first_;
   std::size_t names_width_ = 14;
   Setting setting_ = kSettings[0];
@@ -184,100 +186,60 @@ class Table {
   std::vector<Line> lines_;
 };
 
-std::string xml(std::string_view text) {
-  std::string safe;
-  for (const char c : neutral(text)) {
-    switch (c) {
-      case '&':
-        safe += "&amp;";
-        break;
-      case '<':
-        safe += "&lt;";
-        break;
-      case '>':
-        safe += "&gt;";
-        break;
-      case '"':
-        safe += "&quot;";
-        break;
-      default:
-        safe += c;
-    }
-  }
-  return safe;
-}
-
 std::string difference(const Cell& cell) {
   return cell.state == Cell::State::failed
              ? fmt::format("expected {}, could not run", name_of(cell.expected))
              : fmt::format("expected {}, was {}", name_of(cell.expected), name_of(cell.verdict));
 }
 
-std::string junit_case(const Cell& cell) {
-  std::string dotted = cell.scenario->name;
-  std::replace(dotted.begin(), dotted.end(), '/', '.');
-  const std::string head = fmt::format("    <testcase classname=\"{}\" name=\"{} {} {}\" time=\"{:.3f}\"", xml(dotted),
-                                       xml(cell.store), xml(cell.protocol), xml(cell.pattern), cell.wall_ms / 1000);
-  if (cell.state == Cell::State::waiting)
-    return head + fmt::format("><skipped message=\"{}\"/></testcase>\n", xml(cell.summary));
-  if (!cell.differs()) return head + "/>\n";
-  return head + fmt::format(">\n      <failure message=\"{}\">{}\n{}</failure>\n    </testcase>\n",
-                            xml(difference(cell)), xml(cell.summary), xml(cell.command));
+reports::JunitCase junit_case(const Cell& cell) {
+  using Status = reports::JunitCase::Status;
+  reports::JunitCase one{.scenario = cell.scenario->name,
+                         .name = cell.store + " " + cell.protocol + " " + cell.pattern,
+                         .seconds = cell.wall_ms / 1000};
+  if (cell.state == Cell::State::waiting) {
+    one.status = Status::skipped;
+    one.message = cell.summary;
+  } else if (cell.differs()) {
+    one.status = Status::failed;
+    one.message = difference(cell);
+    one.lines = {cell.summary, cell.command};
+  }
+  return one;
 }
 
 }  // namespace
 
-std::string check_table(std::span<const Cell> cells, const Look& look) {
-  return cells.empty() ? std::string() : str(Table(cells, look).lines(), look);
+std::string check_table(std::span<const Cell> cells, const Terminal& terminal) {
+  return cells.empty() ? std::string() : str(Table(cells, terminal).lines(), terminal);
 }
 
-std::string check_failures(std::span<const Cell> cells, const Look& look) {
+std::string check_failures(std::span<const Cell> cells, const Terminal& terminal) {
   std::vector<Line> lines;
   for (const Cell& cell : cells) {
     if (!cell.differs()) continue;
     const std::string where = cell.store == "none" ? "in-process" : cell.store + " " + cell.protocol;
     Line line;
-    line.add(" ").add(Style::fault, look.glyphs().fault).add(" ");
-    line.add(Style::bold, look.clean(fmt::format("{} {}", cell.scenario->name, cell.pattern)));
-    line.add("  " + look.clean(where + " " + cell.executor));
+    line.add(" ").add(Style::fault, terminal.glyphs().fault).add(" ");
+    line.add(Style::bold, terminal.clean(fmt::format("{} {}", cell.scenario->name, cell.pattern)));
+    line.add("  " + terminal.clean(where + " " + cell.executor));
     lines.push_back(std::move(line));
     const std::string why = difference(cell) + (cell.summary.empty() ? "" : ": " + cell.summary);
-    for (const std::string& text : wrapped(look.clean(why), look.width - 6)) lines.push_back(Line().to(5).add(text));
-    lines.push_back(Line().to(5).add(Style::bold, look.clean(cell.command)));
+    for (const std::string& text : wrapped(terminal.clean(why), terminal.width - 6))
+      lines.push_back(Line().to(5).add(text));
+    lines.push_back(Line().to(5).add(Style::bold, terminal.clean(cell.command)));
   }
-  return str(lines, look);
+  return str(lines, terminal);
 }
 
 std::string check_junit(std::span<const Cell> cells) {
-  struct Suite {
-    std::string name, cases;
-    std::size_t tests = 0, failures = 0, skipped = 0;
-    double seconds = 0;
-  };
-  std::vector<Suite> suites;
-  Suite all;
+  std::vector<reports::JunitSuite> suites;
   for (const Cell& cell : cells) {
     const std::string name = "lockstep." + store_title(cell.store) + "." + cell.executor;
-    if (suites.empty() || suites.back().name != name) suites.push_back({.name = name, .cases = {}});
-    for (Suite* suite : {&suites.back(), &all}) {
-      ++suite->tests;
-      suite->failures += cell.differs() ? 1 : 0;
-      suite->skipped += cell.state == Cell::State::waiting ? 1 : 0;
-      suite->seconds += cell.wall_ms / 1000;
-    }
-    suites.back().cases += junit_case(cell);
+    if (suites.empty() || suites.back().name != name) suites.push_back({.name = name});
+    suites.back().cases.push_back(junit_case(cell));
   }
-  std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
-  text +=
-      fmt::format("<testsuites name=\"lockstep check\" tests=\"{}\" failures=\"{}\" skipped=\"{}\" time=\"{:.3f}\">\n",
-                  all.tests, all.failures, all.skipped, all.seconds);
-  for (const Suite& suite : suites) {
-    text += fmt::format(
-        "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\" errors=\"0\" time=\"{:.3f}\">\n",
-        xml(suite.name), suite.tests, suite.failures, suite.skipped, suite.seconds);
-    text += suite.cases + "  </testsuite>\n";
-  }
-  return text + "</testsuites>\n";
+  return reports::junit_document("lockstep check", suites);
 }
 
 }  // namespace lockstep::cli

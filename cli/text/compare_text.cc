@@ -38,9 +38,10 @@ std::string cpu_of(const ComparedRow& row) {
   return us < 10 ? fmt::format("{:.1f}", us) : fmt::format("{:.0f}", us);
 }
 
-void add_row(std::vector<Line>& lines, const Look& look, const ComparedRow& row, std::size_t name_width) {
+void add_row(std::vector<Line>& lines, const Terminal& terminal, const ComparedRow& row, std::size_t name_width) {
   Line line;
-  line.add(" ").add(row.place == "best" ? Style::good : Style::plain, look.cut(look.clean(row.strategy), name_width));
+  line.add(" ").add(row.place == "best" ? Style::good : Style::plain,
+                    terminal.cut(terminal.clean(row.strategy), name_width));
   line.to(name_width + 2);
   line.add(fmt::format("{:>8} ", per_s(row.committed_per_s.median)));
   line.add(fmt::format("{:<17}", row.place == "not measured" ? "not measured" : ratio_of(row)));
@@ -49,7 +50,7 @@ void add_row(std::vector<Line>& lines, const Look& look, const ComparedRow& row,
   lines.push_back(std::move(line));
 }
 
-void add_details(std::vector<Line>& lines, const Look& look, const ComparedRow& row) {
+void add_details(std::vector<Line>& lines, const Terminal& terminal, const ComparedRow& row) {
   const std::string aborts = aborts_of(row);
   std::string text = row.why_not_measured();
   if (!aborts.empty()) text += (text.empty() ? "aborts: " : "; aborts: ") + aborts;
@@ -59,21 +60,22 @@ void add_details(std::vector<Line>& lines, const Look& look, const ComparedRow& 
                         *row.server_cpu_s * 1e6 / static_cast<double>(row.committed));
   }
   if (text.empty()) return;
-  for (const std::string& part : wrapped(look.clean(text), look.width > 20 ? look.width - 8 : 12)) {
+  for (const std::string& part : wrapped(terminal.clean(text), terminal.width > 20 ? terminal.width - 8 : 12)) {
     lines.push_back(Line().to(5).add(Style::dim, part));
   }
 }
 
-void add_group(std::vector<Line>& lines, const ComparedGroup& group, const Look& look) {
+void add_group(std::vector<Line>& lines, const ComparedGroup& group, const Terminal& terminal) {
   std::size_t name_width = 12;
-  for (const ComparedRow& row : group.strategies) name_width = std::max(name_width, columns(look.clean(row.strategy)));
+  for (const ComparedRow& row : group.strategies)
+    name_width = std::max(name_width, columns(terminal.clean(row.strategy)));
   name_width = std::min<std::size_t>(name_width, 24);
   std::string load = fmt::format("{} on {}", group.store, group.executor);
   if (group.helpers > 0) load += fmt::format(" (calls on at most {} helper threads)", group.helpers);
   load += fmt::format(", {} sessions, {} rows, theta {:g}, {} % reads", group.sessions, group.rows, group.theta,
                       group.read_percent);
   if (group.rate > 0) load += fmt::format(", open loop at {:g} a second", group.rate);
-  for (const std::string& part : wrapped(look.clean(load), look.width > 20 ? look.width - 1 : 12)) {
+  for (const std::string& part : wrapped(terminal.clean(load), terminal.width > 20 ? terminal.width - 1 : 12)) {
     lines.push_back(Line().add(Style::dim, " " + part));
   }
   Line head;
@@ -83,8 +85,8 @@ void add_group(std::vector<Line>& lines, const ComparedGroup& group, const Look&
   lines.push_back(std::move(head));
   for (const ComparedRow& row : group.strategies) {
     if (row.place == "wrong") continue;
-    add_row(lines, look, row, name_width);
-    add_details(lines, look, row);
+    add_row(lines, terminal, row, name_width);
+    add_details(lines, terminal, row);
   }
   bool said = false;
   for (const ComparedRow& row : group.strategies) {
@@ -92,13 +94,13 @@ void add_group(std::vector<Line>& lines, const ComparedGroup& group, const Look&
     if (!said) lines.push_back(Line().add(Style::fault, " WRONG (not ranked)"));
     said = true;
     Line line;
-    line.add(" ").add(look.cut(look.clean(row.strategy), name_width)).to(name_width + 2);
+    line.add(" ").add(terminal.cut(terminal.clean(row.strategy), name_width)).to(name_width + 2);
     line.add(fmt::format("{:>8} ", per_s(row.committed_per_s.median)));
-    line.add(Style::fault, look.glyphs().fault);
-    const std::string text = look.clean(row.what_is_wrong() + (row.proof.empty() ? "" : " (proof below)"));
+    line.add(Style::fault, terminal.glyphs().fault);
+    const std::string text = terminal.clean(row.what_is_wrong() + (row.proof.empty() ? "" : " (proof below)"));
     const std::size_t at = line.columns() + 1;
     bool first = true;
-    for (const std::string& part : wrapped(text, look.width > at + 12 ? look.width - at : 12)) {
+    for (const std::string& part : wrapped(text, terminal.width > at + 12 ? terminal.width - at : 12)) {
       if (first) {
         lines.push_back(line.add(" " + part));
       } else {
@@ -110,58 +112,60 @@ void add_group(std::vector<Line>& lines, const ComparedGroup& group, const Look&
   lines.emplace_back();
 }
 
-void add_proofs(std::vector<Line>& lines, const record::Comparison& comparison, const Look& look) {
+void add_proofs(std::vector<Line>& lines, const record::Comparison& comparison, const Terminal& terminal) {
   for (const ComparedGroup& group : comparison.groups) {
     for (const ComparedRow& row : group.strategies) {
       const std::vector<std::string> steps = row.steps_of_proof();
       if (steps.empty()) continue;
-      add_paragraph(lines, look, Style::bold, "proof", row.strategy + ": " + row.anomaly);
-      for (const std::string& step : steps) add_paragraph(lines, look, Style::plain, "", "- " + step);
+      add_paragraph(lines, terminal, Style::bold, "proof", row.strategy + ": " + row.anomaly);
+      for (const std::string& step : steps) add_paragraph(lines, terminal, Style::plain, "", "- " + step);
     }
   }
 }
 
-void add_notes(std::vector<Line>& lines, const record::Comparison& comparison, const Look& look) {
+void add_notes(std::vector<Line>& lines, const record::Comparison& comparison, const Terminal& terminal) {
   for (const ComparedGroup& group : comparison.groups) {
     for (const ComparedRow& row : group.strategies) {
       for (const record::ComparedRound& round : row.rounds) {
         if (!round.note.empty())
-          add_paragraph(lines, look, Style::bold, "not counted", row.strategy + ": " + round.note);
+          add_paragraph(lines, terminal, Style::bold, "not counted", row.strategy + ": " + round.note);
       }
     }
   }
   if (const std::string note = comparison.history_note(); !note.empty())
-    add_paragraph(lines, look, Style::dim, "history", note);
-  for (const std::string& note : comparison.notes) add_paragraph(lines, look, Style::dim, "note", note);
+    add_paragraph(lines, terminal, Style::dim, "history", note);
+  for (const std::string& note : comparison.notes) add_paragraph(lines, terminal, Style::dim, "note", note);
   add_paragraph(
-      lines, look, Style::dim, "driver",
+      lines, terminal, Style::dim, "driver",
       fmt::format("{:.0f} ns of CPU a transaction are its own; cpu us is all of this process", comparison.driver_ns));
 }
 
 }  // namespace
 
-std::string compare_text(const record::Comparison& comparison, const Look& look, const std::vector<Hint>& hints) {
+std::string compare_text(const record::Comparison& comparison, const Terminal& terminal,
+                         const std::vector<Hint>& hints) {
   std::vector<Line> lines;
   lines.push_back(Line()
-                      .add(Style::heading, look.clean(comparison.workload))
+                      .add(Style::heading, terminal.clean(comparison.workload))
                       .add(fmt::format("   {} rounds of {:g} s, warm-up {:g} s, retry {}", comparison.rounds,
                                        comparison.round_s, comparison.warmup_s, comparison.retry)));
   lines.emplace_back();
-  for (const ComparedGroup& group : comparison.groups) add_group(lines, group, look);
-  for (const std::string& sentence : comparison.verdict) add_paragraph(lines, look, Style::bold, "verdict", sentence);
+  for (const ComparedGroup& group : comparison.groups) add_group(lines, group, terminal);
+  for (const std::string& sentence : comparison.verdict)
+    add_paragraph(lines, terminal, Style::bold, "verdict", sentence);
   if (comparison.ending != record::Ending::complete) {
-    add_paragraph(lines, look, Style::bold, std::string(record::name_of(comparison.ending)),
+    add_paragraph(lines, terminal, Style::bold, std::string(record::name_of(comparison.ending)),
                   "this is what was finished up to then");
   }
-  add_proofs(lines, comparison, look);
-  add_notes(lines, comparison, look);
+  add_proofs(lines, comparison, terminal);
+  add_notes(lines, comparison, terminal);
   for (const Hint& hint : hints) {
     Line line;
     line.add(" ").add(Style::dim, hint.label).to(kTextAt);
-    line.add(Style::bold, look.clean(hint.command));
+    line.add(Style::bold, terminal.clean(hint.command));
     lines.push_back(std::move(line));
   }
-  return str(lines, look);
+  return str(lines, terminal);
 }
 
 std::string compare_line(const record::Comparison& comparison) {

@@ -5,12 +5,13 @@
 #include <vector>
 
 #include "cli/text/hints.h"
-#include "cli/text/look.h"
+#include "cli/text/terminal.h"
 #include "engine/record/comparison.h"
 
 namespace lockstep::cli {
 
-std::string compare_text(const record::Comparison& comparison, const Look& look, const std::vector<Hint>& hints);
+std::string compare_text(const record::Comparison& comparison, const Terminal& terminal,
+                         const std::vector<Hint>& hints);
 
 /// For --quiet: the verdict alone.
 std::string compare_line(const record::Comparison& comparison);

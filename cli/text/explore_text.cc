@@ -32,7 +32,7 @@ std::string share_of(const Finding& finding, const Exploration& explored) {
   return fmt::format("{:.{}f} %", percent, percent < 10 || (percent > 99.9 && percent < 100) ? 1 : 0);
 }
 
-void add_table(std::vector<Line>& lines, const Exploration& explored, const Look& look) {
+void add_table(std::vector<Line>& lines, const Exploration& explored, const Terminal& terminal) {
   const bool sampled = is_sampled(explored);
   std::vector<std::string> heads{"share"};
   if (!sampled) heads.emplace_back("interleavings");
@@ -62,9 +62,10 @@ void add_table(std::vector<Line>& lines, const Exploration& explored, const Look
     const bool good = is_good(finding.verdict);
     Line line = add(rows[i], Style::plain);
     line.add(good ? Style::good : Style::bold,
-             fmt::format(" {} {}", good ? look.glyphs().good : look.glyphs().fault, record::name_of(finding.verdict)));
-    const std::size_t left = look.width > line.columns() + 12 ? look.width - line.columns() - 2 : 10;
-    if (!finding.what.empty()) line.add("  " + look.cut(look.clean(finding.what), left));
+             fmt::format(" {} {}", good ? terminal.glyphs().good : terminal.glyphs().fault,
+                         record::name_of(finding.verdict)));
+    const std::size_t left = terminal.width > line.columns() + 12 ? terminal.width - line.columns() - 2 : 10;
+    if (!finding.what.empty()) line.add("  " + terminal.cut(terminal.clean(finding.what), left));
     lines.push_back(std::move(line));
   }
 }
@@ -130,17 +131,17 @@ std::string worth_of(const Exploration& explored) {
 }
 
 /// How the database did beside its model.
-void add_model(std::vector<Line>& lines, const Exploration& explored, const Look& look) {
+void add_model(std::vector<Line>& lines, const Exploration& explored, const Terminal& terminal) {
   if (!explored.why_no_model.empty()) {
     add_paragraph(
-        lines, look, Style::bold, "model",
+        lines, terminal, Style::bold, "model",
         fmt::format("none: {}; the database's own interleavings were gone through one by one", explored.why_no_model));
   }
   if (explored.model.empty()) return;
   const bool agrees = explored.disagreements.empty();
   std::uint64_t differing = 0;
   for (const Disagreement& each : explored.disagreements) differing += each.classes;
-  add_paragraph(lines, look, agrees ? Style::good : Style::bold, "model",
+  add_paragraph(lines, terminal, agrees ? Style::good : Style::bold, "model",
                 agrees ? fmt::format("{}; {} does the same in each of them", explored.model, title_of(explored))
                        : fmt::format("{}; {} does something else in {} of {} classes. What it does in its own "
                                      "interleavings: --direct",
@@ -148,13 +149,13 @@ void add_model(std::vector<Line>& lines, const Exploration& explored, const Look
   constexpr std::size_t kShown = 6;
   for (std::size_t i = 0; i < std::min(kShown, explored.disagreements.size()); ++i) {
     const Disagreement& each = explored.disagreements[i];
-    add_paragraph(lines, look, Style::bold, "differs",
-                  fmt::format("{}; {}{}: {}", look.clean(text_of(each.difference, title_of(explored))),
+    add_paragraph(lines, terminal, Style::bold, "differs",
+                  fmt::format("{}; {}{}: {}", terminal.clean(text_of(each.difference, title_of(explored))),
                               each.classes == 1 ? "1 class" : fmt::format("{} classes", each.classes),
                               each.run.id.empty() ? "" : ", run " + each.run.id, each.schedule));
   }
   if (explored.disagreements.size() > kShown) {
-    add_paragraph(lines, look, Style::bold, "differs",
+    add_paragraph(lines, terminal, Style::bold, "differs",
                   fmt::format("in {} more ways (--json has all)", explored.disagreements.size() - kShown));
   }
 }
@@ -187,11 +188,11 @@ std::string explore_line(const Exploration& explored) {
                      explored.model.empty() ? "" : fmt::format("; {} not as on the model", differing));
 }
 
-std::string explore_text(const Exploration& explored, const Look& look, const std::vector<Hint>& hints) {
+std::string explore_text(const Exploration& explored, const Terminal& terminal, const std::vector<Hint>& hints) {
   std::vector<Line> lines;
-  const Glyphs& g = look.glyphs();
+  const Glyphs& g = terminal.glyphs();
   Line head;
-  head.add(Style::heading, look.clean(explored.findings.empty() ? "" : explored.findings.front().shortest.scenario))
+  head.add(Style::heading, terminal.clean(explored.findings.empty() ? "" : explored.findings.front().shortest.scenario))
       .add("   ");
   std::vector<std::string> facts;
   if (explored.run.store != "none") facts = {"store " + explored.run.store, explored.run.protocol};
@@ -200,28 +201,28 @@ std::string explore_text(const Exploration& explored, const Look& look, const st
   facts.push_back(fmt::format("retries {}", explored.run.retries.value_or(0)));
   if (is_sampled(explored)) facts.push_back(fmt::format("seed {}", explored.run.seed));
   for (std::size_t i = 0; i < facts.size(); ++i) {
-    if (head.columns() + columns(facts[i]) + 3 > look.width) {
+    if (head.columns() + columns(facts[i]) + 3 > terminal.width) {
       lines.push_back(std::move(head));
       head = Line().to(3);
     } else if (i > 0) {
       head.add(Style::dim, fmt::format(" {} ", g.separator));
     }
-    head.add(look.clean(facts[i]));
+    head.add(terminal.clean(facts[i]));
   }
   lines.push_back(std::move(head));
   lines.emplace_back();
-  add_table(lines, explored, look);
+  add_table(lines, explored, terminal);
   lines.emplace_back();
 
-  add_paragraph(lines, look, explored.complete ? Style::good : Style::bold,
+  add_paragraph(lines, terminal, explored.complete ? Style::good : Style::bold,
                 explored.complete      ? "complete"
                 : is_sampled(explored) ? "sampled"
                                        : "partial",
                 worth_of(explored));
-  add_model(lines, explored, look);
+  add_model(lines, explored, terminal);
   for (const record::OrderViolation& each : explored.potential) {
     add_paragraph(
-        lines, look, Style::bold, "potential",
+        lines, terminal, Style::bold, "potential",
         fmt::format("{}: {}",
                     explored.complete ? "an order of locks that hangs in no interleaving, but would if what keeps "
                                         "them apart went away"
@@ -232,15 +233,15 @@ std::string explore_text(const Exploration& explored, const Look& look, const st
   int shown = 0;
   for (const Finding& each : explored.findings) {
     if (is_good(each.verdict) || ++shown > kShown) continue;
-    add_paragraph(lines, look, Style::bold, "shortest", shortest_of(each));
+    add_paragraph(lines, terminal, Style::bold, "shortest", shortest_of(each));
   }
   for (const Hint& hint : hints) {
     Line line;
     line.add(" ").add(Style::dim, hint.label).to(kTextAt);
-    line.add(Style::bold, look.clean(hint.command));
+    line.add(Style::bold, terminal.clean(hint.command));
     lines.push_back(std::move(line));
   }
-  return str(lines, look);
+  return str(lines, terminal);
 }
 
 }  // namespace lockstep::cli

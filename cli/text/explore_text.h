@@ -4,14 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "cli/text/look.h"
 #include "cli/text/run_text.h"
+#include "cli/text/terminal.h"
 #include "engine/explore/explore.h"
 
 namespace lockstep::cli {
 
 /// The ways to end with their shares, what the numbers are worth, the shortest bad schedule, and the hints.
-std::string explore_text(const Exploration& explored, const Look& look, const std::vector<Hint>& hints);
+std::string explore_text(const Exploration& explored, const Terminal& terminal, const std::vector<Hint>& hints);
 
 /// True for an end without harm.
 inline bool is_good(record::Verdict verdict) {

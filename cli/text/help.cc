@@ -10,14 +10,14 @@
 namespace lockstep::cli {
 namespace {
 
-std::size_t prose_width(const Look& look) { return std::min(look.width, kProseMost); }
+std::size_t prose_width(const Terminal& terminal) { return std::min(terminal.width, kProseMost); }
 
-void add_text(std::vector<Line>& lines, const Look& look, const std::string& text) {
-  for (const std::string& line : wrapped(look.clean(text), prose_width(look))) lines.emplace_back(line);
+void add_text(std::vector<Line>& lines, const Terminal& terminal, const std::string& text) {
+  for (const std::string& line : wrapped(terminal.clean(text), prose_width(terminal))) lines.emplace_back(line);
 }
 
 /// "  TERM      text wrapped beside it".
-void add_entry(std::vector<Line>& lines, const Look& look, const std::string& term, const std::string& text,
+void add_entry(std::vector<Line>& lines, const Terminal& terminal, const std::string& term, const std::string& text,
                std::size_t text_at) {
   Line line;
   line.add("  ").add(Style::bold, term);
@@ -25,8 +25,8 @@ void add_entry(std::vector<Line>& lines, const Look& look, const std::string& te
     lines.push_back(std::move(line));
     line = Line();
   }
-  const std::size_t room = std::max<std::size_t>(prose_width(look) - std::min(prose_width(look), text_at), 20);
-  for (const std::string& part : wrapped(look.clean(text), room)) {
+  const std::size_t room = std::max<std::size_t>(prose_width(terminal) - std::min(prose_width(terminal), text_at), 20);
+  for (const std::string& part : wrapped(terminal.clean(text), room)) {
     lines.push_back(std::move(line.to(text_at).add(part)));
     line = Line();
   }
@@ -37,12 +37,12 @@ void add_heading(std::vector<Line>& lines, const std::string& heading) {
   lines.push_back(Line().add(Style::heading, heading));
 }
 
-void add_examples(std::vector<Line>& lines, const Look& look, const std::vector<Example>& examples) {
+void add_examples(std::vector<Line>& lines, const Terminal& terminal, const std::vector<Example>& examples) {
   if (examples.empty()) return;
   add_heading(lines, "Examples");
   for (const Example& example : examples) {
     lines.push_back(Line().add("  ").add(Style::bold, "lockstep " + example.command));
-    for (const std::string& text : wrapped(look.clean(example.what), prose_width(look) - 6)) {
+    for (const std::string& text : wrapped(terminal.clean(example.what), prose_width(terminal) - 6)) {
       lines.push_back(Line().to(6).add(text));
     }
   }
@@ -74,13 +74,14 @@ std::vector<std::string> paragraphs(const std::string& text) {
   return all;
 }
 
-std::string program_help(const Look& look) {
+std::string program_help(const Terminal& terminal) {
   std::vector<Line> lines;
-  lines.push_back(
-      Line().add(Style::heading, "lockstep").add(look.clean(" — see concurrency go wrong, and right, step by step")));
+  lines.push_back(Line()
+                      .add(Style::heading, "lockstep")
+                      .add(terminal.clean(" — see concurrency go wrong, and right, step by step")));
   lines.emplace_back();
   add_text(
-      lines, look,
+      lines, terminal,
       "Runs named scenarios of deadlock, lost updates, write skew and their kin against an in-memory transactional "
       "store, SQLite and a real PostgreSQL; shows who held what and who waited for whom, and says why and what "
       "mends it.");
@@ -88,33 +89,34 @@ std::string program_help(const Look& look) {
   lines.emplace_back("  lockstep COMMAND [arguments] [options]");
   add_heading(lines, "Commands");
   for (const CommandSpec& command : commands()) {
-    if (!command.hidden) add_entry(lines, look, command.name, command.summary, 15);
+    if (!command.hidden) add_entry(lines, terminal, command.name, command.summary, 15);
   }
   add_heading(lines, "Options");
-  add_entry(lines, look, "-h, --help", "show this help; after a command: the command's", 15);
-  add_entry(lines, look, "--version", "show the version", 15);
-  add_examples(lines, look,
+  add_entry(lines, terminal, "-h, --help", "show this help; after a command: the command's", 15);
+  add_entry(lines, terminal, "--version", "show the version", 15);
+  add_examples(lines, terminal,
                {{"run deadlock/two-lock", "A deadlock happens, is found, is broken and is explained."},
                 {"run deadlock/two-lock --store postgres", "The same on a real PostgreSQL, private to the run."},
                 {"list", "Everything there is to see."}});
   add_heading(lines, "Exit codes");
-  for (const CodeMeaning& each : exit_codes()) add_entry(lines, look, std::to_string(each.code), each.meaning, 7);
-  return str(lines, look);
+  for (const CodeMeaning& each : exit_codes()) add_entry(lines, terminal, std::to_string(each.code), each.meaning, 7);
+  return str(lines, terminal);
 }
 
-std::string command_help(const CommandSpec& command, const Look& look) {
+std::string command_help(const CommandSpec& command, const Terminal& terminal) {
   std::vector<Line> lines;
   Line title;
   title.add(Style::heading, "lockstep " + command.name);
-  const std::size_t at = title.columns() + columns(look.clean(" — "));
-  const auto summary = wrapped(look.clean(command.summary), prose_width(look) - std::min(prose_width(look) - 20, at));
-  lines.push_back(std::move(title.add(look.clean(" — ")).add(summary.front())));
+  const std::size_t at = title.columns() + columns(terminal.clean(" — "));
+  const auto summary =
+      wrapped(terminal.clean(command.summary), prose_width(terminal) - std::min(prose_width(terminal) - 20, at));
+  lines.push_back(std::move(title.add(terminal.clean(" — ")).add(summary.front())));
   for (std::size_t i = 1; i < summary.size(); ++i) lines.push_back(Line().to(at).add(summary[i]));
   add_heading(lines, "Usage");
   lines.emplace_back("  " + usage_line(command));
   for (const std::string& paragraph : paragraphs(command.description)) {
     lines.emplace_back();
-    add_text(lines, look, paragraph);
+    add_text(lines, terminal, paragraph);
   }
   std::size_t text_at = 0;
   for (const OptionSpec& option : all_options(command)) {
@@ -123,15 +125,15 @@ std::string command_help(const CommandSpec& command, const Look& look) {
   if (!command.arguments.empty()) {
     add_heading(lines, "Arguments");
     for (const ArgumentSpec& argument : command.arguments) {
-      add_entry(lines, look, argument.name, argument.help, text_at);
+      add_entry(lines, terminal, argument.name, argument.help, text_at);
     }
   }
   add_heading(lines, "Options");
   for (const OptionSpec& option : all_options(command)) {
-    add_entry(lines, look, option_heading(option), option.help, text_at);
+    add_entry(lines, terminal, option_heading(option), option.help, text_at);
   }
-  add_examples(lines, look, command.examples);
-  return str(lines, look);
+  add_examples(lines, terminal, command.examples);
+  return str(lines, terminal);
 }
 
 }  // namespace lockstep::cli

@@ -4,12 +4,12 @@
 #include <string>
 
 #include "cli/args/tree.h"
-#include "cli/text/look.h"
+#include "cli/text/terminal.h"
 
 namespace lockstep::cli {
 
-std::string program_help(const Look& look);
-std::string command_help(const CommandSpec& command, const Look& look);
+std::string program_help(const Terminal& terminal);
+std::string command_help(const CommandSpec& command, const Terminal& terminal);
 
 /// "lockstep run NAME [--store NAME] …" without the options' list: "lockstep run NAME [options]".
 std::string usage_line(const CommandSpec& command);

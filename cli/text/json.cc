@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/text/kv_text.h"
+#include "engine/record/run_json.h"
 
 namespace lockstep::cli {
 namespace {
@@ -40,15 +41,6 @@ void add_bytes(Json& object, const std::string& name, const std::string& bytes) 
 
 Json or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
-Json outcomes_of(const record::Outcomes& outcomes) {
-  Json faults = Json::object();
-  for (const auto& [name, count] : outcomes.faults) faults[name] = count;
-  return {{"committed", outcomes.committed},
-          {"aborted", outcomes.aborted},
-          {"faults", faults},
-          {"retries", outcomes.retries}};
-}
-
 Json lock_orders_json(const record::Run& run) {
   const auto document = run.documents.find(record::kLockOrderDocument);
   return document == run.documents.end() ? Json::array() : Json::parse(document->second, nullptr, false);
@@ -79,36 +71,17 @@ Json pattern_of(const Pattern& pattern) {
 }  // namespace
 
 std::string run_json(const record::Run& run, const std::string& path) {
-  Json invariants = Json::array();
-  for (const record::Invariant& invariant : run.invariants) {
-    Json each = {{"text", invariant.text}, {"held", invariant.held}};
-    if (!invariant.held) each["detail"] = invariant.detail;
-    invariants.push_back(std::move(each));
-  }
+  Json json = {{"schema", kJsonSchema}};
+  json.update(record::json_of(run));
+  if (path.empty()) json["id"] = nullptr;
+  json["events"] = run.events.size();
+  json["wall_ms"] = rounded(run.wall_ms);
+  json["recording"] = or_null(path);
   Json figures = Json::array();
   for (const record::Event& event : run.events) {
     if (event.kind != record::EventKind::figure) continue;
     figures.push_back({{"row", event.object}, {"column", event.verb}, {"value", event.detail}});
   }
-  Json json = {{"schema", kJsonSchema},
-               {"id", path.empty() ? Json(nullptr) : Json(run.id)},
-               {"scenario", run.scenario},
-               {"store", run.store},
-               {"store_version", run.store_version},
-               {"protocol", run.protocol},
-               {"pattern", run.pattern},
-               {"executor", run.executor},
-               {"schedule", run.schedule},
-               {"seed", run.seed},
-               {"verdict", record::name_of(run.verdict)},
-               {"as_expected", run.as_expected()},
-               {"outcomes", outcomes_of(run.outcomes)},
-               {"cycles", run.cycles},
-               {"victims", run.victims},
-               {"invariants", invariants},
-               {"events", run.events.size()},
-               {"wall_ms", rounded(run.wall_ms)},
-               {"recording", or_null(path)}};
   if (!figures.empty()) json["figures"] = figures;  // only of runs that have measured something
   if (const Json potential = lock_orders_json(run); !potential.empty()) json["potential_deadlocks"] = potential;
   return line(json);
@@ -273,10 +246,10 @@ std::string stores_json(std::span<const BackendKind> kinds) {
   return line({{"schema", kJsonSchema}, {"stores", all}});
 }
 
-std::string runs_json(const std::string& folder, const std::vector<record::RunSummary>& runs,
+std::string runs_json(const std::string& folder, const std::vector<record::SavedRun>& runs,
                       const std::vector<std::string>& unreadable) {
   Json all = Json::array();
-  for (const record::RunSummary& run : runs) {
+  for (const record::SavedRun& run : runs) {
     all.push_back({{"id", run.id},
                    {"scenario", run.scenario},
                    {"store", run.store},

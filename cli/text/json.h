@@ -30,7 +30,7 @@ std::string replay_json(const Replay& replayed, const std::string& id);
 std::string list_json(const std::vector<const Scenario*>& scenarios);
 std::string show_json(const Scenario& scenario);
 std::string stores_json(std::span<const BackendKind> kinds);
-std::string runs_json(const std::string& folder, const std::vector<record::RunSummary>& runs,
+std::string runs_json(const std::string& folder, const std::vector<record::SavedRun>& runs,
                       const std::vector<std::string>& unreadable);
 /// `id`: of the saved matrix; empty: not saved.
 std::string matrix_json(const std::string& id, const std::vector<Cell>& cells, std::uint64_t seed,

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "cli/text/look.h"
+#include "cli/text/terminal.h"
 #include "kv/log/inspect.h"
 
 namespace lockstep::cli {
@@ -20,11 +20,11 @@ struct LoggedTransaction {
 };
 
 /// A line a file, then the verdict; `quiet`: the verdict alone.
-std::string kv_verify_text(const kv::FolderReport& report, const Look& look, bool quiet);
+std::string kv_verify_text(const kv::FolderReport& report, const Terminal& terminal, bool quiet);
 /// A line a row, "key = value". `full`: no value is shortened.
-std::string kv_rows_text(const kv::Contents& contents, const Look& look, bool full);
+std::string kv_rows_text(const kv::Contents& contents, const Terminal& terminal, bool full);
 /// A line for its place, a line a write.
-std::string kv_transaction_text(const LoggedTransaction& transaction, const Look& look, bool full);
+std::string kv_transaction_text(const LoggedTransaction& transaction, const Terminal& terminal, bool full);
 
 // In json.cc.
 std::string kv_verify_json(const kv::FolderReport& report);

@@ -77,7 +77,7 @@ Style text_style(Mark mark) {
     case Mark::cycle:
     case Mark::time:
     case Mark::note:
-      return sign_of(mark, Look{}.glyphs()).style;
+      return sign_of(mark, Terminal{}.glyphs()).style;
     default:
       return Style::plain;
   }
@@ -85,11 +85,11 @@ Style text_style(Mark mark) {
 
 class Layout {
  public:
-  Layout(const record::Run& run, const Look& look, const LaneOptions& options)
-      : look_(look), options_(options), virtual_time_(run.virtual_time), rows_(reports::lane_rows(run)) {
-    for (const std::string& name : run.actors) names_.push_back(look.clean(name));
+  Layout(const record::Run& run, const Terminal& terminal, const LaneOptions& options)
+      : terminal_(terminal), options_(options), virtual_time_(run.virtual_time), rows_(reports::lane_rows(run)) {
+    for (const std::string& name : run.actors) names_.push_back(terminal.clean(name));
     for (const LaneRow& row : rows_) {
-      cells_.push_back({look.clean(row.text), look.clean(row.status), look.clean(row.short_status)});
+      cells_.push_back({terminal.clean(row.text), terminal.clean(row.status), terminal.clean(row.short_status)});
     }
     for (const std::string& name : names_) longest_name_ = std::max(longest_name_, columns(name));
   }
@@ -103,7 +103,7 @@ class Layout {
       if (!options_.full && rows_.size() > kRowsMost && i == kRowsMost - kRowsAtEnd) {
         const std::size_t skipped = rows_.size() - kRowsMost;
         lines_.push_back(Line().to(kLanesAt).add(
-            Style::dim, fmt::format("{} {} more rows (--full shows them)", look_.glyphs().dots, skipped)));
+            Style::dim, fmt::format("{} {} more rows (--full shows them)", terminal_.glyphs().dots, skipped)));
         i += skipped;
       }
       if (rows_[i].actor == record::kNobody) {
@@ -127,7 +127,7 @@ class Layout {
   bool choose_wide() {
     const std::size_t lanes = names_.size();
     gap_ = lanes > 2 ? 2 : 3;
-    const std::size_t room = look_.width > kLanesAt ? look_.width - kLanesAt : 0;
+    const std::size_t room = terminal_.width > kLanesAt ? terminal_.width - kLanesAt : 0;
     if ((room + gap_) / lanes <= gap_ + 8) return false;
     const std::size_t most = (room + gap_) / lanes - gap_;
     std::size_t full = 0, shortly = 0, told = 0, cut = 0;
@@ -155,14 +155,14 @@ class Layout {
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (rows_[i].actor != record::kNobody) text = std::max(text, std::min(natural(i, false), kTextUsual));
     }
-    const std::size_t room = look_.width - std::min(look_.width, kLanesAt + longest_name_ + 1 + text);
+    const std::size_t room = terminal_.width - std::min(terminal_.width, kLanesAt + longest_name_ + 1 + text);
     pitch_ = std::max<std::size_t>(longest_name_ + 1, 3);
     if (names_.size() * pitch_ > room) pitch_ = std::min<std::size_t>(pitch_, 6);
     if (names_.size() * pitch_ > room) pitch_ = 3;
     if (names_.size() * pitch_ > room) pitch_ = 2;
     if (names_.size() * pitch_ > room) pitch_ = 0;
     text_at_ = kLanesAt + names_.size() * pitch_ + (pitch_ == 2 ? 1 : 0);
-    const std::size_t text_room = look_.width - std::min(look_.width, text_at_ + longest_name_ + 1);
+    const std::size_t text_room = terminal_.width - std::min(terminal_.width, text_at_ + longest_name_ + 1);
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (rows_[i].actor == record::kNobody || cells_[i].status.empty()) continue;
       status_at_ = std::max(status_at_, std::min(columns(cells_[i].text) + 2, text_room / 2));
@@ -175,7 +175,7 @@ class Layout {
     line.add(Style::dim, fmt::format("{:>5}{:>8}", "step", virtual_time_ ? "virt ms" : "ms")).to(kLanesAt);
     if (wide) {
       for (std::size_t i = 0; i < names_.size(); ++i) {
-        line.to(kLanesAt + i * (content_ + gap_)).add(Style::heading, look_.cut(names_[i], content_));
+        line.to(kLanesAt + i * (content_ + gap_)).add(Style::heading, terminal_.cut(names_[i], content_));
       }
     } else if (pitch_ > 2) {
       for (std::size_t i = 0; i < names_.size(); ++i) {
@@ -202,7 +202,7 @@ class Layout {
       if (static_cast<int>(lane) == row.actor) {
         cell(line, i, lane + 1 == names_.size(), rest);
       } else {
-        const Sign sign = sign_of(row.lanes[lane], look_.glyphs());
+        const Sign sign = sign_of(row.lanes[lane], terminal_.glyphs());
         line.add(sign.style, sign.glyph);
       }
     }
@@ -216,9 +216,9 @@ class Layout {
 
   void cell(Line& line, std::size_t i, bool last, std::vector<std::string>& rest) const {
     const LaneRow& row = rows_[i];
-    const Sign sign = sign_of(row.mark, look_.glyphs());
+    const Sign sign = sign_of(row.mark, terminal_.glyphs());
     const std::size_t begin = line.columns();
-    const std::size_t most = last ? std::max(content_, look_.width - std::min(look_.width, begin)) : content_;
+    const std::size_t most = last ? std::max(content_, terminal_.width - std::min(terminal_.width, begin)) : content_;
     std::string status = short_statuses_ ? cells_[i].short_status : cells_[i].status;
     // "granted" is nice to have: the sign says it too.
     if (natural(i, false) <= content_) status = cells_[i].status;
@@ -239,7 +239,7 @@ class Layout {
     // Why something failed is always told whole.
     const bool whole = options_.full || rows_[i].mark == Mark::fault;
     if (!whole || columns(text) <= room) {
-      line.add(style, look_.cut(text, room));
+      line.add(style, terminal_.cut(text, room));
       return;
     }
     rest = wrapped(text, std::max<std::size_t>(room, 8));
@@ -250,8 +250,8 @@ class Layout {
   void narrow_lanes(Line& line, const LaneRow& row) const {
     for (std::size_t lane = 0; lane < names_.size() && pitch_ > 0; ++lane) {
       line.to(kLanesAt + lane * pitch_);
-      const Sign sign = static_cast<int>(lane) == row.actor ? sign_of(row.mark, look_.glyphs())
-                                                            : sign_of(row.lanes[lane], look_.glyphs());
+      const Sign sign = static_cast<int>(lane) == row.actor ? sign_of(row.mark, terminal_.glyphs())
+                                                            : sign_of(row.lanes[lane], terminal_.glyphs());
       line.add(sign.style, sign.glyph);
     }
     line.to(text_at_);
@@ -263,17 +263,18 @@ class Layout {
     narrow_lanes(line, row);
     line.add(Style::bold, padded(names_[static_cast<std::size_t>(row.actor)], longest_name_)).add(" ");
     if (pitch_ == 0) {
-      const Sign sign = sign_of(row.mark, look_.glyphs());
+      const Sign sign = sign_of(row.mark, terminal_.glyphs());
       line.add(sign.style, sign.glyph).add(" ");
     }
     const std::size_t begin = line.columns();
-    const bool tight = begin + natural(i, false) > look_.width;
+    const bool tight = begin + natural(i, false) > terminal_.width;
     const std::string& status = tight ? cells_[i].short_status : cells_[i].status;
-    const std::size_t room = look_.width - std::min(look_.width, begin + (status.empty() ? 0 : 2 + columns(status)));
+    const std::size_t room =
+        terminal_.width - std::min(terminal_.width, begin + (status.empty() ? 0 : 2 + columns(status)));
     std::vector<std::string> rest;
     text_in(line, i, std::max<std::size_t>(room, 8), rest);
     if (!status.empty()) {
-      const std::size_t at = std::max(line.columns() + 2, std::min(status_at_, look_.width - columns(status)));
+      const std::size_t at = std::max(line.columns() + 2, std::min(status_at_, terminal_.width - columns(status)));
       line.to(at).add(row.mark == Mark::wait ? Style::waits : Style::dim, status);
     }
     lines_.push_back(std::move(line));
@@ -287,22 +288,22 @@ class Layout {
   /// What concerns the run as a whole is written across the lanes.
   void spanning_row(std::size_t i, bool wide) {
     const LaneRow& row = rows_[i];
-    const Sign sign = sign_of(row.mark, look_.glyphs());
+    const Sign sign = sign_of(row.mark, terminal_.glyphs());
     Line line = start(i);
     if (wide) {
-      const Sign first = sign_of(row.lanes.front(), look_.glyphs());
+      const Sign first = sign_of(row.lanes.front(), terminal_.glyphs());
       line.add(first.style, first.glyph).add("  ");
     } else {
       narrow_lanes(line, row);
     }
     line.add(sign.style, sign.glyph).add(" ");
     const std::size_t begin = line.columns();
-    const auto texts = wrapped(cells_[i].text, look_.width - std::min(look_.width - 8, begin));
+    const auto texts = wrapped(cells_[i].text, terminal_.width - std::min(terminal_.width - 8, begin));
     line.add(sign.style, texts.front());
     for (std::size_t lane = 1; wide && lane < names_.size(); ++lane) {
       const std::size_t at = kLanesAt + lane * (content_ + gap_);
       if (at < line.columns() + 2) continue;
-      const Sign state = sign_of(row.lanes[lane], look_.glyphs());
+      const Sign state = sign_of(row.lanes[lane], terminal_.glyphs());
       line.to(at).add(state.style, state.glyph);
     }
     lines_.push_back(std::move(line));
@@ -311,7 +312,7 @@ class Layout {
     }
   }
 
-  const Look& look_;
+  const Terminal& terminal_;
   const LaneOptions& options_;
   const bool virtual_time_;
   const std::vector<LaneRow> rows_;
@@ -333,8 +334,8 @@ class Layout {
 
 }  // namespace
 
-std::vector<Line> lanes(const record::Run& run, const Look& look, const LaneOptions& options) {
-  return Layout(run, look, options).lines();
+std::vector<Line> lanes(const record::Run& run, const Terminal& terminal, const LaneOptions& options) {
+  return Layout(run, terminal, options).lines();
 }
 
 }  // namespace lockstep::cli

@@ -7,7 +7,7 @@
 
 #include <vector>
 
-#include "cli/text/look.h"
+#include "cli/text/terminal.h"
 #include "engine/record/run.h"
 
 namespace lockstep::cli {
@@ -16,6 +16,6 @@ struct LaneOptions {
   bool full = false;  ///< every row, texts wrapped instead of shortened
 };
 
-std::vector<Line> lanes(const record::Run& run, const Look& look, const LaneOptions& options = {});
+std::vector<Line> lanes(const record::Run& run, const Terminal& terminal, const LaneOptions& options = {});
 
 }  // namespace lockstep::cli

@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "cli/text/look.h"
+#include "cli/text/terminal.h"
 #include "cli/text/text.h"
 
 namespace lockstep::cli {
@@ -41,8 +41,8 @@ Progress::Progress(bool wanted) : live_(wanted && is_live_terminal()) {}
 
 void Progress::show(std::string_view text) {
   if (!live_) return;
-  const Look look = look_of(STDERR_FILENO, ColourWish::never);
-  (void)write_all(STDERR_FILENO, "\r\x1b[K" + look.cut(look.clean(text), look.width - 1));
+  const Terminal terminal = look_of(STDERR_FILENO, ColourWish::never);
+  (void)write_all(STDERR_FILENO, "\r\x1b[K" + terminal.cut(terminal.clean(text), terminal.width - 1));
   shown_ = true;
 }
 
@@ -52,8 +52,8 @@ void Progress::erase() {
 }
 
 void complain(std::string_view text) {
-  const Look look = look_of(STDERR_FILENO, ColourWish::never);
-  (void)write_all(STDERR_FILENO, fmt::format("lockstep: {}\n", look.clean(text)));
+  const Terminal terminal = look_of(STDERR_FILENO, ColourWish::never);
+  (void)write_all(STDERR_FILENO, fmt::format("lockstep: {}\n", terminal.clean(text)));
 }
 
 }  // namespace lockstep::cli

@@ -19,8 +19,8 @@ using record::Verdict;
 constexpr std::size_t kExpectedEnds = 66;  ///< "as expected" ends here where it fits
 constexpr std::size_t kSecondHintAt = 41;
 
-std::size_t width_beside_label(const Look& look) {
-  const std::size_t width = std::min(look.width, kProseMost);
+std::size_t width_beside_label(const Terminal& terminal) {
+  const std::size_t width = std::min(terminal.width, kProseMost);
   return width > kTextAt + 20 ? width - kTextAt : 20;
 }
 
@@ -31,7 +31,7 @@ std::string upper(std::string_view text) {
 }
 
 /// The coordinates, on as many lines as they need.
-void add_header(std::vector<Line>& lines, const Run& run, const Look& look) {
+void add_header(std::vector<Line>& lines, const Run& run, const Terminal& terminal) {
   std::vector<std::string> facts;
   if (run.store != "none") {
     facts.push_back("store " + run.store);
@@ -39,19 +39,19 @@ void add_header(std::vector<Line>& lines, const Run& run, const Look& look) {
   for (const std::string& fact : {run.store == "none" ? "" : run.protocol, run.pattern, run.executor}) {
     if (!fact.empty()) facts.push_back(fact);
   }
-  if (!run.schedule.empty()) facts.push_back("schedule " + look.cut(run.schedule, 40));
+  if (!run.schedule.empty()) facts.push_back("schedule " + terminal.cut(run.schedule, 40));
   facts.push_back(fmt::format("seed {}", run.seed));
 
-  const std::string separator = fmt::format(" {} ", look.glyphs().separator);
+  const std::string separator = fmt::format(" {} ", terminal.glyphs().separator);
   Line line;
-  line.add(Style::heading, look.clean(run.scenario)).add("   ");
+  line.add(Style::heading, terminal.clean(run.scenario)).add("   ");
   bool first = true;
   for (const std::string& raw : facts) {
-    const std::string fact = look.clean(raw);
-    if (!first && line.columns() + columns(separator) + columns(fact) > look.width) {
+    const std::string fact = terminal.clean(raw);
+    if (!first && line.columns() + columns(separator) + columns(fact) > terminal.width) {
       lines.push_back(std::move(line));
       line = Line().to(3);
-    } else if (first && line.columns() + columns(fact) > look.width) {
+    } else if (first && line.columns() + columns(fact) > terminal.width) {
       lines.push_back(std::move(line));
       line = Line().to(3);
     } else if (!first) {
@@ -63,8 +63,8 @@ void add_header(std::vector<Line>& lines, const Run& run, const Look& look) {
   lines.push_back(std::move(line));
 }
 
-void add_picture(std::vector<Line>& lines, const Run& run, const Look& look) {
-  const auto picture = wait_picture(waits_of(run), look, std::max<std::size_t>(look.width, 40) - kTextAt - 1);
+void add_picture(std::vector<Line>& lines, const Run& run, const Terminal& terminal) {
+  const auto picture = wait_picture(waits_of(run), terminal, std::max<std::size_t>(terminal.width, 40) - kTextAt - 1);
   for (std::size_t i = 0; i < picture.size(); ++i) {
     Line line;
     if (i == 0) line.add(" ").add(Style::dim, "wait-for");
@@ -80,20 +80,20 @@ Style style_of(const Run& run) {
   return run.verdict == Verdict::clean || run.verdict == Verdict::avoided ? Style::good : Style::bold;
 }
 
-std::string expectation(const Run& run, const Look& look) {
+std::string expectation(const Run& run, const Terminal& terminal) {
   if (!run.expected) return {};
-  const Glyphs& g = look.glyphs();
-  if (run.as_expected()) return look.utf8 ? fmt::format("as expected {}", g.good) : "as expected";
+  const Glyphs& g = terminal.glyphs();
+  if (run.as_expected()) return terminal.utf8 ? fmt::format("as expected {}", g.good) : "as expected";
   return fmt::format("{} expected {}", g.fault, name_of(*run.expected));
 }
 
-void add_verdict(std::vector<Line>& lines, const Run& run, const Look& look) {
+void add_verdict(std::vector<Line>& lines, const Run& run, const Terminal& terminal) {
   Line line;
   line.add(" ").add(style_of(run), upper(name_of(run.verdict))).to(kTextAt - 1).add(" ");
-  const auto summary = wrapped(look.clean(run.summary), width_beside_label(look));
-  const std::string expected = expectation(run, look);
+  const auto summary = wrapped(terminal.clean(run.summary), width_beside_label(terminal));
+  const std::string expected = expectation(run, terminal);
   const Style expected_style = run.as_expected() ? Style::good : Style::fault;
-  const bool beside = kTextAt + columns(summary.back()) + 2 + columns(expected) <= look.width;
+  const bool beside = kTextAt + columns(summary.back()) + 2 + columns(expected) <= terminal.width;
   for (std::size_t i = 0; i < summary.size(); ++i) {
     if (i > 0) {
       lines.push_back(std::move(line));
@@ -106,7 +106,7 @@ void add_verdict(std::vector<Line>& lines, const Run& run, const Look& look) {
     line = Line().to(kTextAt);
   } else if (!expected.empty()) {
     const std::size_t begin = kExpectedEnds - std::min(kExpectedEnds, columns(expected));
-    if (line.columns() + 2 <= begin && begin + columns(expected) <= look.width) {
+    if (line.columns() + 2 <= begin && begin + columns(expected) <= terminal.width) {
       line.to(begin);
     } else {
       line.add("  ");
@@ -117,20 +117,20 @@ void add_verdict(std::vector<Line>& lines, const Run& run, const Look& look) {
 }
 
 /// Orders of locks that could hang, although nobody did.
-void add_lock_orders(std::vector<Line>& lines, const Run& run, const Look& look) {
+void add_lock_orders(std::vector<Line>& lines, const Run& run, const Terminal& terminal) {
   for (const record::OrderViolation& each : lock_orders_of(run)) {
-    add_paragraph(lines, look, Style::bold, "potential",
+    add_paragraph(lines, terminal, Style::bold, "potential",
                   fmt::format("a deadlock that did not happen this time: {}; lockstep explore says whether it can",
                               record::text_of(each)));
   }
 }
 
-void add_invariants(std::vector<Line>& lines, const Run& run, const Look& look) {
+void add_invariants(std::vector<Line>& lines, const Run& run, const Terminal& terminal) {
   for (const record::Invariant& invariant : run.invariants) {
-    const std::string sign = invariant.held ? look.glyphs().good : look.glyphs().fault;
+    const std::string sign = invariant.held ? terminal.glyphs().good : terminal.glyphs().fault;
     std::string text = invariant.text;
     if (!invariant.held && !invariant.detail.empty()) text += ": " + invariant.detail;
-    const auto wrapped_text = wrapped(look.clean(text), width_beside_label(look) - 2);
+    const auto wrapped_text = wrapped(terminal.clean(text), width_beside_label(terminal) - 2);
     for (std::size_t i = 0; i < wrapped_text.size(); ++i) {
       Line line;
       if (i == 0) line.add(" ").add(Style::dim, invariant.held ? "holds" : "broken");
@@ -141,24 +141,25 @@ void add_invariants(std::vector<Line>& lines, const Run& run, const Look& look) 
   }
 }
 
-void add_fix(std::vector<Line>& lines, const Run& run, const Look& look) {
+void add_fix(std::vector<Line>& lines, const Run& run, const Terminal& terminal) {
   if (run.fix.empty() && run.fix_command.empty()) return;
   std::string sentence = run.fix;
   if (!run.fix_command.empty()) {
     while (!sentence.empty() && (sentence.back() == '.' || sentence.back() == ':')) sentence.pop_back();
     if (!sentence.empty()) sentence += ":";
   }
-  add_paragraph(lines, look, Style::dim, "fix", sentence);
+  add_paragraph(lines, terminal, Style::dim, "fix", sentence);
   // Never wrapped: it is there to be copied.
-  if (!run.fix_command.empty()) lines.push_back(Line().to(kTextAt + 2).add(Style::bold, look.clean(run.fix_command)));
+  if (!run.fix_command.empty())
+    lines.push_back(Line().to(kTextAt + 2).add(Style::bold, terminal.clean(run.fix_command)));
 }
 
-void add_hints(std::vector<Line>& lines, const std::vector<Hint>& hints, const Look& look) {
+void add_hints(std::vector<Line>& lines, const std::vector<Hint>& hints, const Terminal& terminal) {
   Line line;
   for (const Hint& hint : hints) {
-    const std::string label = look.clean(hint.label), command = look.clean(hint.command);
+    const std::string label = terminal.clean(hint.label), command = terminal.clean(hint.command);
     const bool beside = line.columns() > 0 && line.columns() + 2 <= kSecondHintAt &&
-                        kSecondHintAt + columns(label) + 2 + columns(command) <= look.width;
+                        kSecondHintAt + columns(label) + 2 + columns(command) <= terminal.width;
     if (beside) {
       line.to(kSecondHintAt).add(Style::dim, label).add("  ").add(command);
       lines.push_back(std::move(line));
@@ -187,10 +188,10 @@ std::string ending_note(const Run& run) {
 
 }  // namespace
 
-void add_paragraph(std::vector<Line>& lines, const Look& look, Style style, const std::string& label,
+void add_paragraph(std::vector<Line>& lines, const Terminal& terminal, Style style, const std::string& label,
                    const std::string& text) {
   if (text.empty()) return;
-  const auto texts = wrapped(look.clean(text), width_beside_label(look));
+  const auto texts = wrapped(terminal.clean(text), width_beside_label(terminal));
   for (std::size_t i = 0; i < texts.size(); ++i) {
     Line line;
     if (i == 0) line.add(" ").add(style, label).add(columns(label) + 1 < kTextAt ? "" : " ");
@@ -198,27 +199,27 @@ void add_paragraph(std::vector<Line>& lines, const Look& look, Style style, cons
   }
 }
 
-std::string run_text(const Run& run, const Look& look, const RunTextOptions& options) {
+std::string run_text(const Run& run, const Terminal& terminal, const RunTextOptions& options) {
   std::vector<Line> lines;
-  add_header(lines, run, look);
+  add_header(lines, run, terminal);
   lines.emplace_back();
-  for (Line& line : lanes(run, look, options.lanes)) lines.push_back(std::move(line));
+  for (Line& line : lanes(run, terminal, options.lanes)) lines.push_back(std::move(line));
   if (!run.events.empty()) lines.emplace_back();
-  add_picture(lines, run, look);
-  add_verdict(lines, run, look);
-  add_paragraph(lines, look, Style::fault, "ended", ending_note(run));
-  add_invariants(lines, run, look);
-  for (Line& line : figures(run, look)) lines.push_back(std::move(line));
-  add_lock_orders(lines, run, look);
+  add_picture(lines, run, terminal);
+  add_verdict(lines, run, terminal);
+  add_paragraph(lines, terminal, Style::fault, "ended", ending_note(run));
+  add_invariants(lines, run, terminal);
+  for (Line& line : figures(run, terminal)) lines.push_back(std::move(line));
+  add_lock_orders(lines, run, terminal);
   // The scenario says why its trouble happens. Where it did not happen this time, that would mislead.
   const bool trouble = run.verdict != Verdict::clean || run.expected == Verdict::clean;
-  if (trouble) add_paragraph(lines, look, Style::dim, "why", run.why);
-  add_fix(lines, run, look);
-  add_hints(lines, options.hints, look);
+  if (trouble) add_paragraph(lines, terminal, Style::dim, "why", run.why);
+  add_fix(lines, run, terminal);
+  add_hints(lines, options.hints, terminal);
   if (!options.path.empty()) {
-    lines.push_back(Line().add(" ").add(Style::dim, "saved").to(kTextAt).add(look.clean(options.path)));
+    lines.push_back(Line().add(" ").add(Style::dim, "saved").to(kTextAt).add(terminal.clean(options.path)));
   }
-  return str(lines, look);
+  return str(lines, terminal);
 }
 
 std::vector<record::OrderViolation> lock_orders_of(const Run& run) {
@@ -228,14 +229,14 @@ std::vector<record::OrderViolation> lock_orders_of(const Run& run) {
   return orders ? std::move(*orders) : std::vector<record::OrderViolation>();
 }
 
-std::string verdict_line(const Run& run, const Look& look) {
+std::string verdict_line(const Run& run, const Terminal& terminal) {
   Line line;
   line.add(style_of(run), std::string(name_of(run.verdict)));
-  if (!run.summary.empty()) line.add("  " + look.clean(run.summary));
-  if (const std::string expected = expectation(run, look); !expected.empty()) {
+  if (!run.summary.empty()) line.add("  " + terminal.clean(run.summary));
+  if (const std::string expected = expectation(run, terminal); !expected.empty()) {
     line.add("  ").add(run.as_expected() ? Style::good : Style::fault, expected);
   }
-  return line.str(look);
+  return line.str(terminal);
 }
 
 namespace {
@@ -254,36 +255,36 @@ std::string times_of(const Replay& replayed) {
 
 }  // namespace
 
-std::string replay_line(const Replay& replayed, const Look& look) {
-  if (replayed.divergence) return Line(fmt::format("diverged {}", place_of(*replayed.divergence))).str(look);
+std::string replay_line(const Replay& replayed, const Terminal& terminal) {
+  if (replayed.divergence) return Line(fmt::format("diverged {}", place_of(*replayed.divergence))).str(terminal);
   return Line(fmt::format("the same: {} steps, {} events{}", replayed.steps, replayed.run.events.size(),
                           times_of(replayed)))
-      .str(look);
+      .str(terminal);
 }
 
-std::string replay_text(const Replay& replayed, const Look& look, const LaneOptions& options) {
+std::string replay_text(const Replay& replayed, const Terminal& terminal, const LaneOptions& options) {
   std::vector<Line> lines;
   const Run& run = replayed.run;
-  add_header(lines, run, look);
+  add_header(lines, run, terminal);
   lines.emplace_back();
-  for (Line& line : lanes(run, look, options)) lines.push_back(std::move(line));
+  for (Line& line : lanes(run, terminal, options)) lines.push_back(std::move(line));
   if (!run.events.empty()) lines.emplace_back();
-  add_picture(lines, run, look);
+  add_picture(lines, run, terminal);
   if (replayed.divergence) {
     const Divergence& different = *replayed.divergence;
-    add_paragraph(lines, look, Style::fault, "DIVERGED", place_of(different) + times_of(replayed));
-    add_paragraph(lines, look, Style::dim, "recorded", different.recorded);
-    add_paragraph(lines, look, Style::dim, "now", different.happened);
+    add_paragraph(lines, terminal, Style::fault, "DIVERGED", place_of(different) + times_of(replayed));
+    add_paragraph(lines, terminal, Style::dim, "recorded", different.recorded);
+    add_paragraph(lines, terminal, Style::dim, "now", different.happened);
   } else if (replayed.stopped) {
-    add_paragraph(lines, look, Style::bold, "stopped",
+    add_paragraph(lines, terminal, Style::bold, "stopped",
                   fmt::format("after step {} of the schedule; the same as recorded so far", replayed.steps));
   } else {
-    add_verdict(lines, run, look);
+    add_verdict(lines, run, terminal);
     add_paragraph(
-        lines, look, Style::good, "replayed",
+        lines, terminal, Style::good, "replayed",
         fmt::format("{} steps, {} events: all as recorded{}", replayed.steps, run.events.size(), times_of(replayed)));
   }
-  return str(lines, look);
+  return str(lines, terminal);
 }
 
 }  // namespace lockstep::cli

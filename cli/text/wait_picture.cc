@@ -30,9 +30,11 @@ std::string arrow(const std::string& label, std::size_t length, const Glyphs& g)
 
 class Picture {
  public:
-  Picture(const Waits& waits, const Look& look, std::size_t width) : waits_(waits), look_(look), width_(width) {
+  Picture(const Waits& waits, const Terminal& terminal, std::size_t width)
+      : waits_(waits), terminal_(terminal), width_(width) {
     for (Want want : waits.cycle) {
-      want = {look.clean(want.from), look.cut(look.clean(want.object), kObjectMost), look.clean(want.to), want.event};
+      want = {terminal.clean(want.from), terminal.cut(terminal.clean(want.object), kObjectMost),
+              terminal.clean(want.to), want.event};
       cycle_.push_back(std::move(want));
     }
   }
@@ -60,12 +62,12 @@ class Picture {
 
   /// Adds " ──── wants B ───▶ ", with `extra` columns of shaft.
   void add_arrow(Line& line, const Want& want, std::size_t extra) const {
-    line.add(" ").add(Style::waits, arrow(wanted(want), arrow_length(want) + extra, look_.glyphs())).add(" ");
+    line.add(" ").add(Style::waits, arrow(wanted(want), arrow_length(want) + extra, terminal_.glyphs())).add(" ");
   }
 
   /// All in one row, the last wait leads back below.
   bool ring() {
-    const Glyphs& g = look_.glyphs();
+    const Glyphs& g = terminal_.glyphs();
     const std::size_t n = cycle_.size();
     if (n < 2) return false;
     std::size_t last_at = columns(cycle_.front().from);  ///< column of the last name
@@ -113,7 +115,7 @@ class Picture {
     const std::size_t corner_at = std::max({above, below, columns(up) + columns(down) + 8});
     if (corner_at + std::max(columns(upper.from), columns(lower.from)) > width_) return false;
 
-    const Glyphs& g = look_.glyphs();
+    const Glyphs& g = terminal_.glyphs();
     const std::size_t left = std::min(stem_of(cycle_[0].from), stem_of(last.from));
     const std::size_t right = corner_at + std::min(stem_of(upper.from), stem_of(lower.from));
     Line top;
@@ -150,12 +152,12 @@ class Picture {
   }
 
   void list(const Want& want) {
-    const Glyphs& g = look_.glyphs();
-    const std::string from = look_.clean(want.from), to = look_.clean(want.to);
+    const Glyphs& g = terminal_.glyphs();
+    const std::string from = terminal_.clean(want.from), to = terminal_.clean(want.to);
     const std::size_t fixed = columns(from) + columns(to) + 11;
     const std::size_t room = width_ - std::min(width_, fixed);
     const std::string label =
-        look_.cut(wanted({from, look_.clean(want.object), to, want.event}), std::max<std::size_t>(room, 8));
+        terminal_.cut(wanted({from, terminal_.clean(want.object), to, want.event}), std::max<std::size_t>(room, 8));
     Line line;
     line.add(Style::heading, from).add(" ");
     const std::string shaft = repeated(g.horizontal, 2);
@@ -165,7 +167,7 @@ class Picture {
   }
 
   const Waits& waits_;
-  const Look& look_;
+  const Terminal& terminal_;
   const std::size_t width_;
   std::vector<Want> cycle_;  ///< clean
   std::vector<Line> lines_;
@@ -173,8 +175,8 @@ class Picture {
 
 }  // namespace
 
-std::vector<Line> wait_picture(const Waits& waits, const Look& look, std::size_t width) {
-  return Picture(waits, look, width).lines();
+std::vector<Line> wait_picture(const Waits& waits, const Terminal& terminal, std::size_t width) {
+  return Picture(waits, terminal, width).lines();
 }
 
 }  // namespace lockstep::cli

@@ -8,7 +8,7 @@
 
 #include <vector>
 
-#include "cli/text/look.h"
+#include "cli/text/terminal.h"
 #include "reports/waits.h"
 
 namespace lockstep::cli {
@@ -18,6 +18,6 @@ using reports::waits_of;
 using reports::Want;
 
 /// The picture in at most `width` columns; empty when nobody waited.
-std::vector<Line> wait_picture(const reports::Waits& waits, const Look& look, std::size_t width);
+std::vector<Line> wait_picture(const reports::Waits& waits, const Terminal& terminal, std::size_t width);
 
 }  // namespace lockstep::cli

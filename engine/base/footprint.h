@@ -34,18 +34,18 @@ enum class Touch : std::uint8_t { looks, shares, changes };
 constexpr bool conflict(Touch a, Touch b) noexcept { return a != b || a == Touch::changes; }
 
 /// How a step meets a thing that actors stand before, without queueing, until nobody has it: a plain mutex.
-struct Gate {
+struct Passage {
   bool needs_open = false;     ///< the step can be taken only while nobody has the thing
   bool closed_before = false;  ///< somebody had it, or was queued for it, before the step
   bool closed_after = false;   ///< the same after the step
-  friend bool operator==(const Gate&, const Gate&) = default;
+  friend bool operator==(const Passage&, const Passage&) = default;
 };
 
 /// One thing, touched. `object` is a number that the same thing has in every run of one Footprint.
 struct Access {
   std::uint32_t object = 0;
   Touch touch = Touch::looks;
-  Gate gate = {};
+  Passage gate = {};
   friend bool operator==(const Access&, const Access&) = default;
 };
 
@@ -77,7 +77,7 @@ class Footprint {
 
   // -- during a step --
   /// An in-process lock or its like, by its name.
-  void lock(std::string_view name, Touch touch, Gate gate = {}) {
+  void lock(std::string_view name, Touch touch, Passage gate = {}) {
     merge(accesses_, {number_of('l', name, {}), touch, gate});
   }
   /// Some requests come into the queue of this lock without asking for it (from a condition variable), so it matters

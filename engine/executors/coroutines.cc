@@ -12,7 +12,7 @@
 #include "engine/actor/actor.h"
 #include "engine/actor/run_state.h"
 #include "engine/executors/executors.h"
-#include "engine/executors/monitor.h"
+#include "engine/executors/run_monitor.h"
 #include "engine/runtime/loop.h"
 #include "engine/schedule/conductor.h"
 
@@ -25,11 +25,11 @@ constexpr Nanos kWatchEvery = std::chrono::milliseconds(4);
 
 /// An actor's place on its loop: where it becomes ready, and what it waits for beside a call of wake(). Everything but
 /// make_ready() in the loop's thread.
-class Seat final : runtime::Job, runtime::Timer, runtime::Watch {
+class Slot final : runtime::Job, runtime::Timer, runtime::Watch {
  public:
   /// `shown`: what debuggers see of the actor.
-  Seat(Actor& actor, runtime::Loop& loop, debugging::Coroutine& shown) : actor_(actor), loop_(loop), shown_(shown) {}
-  ~Seat() = default;
+  Slot(Actor& actor, runtime::Loop& loop, debugging::Coroutine& shown) : actor_(actor), loop_(loop), shown_(shown) {}
+  ~Slot() = default;
 
   /// The actor begins or goes on, when its loop comes to it. Any thread.
   void make_ready() noexcept { loop_.post(*this); }
@@ -98,11 +98,11 @@ class CoroutinesExecutor final : public Executor {
       actor.place = Actor::Place::running;
       return true;
     }
-    Seat& seat = seat_of(actor);
-    if (!seat.expect(operation.waiting())) return true;
+    Slot& slot = slot_of(actor);
+    if (!slot.expect(operation.waiting())) return true;
     // Woken from now on it is resumed by this very thread, which is still here.
     if (operation.arm()) return false;
-    seat.forget();
+    slot.forget();
     return true;
   }
 
@@ -125,7 +125,7 @@ class CoroutinesExecutor final : public Executor {
     if (controlled()) {
       conductor_->woken(actor);
     } else {
-      seat_of(actor).make_ready();
+      slot_of(actor).make_ready();
     }
   }
 
@@ -148,13 +148,13 @@ class CoroutinesExecutor final : public Executor {
     for (int i = 0; i < workers_; ++i) loops_.push_back(std::make_unique<runtime::Loop>(i));
     show_to_debuggers();
     for (const auto& actor : actors) {
-      seats_.push_back(std::make_unique<Seat>(*actor, *loops_[seats_.size() % loops_.size()], shown_of(*actor)));
+      slots_.push_back(std::make_unique<Slot>(*actor, *loops_[slots_.size() % loops_.size()], shown_of(*actor)));
     }
     {
       MutexLock lock(mutex_);
       unfinished_ = actors.size();
     }
-    for (const auto& seat : seats_) seat->make_ready();
+    for (const auto& slot : slots_) slot->make_ready();
     std::vector<std::thread> threads;
     for (const auto& loop : loops_) threads.emplace_back([&loop] { loop->run(); });
     watch_over();
@@ -175,12 +175,12 @@ class CoroutinesExecutor final : public Executor {
   debugging::Coroutine& shown_of(const Actor& actor) { return shown_[static_cast<std::size_t>(actor.index)]; }
   void stands(const Actor& actor) noexcept { shown_of(actor).innermost = &actor.current()->frame(); }
 
-  Seat& seat_of(const Actor& actor) { return *seats_[static_cast<std::size_t>(actor.index)]; }
+  Slot& slot_of(const Actor& actor) { return *slots_[static_cast<std::size_t>(actor.index)]; }
 
   /// Watches until every actor has ended, for ^C, the run's limit, cycles that nobody breaks, and actors that keep a
   /// thread.
   void watch_over() {
-    Monitor monitor(run_);
+    RunMonitor monitor(run_);
     runtime::Watchdog watchdog(kBlockedAfter);
     Nanos next_look = run_.clock().now() + monitor.interval();
     while (!wait_for_the_end(std::min(kWatchEvery, monitor.interval()))) {
@@ -207,7 +207,7 @@ class CoroutinesExecutor final : public Executor {
   Conductor* const conductor_;
   const int workers_;
   std::vector<std::unique_ptr<runtime::Loop>> loops_;  // one a worker; made by run_free()
-  std::vector<std::unique_ptr<Seat>> seats_;           // by actor
+  std::vector<std::unique_ptr<Slot>> slots_;           // by actor
   std::vector<debugging::Coroutine> shown_;            // by actor; empty: no debugger is awaited
   std::optional<debugging::RootGroup> root_group_;     // of them
 

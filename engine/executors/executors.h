@@ -8,12 +8,12 @@
 namespace lockstep {
 
 class Conductor;
-class Crew;
+class ThreadPool;
 
 /// One OS thread for each actor (boost::thread, named after it). `conductor` is nullptr for the free schedule. With a
-/// `crew` (under a schedule only, for runs that are repeated) the threads are those of the crew. A waiting thread then
+/// `pool` (under a schedule only, for runs that are repeated) the threads are those of the pool. A waiting thread then
 /// sleeps until it is woken. In the real lock it could leave only at the end of a time slice.
-std::unique_ptr<Executor> make_threads_executor(RunState& run, Conductor* conductor, Crew* crew = nullptr);
+std::unique_ptr<Executor> make_threads_executor(RunState& run, Conductor* conductor, ThreadPool* pool = nullptr);
 /// Coroutines: on one event loop (runtime/loop.h) for each of `workers` threads when free, on the conductor's thread
 /// when controlled.
 std::unique_ptr<Executor> make_coroutines_executor(RunState& run, Conductor* conductor, int workers);

@@ -2,8 +2,8 @@
 // down to the lock that it waits for.
 //
 // Lock order: mutex_ and turn_mutex_ are leaves. Under a schedule the turn is a baton: `running_` is the one actor that
-// may run; it gives the baton back by clearing `running_`. Notify after unlocking. On one processor (crew.h) the woken
-// thread runs at once and would block on the mutex. That doubled the switches of a replay.
+// may run; it gives the baton back by clearing `running_`. Notify after unlocking. On one processor (thread_pool.h) the
+// woken thread runs at once and would block on the mutex. That doubled the switches of a replay.
 #include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
@@ -15,9 +15,9 @@
 
 #include "engine/actor/actor.h"
 #include "engine/actor/run_state.h"
-#include "engine/executors/crew.h"
 #include "engine/executors/executors.h"
-#include "engine/executors/monitor.h"
+#include "engine/executors/run_monitor.h"
+#include "engine/executors/thread_pool.h"
 #include "engine/schedule/conductor.h"
 #include "kv/base/mutex.h"
 
@@ -29,12 +29,13 @@ constexpr Nanos kSlice = std::chrono::milliseconds(25);
 
 class ThreadsExecutor final : public Executor {
  public:
-  ThreadsExecutor(RunState& run, Conductor* conductor, Crew* crew) : run_(run), conductor_(conductor), crew_(crew) {}
+  ThreadsExecutor(RunState& run, Conductor* conductor, ThreadPool* pool)
+      : run_(run), conductor_(conductor), pool_(pool) {}
 
   ~ThreadsExecutor() override {
-    if (crew_ != nullptr) crew_->wait();
-    for (Seat& seat : seats_) {
-      if (seat.thread.joinable()) seat.thread.join();
+    if (pool_ != nullptr) pool_->wait();
+    for (Slot& slot : slots_) {
+      if (slot.thread.joinable()) slot.thread.join();
     }
   }
 
@@ -55,19 +56,19 @@ class ThreadsExecutor final : public Executor {
       return true;
     }
     give_back(actor, Actor::Place::waiting);
-    // With a crew it sleeps until its turn, which comes after the wake-up.
-    while (crew_ == nullptr && !operation.is_woken()) operation.block(actor, kSlice);
+    // With a pool it sleeps until its turn, which comes after the wake-up.
+    while (pool_ == nullptr && !operation.is_woken()) operation.block(actor, kSlice);
     await_turn(actor);
     return true;
   }
 
   bool park(Actor& actor, Operation& operation, Nanos span) override {
-    Seat& seat = seat_of(actor);
+    Slot& slot = slot_of(actor);
     const auto until = boost::chrono::steady_clock::now() + boost::chrono::nanoseconds(span.count());
     try {
       boost::unique_lock<boost::mutex> lock(mutex_);
       while (!operation.is_woken()) {
-        if (seat.condition.wait_until(lock, until) == boost::cv_status::timeout) break;
+        if (slot.condition.wait_until(lock, until) == boost::cv_status::timeout) break;
       }
     } catch (const boost::thread_interrupted&) {
       operation.expire(Fault::cancelled);  // this thread is the one that waits: nobody is to be told
@@ -85,17 +86,17 @@ class ThreadsExecutor final : public Executor {
 
   void ready(Actor& actor) noexcept override {
     if (controlled()) conductor_->woken(actor);
-    if (crew_ != nullptr) return;
+    if (pool_ != nullptr) return;
     boost::lock_guard<boost::mutex> lock(mutex_);
-    seat_of(actor).condition.notify_all();
+    slot_of(actor).condition.notify_all();
   }
 
   void interrupt(Actor& actor) noexcept override {
-    if (!controlled()) seat_of(actor).thread.interrupt();
+    if (!controlled()) slot_of(actor).thread.interrupt();
   }
 
   void go(Actor& actor) override {
-    seats();
+    slots();
     const bool first = actor.place == Actor::Place::not_started;
     {
       MutexLock lock(turn_mutex_);
@@ -104,17 +105,17 @@ class ThreadsExecutor final : public Executor {
     if (first) {
       start_thread(actor);
     } else {
-      seat_of(actor).turn.notify_one();
+      slot_of(actor).turn.notify_one();
     }
     MutexLock lock(turn_mutex_);
     while (running_ == &actor) given_back_.wait(turn_mutex_);
   }
 
   void run_free(std::span<const std::unique_ptr<Actor>> actors) override {
-    Monitor monitor(run_);
+    RunMonitor monitor(run_);
     {
       boost::unique_lock<boost::mutex> lock(mutex_);
-      seats();
+      slots();
       for (const auto& actor : actors) start_thread(*actor);
     }
     for (;;) {
@@ -128,27 +129,27 @@ class ThreadsExecutor final : public Executor {
   }
 
  private:
-  struct Seat {
+  struct Slot {
     boost::thread thread;
     boost::condition_variable condition;  // for park(); with mutex_
     CondVar turn;                         // with turn_mutex_
   };
 
-  Seat& seat_of(const Actor& actor) { return seats_[static_cast<std::size_t>(actor.index)]; }
+  Slot& slot_of(const Actor& actor) { return slots_[static_cast<std::size_t>(actor.index)]; }
 
-  void seats() {
-    if (seats_.empty()) seats_ = std::vector<Seat>(run_.actors.size());
+  void slots() {
+    if (slots_.empty()) slots_ = std::vector<Slot>(run_.actors.size());
   }
 
   void start_thread(Actor& actor) {
-    if (crew_ != nullptr) {
-      crew_->start(static_cast<std::size_t>(actor.index), actor.name, [this, &actor] {
+    if (pool_ != nullptr) {
+      pool_->start(static_cast<std::size_t>(actor.index), actor.name, [this, &actor] {
         await_turn(actor);
         actor.start();
       });
       return;
     }
-    seat_of(actor).thread = boost::thread([this, &actor] {
+    slot_of(actor).thread = boost::thread([this, &actor] {
       pthread_setname_np(pthread_self(), actor.name.substr(0, 15).c_str());
       if (controlled()) {
         await_turn(actor);
@@ -174,7 +175,7 @@ class ThreadsExecutor final : public Executor {
 
   void await_turn(Actor& actor) {
     MutexLock lock(turn_mutex_);
-    while (running_ != &actor) seat_of(actor).turn.wait(turn_mutex_);
+    while (running_ != &actor) slot_of(actor).turn.wait(turn_mutex_);
     actor.place = Actor::Place::running;
   }
 
@@ -200,8 +201,8 @@ class ThreadsExecutor final : public Executor {
 
   RunState& run_;
   Conductor* const conductor_;
-  Crew* const crew_;
-  std::vector<Seat> seats_;  // sized once, before the first thread starts
+  ThreadPool* const pool_;
+  std::vector<Slot> slots_;  // sized once, before the first thread starts
 
   // The free schedule, and waits that have no lock of their own to block in.
   boost::mutex mutex_;
@@ -216,8 +217,8 @@ class ThreadsExecutor final : public Executor {
 
 }  // namespace
 
-std::unique_ptr<Executor> make_threads_executor(RunState& run, Conductor* conductor, Crew* crew) {
-  return std::make_unique<ThreadsExecutor>(run, conductor, crew);
+std::unique_ptr<Executor> make_threads_executor(RunState& run, Conductor* conductor, ThreadPool* pool) {
+  return std::make_unique<ThreadsExecutor>(run, conductor, pool);
 }
 
 }  // namespace lockstep

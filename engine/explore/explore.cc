@@ -9,9 +9,9 @@
 #include <thread>
 
 #include "engine/explore/explore_by_model.h"
-#include "engine/explore/explorer.h"
 #include "engine/explore/findings.h"
-#include "engine/explore/party.h"
+#include "engine/explore/parallel_search.h"
+#include "engine/explore/search_worker.h"
 #include "engine/explore/state_graph.h"
 #include "engine/run/verdict.h"
 
@@ -24,17 +24,17 @@ constexpr Nanos kDeadlockTimeout = std::chrono::milliseconds(1);  ///< of a serv
 constexpr std::uint64_t kBoundedMost = 1'000'000;
 constexpr std::size_t kReadableMost = 500;  ///< steps of a schedule that is worth the trouble
 
-bool is_bad(const EndingKey& key) { return key.first < badness_of(record::Verdict::avoided); }
+bool is_bad(const OutcomeKey& key) { return key.first < badness_of(record::Verdict::avoided); }
 
 /// One exploration, phase by phase.
-class Expedition {
+class ExplorationRun {
  public:
-  Expedition(const Scenario& scenario, const ExploreRequest& request, RunRequest resolved, std::unique_ptr<Party> party,
-             const StopSource* stop)
+  ExplorationRun(const Scenario& scenario, const ExploreRequest& request, RunRequest resolved,
+                 std::unique_ptr<ParallelSearch> parallel, const StopSource* stop)
       : scenario_(scenario),
         request_(request),
         resolved_(std::move(resolved)),
-        party_(std::move(party)),
+        parallel_(std::move(parallel)),
         stop_(stop),
         begun_(clock_.now()),
         until_(request.most_time == kNever ? kNever : begun_ + request.most_time) {}
@@ -45,7 +45,7 @@ class Expedition {
     result_.jobs = jobs;
     Result<Halt> halt = Halt::news;
     while (halt && *halt == Halt::news) {
-      party_->share_news();
+      parallel_->share_news();
       tally_ = {};
       done_ = 0;
       halt = search();
@@ -59,8 +59,8 @@ class Expedition {
     result_.left_out = tally_.left_out;
     result_.interleavings = tally_.interleavings;
     if (Result<void> minimised = find_fewest_preemptions(); !minimised) return minimised.error();
-    for (auto& [key, ending] : tally_.endings) {
-      if (Result<void> recorded = record_ending(key, ending); !recorded) return recorded.error();
+    for (auto& [key, outcome] : tally_.outcomes) {
+      if (Result<void> recorded = record_outcome(key, outcome); !recorded) return recorded.error();
     }
     put_in_order(result_.findings);
     result_.potential = potential_of(result_.findings);
@@ -76,10 +76,10 @@ class Expedition {
   }
 
   Result<Halt> search() {
-    if (is_sampling(request_.strategy)) return party_->sample(how(), tally_, limits());
-    if (request_.strategy == Strategy::exhaustive) return party_->search_all(tally_, limits());
+    if (is_sampling(request_.strategy)) return parallel_->sample(how(), tally_, limits());
+    if (request_.strategy == Strategy::exhaustive) return parallel_->search_all(tally_, limits());
     const std::unique_ptr<Search> alone = make_search(how());
-    Result<Halt> halt = party_->leader().search(*alone, tally_, limits());
+    Result<Halt> halt = parallel_->first_worker().search(*alone, tally_, limits());
     if (request_.strategy == Strategy::bounded) result_.preemptions_seen = alone->preemptions() - 1;
     return halt;
   }
@@ -89,9 +89,9 @@ class Expedition {
 
   /// A search of its own, which takes the schedules in this order.
   Result<void> find_fewest_preemptions() {
-    std::vector<EndingKey> wanted;
-    for (const auto& [key, ending] : tally_.endings) {
-      if (is_bad(key) && ending.schedule.size() <= kReadableMost) wanted.push_back(key);
+    std::vector<OutcomeKey> wanted;
+    for (const auto& [key, outcome] : tally_.outcomes) {
+      if (is_bad(key) && outcome.schedule.size() <= kReadableMost) wanted.push_back(key);
     }
     if (request_.strategy == Strategy::bounded) {
       note_preemptions(wanted, tally_, result_.preemptions_seen);
@@ -108,20 +108,20 @@ class Expedition {
       if (bounded->preemptions() == looked_at) return false;
       looked_at = bounded->preemptions();
       // A level has begun, so those below it are done.
-      return std::all_of(wanted.begin(), wanted.end(), [&](const EndingKey& key) {
-        const auto ending = found.endings.find(key);
-        return ending != found.endings.end() && ending->second.preemptions < looked_at;
+      return std::all_of(wanted.begin(), wanted.end(), [&](const OutcomeKey& key) {
+        const auto outcome = found.outcomes.find(key);
+        return outcome != found.outcomes.end() && outcome->second.preemptions < looked_at;
       });
     };
-    const Result<Halt> halt = party_->leader().search(*bounded, found, limits);
+    const Result<Halt> halt = parallel_->first_worker().search(*bounded, found, limits);
     if (!halt) return halt.error();
-    for (const auto& [key, ending] : found.endings) {
-      if (result_.complete && !tally_.endings.contains(key)) {
+    for (const auto& [key, outcome] : found.outcomes) {
+      if (result_.complete && !tally_.outcomes.contains(key)) {
         return Error{Fault::internal,
                      {},
                      fmt::format("{}: \"{}\" ends as {} {}, which the search has not found", scenario_.name,
-                                 schedule_text(ending.schedule, party_->leader().actors()),
-                                 record::name_of(ending.verdict), key.second)};
+                                 schedule_text(outcome.schedule, parallel_->first_worker().actors()),
+                                 record::name_of(outcome.verdict), key.second)};
       }
     }
     const int seen = *halt == Halt::exhausted ? INT_MAX : bounded->preemptions() - 1;
@@ -130,23 +130,23 @@ class Expedition {
   }
 
   /// `seen`: every schedule with at most so many preemptions is in `found`.
-  void note_preemptions(const std::vector<EndingKey>& wanted, const Tally& found, int seen) {
-    for (const EndingKey& key : wanted) {
-      const auto ending = found.endings.find(key);
-      if (ending == found.endings.end()) continue;
-      minimal_[key] = {ending->second.preemptions, ending->second.preemptions <= seen};
-      tally_.endings[key].schedule = ending->second.schedule;
+  void note_preemptions(const std::vector<OutcomeKey>& wanted, const Tally& found, int seen) {
+    for (const OutcomeKey& key : wanted) {
+      const auto outcome = found.outcomes.find(key);
+      if (outcome == found.outcomes.end()) continue;
+      minimal_[key] = {outcome->second.preemptions, outcome->second.preemptions <= seen};
+      tally_.outcomes[key].schedule = outcome->second.schedule;
     }
   }
 
   /// Runs it once more, recorded.
-  Result<void> record_ending(const EndingKey& key, const Ending& ending) {
+  Result<void> record_outcome(const OutcomeKey& key, const Outcome& outcome) {
     RunRequest again = resolved_;
     again.executor = request_.run.executor;
-    again.schedule = schedule_text(ending.schedule, party_->leader().actors());
+    again.schedule = schedule_text(outcome.schedule, parallel_->first_worker().actors());
     again.recording = true;
     Result<record::Run> shortest = run(scenario_, again);
-    const auto ends_so = [&] { return shortest && ending_of(*shortest, gave_up(*shortest)) == key; };
+    const auto ends_so = [&] { return shortest && outcome_of(*shortest, gave_up(*shortest)) == key; };
     const bool on_server = resolved_.store == "postgres";
     for (int i = 0; on_server && i < kRepeatsMost && !ends_so(); ++i) shortest = run(scenario_, again);
     if (!shortest && !(on_server && shortest.fault() == Fault::invalid)) return shortest.error();
@@ -154,7 +154,7 @@ class Expedition {
       return Error{Fault::internal,
                    {},
                    fmt::format("{} does not do the same after the same choices: \"{}\" ended as {} {}, and then as {}",
-                               scenario_.name, again.schedule, record::name_of(ending.verdict), key.second,
+                               scenario_.name, again.schedule, record::name_of(outcome.verdict), key.second,
                                record::name_of(shortest->verdict))};
     }
     if (!shortest) {
@@ -164,10 +164,10 @@ class Expedition {
       shortest = std::move(unseen);
     }
     Finding finding;
-    finding.verdict = ending.verdict;
+    finding.verdict = outcome.verdict;
     finding.what = key.second;
-    finding.runs = ending.runs;
-    finding.interleavings = ending.interleavings;
+    finding.runs = outcome.runs;
+    finding.interleavings = outcome.interleavings;
     if (const auto minimal = minimal_.find(key); minimal != minimal_.end()) {
       finding.preemptions = minimal->second.first;
       finding.fewest_steps = minimal->second.second;
@@ -181,7 +181,7 @@ class Expedition {
     if (request_.most_states == 0 || !is_in_this_process()) return {};
     StateGraphRequest asked{.run = resolved_, .most_states = request_.most_states};
     for (const Finding& each : result_.findings) {
-      Result<std::vector<Choice>> way = choices_named(each.shortest.schedule, party_->leader().actors());
+      Result<std::vector<Choice>> way = choices_named(each.shortest.schedule, parallel_->first_worker().actors());
       if (way) asked.ways.push_back(std::move(*way));
     }
     Result<record::StateGraph> graph = state_graph(scenario_, asked, stop_);
@@ -193,13 +193,13 @@ class Expedition {
   const Scenario& scenario_;
   const ExploreRequest& request_;
   const RunRequest resolved_;
-  const std::unique_ptr<Party> party_;
+  const std::unique_ptr<ParallelSearch> parallel_;
   const StopSource* const stop_;
   const RealClock clock_;
   const Nanos begun_, until_;
   std::atomic<std::uint64_t> done_{0};
   Tally tally_;
-  std::map<EndingKey, std::pair<int, bool>> minimal_;  ///< preemptions; whether fewer steps are ruled out too
+  std::map<OutcomeKey, std::pair<int, bool>> minimal_;  ///< preemptions; whether fewer steps are ruled out too
   Exploration result_;
 };
 
@@ -254,9 +254,10 @@ Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& requ
   }
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int jobs = in_process && is_sampling(request.strategy) ? (request.jobs > 0 ? request.jobs : cores) : 1;
-  Result<std::unique_ptr<Party>> party = Party::open(scenario, *resolved, jobs, stop);
-  if (!party) return party.error();
-  Result<Exploration> explored = Expedition(scenario, request, std::move(*resolved), std::move(*party), stop).go(jobs);
+  Result<std::unique_ptr<ParallelSearch>> parallel = ParallelSearch::open(scenario, *resolved, jobs, stop);
+  if (!parallel) return parallel.error();
+  Result<Exploration> explored =
+      ExplorationRun(scenario, request, std::move(*resolved), std::move(*parallel), stop).go(jobs);
   if (explored) explored->why_no_model = std::move(why_no_model);
   return explored;
 }

@@ -8,7 +8,7 @@
 
 #include "engine/explore/findings.h"
 #include "engine/explore/model/against_model.h"
-#include "engine/explore/party.h"
+#include "engine/explore/parallel_search.h"
 #include "engine/run/verdict.h"
 
 namespace lockstep {
@@ -37,7 +37,7 @@ class ExpeditionByModel {
     }
     result_.complete = result_.is_model_complete && result_.runs == result_.classes;
     result_.seconds = std::chrono::duration<double>(clock_.now() - search_over).count();
-    for (auto& [key, ending] : tally_.endings) add_finding(key, ending);
+    for (auto& [key, outcome] : tally_.outcomes) add_finding(key, outcome);
     put_in_order(result_.findings);
     result_.potential = potential_of(result_.findings);
     for (auto& [key, each] : disagreements_) result_.disagreements.push_back(std::move(each));
@@ -50,16 +50,17 @@ class ExpeditionByModel {
   using DisagreementKey = std::tuple<Difference::Kind, std::string, std::string, std::string, std::string>;
 
   Result<void> search_model() {
-    Result<std::unique_ptr<Party>> party = Party::open(scenario_, model_.request, result_.jobs, stop_);
-    if (!party) return party.error();
+    Result<std::unique_ptr<ParallelSearch>> parallel =
+        ParallelSearch::open(scenario_, model_.request, result_.jobs, stop_);
+    if (!parallel) return parallel.error();
     Limits limits{.most_runs = kModelRunsMost, .keeps_runs = true};
     if (request_.most_time != kNever) limits.until = begun_ + request_.most_time / kModelPart;
     Tally found;
     Result<Halt> halt = Halt::news;
     while (halt && *halt == Halt::news) {
-      (*party)->share_news();
+      (*parallel)->share_news();
       found = {};
-      halt = (*party)->search_all(found, limits);
+      halt = (*parallel)->search_all(found, limits);
     }
     if (!halt) return halt.error();
     result_.is_model_complete = *halt == Halt::exhausted;
@@ -80,7 +81,7 @@ class ExpeditionByModel {
       const bool late = request_.most_time != kNever && clock_.now() > begun_ + request_.most_time;
       if (result_.interrupted || late || result_.runs >= request_.most_runs) return {};
       if (request_.progress && result_.runs % 64 == 0) request_.progress(result_.runs);
-      Result<Compared> compared = (*both)->compare(each.schedule);
+      Result<ModelComparison> compared = (*both)->compare(each.schedule);
       if (!compared && compared.fault() == Fault::cancelled) {
         result_.interrupted = true;
         return {};
@@ -99,18 +100,18 @@ class ExpeditionByModel {
       sum = sum < 0 || more < 0 ? -1 : sum + more;
     };
     add(result_.interleavings);
-    const EndingKey key = ending_of(run, gave_up(run));
-    Ending& ending = tally_.endings[key];
-    ending.verdict = verdict_of(run, gave_up(run));
-    ++ending.runs;
-    add(ending.interleavings);
-    const std::vector<Choice> before = ending.schedule;
-    ending.consider(representative.schedule, -1);
-    if (ending.schedule != before) shortest_[key] = std::move(run);
+    const OutcomeKey key = outcome_of(run, gave_up(run));
+    Outcome& outcome = tally_.outcomes[key];
+    outcome.verdict = verdict_of(run, gave_up(run));
+    ++outcome.runs;
+    add(outcome.interleavings);
+    const std::vector<Choice> before = outcome.schedule;
+    outcome.consider(representative.schedule, -1);
+    if (outcome.schedule != before) shortest_[key] = std::move(run);
   }
 
   void note_difference(const Representative& representative, const std::vector<std::string>& actors,
-                       const Compared& compared) {
+                       const ModelComparison& compared) {
     const Difference& difference = *compared.difference;
     Disagreement& known = disagreements_[{difference.kind, difference.actor, difference.operation, difference.model,
                                           difference.database}];
@@ -125,12 +126,12 @@ class ExpeditionByModel {
     known.run.documents[kModelDifferenceDocument] = to_json(difference, model_.name);
   }
 
-  void add_finding(const EndingKey& key, const Ending& ending) {
+  void add_finding(const OutcomeKey& key, const Outcome& outcome) {
     Finding finding;
-    finding.verdict = ending.verdict;
+    finding.verdict = outcome.verdict;
     finding.what = key.second;
-    finding.runs = ending.runs;
-    finding.interleavings = ending.interleavings;
+    finding.runs = outcome.runs;
+    finding.interleavings = outcome.interleavings;
     finding.shortest = std::move(shortest_[key]);
     result_.findings.push_back(std::move(finding));
   }
@@ -144,7 +145,7 @@ class ExpeditionByModel {
   const Nanos begun_;
   std::vector<Representative> classes_;
   Tally tally_;
-  std::map<EndingKey, record::Run> shortest_;
+  std::map<OutcomeKey, record::Run> shortest_;
   std::map<DisagreementKey, Disagreement> disagreements_;
   Exploration result_;
 };

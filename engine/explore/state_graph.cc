@@ -9,7 +9,7 @@
 
 #include "engine/actor/actor.h"
 #include "engine/explore/search/state_key.h"
-#include "engine/run/stage.h"
+#include "engine/run/run_environment.h"
 #include "engine/run/verdict.h"
 #include "engine/sync/lock_core.h"
 
@@ -230,14 +230,14 @@ class Charted final : public Schedule {
 /// Draws one graph.
 class Chart {
  public:
-  Chart(Stage& stage, StateGraph& graph, const StateGraphRequest& request, const StopSource* stop)
-      : stage_(stage), graph_(graph), request_(request), stop_(stop), charted_(stage.state(), graph) {
-    stage_.state().footprint = &charted_.footprint();
-    stage_.state().keeps_locks = true;
+  Chart(RunEnvironment& environment, StateGraph& graph, const StateGraphRequest& request, const StopSource* stop)
+      : environment_(environment), graph_(graph), request_(request), stop_(stop), charted_(environment.state(), graph) {
+    environment_.state().footprint = &charted_.footprint();
+    environment_.state().keeps_locks = true;
   }
   ~Chart() {
-    stage_.state().footprint = nullptr;
-    stage_.state().keeps_locks = false;
+    environment_.state().footprint = nullptr;
+    environment_.state().keeps_locks = false;
   }
 
   Result<void> draw() {
@@ -273,7 +273,7 @@ class Chart {
 
   Result<void> follow(std::vector<Choice> plan, bool keeps_all) {
     charted_.begin(std::move(plan), keeps_all);
-    const Result<void> performed = stage_.perform(&charted_);
+    const Result<void> performed = environment_.perform(&charted_);
     if (!performed && performed.fault() != Fault::cancelled) return performed.error();
     if (performed) {
       charted_.finished();
@@ -300,12 +300,12 @@ class Chart {
     run.store = graph_.store;
     run.protocol = graph_.protocol;
     run.actors = graph_.actors;
-    stage_.judge(run);
+    environment_.judge(run);
     state.verdict = run.verdict;
     state.summary = run.summary;
   }
 
-  Stage& stage_;
+  RunEnvironment& environment_;
   StateGraph& graph_;
   const StateGraphRequest& request_;
   const StopSource* const stop_;
@@ -330,7 +330,7 @@ Result<StateGraph> state_graph(const Scenario& scenario, const StateGraphRequest
         fmt::format("no state graph of {} on {}: what its steps touch is known on kv and in-process locks alone",
                     scenario.name, resolved->store)};
   }
-  Result<std::unique_ptr<Stage>> opened = Stage::open(scenario, *resolved, stop);
+  Result<std::unique_ptr<RunEnvironment>> opened = RunEnvironment::open(scenario, *resolved, stop);
   if (!opened) return opened.error();
   StateGraph graph;
   graph.scenario = scenario.name;

@@ -59,12 +59,12 @@ int badness_of(record::Verdict verdict) noexcept {
   return static_cast<int>(std::find(kWorstFirst.begin(), kWorstFirst.end(), verdict) - kWorstFirst.begin());
 }
 
-bool Ending::may_improve(std::size_t steps, int of_preemptions) const noexcept {
+bool Outcome::may_improve(std::size_t steps, int of_preemptions) const noexcept {
   if (schedule.empty()) return true;
   return of_preemptions != preemptions ? of_preemptions < preemptions : steps <= schedule.size();
 }
 
-void Ending::consider(const std::vector<Choice>& other, int of_preemptions) {
+void Outcome::consider(const std::vector<Choice>& other, int of_preemptions) {
   if (!schedule.empty()) {
     const auto worth = [](const std::vector<Choice>& choices, int count) {
       return std::tuple(count, choices.size(), changes_of_actor(choices));
@@ -82,12 +82,12 @@ void Tally::add(const Tally& other) {
   left_out += other.left_out;
   add_up(interleavings, other.interleavings);
   representatives.insert(representatives.end(), other.representatives.begin(), other.representatives.end());
-  for (const auto& [key, ending] : other.endings) {
-    Ending& mine = endings[key];
-    mine.verdict = ending.verdict;
-    mine.runs += ending.runs;
-    add_up(mine.interleavings, ending.interleavings);
-    mine.consider(ending.schedule, ending.preemptions);
+  for (const auto& [key, outcome] : other.outcomes) {
+    Outcome& mine = outcomes[key];
+    mine.verdict = outcome.verdict;
+    mine.runs += outcome.runs;
+    add_up(mine.interleavings, outcome.interleavings);
+    mine.consider(outcome.schedule, outcome.preemptions);
   }
 }
 
@@ -107,7 +107,7 @@ record::Verdict verdict_of(const record::Run& run, bool gave_up) {
   return gave_up && run.verdict == record::Verdict::anomaly ? record::Verdict::abort : run.verdict;
 }
 
-EndingKey ending_of(const record::Run& run, bool gave_up) {
+OutcomeKey outcome_of(const record::Run& run, bool gave_up) {
   return {badness_of(verdict_of(run, gave_up)), what_of(run, gave_up)};
 }
 

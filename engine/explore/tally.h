@@ -14,13 +14,13 @@
 namespace lockstep {
 
 /// A way for a run to end: its badness (0 is the worst), and for people what distinguishes it from others as bad.
-using EndingKey = std::pair<int, std::string>;
+using OutcomeKey = std::pair<int, std::string>;
 
 /// How bad a verdict is: for the order of findings.
 int badness_of(record::Verdict verdict) noexcept;
 
 /// Runs that end in one way, and the best schedule for it so far.
-struct Ending {
+struct Outcome {
   record::Verdict verdict = record::Verdict::clean;
   std::uint64_t runs = 0;
   double interleavings = 0;  ///< below 0: too many to be counted
@@ -45,7 +45,7 @@ struct Tally {
   std::uint64_t pruned = 0;    ///< given up, since they would have repeated what was known
   std::uint64_t left_out = 0;  ///< choices of a server that it did not make again
   double interleavings = 0;    ///< below 0: too many to be counted
-  std::map<EndingKey, Ending> endings;
+  std::map<OutcomeKey, Outcome> outcomes;
   std::vector<Representative> representatives = {};  ///< with Limits::keeps_runs, in the order of the search
 
   void add(const Tally& other);
@@ -54,7 +54,7 @@ struct Tally {
 /// How `run`, judged, is to be called. `gave_up`: somebody's last attempt failed, so that what the scenario promises of
 /// everybody's success cannot hold.
 record::Verdict verdict_of(const record::Run& run, bool gave_up);
-EndingKey ending_of(const record::Run& run, bool gave_up);
+OutcomeKey outcome_of(const record::Run& run, bool gave_up);
 bool gave_up(const RunState& state);
 bool gave_up(const record::Run& run);
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "engine/base/suggest.h"
-#include "engine/load/witness.h"
+#include "engine/load/history_probe.h"
 
 namespace lockstep::load {
 namespace {
@@ -182,11 +182,12 @@ void note_rates(record::Comparison& comparison) {
 /// "SQLite 3.40.1" is said to block by its name alone.
 void note_helpers(Compared& compared) {
   const auto& groups = compared.comparison.groups;
-  const auto lent = std::find_if(groups.begin(), groups.end(), [](const auto& group) { return group.helpers > 0; });
-  if (lent == groups.end()) return;
+  const auto offloaded =
+      std::find_if(groups.begin(), groups.end(), [](const auto& group) { return group.helpers > 0; });
+  if (offloaded == groups.end()) return;
   compared.comparison.notes.push_back(fmt::format("{}'s calls block: under {} they run on at most {} helper threads",
                                                   compared.store_version.substr(0, compared.store_version.find(' ')),
-                                                  lent->executor, lent->helpers));
+                                                  offloaded->executor, offloaded->helpers));
 }
 
 record::Comparison begun(const Workload& workload, const CompareRequest& request) {

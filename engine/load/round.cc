@@ -1,4 +1,4 @@
-// round.cc: opens the store, seats the sessions, watches the time, adds up.
+// round.cc: opens the store, makes the sessions, watches the time, adds up.
 #include "engine/load/round.h"
 
 #include <fmt/format.h>
@@ -9,7 +9,7 @@
 #include <optional>
 #include <thread>
 
-#include "engine/executors/lent_session.h"
+#include "engine/executors/offloaded_session.h"
 #include "engine/load/session.h"
 #include "engine/load/usage.h"
 
@@ -21,7 +21,7 @@ constexpr Nanos kGrace = std::chrono::seconds(5);
 constexpr Nanos kSlice = std::chrono::milliseconds(20);
 
 // Of a history: enough for thousands of meetings, little enough to be judged in some milliseconds.
-constexpr std::size_t kTestimoniesMost = 10'000;
+constexpr std::size_t kProbeRecordsMost = 10'000;
 constexpr std::uint32_t kWitnessRowsLeast = 64, kWitnessRowsMost = 4096;
 
 std::optional<std::int64_t> asked(Backend& backend, const std::string& sql) {
@@ -66,7 +66,7 @@ class Round {
         plan_{.request = request, .pattern = *workload.pattern_named(request.pattern)},
         zipf_(request.shape.rows, request.shape.theta),
         scatter_(request.shape.rows),
-        roll_(static_cast<std::size_t>(request.sessions)) {}
+        latch_(static_cast<std::size_t>(request.sessions)) {}
 
   ~Round() {
     for (const auto& session : sessions_) session->actor.session.reset();
@@ -77,7 +77,7 @@ class Round {
 
  private:
   bool on_threads() const { return request_.executor == "threads"; }
-  bool lends_calls() const { return !on_threads() && !backend_->capabilities().nonblocking; }
+  bool offloads_calls() const { return !on_threads() && !backend_->capabilities().nonblocking; }
   Result<void> make_sessions();
   void start();
   void watch(RoundResult& result);
@@ -96,7 +96,7 @@ class Round {
   Plan plan_;
   const Zipf zipf_;
   const Scatter scatter_;
-  Roll roll_;
+  CompletionLatch latch_;
   std::vector<std::unique_ptr<runtime::Loop>> loops_;
   std::vector<std::unique_ptr<LoadSession>> sessions_;
   std::vector<std::thread> threads_;
@@ -116,15 +116,15 @@ Result<void> Round::open() {
   return make_sessions();
 }
 
-/// Few rows, so that witnesses meet; more for more sessions, so that these can go on.
+/// Few rows, so that probes meet; more for more sessions, so that these can go on.
 void Round::prepare_history(State& given) {
   const auto sessions = static_cast<std::uint32_t>(request_.sessions);
-  Inquiry& inquiry = plan_.inquiry;
-  inquiry.rows = std::clamp(8 * sessions, kWitnessRowsLeast, kWitnessRowsMost);
-  inquiry.most = std::max<std::size_t>(kTestimoniesMost / sessions, 16);
-  inquiry.seed = request_.shape.seed;
-  inquiry.clock = &clock_;
-  for (auto& row : witness_rows(inquiry.rows)) given.push_back(std::move(row));
+  ProbeConfig& probe_config = plan_.probe_config;
+  probe_config.rows = std::clamp(8 * sessions, kWitnessRowsLeast, kWitnessRowsMost);
+  probe_config.most = std::max<std::size_t>(kProbeRecordsMost / sessions, 16);
+  probe_config.seed = request_.shape.seed;
+  probe_config.clock = &clock_;
+  for (auto& row : probe_rows(probe_config.rows)) given.push_back(std::move(row));
 }
 
 Result<void> Round::make_sessions() {
@@ -133,13 +133,15 @@ Result<void> Round::make_sessions() {
   }
   for (int i = 0; i < request_.sessions; ++i) {
     const auto index = static_cast<std::size_t>(i);
-    std::unique_ptr<Seat> seat =
-        on_threads() ? make_thread_seat(roll_) : make_loop_seat(roll_, *loops_[index % loops_.size()]);
-    auto session = std::make_unique<LoadSession>(plan_, index, zipf_, scatter_, std::move(seat));
+    std::unique_ptr<SessionExecutor> executor =
+        on_threads() ? make_thread_session_executor(latch_)
+                     : make_loop_session_executor(latch_, *loops_[index % loops_.size()]);
+    auto session = std::make_unique<LoadSession>(plan_, index, zipf_, scatter_, std::move(executor));
     Result<std::unique_ptr<Session>> opened = backend_->open_session(i, session->actor.name);
     if (!opened) return opened.error();
-    if (lends_calls()) *opened = make_lent_session(std::move(*opened));
-    if (plan_.inquiry.rows > 0) *opened = make_witness(std::move(*opened), plan_.inquiry, index, session->testimonies);
+    if (offloads_calls()) *opened = make_offloaded_session(std::move(*opened));
+    if (plan_.probe_config.rows > 0)
+      *opened = make_history_probe(std::move(*opened), plan_.probe_config, index, session->probe_records);
     session->actor.session = std::move(*opened);
     sessions_.push_back(std::move(session));
   }
@@ -150,7 +152,7 @@ void Round::start() {
   plan_.started_at = clock_.now();
   plan_.measure_from = plan_.started_at + request_.ramp + request_.warmup;
   plan_.measure_until = plan_.measure_from + request_.measured;
-  if (plan_.measure_until == plan_.started_at) plan_.inquiry.recording.store(true, std::memory_order_relaxed);
+  if (plan_.measure_until == plan_.started_at) plan_.probe_config.recording.store(true, std::memory_order_relaxed);
   for (const auto& session : sessions_) session->actor.set_body(drive(*session, plan_));
   if (on_threads()) {
     for (const auto& session : sessions_) {
@@ -162,7 +164,7 @@ void Round::start() {
     return;
   }
   shown_.emplace();
-  for (const auto& session : sessions_) begin(*session->seat, session->actor, *shown_);
+  for (const auto& session : sessions_) begin(*session->executor, session->actor, *shown_);
   for (const auto& loop : loops_) {
     threads_.emplace_back([one = loop.get()] { one->run(); });
   }
@@ -171,7 +173,7 @@ void Round::start() {
 /// False when the round ends early: everybody has, or ^C.
 bool Round::wait_until(Nanos moment) {
   for (Nanos now = clock_.now(); now < moment; now = clock_.now()) {
-    if (roll_.wait(std::min(kSlice, moment - now))) return false;
+    if (latch_.wait(std::min(kSlice, moment - now))) return false;
     if (stop_ != nullptr && stop_->requested()) return false;
   }
   return true;
@@ -195,14 +197,14 @@ void Round::measure(RoundResult& result) {
 void Round::watch(RoundResult& result) {
   measure(result);
   if (request_.history > Nanos(0)) {
-    plan_.inquiry.recording.store(true, std::memory_order_relaxed);
+    plan_.probe_config.recording.store(true, std::memory_order_relaxed);
     wait_until(clock_.now() + request_.history);  // looking at the server has taken its time
   }
   if (stop_ != nullptr && stop_->requested()) result.note = "interrupted";
   plan_.stopping.store(true, std::memory_order_relaxed);
-  if (!roll_.wait(kGrace)) {
+  if (!latch_.wait(kGrace)) {
     for (const auto& session : sessions_) session->actor.stop(Fault::cancelled);
-    while (!roll_.wait(kSlice)) {
+    while (!latch_.wait(kSlice)) {
     }
     if (result.note.empty()) result.note = "sessions still waited 5 s after the end and were told to give up";
   }
@@ -236,10 +238,10 @@ void Round::add_up(RoundResult& result) {
 /// Holds the history against what was promised.
 void Round::judge(RoundResult& result, const std::vector<std::int64_t>& versions) const {
   result.claim = request_.claim.value_or(claim_of(request_.store, request_.protocol));
-  std::vector<const Testimonies*> sessions;
+  std::vector<const ProbeRecords*> sessions;
   for (const auto& session : sessions_) {
-    sessions.push_back(&session->testimonies);
-    for (const Testimony& one : session->testimonies)
+    sessions.push_back(&session->probe_records);
+    for (const ProbeRecord& one : session->probe_records)
       result.on_record += one.end == check::Transaction::End::committed ? 1 : 0;
   }
   const auto anomalies = check::anomalies_of(history_of(sessions, versions), result.claim);
@@ -261,7 +263,7 @@ void Round::settle(RoundResult& result) {
     result.note = "the final state cannot be read: " + state.error().message;
     return;
   }
-  const std::vector<std::int64_t> versions = take_witness_rows(*state);
+  const std::vector<std::int64_t> versions = take_probe_rows(*state);
   if (!versions.empty() && result.note.empty()) judge(result, versions);
   const Settled end{.state = *state, .shape = request_.shape, .counts = counts};
   for (const NamedInvariant& invariant : workload_.invariants()) {
@@ -281,11 +283,11 @@ RoundResult Round::run() {
   result.peak_rss_bytes = own_peak_rss_bytes();
   result.store_version = backend_->capabilities().version;
   result.environment = backend_->environment();
-  result.helpers = lends_calls() ? kCallersMost : 0;
+  result.helpers = offloads_calls() ? kCallersMost : 0;
   return result;
 }
 
-Task<> nothing(Context&) { co_return; }
+Task<> nothing(LoadContext&) { co_return; }
 
 }  // namespace
 
@@ -312,12 +314,12 @@ double driver_cost_ns() {
   plan.measure_until = kNever;
   const Zipf zipf(1, 0);
   const Scatter scatter(1);
-  Roll roll(1);
-  LoadSession session(plan, 0, zipf, scatter, make_thread_seat(roll));
+  CompletionLatch latch(1);
+  LoadSession session(plan, 0, zipf, scatter, make_thread_session_executor(latch));
   session.actor.set_body(drive(session, plan));
   const double before = own_cpu_s();
   std::thread thread([&session] { session.actor.start(); });
-  (void)roll.wait(std::chrono::milliseconds(30));
+  (void)latch.wait(std::chrono::milliseconds(30));
   plan.stopping.store(true, std::memory_order_relaxed);
   thread.join();
   const double spent = own_cpu_s() - before;

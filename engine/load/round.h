@@ -1,7 +1,7 @@
 // round.h: one round of load: a fresh store, N sessions that run a workload's body over and over, and what came of it.
 //
-// Each session has an actor, a clock and counts of its own (seat.h); they are added up when the round is over. The
-// store is opened, filled and checked anew for every round, so a round knows nothing of the one before.
+// Each session has an actor, a clock and counts of its own (session_executor.h); they are added up when the round is
+// over. The store is opened, filled and checked anew for every round, so a round knows nothing of the one before.
 #pragma once
 
 #include <map>
@@ -10,9 +10,9 @@
 
 #include "engine/actor/run_state.h"
 #include "engine/check/isolation.h"
-#include "engine/load/histogram.h"
 #include "engine/record/comparison.h"
 #include "engine/scenario/workload.h"
+#include "kv/base/histogram.h"
 
 namespace lockstep::load {
 
@@ -36,7 +36,7 @@ struct RoundRequest {
   Nanos warmup = std::chrono::milliseconds(500);
   Nanos measured = std::chrono::seconds(2);
   Nanos ramp{0};  ///< the sessions start spread over this time, before the warm-up ends
-  /// After the measured time the load goes on for so long with its history on record (witness.h); 0 = no history.
+  /// After the measured time the load goes on for so long with its history on record (history_probe.h); 0 = no history.
   Nanos history{0};
   std::optional<check::Level> claim;  ///< what the history is held against; default: what the protocol promises
   Nanos think{0};                     ///< between two transactions of a session

@@ -41,15 +41,15 @@ class Arrivals {
   Nanos next_{0};
 };
 
-Task<> give_back(Context& context) { co_await context.db.abort(); }
+Task<> give_back(LoadContext& context) { co_await context.db.abort(); }
 
 }  // namespace
 
 LoadSession::LoadSession(const Plan& plan, std::size_t index, const Zipf& zipf, const Scatter& scatter,
-                         std::unique_ptr<Seat> where)
+                         std::unique_ptr<SessionExecutor> where)
     : state(false, false, kNever, nullptr),
-      seat(std::move(where)),
-      actor(static_cast<int>(index), "S" + std::to_string(index + 1), state, *seat),
+      executor(std::move(where)),
+      actor(static_cast<int>(index), "S" + std::to_string(index + 1), state, *executor),
       context{.db = Database(actor.session),
               .random = Random(plan.request.shape.seed, index),
               .shape = plan.request.shape,
@@ -102,7 +102,7 @@ Task<> drive(LoadSession& session, const Plan& plan) {
       const Fault fault = ended.fault();
       if (is_environment(fault) && !session.failure) session.failure = ended.error();
       if (session.failure) co_return;
-      if (fault == Fault::out_of_stock) {
+      if (fault == Fault::refused) {
         session.refused += counts ? 1 : 0;
         break;
       }

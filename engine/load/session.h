@@ -6,9 +6,9 @@
 #include <memory>
 #include <string>
 
-#include "engine/executors/seat.h"
+#include "engine/executors/session_executor.h"
+#include "engine/load/history_probe.h"
 #include "engine/load/round.h"
-#include "engine/load/witness.h"
 
 namespace lockstep::load {
 
@@ -19,19 +19,19 @@ struct Plan {
   Nanos measure_from{0}, measure_until{0};  ///< moments of the real clock
   Nanos started_at{0};
   std::atomic<bool> stopping{false};
-  Inquiry inquiry = {};
+  ProbeConfig probe_config = {};
   mutable Board board = {};  ///< theirs, to write on
 };
 
 /// Not thread-safe: its own thread's or loop's until it has ended.
 struct LoadSession {
   LoadSession(const Plan& plan, std::size_t index, const Zipf& zipf, const Scatter& scatter,
-              std::unique_ptr<Seat> where);
+              std::unique_ptr<SessionExecutor> where);
 
   RunState state;
-  std::unique_ptr<Seat> seat;
+  std::unique_ptr<SessionExecutor> executor;
   Actor actor;
-  Context context;
+  LoadContext context;
   Random pauses;  ///< of back-offs; apart from the body's, which draws the same again
 
   // What it saw in the measured time.
@@ -41,13 +41,13 @@ struct LoadSession {
     std::uint64_t count = 0;
     Nanos span{0};
   };
-  Waits waits_before;               ///< of the seat: those of the warm-up, which do not count
+  Waits waits_before;               ///< of the executor: those of the warm-up, which do not count
   std::optional<Waits> waits_then;  ///< when the measured time was over
-  Waits waits_until_now() const { return {seat->waits(), seat->waited()}; }
+  Waits waits_until_now() const { return {executor->waits(), executor->waited()}; }
   std::array<std::uint64_t, 64> aborts{};  ///< by Fault
   std::uint64_t given_up = 0;
   std::string gave_up;           ///< RoundResult::gave_up
-  Testimonies testimonies;       ///< of the time after the measured one
+  ProbeRecords probe_records;    ///< of the time after the measured one
   std::optional<Error> failure;  ///< of the environment; the session has ended with it
 };
 

@@ -35,10 +35,10 @@ Result<std::vector<std::string>> ids_in(const std::string& folder) {
 
 std::string path_of(const std::string& folder, const std::string& id) { return file_in(folder + "/" + id); }
 
-Result<RunSummary> summary_of(const std::string& path) {
+Result<SavedRun> summary_of(const std::string& path) {
   Result<sqlite::Database> database = open_recording(path);
   if (!database) return database.error();
-  RunSummary summary;
+  SavedRun summary;
   std::string verdict;
   {
     sqlite::Statement row(*database,
@@ -71,13 +71,13 @@ std::int64_t written_ns(const std::string& path) {
 
 }  // namespace
 
-Result<std::vector<RunSummary>> list(const std::string& folder, std::vector<std::string>* unreadable) {
+Result<std::vector<SavedRun>> list(const std::string& folder, std::vector<std::string>* unreadable) {
   const auto ids = ids_in(folder);
   if (!ids) return ids.error();
-  std::vector<std::pair<std::int64_t, RunSummary>> found;
+  std::vector<std::pair<std::int64_t, SavedRun>> found;
   for (const std::string& id : *ids) {
     const std::string path = path_of(folder, id);
-    Result<RunSummary> summary = summary_of(path);
+    Result<SavedRun> summary = summary_of(path);
     if (summary) {
       found.emplace_back(written_ns(path), std::move(*summary));
     } else if (unreadable != nullptr) {
@@ -87,7 +87,7 @@ Result<std::vector<RunSummary>> list(const std::string& folder, std::vector<std:
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
     return std::tie(a.second.started_at, a.first, a.second.id) < std::tie(b.second.started_at, b.first, b.second.id);
   });
-  std::vector<RunSummary> runs;
+  std::vector<SavedRun> runs;
   runs.reserve(found.size());
   for (auto& [written, summary] : found) runs.push_back(std::move(summary));
   return runs;

@@ -94,7 +94,9 @@ void Reader::read_lists() {
   if (!sound()) return;
   for (Statement row(database_, "SELECT name FROM actor ORDER BY idx"); row.next();) run_.actors.push_back(row.text(0));
   for (Statement row(database_, "SELECT fault, count FROM outcome_fault"); row.next();) {
-    run_.outcomes.faults[row.text(0)] = count(row, 1);
+    const std::string name = row.text(0);
+    const std::optional<Fault> fault = fault_named(name);
+    run_.outcomes.faults[fault ? std::string(name_of(*fault)) : name] += count(row, 1);
   }
   for (Statement row(database_, "SELECT cycle, actor FROM cycle ORDER BY cycle, position"); row.next();) {
     const std::uint64_t cycle = count(row, 0);

@@ -118,7 +118,7 @@ struct Run {
 };
 
 /// What `lockstep runs` shows of a saved run.
-struct RunSummary {
+struct SavedRun {
   std::string id, scenario, store, protocol, pattern, executor, started_at, path;
   Verdict verdict = Verdict::clean;
   bool as_expected = true;
@@ -138,7 +138,7 @@ Result<Run> load(const std::string& path);
 
 /// The saved runs, oldest first (by started_at, then by when they were written); unreadable ones are passed over, each
 /// with a sentence in `unreadable`. A folder that does not exist holds none. 2,000 runs take about a third of a second.
-Result<std::vector<RunSummary>> list(const std::string& folder, std::vector<std::string>* unreadable = nullptr);
+Result<std::vector<SavedRun>> list(const std::string& folder, std::vector<std::string>* unreadable = nullptr);
 
 /// The path of the one run with an id that starts with `prefix`; Fault::invalid when none or several do (named).
 Result<std::string> find(const std::string& folder, std::string_view prefix);

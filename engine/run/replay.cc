@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "engine/run/stage.h"
+#include "engine/run/run_environment.h"
 #include "engine/run/verdict.h"
 #include "engine/schedule/schedule.h"
 
@@ -204,21 +204,21 @@ Result<Replay> replay(const Scenario& scenario, const record::Run& recorded, con
   }
   Result<std::vector<Choice>> order = choices_named(recorded.schedule, names);
   if (!order) return order.error();
-  Result<std::unique_ptr<Stage>> opened = Stage::open(scenario, *resolved, stop);
+  Result<std::unique_ptr<RunEnvironment>> opened = RunEnvironment::open(scenario, *resolved, stop);
   if (!opened) return opened.error();
-  Stage& stage = **opened;
+  RunEnvironment& environment = **opened;
 
   Replay result;
-  if (options.times > 1) stage.keep_threads();
+  if (options.times > 1) environment.keep_threads();
   const RealClock clock;
   const Nanos begun = clock.now();
   std::size_t seen = 0;
   bool ended = false;
   for (std::uint64_t i = 0; i < options.times && !result.divergence; ++i) {
-    Replayed schedule(recorded, *order, options.until, stage.state());
-    const Result<void> performed = stage.perform(&schedule);
+    Replayed schedule(recorded, *order, options.until, environment.state());
+    const Result<void> performed = environment.perform(&schedule);
     if (!performed && performed.fault() != Fault::cancelled) return performed.error();
-    if (stage.state().ending() == record::Ending::interrupted) break;
+    if (environment.state().ending() == record::Ending::interrupted) break;
     schedule.compare(!schedule.ended());
     result.steps = schedule.steps();
     result.divergence = schedule.divergence();
@@ -235,7 +235,7 @@ Result<Replay> replay(const Scenario& scenario, const record::Run& recorded, con
   run.events.clear();
   if (ended) {
     run.ending = record::Ending::interrupted;  // by `until` or a divergence: what stands then stands
-    run.events = stage.state().take_events();
+    run.events = environment.state().take_events();
     run.events.resize(std::min(run.events.size(), seen));
     return result;
   }
@@ -243,7 +243,7 @@ Result<Replay> replay(const Scenario& scenario, const record::Run& recorded, con
   run.cycles.clear();
   run.victims.clear();
   run.invariants.clear();
-  stage.judge(run);
+  environment.judge(run);
   return result;
 }
 

@@ -7,10 +7,10 @@
 #include <algorithm>
 
 #include "engine/base/suggest.h"
-#include "engine/executors/lent_session.h"
+#include "engine/executors/offloaded_session.h"
 #include "engine/run/coordinates.h"
 #include "engine/run/replay.h"
-#include "engine/run/stage.h"
+#include "engine/run/run_environment.h"
 #include "engine/run/verdict.h"
 #include "engine/schedule/schedule.h"
 
@@ -104,8 +104,8 @@ Result<RunRequest> resolve(const Scenario& scenario, RunRequest request) {
   return request;
 }
 
-record::Run run_at(const Scenario& scenario, const RunRequest& request, const Stage& stage) {
-  const Pattern& pattern = stage.pattern();
+record::Run run_at(const Scenario& scenario, const RunRequest& request, const RunEnvironment& environment) {
+  const Pattern& pattern = environment.pattern();
   record::Run result;
   result.scenario = scenario.name;
   result.title = scenario.title();
@@ -119,15 +119,15 @@ record::Run run_at(const Scenario& scenario, const RunRequest& request, const St
   result.started_at = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::now()));
   describe_environment(result);
   for (const ActorSpec& spec : pattern.actors) result.actors.push_back(spec.name);
-  if (const Backend* const backend = stage.backend()) {
+  if (const Backend* const backend = environment.backend()) {
     result.store_version = backend->capabilities().version;
     for (auto& [name, value] : backend->environment()) result.environment[name] = value;
-    if (stage.lends_calls()) {
+    if (environment.offloads_calls()) {
       result.environment[request.store + ".calls"] = fmt::format("block: on at most {} helper threads", kCallersMost);
     }
   }
   note_options(request, result);
-  result.virtual_time = stage.is_in_virtual_time();
+  result.virtual_time = environment.is_in_virtual_time();
   return result;
 }
 
@@ -149,13 +149,13 @@ Result<record::Run> run(const Scenario& scenario, const RunRequest& asked, const
     schedule = std::move(*parsed);
   }
 
-  Result<std::unique_ptr<Stage>> opened = Stage::open(scenario, request, stop);
+  Result<std::unique_ptr<RunEnvironment>> opened = RunEnvironment::open(scenario, request, stop);
   if (!opened) return opened.error();
-  Stage& stage = **opened;
-  record::Run result = run_at(scenario, request, stage);
-  if (Result<void> followed = stage.perform(schedule.get()); !followed) return followed.error();
-  result.schedule = free ? "free" : schedule_text(stage.taken(), actors);
-  stage.judge(result);
+  RunEnvironment& environment = **opened;
+  record::Run result = run_at(scenario, request, environment);
+  if (Result<void> followed = environment.perform(schedule.get()); !followed) return followed.error();
+  result.schedule = free ? "free" : schedule_text(environment.taken(), actors);
+  environment.judge(result);
   return result;
 }
 

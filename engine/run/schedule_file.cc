@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "engine/run/stage.h"
+#include "engine/run/run_environment.h"
 #include "engine/run/verdict.h"
 
 namespace lockstep {
@@ -163,7 +163,7 @@ class Stepped final : public Schedule {
 };
 
 /// The scenario's own part of a run's record.
-record::Run coordinates_of(const Scenario& scenario, const RunRequest& resolved, const Stage& stage) {
+record::Run coordinates_of(const Scenario& scenario, const RunRequest& resolved, const RunEnvironment& environment) {
   record::Run run;
   run.scenario = scenario.name;
   run.title = scenario.title();
@@ -172,8 +172,8 @@ record::Run coordinates_of(const Scenario& scenario, const RunRequest& resolved,
   run.pattern = resolved.pattern;
   run.executor = resolved.executor;
   run.seed = resolved.seed;
-  run.why = stage.pattern().why;
-  for (const ActorSpec& spec : stage.pattern().actors) run.actors.push_back(spec.name);
+  run.why = environment.pattern().why;
+  for (const ActorSpec& spec : environment.pattern().actors) run.actors.push_back(spec.name);
   return run;
 }
 
@@ -254,10 +254,10 @@ Result<ScheduleFile> written_down(const Scenario& scenario, const record::Run& r
   if (!order) return order.error();
   const Result<RunRequest> resolved = resolve(scenario, file.run);
   if (!resolved) return resolved.error();
-  Result<std::unique_ptr<Stage>> stage = Stage::open(scenario, *resolved, stop);
-  if (!stage) return stage.error();
-  Stepped schedule((*stage)->state(), std::move(*order), nullptr, SIZE_MAX);
-  const Result<void> performed = (*stage)->perform(&schedule);
+  Result<std::unique_ptr<RunEnvironment>> environment = RunEnvironment::open(scenario, *resolved, stop);
+  if (!environment) return environment.error();
+  Stepped schedule((*environment)->state(), std::move(*order), nullptr, SIZE_MAX);
+  const Result<void> performed = (*environment)->perform(&schedule);
   if (!performed && performed.fault() != Fault::cancelled) return performed.error();
   if (performed) schedule.over();
   if (schedule.divergence()) {
@@ -278,11 +278,11 @@ Result<Replay> replay(const Scenario& scenario, const ScheduleFile& file, const 
   request.dsn = options.dsn;
   const Result<RunRequest> resolved = resolve(scenario, request);
   if (!resolved) return resolved.error();
-  Result<std::unique_ptr<Stage>> opened = Stage::open(scenario, *resolved, stop);
+  Result<std::unique_ptr<RunEnvironment>> opened = RunEnvironment::open(scenario, *resolved, stop);
   if (!opened) return opened.error();
-  Stage& stage = **opened;
+  RunEnvironment& environment = **opened;
   Replay result;
-  result.run = coordinates_of(scenario, *resolved, stage);
+  result.run = coordinates_of(scenario, *resolved, environment);
   if (result.run.actors != file.actors) {
     return Error{Fault::invalid,
                  {},
@@ -292,26 +292,26 @@ Result<Replay> replay(const Scenario& scenario, const ScheduleFile& file, const 
   std::vector<Choice> order;
   for (const ScheduleStep& step : file.steps) order.push_back(step.choice);
   result.run.schedule = schedule_text(order, file.actors);
-  result.run.virtual_time = stage.state().virtual_time;
+  result.run.virtual_time = environment.state().virtual_time;
   note_options(*resolved, result.run);
 
-  if (options.times > 1) stage.keep_threads();
+  if (options.times > 1) environment.keep_threads();
   const RealClock clock;
   const Nanos begun = clock.now();
   for (std::uint64_t i = 0; i < options.times && !result.divergence; ++i) {
-    Stepped schedule(stage.state(), order, &file.steps, options.until);
-    const Result<void> performed = stage.perform(&schedule);
+    Stepped schedule(environment.state(), order, &file.steps, options.until);
+    const Result<void> performed = environment.perform(&schedule);
     if (!performed && performed.fault() != Fault::cancelled) return performed.error();
-    if (stage.state().ending() == record::Ending::interrupted) break;
+    if (environment.state().ending() == record::Ending::interrupted) break;
     if (performed) schedule.over();
     result.steps = schedule.steps();
     result.stopped = schedule.stopped() && !schedule.divergence();
     result.divergence = schedule.divergence();
-    record::Run run = coordinates_of(scenario, *resolved, stage);
+    record::Run run = coordinates_of(scenario, *resolved, environment);
     if (result.divergence || result.stopped) {
-      run.events = stage.state().take_events();
+      run.events = environment.state().take_events();
     } else {
-      stage.judge(run);
+      environment.judge(run);
       if (run.verdict != file.verdict) {
         result.divergence = Divergence{.step = file.steps.size() + 1,
                                        .recorded = fmt::format("the end: {}", record::name_of(file.verdict)),

@@ -26,27 +26,9 @@
 #include "engine/record/run.h"
 #include "engine/store/backend.h"
 #include "engine/task/task.h"
+#include "kv/base/random.h"
 
 namespace lockstep {
-
-/// Random numbers for bodies (SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
-/// OOPSLA 2014). Made in no time, since a search makes one for every actor of every run.
-class Random {
- public:
-  using result_type = std::uint64_t;
-  Random(std::uint64_t seed, std::uint64_t stream) noexcept : state_(seed * 0x9e3779b97f4a7c15U + stream) { (*this)(); }
-  static constexpr result_type min() noexcept { return 0; }
-  static constexpr result_type max() noexcept { return ~result_type{0}; }
-  result_type operator()() noexcept {
-    std::uint64_t z = state_ += 0x9e3779b97f4a7c15U;
-    z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27U)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31U);
-  }
-
- private:
-  std::uint64_t state_;
-};
 
 /// What a body is given. Outlives the body.
 struct Context {

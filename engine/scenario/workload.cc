@@ -61,7 +61,7 @@ Workload Workload::reads(int percent) && {
   return std::move(*this);
 }
 
-Workload Workload::pattern(std::string pattern, std::string summary, std::function<Task<>(Context&)> body) && {
+Workload Workload::pattern(std::string pattern, std::string summary, std::function<Task<>(LoadContext&)> body) && {
   patterns_.push_back({.name = std::move(pattern), .summary = std::move(summary), .body = std::move(body)});
   return std::move(*this);
 }

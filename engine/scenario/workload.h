@@ -60,7 +60,7 @@ class Board {
 };
 
 /// What a body is given. Outlives the body. A body that is tried again draws the same random numbers again.
-struct Context {
+struct LoadContext {
   Database db;
   Random random;
   const Shape& shape;
@@ -100,7 +100,7 @@ using Invariant = std::function<std::string(const Settled&)>;
 
 struct LoadPattern {
   std::string name, summary;
-  std::function<Task<>(Context&)> body;
+  std::function<Task<>(LoadContext&)> body;
   std::vector<std::string> stores = {"kv", "sqlite", "postgres"};
   /// STORE/PROTOCOL at which the pattern is known to break an invariant; "STORE/*" for all.
   std::vector<std::string> unsafe = {};
@@ -122,7 +122,7 @@ class Workload {
   Workload rows(std::uint64_t count, std::function<State(const Shape&)> given) &&;
   /// Percent of reads unless --read says otherwise; without this 50.
   Workload reads(int percent) &&;
-  Workload pattern(std::string name, std::string summary, std::function<Task<>(Context&)> body) &&;
+  Workload pattern(std::string name, std::string summary, std::function<Task<>(LoadContext&)> body) &&;
   /// Of the latest pattern.
   Workload only_on(std::vector<std::string> stores) &&;
   /// Of the latest pattern: see LoadPattern::unsafe.

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <random>
 
+#include "kv/base/random.h"
+
 namespace lockstep::load {
 
 /// Numbers below `n`, where rank i comes up in proportion to 1 / (i + 1)^theta; uniform for theta = 0.
@@ -61,10 +63,7 @@ class Scatter {
     std::uint64_t left = i >> half_bits_;
     std::uint64_t right = i & mask;
     for (std::uint64_t round = 1; round <= 4; ++round) {
-      std::uint64_t mixed = (right + round) * 0x9e3779b97f4a7c15;
-      mixed ^= mixed >> 29;
-      mixed *= 0xbf58476d1ce4e5b9;
-      const std::uint64_t next = left ^ ((mixed >> 32) & mask);
+      const std::uint64_t next = left ^ (mixed(right ^ round << 56U) & mask);
       left = right;
       right = next;
     }

@@ -115,7 +115,7 @@ class LockCore {
     const LockCore& core_;
     Footprint* const footprint_;
     Touch touch_ = Touch::changes;
-    Gate gate_;
+    Passage gate_;
   };
 
   /// One attempt of `operation`, which owns `request`: true when the lock is held now, false when the request is

@@ -3,7 +3,7 @@
 // A body reads as a textbook's: `std::int64_t balance = co_await c.db.read(from);`. When an operation does not succeed,
 // the task ends there and the operation's fault becomes its result. This is what an exception would do, but without
 // one: the frame is destroyed, and destructors of its locals run. The task that awaits it ends in the same way, and so
-// on up to a task that asked for the result with `tried(...)`. `co_await fail(Fault::out_of_stock)` ends a task on
+// on up to a task that asked for the result with `tried(...)`. `co_await fail(Fault::refused)` ends a task on
 // purpose.
 //
 // On the threads executor nothing ever suspends: a child runs on the stack of its parent, so a debugger shows the

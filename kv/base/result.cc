@@ -31,7 +31,7 @@ constexpr std::array kFaults = {
     FaultRow{Fault::claim_exceeded, "claim_exceeded", Kind::refused},
     FaultRow{Fault::constraint, "constraint", Kind::refused},
     FaultRow{Fault::version_changed, "version_changed", Kind::retry_safe},
-    FaultRow{Fault::out_of_stock, "out_of_stock", Kind::refused},
+    FaultRow{Fault::refused, "refused", Kind::refused},
     FaultRow{Fault::invalid, "invalid", Kind::refused},
     FaultRow{Fault::unsupported, "unsupported", Kind::refused},
     FaultRow{Fault::cancelled, "cancelled", Kind::stopped},
@@ -55,6 +55,7 @@ const FaultRow& row_of(Fault fault) noexcept {
 std::string_view name_of(Fault fault) noexcept { return row_of(fault).name; }
 
 std::optional<Fault> fault_named(std::string_view name) noexcept {
+  if (name == "out_of_stock") return Fault::refused;  // in recordings of older versions
   const auto* row = std::find_if(kFaults.begin(), kFaults.end(), [name](const FaultRow& r) { return r.name == name; });
   return row == kFaults.end() ? std::nullopt : std::optional(row->fault);
 }

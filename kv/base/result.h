@@ -32,7 +32,7 @@ enum class Fault : std::uint8_t {
   claim_exceeded,   ///< more than was claimed up front
   constraint,       ///< a unique, check, foreign-key or exclusion constraint
   version_changed,  ///< an application-level version check touched zero rows; re-read and retry
-  out_of_stock,     ///< the business rule said no; not an error of the store
+  refused,          ///< the business rule said no; not an error of the store
   invalid,          ///< a wrong argument or an operation on a finished transaction
   unsupported,      ///< this store or protocol cannot do it
   // The actor was told to stop.
@@ -50,7 +50,7 @@ enum class Fault : std::uint8_t {
 /// The name used on the command line, in recordings and reports, such as "serialization_failure".
 std::string_view name_of(Fault fault) noexcept;
 
-/// The fault with that name, or nullopt.
+/// The fault that has that name, or had it in an older version; nullopt when there is none.
 std::optional<Fault> fault_named(std::string_view name) noexcept;
 
 /// True when the store has given the transaction up and the same body may be run again from its begin.

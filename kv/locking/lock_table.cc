@@ -290,6 +290,10 @@ void LockTable::kill(LockOwner& victim, TxnId id, Error why) noexcept {
   tell_gone(gone);
 }
 
+void LockTable::kill(std::vector<Victim> victims) noexcept {
+  for (Victim& victim : victims) kill(*victim.owner, victim.id, std::move(victim.why));
+}
+
 LockCell* LockTable::end_wait(LockShard& where, LockOwner& victim, Error why) const noexcept {
   Waiter* const waiter = victim.waiting->waiter;
   victim.verdict = std::move(why);

@@ -95,6 +95,12 @@ class LockTable final : public LockManager {
     Nanos lock_timeout = kNever;
     const Clock* clock = nullptr;  ///< outlives the table
   };
+  /// A transaction whose wait is to end, and why.
+  struct Victim {
+    LockOwner* owner;
+    TxnId id;
+    Error why;
+  };
   explicit LockTable(Config config);
   ~LockTable() override;
 
@@ -120,6 +126,8 @@ class LockTable final : public LockManager {
   void at_key(const LockRequest& request, const std::function<void()>& look) const;
   /// Ends the wait of another owner, if it is the transaction `id` and waits, with `why`, and wakes it.
   void kill(LockOwner& victim, TxnId id, Error why) noexcept;
+  /// The same for each of `victims`. Their addresses are from a look at the table that is over by now.
+  void kill(std::vector<Victim> victims) noexcept;
   /// Ends the wait of another owner with `why` and wakes it, if it is still the wait with that number.
   bool kill(LockOwner& victim, LockShard& where, std::uint64_t wait_number, Error why) noexcept;
 

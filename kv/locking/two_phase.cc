@@ -8,14 +8,13 @@
 #include <thread>
 
 #include "kv/locking/lock_journal.h"
+#include "kv/locking/locking_transaction.h"
 
 namespace lockstep::kv {
 
-class TwoPhaseTransaction final : public TransactionState {
+class TwoPhaseTransaction final : public LockingTransaction<LockManager> {
  public:
-  explicit TwoPhaseTransaction(TwoPhase& store) : store_(store), locks_(*store.config_.locks) {}
-
-  const LockOwner& owner() const noexcept { return owner_; }
+  explicit TwoPhaseTransaction(TwoPhase& store) : LockingTransaction(*store.config_.locks), store_(store) {}
 
   Attempt<bool> read(KeyView key, std::string& value, Access access, Waiter& waiter) override;
   Attempt<void> write(KeyView key, std::string_view value, Waiter& waiter) override;
@@ -29,11 +28,6 @@ class TwoPhaseTransaction final : public TransactionState {
   Mark mark() const noexcept override { return {undo_.size(), journal_.mark()}; }
   void undo_to(Mark mark) override;
   void prefetch(std::span<const KeyView> keys) const noexcept override { store_.index_.prefetch(keys); }
-
-  bool is_waiting() const noexcept override { return owner_.is_waiting(); }
-  std::optional<Error> take_verdict() override { return owner_.verdict.take(); }
-  Nanos wait_deadline() const noexcept override { return owner_.deadline; }
-  void cancel_wait(Fault why) noexcept override { locks_.cancel(owner_, why); }
 
  protected:
   void start(const TxnOptions& options) override {
@@ -123,8 +117,6 @@ class TwoPhaseTransaction final : public TransactionState {
   };
 
   TwoPhase& store_;
-  LockManager& locks_;
-  LockOwner owner_;
   bool short_reads_ = false;
   std::vector<Awaited> awaited_;
   Split split_;

@@ -10,7 +10,7 @@
 //
 // Price: the keys must be known beforehand. Readers of a row exclude each other, and so do scans, inserts and erases.
 // Overstated claims make others wait for nothing. There is one mutex for the whole store.
-#include "kv/locking/banker.h"
+#include "kv/locking/banker_locks.h"
 #include "kv/locking/two_phase.h"
 
 namespace lockstep::kv {
@@ -21,10 +21,10 @@ ProtocolEntry protocol_2pl_banker() {
                .summary = "waits while a grant could lead to a deadlock; needs the claims of each transaction",
                .serializable = true},
       .open = [](const Options& options, const Clock& clock) -> std::unique_ptr<Protocol> {
-        return std::make_unique<TwoPhase>(TwoPhase::Config{
-            .locks = std::make_unique<Banker>(Banker::Config{.lock_timeout = options.lock_timeout, .clock = &clock}),
-            .range_guard = RangeGuard::membership,
-            .only_exclusive = true});
+        return std::make_unique<TwoPhase>(TwoPhase::Config{.locks = std::make_unique<BankerLocks>(BankerLocks::Config{
+                                                               .lock_timeout = options.lock_timeout, .clock = &clock}),
+                                                           .range_guard = RangeGuard::membership,
+                                                           .only_exclusive = true});
       }};
 }
 

@@ -45,24 +45,19 @@ class WaitDie final : public ConflictPolicy {
       if (!error) victims = younger_behind(request);
     });
     if (error) return table.withdraw(owner) ? std::move(error) : std::nullopt;
-    kill(table, std::move(victims));
+    table.kill(std::move(victims));
     return std::nullopt;
   }
 
   std::optional<Error> overtook(LockTable& table, LockOwner&, const LockRequest& request) override {
     Victims victims;
     table.at_key(request, [&] { victims = younger_behind(request); });
-    kill(table, std::move(victims));
+    table.kill(std::move(victims));
     return std::nullopt;
   }
 
  private:
-  struct Victim {
-    LockOwner* owner;
-    TxnId id;
-    Error why;
-  };
-  using Victims = std::vector<Victim>;
+  using Victims = std::vector<LockTable::Victim>;
 
   /// The transactions that wait for `request`, or may have to, and may not.
   static Victims younger_behind(const LockRequest& request) {
@@ -74,10 +69,6 @@ class WaitDie final : public ConflictPolicy {
     LockTable::for_each_blocked(request, add);
     LockTable::for_each_rival(request, add);
     return victims;
-  }
-
-  static void kill(LockTable& table, Victims victims) {
-    for (Victim& victim : victims) table.kill(*victim.owner, victim.id, std::move(victim.why));
   }
 };
 

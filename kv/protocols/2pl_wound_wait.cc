@@ -45,7 +45,7 @@ class WoundWait final : public ConflictPolicy {
       if (!error) victims = wound_younger(request);
     });
     if (error) return table.withdraw(owner) ? std::move(error) : std::nullopt;
-    for (Victim& victim : victims) table.kill(*victim.owner, victim.id, std::move(victim.why));
+    table.kill(std::move(victims));
     return std::nullopt;
   }
 
@@ -56,12 +56,7 @@ class WoundWait final : public ConflictPolicy {
   }
 
  private:
-  struct Victim {
-    LockOwner* owner;
-    TxnId id;
-    Error why;
-  };
-  using Victims = std::vector<Victim>;
+  using Victims = std::vector<LockTable::Victim>;
 
   static std::optional<Error> wounded_by_those_behind(const LockRequest& request) {
     std::optional<Error> error;

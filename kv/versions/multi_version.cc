@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "kv/locking/lock_journal.h"
+#include "kv/locking/locking_transaction.h"
 #include "kv/transaction/write_buffer.h"
 
 namespace lockstep::kv {
@@ -21,13 +22,12 @@ using LatchLock = std::lock_guard<VersionedRecord::Latch>;
 
 }  // namespace
 
-class MultiVersionTransaction final : public TransactionState {
+class MultiVersionTransaction final : public LockingTransaction<LockTable> {
  public:
   explicit MultiVersionTransaction(MultiVersion& store)
-      : store_(store), locks_(*store.config_.locks), reads_(store.index_, store.ranges_) {}
+      : LockingTransaction(*store.config_.locks), store_(store), reads_(store.index_, store.ranges_) {}
   ~MultiVersionTransaction() override { free_versions(spare_); }
 
-  const LockOwner& owner() const noexcept { return owner_; }
   Stamp snapshot() const noexcept { return snapshot_.load(); }
 
   Attempt<bool> read(KeyView key, std::string& value, Access access, Waiter& waiter) override;
@@ -42,11 +42,6 @@ class MultiVersionTransaction final : public TransactionState {
   void prefetch(std::span<const KeyView> keys) const noexcept override { store_.index_.prefetch(keys); }
   Mark mark() const noexcept override { return {writes_.mark(), journal_.mark()}; }
   void undo_to(Mark mark) override;
-
-  bool is_waiting() const noexcept override { return owner_.is_waiting(); }
-  std::optional<Error> take_verdict() override { return owner_.verdict.take(); }
-  Nanos wait_deadline() const noexcept override { return owner_.deadline; }
-  void cancel_wait(Fault why) noexcept override { locks_.cancel(owner_, why); }
 
  protected:
   void start(const TxnOptions& options) override {
@@ -91,8 +86,6 @@ class MultiVersionTransaction final : public TransactionState {
   void finish(bool committed) noexcept;
 
   MultiVersion& store_;
-  LockTable& locks_;
-  LockOwner owner_;
   LockJournal journal_;
   WriteBuffer writes_;
   CommitCell cell_;

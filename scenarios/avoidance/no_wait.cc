@@ -1,19 +1,13 @@
 // No waiting at all (Bernstein and Goodman, 1981, restart instead of waiting): a transaction that never waits is in no
 // cycle of waiters. The price is a restart for every conflict, and nobody is promised to get through.
+#include "scenarios/avoidance/two_rows.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {
 namespace {
 
-const std::vector<std::string> claims{"A", "B"};
-
-/// Adds one to both rows, in the order given.
-Task<> add_to_both(Context& c, std::string first, std::string second) {
-  co_await c.db.begin(claims);
-  co_await c.db.add(first, 1);
-  co_await c.db.add(second, 1);
-  co_await c.db.commit();
-}
+using two_rows::add_to_both;
+using two_rows::claims;
 
 Task<> look_at_both(Context& c) {
   co_await c.db.begin(claims);

@@ -1,25 +1,13 @@
 // Wait-die (Rosenkrantz, Stearns and Lewis, 1978): no cycle of waiters can close when only the older ever waits for the
 // younger. The price is that the younger gives up where it could have waited.
+#include "scenarios/avoidance/two_rows.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {
 namespace {
 
-const std::vector<std::string> claims{"A", "B"};
-
-/// Adds one to both rows, in the order given.
-Task<> add_to_both(Context& c, std::string first, std::string second) {
-  co_await c.db.begin(claims);
-  co_await c.db.add(first, 1);
-  co_await c.db.add(second, 1);
-  co_await c.db.commit();
-}
-
-Task<> add_to_one(Context& c, std::string row) {
-  co_await c.db.begin(claims);
-  co_await c.db.add(row, 1);
-  co_await c.db.commit();
-}
+using two_rows::add_to_both;
+using two_rows::add_to_one;
 
 }  // namespace
 

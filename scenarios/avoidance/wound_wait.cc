@@ -1,25 +1,13 @@
 // Wound-wait (Rosenkrantz, Stearns and Lewis, 1978): the older takes what it needs from the younger, the younger waits
 // for the older. So no cycle of waiters can close. The price is work that is taken away.
+#include "scenarios/avoidance/two_rows.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {
 namespace {
 
-const std::vector<std::string> claims{"A", "B"};
-
-/// Adds one to both rows, in the order given.
-Task<> add_to_both(Context& c, std::string first, std::string second) {
-  co_await c.db.begin(claims);
-  co_await c.db.add(first, 1);
-  co_await c.db.add(second, 1);
-  co_await c.db.commit();
-}
-
-Task<> add_to_one(Context& c, std::string row) {
-  co_await c.db.begin(claims);
-  co_await c.db.add(row, 1);
-  co_await c.db.commit();
-}
+using two_rows::add_to_both;
+using two_rows::add_to_one;
 
 }  // namespace
 

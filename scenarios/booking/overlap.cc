@@ -13,8 +13,7 @@ namespace {
 Task<> book(Context& c, std::string from, std::string to) {
   const Table taken = co_await c.db.scan("booking/", "booking0");
   for (const auto& row : taken)
-    if (row[0]->substr(8) < to && from < *row[1])
-      co_await fail(Fault::out_of_stock, "the room is taken from " + *row[0]);
+    if (row[0]->substr(8) < to && from < *row[1]) co_await fail(Fault::refused, "the room is taken from " + *row[0]);
   co_await c.db.insert("booking/" + from, to);
   co_await c.db.commit();
 }

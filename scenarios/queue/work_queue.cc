@@ -7,7 +7,7 @@ namespace {
 
 /// Takes the job off the queue and notes the worker that did it.
 Task<> take(Context& c, Table job) {
-  if (job.empty()) co_await fail(Fault::out_of_stock, "the queue is empty");
+  if (job.empty()) co_await fail(Fault::refused, "the queue is empty");
   const std::string key = *job[0][0];
   co_await c.db.erase(key);
   co_await c.db.insert("done/" + c.name, key);

@@ -4,10 +4,8 @@
 #include <fmt/format.h>
 #include <pthread.h>
 
-#include <array>
 #include <atomic>
 #include <charconv>
-#include <cmath>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -15,6 +13,7 @@
 
 #include "engine/runtime/runtime.h"
 #include "engine/stores/kv/kv_call.h"
+#include "kv/base/histogram.h"
 #include "kv/sync_facade.h"
 #include "scenarios/runtime/measured.h"
 #include "scenarios/runtime/thread_room.h"
@@ -46,35 +45,6 @@ struct Loaded {
 
 namespace transfers_detail {
 
-/// Durations by powers of 2 to the 1/8: percentiles to within 9 %. Any thread.
-class Histogram {
- public:
-  void add(Nanos took) {
-    const double ns = static_cast<double>(std::max<std::int64_t>(took.count(), 1));
-    counts_[static_cast<std::size_t>(std::log2(ns) * 8)].fetch_add(1, std::memory_order_relaxed);
-    std::int64_t most = max_ns_.load(std::memory_order_relaxed);
-    while (most < took.count() && !max_ns_.compare_exchange_weak(most, took.count(), std::memory_order_relaxed)) {
-    }
-  }
-  /// `share` 0.99: the 99th percentile.
-  double us(double share) const {
-    std::uint64_t all = 0;
-    for (const auto& each : counts_) all += each;
-    const double wanted = static_cast<double>(all) * share;
-    double seen = 0;
-    for (std::size_t i = 0; i < counts_.size(); ++i) {
-      seen += static_cast<double>(counts_[i]);
-      if (seen >= wanted && all > 0) return std::exp2((static_cast<double>(i) + 0.5) / 8) / 1e3;
-    }
-    return 0;
-  }
-  double max_us() const { return static_cast<double>(max_ns_) / 1e3; }
-
- private:
-  std::array<std::atomic<std::uint64_t>, 8 * 64> counts_{};
-  std::atomic<std::int64_t> max_ns_{0};
-};
-
 /// Sessions and the threads that they are on share these.
 struct Run {
   kv::Store& store;
@@ -83,7 +53,7 @@ struct Run {
   std::atomic<std::uint64_t> committed{0};
   std::atomic<bool> over{false};
   std::atomic<bool> failed{false};
-  Histogram took{};
+  std::vector<Histogram> took{};  ///< of coroutines: by worker, since only that worker's thread adds to it
 };
 
 /// The account's balance in `text`, changed by `by`.
@@ -149,7 +119,7 @@ inline Task<> coroutine_session(Run* run, int session) {
     const auto commit = [&](Waiter& w) { return txn.commit(w); };
     const Result<void> committed = co_await runtime::kv_call(txn, commit);
     if (!committed.ok()) run->failed = true;
-    if (think > Nanos(0)) run->took.add(now() - began);
+    if (think > Nanos(0)) run->took[static_cast<std::size_t>(session % run->load.workers)].record(now() - began);
     // An embedded store answers at once where nothing is to be waited for. A session with a worker to itself still lets
     // the clock's coroutine have its turn.
     if (run->load.sessions > run->load.workers || made % 64 == 0) co_await runtime::yield();
@@ -260,19 +230,23 @@ inline Loaded transfers_on_threads(kv::Store& store, const Load& load) {
 /// Sessions that are coroutines on `load.workers` loops.
 inline Loaded transfers_on_coroutines(kv::Store& store, const Load& load) {
   transfers_detail::Run run{.store = store, .load = load};
+  run.took.resize(static_cast<std::size_t>(load.workers));
   const Nanos began = now();
   const double cpu = cpu_seconds();
   const Result<void> ended =
       runtime::run(runtime::with_group(transfers_detail::coroutine_sessions, &run), {.workers = load.workers});
+  Histogram took;
+  for (const Histogram& each : run.took) took.merge(each);
+  const auto us = [](Nanos span) { return static_cast<double>(span.count()) / 1e3; };
   return {.committed = run.committed,
           .seconds = static_cast<double>((now() - began).count()) / 1e9,
           .cpu_seconds = cpu_seconds() - cpu,
           .sessions = load.sessions,
           .why_fewer = {},
           .failed = run.failed || !ended.ok(),
-          .p50_us = run.took.us(0.5),
-          .p99_us = run.took.us(0.99),
-          .max_us = run.took.max_us()};
+          .p50_us = us(took.quantile(0.5)),
+          .p99_us = us(took.quantile(0.99)),
+          .max_us = us(took.max())};
 }
 
 }  // namespace lockstep::scenarios

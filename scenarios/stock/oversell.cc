@@ -11,7 +11,7 @@ const std::vector<std::string> claims{"stock/widget"};
 Task<> check_then_act(Context& c) {
   co_await c.db.begin(claims);
   const std::int64_t left = co_await c.db.read("stock/widget");
-  if (left < 1) co_await fail(Fault::out_of_stock, "no widget left");
+  if (left < 1) co_await fail(Fault::refused, "no widget left");
   co_await c.db.add("stock/widget", -1);
   co_await c.db.commit();
 }
@@ -19,7 +19,7 @@ Task<> check_then_act(Context& c) {
 Task<> lock_then_check(Context& c) {
   co_await c.db.begin(claims);
   const std::int64_t left = co_await c.db.read_for_update("stock/widget");
-  if (left < 1) co_await fail(Fault::out_of_stock, "no widget left");
+  if (left < 1) co_await fail(Fault::refused, "no widget left");
   co_await c.db.add("stock/widget", -1);
   co_await c.db.commit();
 }
@@ -27,7 +27,7 @@ Task<> lock_then_check(Context& c) {
 Task<> act_if_unchanged(Context& c) {
   co_await c.db.begin(claims);
   const std::int64_t left = co_await c.db.read("stock/widget");
-  if (left < 1) co_await fail(Fault::out_of_stock, "no widget left");
+  if (left < 1) co_await fail(Fault::refused, "no widget left");
   const std::int64_t touched = co_await c.db.write_if("stock/widget", left, left - 1);
   if (touched == 0) co_await fail(Fault::version_changed, "somebody else took one");
   co_await c.db.commit();
@@ -37,7 +37,7 @@ Task<> act_if_unchanged(Context& c) {
 Task<> check_in_the_statement(Context& c) {
   co_await c.db.begin(claims);
   const std::int64_t touched = co_await c.db.add_if("stock/widget", -1, 0);
-  if (touched == 0) co_await fail(Fault::out_of_stock, "no widget left");
+  if (touched == 0) co_await fail(Fault::refused, "no widget left");
   co_await c.db.commit();
 }
 

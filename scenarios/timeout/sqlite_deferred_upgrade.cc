@@ -1,31 +1,15 @@
 // SQLite's deferred upgrade (SQLite manual, "BEGIN TRANSACTION" 2.2 and sqlite3_busy_handler): two deferred
 // transactions have read, both want to write. The second one gets SQLITE_BUSY at once, however long its busy time-out
 // is. It holds a read snapshot that the first one's commit would make stale (or waits for), so waiting could not help.
-#include <atomic>
-
 #include "scenarios/catalogue.h"
+#include "scenarios/timeout/sqlite_visits.h"
 
 namespace lockstep::scenarios {
 namespace {
 
-struct Acknowledged {
-  std::atomic<int> changes = 0;
-};
-
-Task<> read_then_write(Context& c) {
-  co_await c.db.begin();
-  const std::int64_t visits = co_await c.db.read("visits");
-  co_await c.db.write("visits", visits + 1);
-  co_await c.db.commit();
-  ++c.world<Acknowledged>().changes;
-}
-
-Task<> write_first(Context& c) {
-  co_await c.db.begin();
-  co_await c.db.add("visits", 1);
-  co_await c.db.commit();
-  ++c.world<Acknowledged>().changes;
-}
+using sqlite_visits::Acknowledged;
+using sqlite_visits::read_then_write;
+using sqlite_visits::write_first;
 
 }  // namespace
 

@@ -1,31 +1,15 @@
 // SQLite's stale snapshot (SQLite manual, "Isolation In SQLite" and SQLITE_BUSY_SNAPSHOT): in WAL mode a reader keeps
 // its snapshot while others commit. When it then wants to write, its snapshot is no longer the newest, and no waiting
 // will make it so.
-#include <atomic>
-
 #include "scenarios/catalogue.h"
+#include "scenarios/timeout/sqlite_visits.h"
 
 namespace lockstep::scenarios {
 namespace {
 
-struct Acknowledged {
-  std::atomic<int> changes = 0;
-};
-
-Task<> read_then_write(Context& c) {
-  co_await c.db.begin();
-  const std::int64_t visits = co_await c.db.read("visits");
-  co_await c.db.write("visits", visits + 1);
-  co_await c.db.commit();
-  ++c.world<Acknowledged>().changes;
-}
-
-Task<> write_first(Context& c) {
-  co_await c.db.begin();
-  co_await c.db.add("visits", 1);
-  co_await c.db.commit();
-  ++c.world<Acknowledged>().changes;
-}
+using sqlite_visits::Acknowledged;
+using sqlite_visits::read_then_write;
+using sqlite_visits::write_first;
 
 }  // namespace
 

@@ -31,14 +31,14 @@ struct Plan {
 
 // -- the load engine --
 
-Task<> select_one(load::Context& c) {
+Task<> select_one(load::LoadContext& c) {
   const std::string row = std::to_string(c.choose());
   co_await c.db.begin();
   (void)co_await c.db.read(row);
   co_await c.db.commit();
 }
 
-Task<> update_one(load::Context& c) {
+Task<> update_one(load::LoadContext& c) {
   const std::string row = std::to_string(c.choose());
   co_await c.db.begin();
   (void)co_await c.db.add(row, 1);

@@ -24,6 +24,7 @@
 #include "engine/stores/postgres/cluster.h"
 #include "engine/stores/postgres/tasks/pipeline.h"
 #include "engine/stores/postgres/tasks/pool.h"
+#include "kv/base/random.h"
 #include "tests/bench/children.h"
 
 namespace lockstep {
@@ -61,20 +62,14 @@ struct Plan {
   double seconds = 1;
 };
 
-/// xorshift: what is measured is the driver, not its dice.
 class Dice {
  public:
-  explicit Dice(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15ULL + 1) {}
-  int up_to(int most) {
-    state_ ^= state_ << 13;
-    state_ ^= state_ >> 7;
-    state_ ^= state_ << 17;
-    return 1 + static_cast<int>(state_ % static_cast<std::uint64_t>(most));
-  }
+  explicit Dice(std::uint64_t seed) : random_(seed, 0) {}
+  int up_to(int most) { return 1 + static_cast<int>(random_() % static_cast<std::uint64_t>(most)); }
   int account() { return up_to(100'000 * kScale); }
 
  private:
-  std::uint64_t state_;
+  Random random_;
 };
 
 // -- tasks on one loop --

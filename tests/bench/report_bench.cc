@@ -126,14 +126,14 @@ int measure(const Settings& settings) {
 
   const auto begin = std::chrono::steady_clock::now();
   reports::Report report;
-  auto subject = reports::Subject::open(path);
-  if (!subject) return fmt::print(stderr, "{}\n", subject.error().message), 1;
-  report.subjects.push_back(std::move(*subject));
+  auto recording = reports::OpenRecording::open(path);
+  if (!recording) return fmt::print(stderr, "{}\n", recording.error().message), 1;
+  report.recordings.push_back(std::move(*recording));
   const std::string page = reports::html_report(report, {.version = "bench", .nonce = "bench", .links = {}});
   const double render_s = seconds_since(begin);
   rusage used{};
   ::getrusage(RUSAGE_SELF, &used);
-  fmt::print("page       {} spans, {:.0f} KB\n", report.subjects[0].spans.size(),
+  fmt::print("page       {} spans, {:.0f} KB\n", report.recordings[0].spans.size(),
              static_cast<double>(page.size()) / 1e3);
   fmt::print("rendered   {:.2f} s, peak memory {:.0f} MB\n", render_s, static_cast<double>(used.ru_maxrss) / 1e3);
   std::ofstream(settings.folder + "/report.html", std::ios::binary) << page;

@@ -107,6 +107,8 @@ expect "a file with an old date gets a new one, for Ninja" [ -n "$(find "$tree/k
 later && rm "$tree/build/release/cli/lockstep" && rebuilds "losing the program"
 later && touch "$tree/CMakePresets.json" && : >"$calls" && start list
 expect "new presets configure again" [ "$(calls_of 'cmake -S')" = 1 ]
+later && touch "$tree/CMakeLists.txt" && : >"$calls" && start list
+expect "a build that asks for other parts looks for them again" [ "$(calls_of 'cmake -S')" = 1 ]
 mv "$tree" "$work/moved" && mkdir "$tree" && mv "$work/moved"/* "$tree" && mv "$tree" "$work/elsewhere"
 : >"$calls"
 tree=$work/elsewhere && start list

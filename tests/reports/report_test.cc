@@ -32,9 +32,9 @@ class Reports : public testing::Test {
   Report report_of(const std::vector<std::string>& paths) {
     Report report;
     for (const std::string& path : paths) {
-      auto subject = Subject::open(path);
-      EXPECT_TRUE(subject.ok()) << (subject ? "" : subject.error().message);
-      if (subject) report.subjects.push_back(std::move(*subject));
+      auto recording = OpenRecording::open(path);
+      EXPECT_TRUE(recording.ok()) << (recording ? "" : recording.error().message);
+      if (recording) report.recordings.push_back(std::move(*recording));
     }
     return report;
   }
@@ -93,21 +93,21 @@ TEST_F(Reports, WhatARunHasMeasuredIsATable) {
 
 TEST_F(Reports, TwoThousandSpansStayBelowAMegabyte) {
   const Report report = report_of({save(long_run(660))});
-  ASSERT_TRUE(report.subjects[0].whole());
-  EXPECT_GT(report.subjects[0].spans.size(), 1900u);
+  ASSERT_TRUE(report.recordings[0].whole());
+  EXPECT_GT(report.recordings[0].spans.size(), 1900u);
   EXPECT_LT(page(report).size(), 1'000'000u);
 }
 
 TEST_F(Reports, ALongerRunIsShownInNumbers) {
   const Report report = report_of({save(long_run(1500))});
-  const Subject& subject = report.subjects[0];
-  ASSERT_FALSE(subject.whole());
-  EXPECT_EQ(subject.digest->events, subject.events);
-  EXPECT_EQ(subject.digest->actors[1].waits, 1500u);
-  EXPECT_EQ(subject.digest->actors[0].commits, 1500u);
-  EXPECT_EQ(subject.digest->objects.size(), 7u);
-  EXPECT_EQ(subject.digest->longest.size(), kLongestKept);
-  EXPECT_EQ(subject.digest->waits.count(), 1500u);
+  const OpenRecording& recording = report.recordings[0];
+  ASSERT_FALSE(recording.whole());
+  EXPECT_EQ(recording.summary->events, recording.events);
+  EXPECT_EQ(recording.summary->actors[1].waits, 1500u);
+  EXPECT_EQ(recording.summary->actors[0].commits, 1500u);
+  EXPECT_EQ(recording.summary->objects.size(), 7u);
+  EXPECT_EQ(recording.summary->longest.size(), kLongestKept);
+  EXPECT_EQ(recording.summary->waits.count(), 1500u);
   const std::string text = page(report);
   EXPECT_THAT(text, HasSubstr("Activity over time"));
   EXPECT_THAT(text, HasSubstr("--format trace"));
@@ -119,10 +119,10 @@ TEST_F(Reports, WhatIsLeftOfARecordingThatIsCutShortIsShown) {
   const auto size = std::filesystem::file_size(path);
   std::filesystem::resize_file(path, size / 2);
   const Report report = report_of({path});
-  const Subject& subject = report.subjects[0];
-  EXPECT_THAT(subject.wrong, HasSubstr("it is cut short"));
-  EXPECT_GT(subject.run.events.size(), 100u);
-  EXPECT_LT(subject.run.events.size(), subject.events);
+  const OpenRecording& recording = report.recordings[0];
+  EXPECT_THAT(recording.wrong, HasSubstr("it is cut short"));
+  EXPECT_GT(recording.run.events.size(), 100u);
+  EXPECT_LT(recording.run.events.size(), recording.events);
   EXPECT_THAT(page(report), HasSubstr("This recording is damaged"));
   EXPECT_FALSE(nlohmann::json::parse(text_of([&](const Sink& sink) { return json_report(report, sink); })).empty());
 }
@@ -130,9 +130,9 @@ TEST_F(Reports, WhatIsLeftOfARecordingThatIsCutShortIsShown) {
 TEST_F(Reports, ARecordingOfWhichNothingIsLeftIsRefused) {
   const std::string path = save(cli::samples::two_lock());
   std::filesystem::resize_file(path, 200);
-  const auto subject = Subject::open(path);
-  ASSERT_FALSE(subject.ok());
-  EXPECT_THAT(subject.error().message, HasSubstr("it is cut short"));
+  const auto recording = OpenRecording::open(path);
+  ASSERT_FALSE(recording.ok());
+  EXPECT_THAT(recording.error().message, HasSubstr("it is cut short"));
 }
 
 TEST_F(Reports, SeveralRunsStandSideBySideAndAgainstABaseline) {
@@ -165,7 +165,7 @@ TEST_F(Reports, JUnitFailsWhatWasNotExpected) {
 TEST_F(Reports, JsonAndTraceHoldEveryEvent) {
   const Report report = report_of({save(cli::samples::two_lock())});
   const auto json = nlohmann::json::parse(text_of([&](const Sink& sink) { return json_report(report, sink); }));
-  const std::size_t events = report.subjects[0].run.events.size();
+  const std::size_t events = report.recordings[0].run.events.size();
   ASSERT_EQ(json["runs"][0]["events"].size(), events);
   EXPECT_EQ(json["runs"][0]["events"][0]["actor"], "T1");
   const auto trace = nlohmann::json::parse(text_of([&](const Sink& sink) { return trace_report(report, sink); }));

@@ -12,8 +12,8 @@ TEST(Text, CountsColumnsOfWideAndCombiningCharacters) {
   const struct {
     const char* text;
     std::size_t width;
-  } examples[] = {{"", 0},   {"abc", 3}, {"é", 1}, {"e\u0301", 1}, {"日本", 4},
-                  {"🔒", 2}, {"▒┃●", 3}, {"ｱ", 1}, {"한", 2}};
+  } examples[] = {{"", 0},  {"abc", 3}, {"é", 1},  {"e\u0301", 1}, {"日本", 4}, {"🔒", 2},    {"▒┃●", 3},
+                  {"ｱ", 1}, {"한", 2},  {"⏳", 2}, {"❤\ufe0f", 1}, {"का", 2},   {"\u0601", 1}};
   for (const auto& [text, width] : examples) EXPECT_EQ(columns(text), width) << text;
 }
 
@@ -26,6 +26,8 @@ TEST(Text, MakesControlCharactersVisible) {
 
 TEST(Text, MakesHiddenAndReorderingCharactersVisible) {
   EXPECT_EQ(neutral("a\u202e\u2066b\u200bc\ufeff"), "a\\u{202e}\\u{2066}b\\u{200b}c\\u{feff}");
+  EXPECT_EQ(neutral("\u2028\u2065\ue000\U000e0041\U000f0000"), "\\u{2028}\\u{2065}\\u{e000}\\u{e0041}\\u{f0000}");
+  EXPECT_EQ(neutral("❤\ufe0f \u0601"), "❤\ufe0f \u0601") << "these can be seen, or belong to what can";
 }
 
 TEST(Text, ShowsBytesThatAreNotUtf8) {

@@ -66,32 +66,33 @@ AgainstModel::AgainstModel(const Scenario& scenario, const RunRequest& database,
 Result<std::unique_ptr<AgainstModel>> AgainstModel::open(const Scenario& scenario, const RunRequest& database,
                                                          const RunRequest& model, const StopSource* stop) {
   std::unique_ptr<AgainstModel> made(new AgainstModel(scenario, database, model));
-  for (auto [request, stage] :
+  for (auto [request, environment] :
        {std::pair(&made->database_request_, &made->database_), std::pair(&made->model_request_, &made->model_)}) {
-    Result<std::unique_ptr<Stage>> opened = Stage::open(scenario, *request, stop);
+    Result<std::unique_ptr<RunEnvironment>> opened = RunEnvironment::open(scenario, *request, stop);
     if (!opened) return opened.error();
-    *stage = std::move(*opened);
+    *environment = std::move(*opened);
   }
   if (auto* const server = dynamic_cast<SearchUse*>(made->database_->backend())) server->serve_search();
   return made;
 }
 
-Result<Performed> AgainstModel::perform(Stage& stage, const RunRequest& request, const std::vector<Choice>& schedule) {
+Result<Performed> AgainstModel::perform(RunEnvironment& environment, const RunRequest& request,
+                                        const std::vector<Choice>& schedule) {
   RunRequest taken = request;
   taken.schedule = schedule_text(schedule, actors_);
-  Performed performed{.run = run_at(scenario_, taken, stage), .rows = {}};
+  Performed performed{.run = run_at(scenario_, taken, environment), .rows = {}};
   Followed followed(schedule);
-  if (const Result<void> done = stage.perform(&followed); !done) return done.error();
-  performed.run.schedule = schedule_text(stage.taken(), actors_);
-  stage.judge(performed.run);
-  performed.rows = stage.final_rows();
+  if (const Result<void> done = environment.perform(&followed); !done) return done.error();
+  performed.run.schedule = schedule_text(environment.taken(), actors_);
+  environment.judge(performed.run);
+  performed.rows = environment.final_rows();
   if (performed.run.ending == record::Ending::interrupted) return Error{Fault::cancelled, {}, "interrupted"};
   if (performed.run.ending == record::Ending::unavailable)
     return Error{Fault::unavailable, {}, "the store is gone: " + performed.run.summary};
   return performed;
 }
 
-Result<Compared> AgainstModel::compare(const std::vector<Choice>& schedule) {
+Result<ModelComparison> AgainstModel::compare(const std::vector<Choice>& schedule) {
   const Result<Performed> expected = perform(*model_, model_request_, schedule);
   if (!expected) return expected.error();
   for (int tries = 1;; ++tries) {
@@ -102,7 +103,7 @@ Result<Compared> AgainstModel::compare(const std::vector<Choice>& schedule) {
                          ? (is_of_deadlock(*difference) ? kTriesForVictim : kTriesForOther)
                          : 1;
     if (difference && tries < most) continue;
-    return Compared{std::move(*seen), std::move(difference)};
+    return ModelComparison{std::move(*seen), std::move(difference)};
   }
 }
 

@@ -8,13 +8,13 @@
 
 #include "engine/explore/model/difference.h"
 #include "engine/explore/model/model.h"
-#include "engine/run/stage.h"
+#include "engine/run/run_environment.h"
 #include "engine/schedule/schedule.h"
 
 namespace lockstep {
 
 /// One schedule on both.
-struct Compared {
+struct ModelComparison {
   Performed database;  ///< goes on in turns where the schedule cannot be followed any further
   std::optional<Difference> difference;
 };
@@ -28,17 +28,18 @@ class AgainstModel {
 
   /// A deadlock costs whoever the server's clock says: where that is the difference, the schedule is tried again, at
   /// most 20 times. Fault::cancelled: ^C; faults of the store.
-  Result<Compared> compare(const std::vector<Choice>& schedule);
+  Result<ModelComparison> compare(const std::vector<Choice>& schedule);
 
   const std::vector<std::string>& actors() const noexcept { return actors_; }
 
  private:
   AgainstModel(const Scenario& scenario, const RunRequest& database, const RunRequest& model);
-  Result<Performed> perform(Stage& stage, const RunRequest& request, const std::vector<Choice>& schedule);
+  Result<Performed> perform(RunEnvironment& environment, const RunRequest& request,
+                            const std::vector<Choice>& schedule);
 
   const Scenario& scenario_;
   const RunRequest database_request_, model_request_;
-  std::unique_ptr<Stage> database_, model_;
+  std::unique_ptr<RunEnvironment> database_, model_;
   std::vector<std::string> actors_;
 };
 

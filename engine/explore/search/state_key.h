@@ -6,19 +6,11 @@
 #include <vector>
 
 #include "engine/explore/search/trace.h"
+#include "kv/base/random.h"
 
 namespace lockstep {
 
 /// The finaliser of SplitMix64: every bit of the answer depends on every bit of `z`.
-inline std::uint64_t mixed(std::uint64_t z) noexcept {
-  z += 0x9e3779b97f4a7c15U;
-  z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9U;
-  z = (z ^ (z >> 27U)) * 0x94d049bb133111ebU;
-  return z ^ (z >> 31U);
-}
-
-/// The steps so far, as far as their order matters. A step is known by its actor and by the steps of every actor that
-/// must come before. The sum over the steps does not see in which order the others came. So two ways that differ only
 /// in steps which touch nothing in common have the same key. ("Happens-before caching": Musuvathi and Qadeer,
 /// "Partial-order reduction for context-bounded state exploration", Microsoft Research MSR-TR-2007-12.) 64 bits: among
 /// a million states two are taken for one with a chance of about one in 40 million.

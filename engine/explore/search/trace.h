@@ -57,7 +57,7 @@ class Trace {
   struct Use {
     std::uint32_t step = 0;
     Touch touch = Touch::looks;
-    Gate gate = {};
+    Passage gate = {};
   };
   void find_conflicts(const Access& access, std::uint32_t object);
   std::size_t open_before(std::uint32_t object, std::size_t step) const;

@@ -10,8 +10,8 @@
 #include <thread>
 #include <utility>
 
+#include "engine/stores/postgres/cluster_folder.h"
 #include "engine/stores/postgres/data_template.h"
-#include "engine/stores/postgres/owned_folder.h"
 #include "engine/stores/postgres/server_binaries.h"
 #include "engine/stores/postgres/supervisor.h"
 #include "kv/base/mutex.h"
@@ -45,7 +45,7 @@ const std::vector<std::string>& settings() {
   return list;
 }
 
-std::vector<std::string> server_arguments(const ServerBinaries& binaries, const OwnedFolder& folder,
+std::vector<std::string> server_arguments(const ServerBinaries& binaries, const ClusterFolder& folder,
                                           const std::vector<std::string>& further) {
   std::vector<std::string> arguments = {binaries.postgres(), "-D", folder.data(), "-c",
                                         "unix_socket_directories=" + folder.socket_folder()};
@@ -55,13 +55,13 @@ std::vector<std::string> server_arguments(const ServerBinaries& binaries, const 
   return arguments;
 }
 
-Error no_start(const OwnedFolder& folder, const std::string& reason) {
+Error no_start(const ClusterFolder& folder, const std::string& reason) {
   return Error{
       Fault::unavailable, {}, fmt::format("the private PostgreSQL {}:\n{}", reason, tail_of(folder.log(), 10))};
 }
 
 /// Asks often at first, then every 20 ms.
-std::optional<Error> wait_until_ready(SupervisedServer& server, const OwnedFolder& folder, const std::string& dsn,
+std::optional<Error> wait_until_ready(SupervisedServer& server, const ClusterFolder& folder, const std::string& dsn,
                                       milliseconds limit) {
   const auto deadline = steady_clock::now() + limit;
   for (milliseconds step{1};; step = std::min(step * 2, milliseconds(20))) {
@@ -77,7 +77,7 @@ std::optional<Error> wait_until_ready(SupervisedServer& server, const OwnedFolde
 }  // namespace
 
 struct PrivateCluster::Parts {
-  OwnedFolder folder;  // destroyed after the server has been stopped
+  ClusterFolder folder;  // destroyed after the server has been stopped
   SupervisedServer server;
   std::string dsn;
 };
@@ -94,7 +94,7 @@ Result<std::unique_ptr<PrivateCluster>> PrivateCluster::start(const ClusterOptio
   // The second round is for a template that looked whole and was not.
   for (const auto use_template : {UseTemplate::yes, UseTemplate::no}) {
     auto parts = std::make_unique<Parts>();
-    auto folder = OwnedFolder::create(*user);
+    auto folder = ClusterFolder::create(*user);
     if (!folder) return folder.error();
     parts->folder = std::move(folder).value();
     const auto from_template = make_data(*binaries, *user, parts->folder, use_template);

@@ -97,7 +97,7 @@ void store_template(const std::string& cache, const std::string& stored, const s
 /// Drops the two template databases. Two thirds of the files are theirs, and making files is what a start costs (ext4
 /// takes 0.3 ms for each when others were removed in the last half minute). Nobody creates databases in a private
 /// cluster. Should it fail, they stay.
-void keep_one_database(const ServerBinaries& binaries, const ServerUser& user, const OwnedFolder& folder) {
+void keep_one_database(const ServerBinaries& binaries, const ServerUser& user, const ClusterFolder& folder) {
   const std::string script = folder.path() + "/one-database.sql";
   std::ofstream(script) << "update pg_database set datistemplate = false where datname in ('template0', 'template1')\n"
                            "drop database template0\n"
@@ -108,7 +108,7 @@ void keep_one_database(const ServerBinaries& binaries, const ServerUser& user, c
 
 }  // namespace
 
-Result<bool> make_data(const ServerBinaries& binaries, const ServerUser& user, const OwnedFolder& folder,
+Result<bool> make_data(const ServerBinaries& binaries, const ServerUser& user, const ClusterFolder& folder,
                        UseTemplate use_template) {
   const auto cache = cache_folder();
   const std::string stored = cache ? fmt::format("{}/{}{}", *cache, kTemplatePrefix, binaries.key) : "";

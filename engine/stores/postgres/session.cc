@@ -123,7 +123,7 @@ bool PostgresSession::finish_early(Pending& pending, Call& call) {
   return true;
 }
 
-Error PostgresSession::error_of(const Request& request, const Outcome& outcome) const {
+Error PostgresSession::error_of(const Request& request, const ServerAnswer& outcome) const {
   const Fault told = fault_of_sqlstate(outcome.code);
   if (outcome.lost && (outcome.code.empty() || outcome.fatal)) {
     // A session that was ended because it idled never began the request; any other end leaves the question open.
@@ -135,7 +135,7 @@ Error PostgresSession::error_of(const Request& request, const Outcome& outcome) 
   return request_error(by_us ? *outcome.cancelled : told, outcome.code, request, outcome.said);
 }
 
-void PostgresSession::settle(Pending& pending, Outcome outcome) {
+void PostgresSession::settle(Pending& pending, ServerAnswer outcome) {
   const Request& request = pending.request;
   const TransactionEffect effect = effect_of(request);
   if (outcome.failed) {

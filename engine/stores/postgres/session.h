@@ -99,7 +99,7 @@ class PostgresSession : public Session {
   std::optional<Fault> flight_ends() LOCKSTEP_EXCLUDES(mutex_);
 
   /// What the server answered, in one form for both libraries.
-  struct Outcome {
+  struct ServerAnswer {
     bool failed = false;
     bool sent = true;    ///< false: nothing has left this process
     bool lost = false;   ///< the connection is gone
@@ -113,13 +113,13 @@ class PostgresSession : public Session {
     std::optional<Fault> cancelled;      ///< from flight_ends()
   };
   /// Fills `pending` and keeps track of the transaction.
-  void settle(Pending& pending, Outcome outcome);
+  void settle(Pending& pending, ServerAnswer outcome);
 
   Common& common_;
   bool lost_ = false;
 
  private:
-  Error error_of(const Request& request, const Outcome& outcome) const;
+  Error error_of(const Request& request, const ServerAnswer& outcome) const;
 
   const int actor_;
   int pid_ = 0;

@@ -42,7 +42,7 @@ class PqSession final : public PostgresSession {
   Connection connection_;
   std::string name_;
   bool ran_sql_ = false;  // which may have changed settings, taken locks of the session, made temporary tables
-  Outcome outcome_;       // of the request in flight
+  ServerAnswer outcome_;  // of the request in flight
   std::string farewell_code_, farewell_said_;
 };
 
@@ -189,7 +189,7 @@ bool PqSession::attempt(Pending& pending, Waiter& /*waiter*/) {
     Call call;
     if (finish_early(pending, call)) return true;
     ran_sql_ = ran_sql_ || pending.request.verb == Verb::execute;
-    outcome_ = Outcome{};
+    outcome_ = ServerAnswer{};
     outcome_.sent = pending.request.verb != Verb::commit || is_still_there();
     flight_begins();
     if (!outcome_.sent || !send(call)) {

@@ -33,7 +33,7 @@ class PqxxSession final : public PostgresSession {
 
  private:
   pqxx::result send(const Call& call);
-  Outcome run(const Call& call);
+  ServerAnswer run(const Call& call);
 
   std::unique_ptr<pqxx::connection> connection_;
 #if PQXX_VERSION_MAJOR < 8
@@ -170,8 +170,8 @@ pqxx::result PqxxSession::send(const Call& call) {
 #endif
 }
 
-PostgresSession::Outcome PqxxSession::run(const Call& call) {
-  Outcome outcome;
+PostgresSession::ServerAnswer PqxxSession::run(const Call& call) {
+  ServerAnswer outcome;
   const auto failed = [&outcome](std::string code, const std::exception& failure) {
     outcome.failed = true;
     outcome.code = std::move(code);
@@ -215,7 +215,7 @@ PostgresSession::Outcome PqxxSession::run(const Call& call) {
 bool PqxxSession::attempt(Pending& pending, Waiter& /*waiter*/) {
   Call call;
   if (finish_early(pending, call)) return true;
-  Outcome outcome;
+  ServerAnswer outcome;
   if (auto farewell = look_for_farewell(connection_->sock())) {
     outcome.failed = outcome.lost = outcome.fatal = true;
     outcome.sent = false;

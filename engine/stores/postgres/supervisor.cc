@@ -233,7 +233,7 @@ SupervisedServer& SupervisedServer::operator=(SupervisedServer&& other) noexcept
 }
 
 Result<SupervisedServer> SupervisedServer::start(const std::vector<std::string>& arguments, const ServerUser& user,
-                                                 const OwnedFolder& folder) {
+                                                 const ClusterFolder& folder) {
   const Vectors vectors(arguments);
   const std::string path = folder.path();
   const Plan plan{arguments.front().c_str(), vectors.argv(), vectors.envp(), path.c_str(), user};

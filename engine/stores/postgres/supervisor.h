@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/stores/postgres/owned_folder.h"
+#include "engine/stores/postgres/cluster_folder.h"
 #include "kv/base/result.h"
 
 namespace lockstep::postgres {
@@ -39,7 +39,7 @@ class SupervisedServer {
   /// Starts `arguments` as `user`, output appended to the folder's log. Returns once the supervisor runs; that the
   /// server could not be started shows in ended(). Fault::unavailable when the machine gives no process or pipe.
   static Result<SupervisedServer> start(const std::vector<std::string>& arguments, const ServerUser& user,
-                                        const OwnedFolder& folder);
+                                        const ClusterFolder& folder);
 
   /// True when the server has ended although nobody stopped it, or was never started.
   bool ended() noexcept;

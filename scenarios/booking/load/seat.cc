@@ -12,12 +12,12 @@ namespace {
 
 enum : std::size_t { kBooked, kGivenUp };
 
-using Book = Task<> (*)(load::Context&, std::string seat, std::string passenger);
+using Book = Task<> (*)(load::LoadContext&, std::string seat, std::string passenger);
 
 /// The row is locked first, whatever the pattern: only bookings go wrong here.
-Task<> give_up(load::Context& c, std::string seat) {
+Task<> give_up(load::LoadContext& c, std::string seat) {
   const Value holder = co_await c.db.read_for_update(seat);
-  if (holder == "free") co_await fail(Fault::out_of_stock, "nobody has the seat");
+  if (holder == "free") co_await fail(Fault::refused, "nobody has the seat");
   co_await c.db.write(seat, "free");
   co_await c.db.commit();
   ++c.acknowledged[kGivenUp];
@@ -25,7 +25,7 @@ Task<> give_up(load::Context& c, std::string seat) {
 
 /// One transaction: books a seat in the manner of `book`, or gives one up.
 template <Book book>
-Task<> book_or_give_up(load::Context& c) {
+Task<> book_or_give_up(load::LoadContext& c) {
   const std::string seat = load::key_of("seat/", c.choose());
   const std::string passenger = fmt::format("P{}-{}", c.session, ++c.serial);
   const std::vector<std::string> claims{seat};
@@ -39,26 +39,26 @@ Task<> book_or_give_up(load::Context& c) {
   }
 }
 
-Task<> write_if_it_was_free(load::Context& c, std::string seat, std::string passenger, Value holder) {
-  if (!(holder == "free")) co_await fail(Fault::out_of_stock, "the seat is taken");
+Task<> write_if_it_was_free(load::LoadContext& c, std::string seat, std::string passenger, Value holder) {
+  if (!(holder == "free")) co_await fail(Fault::refused, "the seat is taken");
   co_await c.db.write(seat, passenger);
   co_await c.db.commit();
 }
 
-Task<> look_then_book(load::Context& c, std::string seat, std::string passenger) {
+Task<> look_then_book(load::LoadContext& c, std::string seat, std::string passenger) {
   Value holder = co_await c.db.read(seat);
   co_await write_if_it_was_free(c, seat, passenger, std::move(holder));
 }
 
-Task<> lock_then_book(load::Context& c, std::string seat, std::string passenger) {
+Task<> lock_then_book(load::LoadContext& c, std::string seat, std::string passenger) {
   Value holder = co_await c.db.read_for_update(seat);
   co_await write_if_it_was_free(c, seat, passenger, std::move(holder));
 }
 
 /// update … set holder = me where holder = 'free'
-Task<> book_if_free(load::Context& c, std::string seat, std::string passenger) {
+Task<> book_if_free(load::LoadContext& c, std::string seat, std::string passenger) {
   const std::int64_t touched = co_await c.db.write_if(seat, "free", passenger);
-  if (touched == 0) co_await fail(Fault::out_of_stock, "the seat is taken");
+  if (touched == 0) co_await fail(Fault::refused, "the seat is taken");
   co_await c.db.commit();
 }
 

@@ -16,14 +16,14 @@ struct Sums {
   std::int64_t first, second;
 };
 
-Task<> withdraw(load::Context& c, std::string from, Sums seen) {
-  if (seen.first + seen.second < 2) co_await fail(Fault::out_of_stock);
+Task<> withdraw(load::LoadContext& c, std::string from, Sums seen) {
+  if (seen.first + seen.second < 2) co_await fail(Fault::refused);
   co_await c.db.add(from, -2);
   co_await c.db.commit();
   c.acknowledged[kWithdrawn] += 2;
 }
 
-Task<> pay_in(load::Context& c, std::string a, std::string b, Sums seen) {
+Task<> pay_in(load::LoadContext& c, std::string a, std::string b, Sums seen) {
   co_await c.db.write(a, seen.first + 1);
   co_await c.db.write(b, seen.second + 1);
   co_await c.db.commit();
@@ -33,7 +33,7 @@ Task<> pay_in(load::Context& c, std::string a, std::string b, Sums seen) {
 
 /// One transaction: pays in to both accounts of a customer, which are locked first, or withdraws from one of them.
 template <bool kLocksToWithdraw>
-Task<> pay_in_or_withdraw(load::Context& c) {
+Task<> pay_in_or_withdraw(load::LoadContext& c) {
   const std::uint64_t customer = c.choose();
   const std::string a = load::key_of("a/", customer), b = load::key_of("b/", customer);
   const std::vector<std::string> claims{a, b};

@@ -8,7 +8,7 @@ namespace {
 
 enum : std::size_t { kVisits };
 
-Task<> one_statement(load::Context& c) {
+Task<> one_statement(load::LoadContext& c) {
   const std::string row = load::key_of("visits/", c.choose());
   const std::vector<std::string> claims{row};
   co_await c.db.begin(claims);
@@ -18,7 +18,7 @@ Task<> one_statement(load::Context& c) {
 }
 
 /// Read, add one, write: the update is lost where nobody looks whether somebody else wrote in between.
-Task<> read_then_write(load::Context& c) {
+Task<> read_then_write(load::LoadContext& c) {
   const std::string row = load::key_of("visits/", c.choose());
   const std::vector<std::string> claims{row};
   co_await c.db.begin(claims);
@@ -28,7 +28,7 @@ Task<> read_then_write(load::Context& c) {
   ++c.acknowledged[kVisits];
 }
 
-Task<> lock_then_write(load::Context& c) {
+Task<> lock_then_write(load::LoadContext& c) {
   const std::string row = load::key_of("visits/", c.choose());
   const std::vector<std::string> claims{row};
   co_await c.db.begin(claims);
@@ -38,7 +38,7 @@ Task<> lock_then_write(load::Context& c) {
   ++c.acknowledged[kVisits];
 }
 
-Task<> version_check(load::Context& c) {
+Task<> version_check(load::LoadContext& c) {
   const std::string row = load::key_of("visits/", c.choose());
   const std::vector<std::string> claims{row};
   co_await c.db.begin(claims);

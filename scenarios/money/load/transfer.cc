@@ -13,7 +13,7 @@ struct Order {
   std::int64_t amount;
 };
 
-Order draw(load::Context& c) {
+Order draw(load::LoadContext& c) {
   const std::uint64_t from = c.choose();
   std::uint64_t to = c.choose();
   if (to == from) to = (from + 1) % c.shape.rows;
@@ -21,36 +21,36 @@ Order draw(load::Context& c) {
 }
 
 /// Takes the money, then gives it.
-Task<> transfer(load::Context& c) {
+Task<> transfer(load::LoadContext& c) {
   const Order order = draw(c);
   const std::vector<std::string> claims{order.from, order.to};
   co_await c.db.begin(claims);
   const std::int64_t taken = co_await c.db.add_if(order.from, -order.amount, 0);
-  if (taken == 0) co_await fail(Fault::out_of_stock);
+  if (taken == 0) co_await fail(Fault::refused);
   co_await c.db.add(order.to, order.amount);
   co_await c.db.commit();
 }
 
 /// Touches the smaller account first, whatever the direction of the payment.
-Task<> transfer_in_order(load::Context& c) {
+Task<> transfer_in_order(load::LoadContext& c) {
   const Order order = draw(c);
   const std::vector<std::string> claims{order.from, order.to};
   co_await c.db.begin(claims);
   if (order.to < order.from) co_await c.db.add(order.to, order.amount);
   const std::int64_t taken = co_await c.db.add_if(order.from, -order.amount, 0);
-  if (taken == 0) co_await fail(Fault::out_of_stock);
+  if (taken == 0) co_await fail(Fault::refused);
   if (order.from < order.to) co_await c.db.add(order.to, order.amount);
   co_await c.db.commit();
 }
 
 /// Reads both balances, then writes both: money appears or vanishes where reads are not protected.
-Task<> read_then_write(load::Context& c) {
+Task<> read_then_write(load::LoadContext& c) {
   const Order order = draw(c);
   const std::vector<std::string> claims{order.from, order.to};
   co_await c.db.begin(claims);
   const std::int64_t source = co_await c.db.read(order.from);
   const std::int64_t target = co_await c.db.read(order.to);
-  if (source < order.amount) co_await fail(Fault::out_of_stock);
+  if (source < order.amount) co_await fail(Fault::refused);
   co_await c.db.write(order.from, source - order.amount);
   co_await c.db.write(order.to, target + order.amount);
   co_await c.db.commit();

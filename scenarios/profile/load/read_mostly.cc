@@ -9,11 +9,11 @@ namespace {
 
 enum : std::size_t { kChanges, kTornPages };
 
-using Read = Task<bool> (*)(load::Context&, std::string user);  // whether all was of one version
+using Read = Task<bool> (*)(load::LoadContext&, std::string user);  // whether all was of one version
 
 std::vector<std::string> rows_of(const std::string& user) { return {user + "/about", user + "/name", user + "/photo"}; }
 
-Task<> change(load::Context& c, std::string user) {
+Task<> change(load::LoadContext& c, std::string user) {
   const std::vector<std::string> rows = rows_of(user);
   for (const std::string& row : rows) co_await c.db.add(row, 1);
   co_await c.db.commit();
@@ -22,7 +22,7 @@ Task<> change(load::Context& c, std::string user) {
 
 /// One transaction: reads a page in the manner of `read`, or changes one.
 template <Read read>
-Task<> read_or_change(load::Context& c) {
+Task<> read_or_change(load::LoadContext& c) {
   const std::string user = load::key_of("user/", c.choose());
   const std::vector<std::string> claims = rows_of(user);
   const bool reads = c.reads();
@@ -36,7 +36,7 @@ Task<> read_or_change(load::Context& c) {
   c.acknowledged[kTornPages] += whole ? 0 : 1;
 }
 
-Task<bool> row_by_row(load::Context& c, std::string user) {
+Task<bool> row_by_row(load::LoadContext& c, std::string user) {
   const std::vector<std::string> rows = rows_of(user);
   const std::int64_t first = co_await c.db.read(rows[0]);
   const std::int64_t second = co_await c.db.read(rows[1]);
@@ -44,14 +44,14 @@ Task<bool> row_by_row(load::Context& c, std::string user) {
   co_return first == second&& second == third;
 }
 
-Task<bool> in_one_statement(load::Context& c, std::string user) {
+Task<bool> in_one_statement(load::LoadContext& c, std::string user) {
   const std::string from = user + "/", to = user + "0";
   const Table rows = co_await c.db.scan(from, to);
   co_return rows.size() == 3 && rows[0][1] == rows[1][1] && rows[1][1] == rows[2][1];
 }
 
 /// The first row is the page's lock: every change of the page writes it first.
-Task<bool> locked(load::Context& c, std::string user) {
+Task<bool> locked(load::LoadContext& c, std::string user) {
   const std::vector<std::string> rows = rows_of(user);
   const std::int64_t first = co_await c.db.read_for_update(rows[0]);
   const std::int64_t second = co_await c.db.read(rows[1]);

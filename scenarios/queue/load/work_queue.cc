@@ -10,8 +10,8 @@ namespace {
 enum : std::size_t { kDone };
 
 /// Takes the job off, puts a new one at the end.
-Task<> take(load::Context& c, Table job) {
-  if (job.empty()) co_await fail(Fault::out_of_stock);
+Task<> take(load::LoadContext& c, Table job) {
+  if (job.empty()) co_await fail(Fault::refused);
   const std::string key = *job[0][0];
   // By age, then by session: later than every job that is there, and no other session's.
   const std::string next = fmt::format("ready/{:010}-{:05}", ++c.serial + 1, c.session);
@@ -21,19 +21,19 @@ Task<> take(load::Context& c, Table job) {
   ++c.acknowledged[kDone];
 }
 
-Task<> naive(load::Context& c) {
+Task<> naive(load::LoadContext& c) {
   co_await c.db.begin();
   Table job = co_await c.db.scan("ready/", "ready0", 1);
   co_await take(c, std::move(job));
 }
 
-Task<> for_update(load::Context& c) {
+Task<> for_update(load::LoadContext& c) {
   co_await c.db.begin();
   Table job = co_await c.db.scan_for_update("ready/", "ready0", 1);
   co_await take(c, std::move(job));
 }
 
-Task<> skip_locked(load::Context& c) {
+Task<> skip_locked(load::LoadContext& c) {
   co_await c.db.begin();
   Table job = co_await c.db.execute(
       "select k from kv where k >= 'ready/' and k < 'ready0' order by k limit 1 for update skip locked");

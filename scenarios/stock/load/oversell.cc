@@ -11,9 +11,9 @@ enum : std::size_t { kSold, kReturned, kOversold };
 
 constexpr std::int64_t kEach = 5;
 
-using Take = Task<> (*)(load::Context&, std::string item);
+using Take = Task<> (*)(load::LoadContext&, std::string item);
 
-Task<> send_back(load::Context& c, std::string item) {
+Task<> send_back(load::LoadContext& c, std::string item) {
   co_await c.db.add(item, 1);
   co_await c.db.commit();
   ++c.acknowledged[kReturned];
@@ -21,7 +21,7 @@ Task<> send_back(load::Context& c, std::string item) {
 
 /// One transaction: orders a piece in the manner of `take`, or sends one back.
 template <Take take>
-Task<> order(load::Context& c) {
+Task<> order(load::LoadContext& c) {
   const std::string item = load::key_of("stock/", c.choose());
   const std::vector<std::string> claims{item};
   const bool returns = c.random() % 2 == 0;
@@ -34,35 +34,35 @@ Task<> order(load::Context& c) {
   }
 }
 
-Task<> take_after_check(load::Context& c, std::string item, std::int64_t left) {
-  if (left < 1) co_await fail(Fault::out_of_stock);
+Task<> take_after_check(load::LoadContext& c, std::string item, std::int64_t left) {
+  if (left < 1) co_await fail(Fault::refused);
   const std::int64_t now = co_await c.db.add(item, -1);
   co_await c.db.commit();
   c.acknowledged[kOversold] += now < 0 ? 1 : 0;
 }
 
-Task<> check_then_act(load::Context& c, std::string item) {
+Task<> check_then_act(load::LoadContext& c, std::string item) {
   const std::int64_t left = co_await c.db.read(item);
   co_await take_after_check(c, item, left);
 }
 
-Task<> lock_then_check(load::Context& c, std::string item) {
+Task<> lock_then_check(load::LoadContext& c, std::string item) {
   const std::int64_t left = co_await c.db.read_for_update(item);
   co_await take_after_check(c, item, left);
 }
 
-Task<> act_if_unchanged(load::Context& c, std::string item) {
+Task<> act_if_unchanged(load::LoadContext& c, std::string item) {
   const std::int64_t left = co_await c.db.read(item);
-  if (left < 1) co_await fail(Fault::out_of_stock);
+  if (left < 1) co_await fail(Fault::refused);
   const std::int64_t touched = co_await c.db.write_if(item, left, left - 1);
   if (touched == 0) co_await fail(Fault::version_changed);
   co_await c.db.commit();
 }
 
 /// update … set left = left - 1 where left >= 1
-Task<> check_in_the_statement(load::Context& c, std::string item) {
+Task<> check_in_the_statement(load::LoadContext& c, std::string item) {
   const std::int64_t touched = co_await c.db.add_if(item, -1, 0);
-  if (touched == 0) co_await fail(Fault::out_of_stock);
+  if (touched == 0) co_await fail(Fault::refused);
   co_await c.db.commit();
 }
 

@@ -58,13 +58,13 @@ std::array<std::int64_t, 3> numbers_in(std::string_view text) {
   return numbers;
 }
 
-std::uint64_t between(load::Context& c, std::uint64_t least, std::uint64_t most) {
+std::uint64_t between(load::LoadContext& c, std::uint64_t least, std::uint64_t most) {
   return least + c.random() % (most - least + 1);
 }
 
 /// Adds to a number; gives the new one.
 template <How how>
-Task<std::int64_t> add(load::Context& c, std::string key, std::int64_t delta) {
+Task<std::int64_t> add(load::LoadContext& c, std::string key, std::int64_t delta) {
   if constexpr (how == How::in_place) {
     const std::int64_t now = co_await c.db.add(key, delta);
     co_return now;
@@ -85,7 +85,7 @@ struct Line {
   std::int64_t quantity;
 };
 
-std::vector<Line> draw_lines(load::Context& c) {
+std::vector<Line> draw_lines(load::LoadContext& c) {
   std::vector<Line> lines(between(c, 5, 15));
   for (Line& line : lines) line = {load::key_of("", c.choose()), static_cast<std::int64_t>(between(c, 1, 10))};
   // Clause 2.4.1.4: one order in a hundred names an item that there is not, and is rolled back.
@@ -95,10 +95,10 @@ std::vector<Line> draw_lines(load::Context& c) {
 
 /// One line of order `order` ("DD/OOOOOOOO"): takes the goods from the stock.
 template <How how>
-Task<> take_goods(load::Context& c, std::string order, std::size_t number, Line line) {
+Task<> take_goods(load::LoadContext& c, std::string order, std::size_t number, Line line) {
   const std::string item = "i/" + line.item, stock = "s/" + line.item;
   const Value price = co_await c.db.read(item);
-  if (!price.exists()) co_await fail(Fault::out_of_stock, "there is no such item");
+  if (!price.exists()) co_await fail(Fault::refused, "there is no such item");
   Value held;
   if constexpr (how == How::unlocked) {
     held = co_await c.db.read(stock);
@@ -115,7 +115,7 @@ Task<> take_goods(load::Context& c, std::string order, std::size_t number, Line 
 }
 
 template <How how, bool hot_last>
-Task<> new_order(load::Context& c) {
+Task<> new_order(load::LoadContext& c) {
   const std::uint64_t d = between(c, 1, kDistricts), who = between(c, 1, kCustomers);
   const std::string buyer = customer(d, who);
   std::vector<Line> lines = draw_lines(c);
@@ -136,7 +136,7 @@ Task<> new_order(load::Context& c) {
 }
 
 /// Clause 2.5.2.2: of those with the name, the one in the middle.
-Task<std::string> find_by_name(load::Context& c, std::uint64_t d, std::string name) {
+Task<std::string> find_by_name(load::LoadContext& c, std::uint64_t d, std::string name) {
   const std::string from = fmt::format("n/{:02}/{}/", d, name), to = fmt::format("n/{:02}/{}0", d, name);
   const Table found = co_await c.db.scan(from, to);
   if (found.empty()) co_await fail(Fault::invalid, "no customer is called " + name);
@@ -145,7 +145,7 @@ Task<std::string> find_by_name(load::Context& c, std::uint64_t d, std::string na
 }
 
 template <How how, bool hot_last>
-Task<> payment(load::Context& c) {
+Task<> payment(load::LoadContext& c) {
   const std::uint64_t d = between(c, 1, kDistricts);
   const auto amount = static_cast<std::int64_t>(between(c, 1'00, 5000'00));
   const bool by_name = between(c, 1, 100) <= 60;
@@ -169,7 +169,7 @@ Task<> payment(load::Context& c) {
 }
 
 template <How how, bool hot_last>
-Task<> order_or_pay(load::Context& c) {
+Task<> order_or_pay(load::LoadContext& c) {
   if (between(c, 1, 88) <= 45) {
     co_await new_order<how, hot_last>(c);
   } else {

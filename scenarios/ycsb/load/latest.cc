@@ -2,7 +2,7 @@
 // transactions read one of the newest records, the others insert one more. --theta 0.99 is YCSB's choice among the
 // newest; with 0 all of the latest --rows are alike.
 //
-// As in YCSB the clients tell each other what has been inserted (Context::board). A number is drawn anew for every
+// As in YCSB the clients tell each other what has been inserted (LoadContext::board). A number is drawn anew for every
 // attempt, so there may be holes where one was given up.
 #include <fmt/format.h>
 
@@ -15,7 +15,7 @@ namespace {
 
 enum : std::size_t { kInserted, kMissed, kWrong };
 
-Task<> insert_one(load::Context& c) {
+Task<> insert_one(load::LoadContext& c) {
   const std::uint64_t number = c.shape.rows + c.board.draw();
   const std::string record = load::key_of("user", number);
   const std::vector<std::string> claims{record};
@@ -26,7 +26,7 @@ Task<> insert_one(load::Context& c) {
   c.board.publish(number);
 }
 
-Task<> read_latest(load::Context& c) {
+Task<> read_latest(load::LoadContext& c) {
   const std::uint64_t newest = std::max(c.board.newest(), c.shape.rows - 1);  // acknowledged before this read begins
   const std::uint64_t number = newest - c.zipf(c.random);
   const std::string record = load::key_of("user", number);
@@ -39,7 +39,7 @@ Task<> read_latest(load::Context& c) {
   c.acknowledged[kWrong] += value.exists() && value.number() != static_cast<std::int64_t>(number) ? 1 : 0;
 }
 
-Task<> read_or_insert(load::Context& c) {
+Task<> read_or_insert(load::LoadContext& c) {
   if (c.reads()) {
     co_await read_latest(c);
   } else {

@@ -10,14 +10,14 @@ namespace {
 
 enum : std::size_t { kUpdates };
 
-Task<> read_one(load::Context& c, std::string record) {
+Task<> read_one(load::LoadContext& c, std::string record) {
   const std::vector<std::string> claims{record};
   co_await c.db.begin(claims);
   (void)co_await c.db.read(record);
   co_await c.db.commit();
 }
 
-Task<> read_or_update(load::Context& c) {
+Task<> read_or_update(load::LoadContext& c) {
   const std::string record = load::key_of("user", c.choose());
   if (c.reads()) {
     co_await read_one(c, record);
@@ -30,7 +30,7 @@ Task<> read_or_update(load::Context& c) {
   ++c.acknowledged[kUpdates];
 }
 
-Task<> read_modify_write(load::Context& c) {
+Task<> read_modify_write(load::LoadContext& c) {
   const std::string record = load::key_of("user", c.choose());
   if (c.reads()) {
     co_await read_one(c, record);

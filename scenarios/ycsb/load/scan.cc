@@ -14,7 +14,7 @@ enum : std::size_t { kInserted, kHalves, kGaps };
 
 constexpr std::size_t kLongest = 100;
 
-Task<> insert_two(load::Context& c) {
+Task<> insert_two(load::LoadContext& c) {
   // Behind a loaded record, and nobody else's.
   const std::string first = fmt::format("{}/{:05}-{:010}a", load::key_of("user", c.choose()), c.session, ++c.serial);
   const std::string second = first.substr(0, first.size() - 1) + "b";
@@ -56,7 +56,7 @@ bool is_dense(const Table& rows, std::uint64_t first, std::uint64_t end) {
   return end == 0 || first == end;
 }
 
-Task<> scan_some(load::Context& c) {
+Task<> scan_some(load::LoadContext& c) {
   const std::uint64_t first = c.choose();
   const std::size_t most = 1 + c.random() % kLongest;
   const std::string from = load::key_of("user", first);
@@ -67,7 +67,7 @@ Task<> scan_some(load::Context& c) {
   c.acknowledged[kGaps] += is_dense(rows, first, rows.size() < most ? c.shape.rows : 0) ? 0 : 1;
 }
 
-Task<> scan_or_insert(load::Context& c) {
+Task<> scan_or_insert(load::LoadContext& c) {
   if (c.reads()) {
     co_await scan_some(c);
   } else {

@@ -14,8 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include "kv/base/histogram.h"
 #include "kv/base/result.h"
-#include "tests/bench/kv_bench/histogram.h"
 #include "tests/bench/kv_bench/settings.h"
 
 namespace lockstep::bench {

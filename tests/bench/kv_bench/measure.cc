@@ -31,7 +31,7 @@ void add(const Tally& tally, Round& round, Histogram& latency) {
   round.rollbacks += tally.rollbacks;
   for (std::size_t fault = 0; fault < tally.aborts.size(); ++fault)
     if (tally.aborts[fault] > 0) round.aborts[std::string(name_of(static_cast<Fault>(fault)))] += tally.aborts[fault];
-  latency.add(tally.latency);
+  latency.merge(tally.latency);
   if (!tally.broken.empty()) round.broken = tally.broken;
 }
 
@@ -81,9 +81,9 @@ Round run_round(Engine& engine, const Settings& settings) {
   for (std::thread& thread : threads) thread.join();
   Histogram latency;
   for (const auto& tally : tallies) add(*tally, round, latency);
-  const auto us = [&](double quantile) { return static_cast<double>(latency.at(quantile).count()) / 1000; };
+  const auto us = [&](double quantile) { return static_cast<double>(latency.quantile(quantile).count()) / 1000; };
   round.p50_us = us(0.5), round.p90_us = us(0.9), round.p99_us = us(0.99), round.p999_us = us(0.999);
-  round.max_us = us(1);
+  round.max_us = static_cast<double>(latency.max().count()) / 1000;
   round.resident = Memory::now().resident;
   return round;
 }

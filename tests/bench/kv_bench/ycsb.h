@@ -95,7 +95,7 @@ class Stopwatch {
     }
     ++tally_.committed;
     tally_.rows += rows;
-    if (timed_) tally_.latency.add(std::chrono::steady_clock::now() - begin_);
+    if (timed_) tally_.latency.record(std::chrono::steady_clock::now() - begin_);
   }
   void rolled_back() { tally_.rollbacks += !warming_; }
 

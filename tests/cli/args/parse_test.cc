@@ -82,7 +82,7 @@ TEST(Tree, EveryCommandHasHelpWithAnExampleThatParses) {
     EXPECT_FALSE(command.summary.empty());
     EXPECT_NE(command.run, nullptr);
     ASSERT_FALSE(command.examples.empty());
-    const std::string help = command_help(command, Look{.width = 80});
+    const std::string help = command_help(command, Terminal{.width = 80});
     EXPECT_THAT(help, HasSubstr("Examples"));
     for (const OptionSpec& option : all_options(command)) EXPECT_THAT(help, HasSubstr("--" + option.name));
     for (const Example& example : command.examples) EXPECT_TRUE(example.command.starts_with(command.name));
@@ -91,8 +91,8 @@ TEST(Tree, EveryCommandHasHelpWithAnExampleThatParses) {
 
 TEST(Tree, HelpFitsTheTerminal) {
   for (const std::size_t width : {60u, 80u, 140u}) {
-    std::string all = program_help(Look{.width = width});
-    for (const CommandSpec& command : commands()) all += command_help(command, Look{.width = width});
+    std::string all = program_help(Terminal{.width = width});
+    for (const CommandSpec& command : commands()) all += command_help(command, Terminal{.width = width});
     std::size_t begin = 0;
     for (std::size_t end = all.find('\n'); end != std::string::npos; begin = end + 1, end = all.find('\n', begin)) {
       const std::string line = all.substr(begin, end - begin);

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "cli/commands/runs_care.h"
+#include "cli/commands/run_archive.h"
 #include "tests/cli/child.h"
 
 namespace lockstep::cli {
@@ -110,12 +110,12 @@ TEST_F(ReportCommand, RunsArePrunedExportedAndTakenIn) {
 }
 
 TEST(RunsCare, PrunesWhatIsNeitherNewNorYoung) {
-  std::vector<record::RunSummary> runs(4);
+  std::vector<record::SavedRun> runs(4);
   for (std::size_t i = 0; i < runs.size(); ++i) {
     runs[i].id = std::string(1, static_cast<char>('a' + i));
     runs[i].started_at = "2026-01-0" + std::to_string(i + 1) + "T00:00:00Z";
   }
-  const auto ids = [](const std::vector<record::RunSummary>& all) {
+  const auto ids = [](const std::vector<record::SavedRun>& all) {
     std::string text;
     for (const auto& run : all) text += run.id;
     return text;

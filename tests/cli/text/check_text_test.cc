@@ -45,7 +45,7 @@ std::vector<Cell> some_cells() {
 }
 
 TEST(CheckText, ShowsPatternsByProtocolsAndMarksWhatDiffers) {
-  EXPECT_EQ(check_table(some_cells(), Look{.width = 80}), R"(                2pl       2pl-no
+  EXPECT_EQ(check_table(some_cells(), Terminal{.width = 80}), R"(                2pl       2pl-no
  kv threads     -detect   -wait    occ
  deadlock/two-lock
    plain        deadlock  ✗ clean  abort
@@ -58,7 +58,7 @@ TEST(CheckText, SpreadsProtocolsOverSeveralTablesWhereTheyDoNotFit) {
   for (const char* protocol : {"one", "two", "three", "four", "five", "six", "seven"}) {
     cells.push_back(cell(protocol, "plain", Verdict::deadlock, Verdict::deadlock));
   }
-  const std::string table = check_table(cells, Look{.width = 50});
+  const std::string table = check_table(cells, Terminal{.width = 50});
   EXPECT_THAT(table, HasSubstr("one"));
   EXPECT_THAT(table, HasSubstr("seven"));
   std::size_t begin = 0;
@@ -68,7 +68,7 @@ TEST(CheckText, SpreadsProtocolsOverSeveralTablesWhereTheyDoNotFit) {
 }
 
 TEST(CheckText, ExplainsWhatDiffersWithTheCommand) {
-  EXPECT_EQ(check_failures(some_cells(), Look{.width = 80}), R"( ✗ deadlock/two-lock plain  kv 2pl-no-wait threads
+  EXPECT_EQ(check_failures(some_cells(), Terminal{.width = 80}), R"( ✗ deadlock/two-lock plain  kv 2pl-no-wait threads
      expected abort, was clean: 2 committed & <done>
      lockstep run deadlock/two-lock
 )");

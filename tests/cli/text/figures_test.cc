@@ -18,10 +18,10 @@ record::Run measured(std::initializer_list<std::array<const char*, 3>> cells) {
 }
 
 std::string table(const record::Run& run, std::size_t width) {
-  Look look;
-  look.width = width;
-  look.colour = false;
-  return str(figures(run, look), look);
+  Terminal terminal;
+  terminal.width = width;
+  terminal.colour = false;
+  return str(figures(run, terminal), terminal);
 }
 
 TEST(Figures, AreATableInTheOrderInWhichTheyCame) {

@@ -66,7 +66,7 @@ TEST(Json, OfABrokenInvariantGivesTheValues) {
 }
 
 TEST(Json, OfSavedRunsNamesTheUnreadable) {
-  record::RunSummary summary;
+  record::SavedRun summary;
   summary.id = "7f3a00c0ffee";
   const Json json = Json::parse(runs_json("runs", {summary}, {"runs/x"}));
   EXPECT_EQ(json["folder"], "runs");

@@ -35,7 +35,7 @@ TEST(RunText, ShowsTheDeadlockOfTwoTransfers) {
   options.path = "lockstep-runs/7f3a00c0ffee/run.sqlite";
   options.hints = {
       {"replay", "lockstep replay 7f3a"}, {"debug", "lockstep debug 7f3a"}, {"report", "lockstep report 7f3a"}};
-  EXPECT_EQ(run_text(samples::two_lock(), Look{.width = 80}, options),
+  EXPECT_EQ(run_text(samples::two_lock(), Terminal{.width = 80}, options),
             R"(deadlock/two-lock   store kv · 2pl-detect · plain · threads
    schedule T1 T2 T1 T2 · seed 7
 
@@ -69,7 +69,7 @@ TEST(RunText, ShowsTheDeadlockOfTwoTransfers) {
 }
 
 TEST(RunText, DrawsFivePhilosophersIn80Columns) {
-  EXPECT_EQ(run_text(samples::philosophers(5), Look{.width = 80}),
+  EXPECT_EQ(run_text(samples::philosophers(5), Terminal{.width = 80}),
             R"(threads/dining-philosophers   naive · threads · schedule free · seed 1
 
  step      ms  P1 P2 P3 P4 P5
@@ -101,7 +101,7 @@ TEST(RunText, DrawsFivePhilosophersIn80Columns) {
 }
 
 TEST(RunText, IsAsciiWhereTheLocaleIsNotUtf8) {
-  const std::string text = run_text(samples::two_lock(), Look{.width = 80, .utf8 = false});
+  const std::string text = run_text(samples::two_lock(), Terminal{.width = 80, .utf8 = false});
   EXPECT_TRUE(std::all_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x80; })) << text;
   EXPECT_THAT(text, HasSubstr("    5    0.04  ~ lock B         waits for T2   |\n"));
   EXPECT_THAT(text, HasSubstr("~  * cycle T1->T2->T1, victim T2 (youngest)\n"));
@@ -111,7 +111,7 @@ TEST(RunText, IsAsciiWhereTheLocaleIsNotUtf8) {
 }
 
 TEST(RunText, NamesTheActorInEveryRowOfANarrowTerminal) {
-  const std::string text = run_text(samples::two_lock(), Look{.width = 60});
+  const std::string text = run_text(samples::two_lock(), Terminal{.width = 60});
   EXPECT_THAT(text, HasSubstr("    5    0.04  ▒  ┃  T1 lock B        waits for T2\n"));
   EXPECT_THAT(text, HasSubstr("    6    0.05  ▒  ✗  T2 deadlock, gives back B\n"));
   expect_fits(text, 60);
@@ -121,8 +121,8 @@ TEST(RunText, FitsEveryWidthWithAnyNumberOfActors) {
   for (const std::size_t width : {40u, 60u, 80u, 100u, 140u, 200u}) {
     for (const int actors : {1, 2, 3, 5, 8, 13, 40}) {
       SCOPED_TRACE(testing::Message() << actors << " actors, " << width << " columns");
-      if (width >= 60) expect_fits(run_text(samples::philosophers(actors), Look{.width = width}), width);
-      EXPECT_FALSE(run_text(samples::philosophers(actors), Look{.width = width}).empty());
+      if (width >= 60) expect_fits(run_text(samples::philosophers(actors), Terminal{.width = width}), width);
+      EXPECT_FALSE(run_text(samples::philosophers(actors), Terminal{.width = width}).empty());
     }
   }
 }
@@ -137,7 +137,7 @@ TEST(RunText, NeutralisesHostileText) {
   run.summary = "sum\x9bmary";
   run.scenario += "\r\n";
   for (const bool utf8 : {true, false}) {
-    const std::string text = run_text(run, Look{.width = 80, .utf8 = utf8}, {.path = "runs/\x1b[1m"});
+    const std::string text = run_text(run, Terminal{.width = 80, .utf8 = utf8}, {.path = "runs/\x1b[1m"});
     for (const char c : text) EXPECT_TRUE(c == '\n' || static_cast<unsigned char>(c) >= 0x20) << text;
     EXPECT_THAT(text, Not(HasSubstr("\u202e")));
     expect_fits(text, 80);
@@ -145,8 +145,8 @@ TEST(RunText, NeutralisesHostileText) {
 }
 
 TEST(RunText, HasNoColourButWhenAsked) {
-  EXPECT_THAT(run_text(samples::two_lock(), Look{}), Not(HasSubstr("\x1b")));
-  const std::string coloured = run_text(samples::two_lock(), Look{.colour = true});
+  EXPECT_THAT(run_text(samples::two_lock(), Terminal{}), Not(HasSubstr("\x1b")));
+  const std::string coloured = run_text(samples::two_lock(), Terminal{.colour = true});
   EXPECT_THAT(coloured, HasSubstr("\x1b[33m▒\x1b[0m"));
   // Without its colours it is the same text.
   std::string plain;
@@ -157,39 +157,39 @@ TEST(RunText, HasNoColourButWhenAsked) {
       plain += coloured[i];
     }
   }
-  EXPECT_EQ(plain, run_text(samples::two_lock(), Look{}));
+  EXPECT_EQ(plain, run_text(samples::two_lock(), Terminal{}));
 }
 
 TEST(RunText, SaysWhatWasExpectedInstead) {
   record::Run run = samples::two_lock();
   run.expected = record::Verdict::clean;
-  EXPECT_THAT(run_text(run, Look{}), HasSubstr("✗ expected clean\n"));
-  EXPECT_EQ(verdict_line(run, Look{}), "deadlock  found and broken: 1 victim, 1 retry  ✗ expected clean\n");
+  EXPECT_THAT(run_text(run, Terminal{}), HasSubstr("✗ expected clean\n"));
+  EXPECT_EQ(verdict_line(run, Terminal{}), "deadlock  found and broken: 1 victim, 1 retry  ✗ expected clean\n");
   run.expected.reset();
-  EXPECT_THAT(run_text(run, Look{}), HasSubstr(" DEADLOCK  found and broken: 1 victim, 1 retry\n"));
+  EXPECT_THAT(run_text(run, Terminal{}), HasSubstr(" DEADLOCK  found and broken: 1 victim, 1 retry\n"));
 }
 
 TEST(RunText, SaysWhichInvariantBrokeWithTheValues) {
   record::Run run = samples::two_lock();
   run.verdict = record::Verdict::anomaly;
   run.invariants = {{.text = "stock never below zero", .held = false, .detail = "stock=-1"}};
-  EXPECT_THAT(run_text(run, Look{}), HasSubstr(" broken    ✗ stock never below zero: stock=-1\n"));
+  EXPECT_THAT(run_text(run, Terminal{}), HasSubstr(" broken    ✗ stock never below zero: stock=-1\n"));
 }
 
 TEST(RunText, ExplainsNoTroubleThatDidNotHappen) {
   record::Run run = samples::two_lock();
   run.verdict = record::Verdict::clean;
   run.expected.reset();
-  EXPECT_THAT(run_text(run, Look{}), Not(HasSubstr(" why ")));
+  EXPECT_THAT(run_text(run, Terminal{}), Not(HasSubstr(" why ")));
   run.expected = record::Verdict::clean;
-  EXPECT_THAT(run_text(run, Look{}), HasSubstr(" why "));
+  EXPECT_THAT(run_text(run, Terminal{}), HasSubstr(" why "));
 }
 
 TEST(RunText, SaysThatItWasInterrupted) {
   record::Run run = samples::two_lock();
   run.ending = record::Ending::interrupted;
   run.events.resize(9);
-  EXPECT_THAT(run_text(run, Look{}), HasSubstr(" ended     interrupted: this is what happened so far\n"));
+  EXPECT_THAT(run_text(run, Terminal{}), HasSubstr(" ended     interrupted: this is what happened so far\n"));
 }
 
 TEST(RunText, ShowsLongStatementsShortenedOrWhole) {
@@ -200,12 +200,12 @@ TEST(RunText, ShowsLongStatementsShortenedOrWhole) {
   record::Run run = story.take();
   run.scenario = "booking/overlap";
   run.store = "postgres";
-  const std::string cut = run_text(run, Look{.width = 80});
+  const std::string cut = run_text(run, Terminal{.width = 80});
   EXPECT_THAT(cut, HasSubstr("insert into booking"));
   EXPECT_THAT(cut, HasSubstr("…"));
   EXPECT_THAT(cut, HasSubstr("…  waits T1\n"));
   expect_fits(cut, 80);
-  const std::string whole = run_text(run, Look{.width = 80}, {.lanes = {.full = true}, .path = {}, .hints = {}});
+  const std::string whole = run_text(run, Terminal{.width = 80}, {.lanes = {.full = true}, .path = {}, .hints = {}});
   EXPECT_THAT(whole, HasSubstr("not exists"));
   EXPECT_THAT(whole, Not(HasSubstr("…")));
   expect_fits(whole, 80);
@@ -216,9 +216,9 @@ TEST(RunText, FoldsARunOfManyRowsUnlessAskedForAll) {
   for (int i = 0; i < 1000; ++i) story.does(0, "read", "k" + std::to_string(i), "", "1");
   record::Run run = story.take();
   run.store = "kv";
-  EXPECT_THAT(run_text(run, Look{}), HasSubstr("… 760 more rows (--full shows them)\n"));
-  EXPECT_LT(lines_of(run_text(run, Look{})).size(), 260u);
-  EXPECT_GT(lines_of(run_text(run, Look{}, {.lanes = {.full = true}, .path = {}, .hints = {}})).size(), 1000u);
+  EXPECT_THAT(run_text(run, Terminal{}), HasSubstr("… 760 more rows (--full shows them)\n"));
+  EXPECT_LT(lines_of(run_text(run, Terminal{})).size(), 260u);
+  EXPECT_GT(lines_of(run_text(run, Terminal{}, {.lanes = {.full = true}, .path = {}, .hints = {}})).size(), 1000u);
 }
 
 TEST(RunText, TellsARetryThatSomebodyDisturbedStepByStep) {
@@ -227,13 +227,13 @@ TEST(RunText, TellsARetryThatSomebodyDisturbedStepByStep) {
   story.does(1, "begin").does(0, "read", "A", "", "0").does(1, "commit");
   record::Run run = story.take();
   run.store = "postgres";
-  const std::string text = run_text(run, Look{});
+  const std::string text = run_text(run, Terminal{});
   EXPECT_THAT(text, HasSubstr("✗ write A = 1: serialization failure\n"));
   EXPECT_THAT(text, HasSubstr("↻ retry 1: begin\n"));
   EXPECT_THAT(text, HasSubstr("✓ commit\n"));
 }
 
-TEST(RunText, TakesARunWithoutEventsOrActors) { EXPECT_THAT(run_text(record::Run{}, Look{}), HasSubstr("CLEAN")); }
+TEST(RunText, TakesARunWithoutEventsOrActors) { EXPECT_THAT(run_text(record::Run{}, Terminal{}), HasSubstr("CLEAN")); }
 
 }  // namespace
 }  // namespace lockstep::cli

@@ -10,8 +10,8 @@ namespace lockstep::cli {
 namespace {
 
 std::string picture(const Waits& waits, std::size_t width, bool utf8 = true) {
-  const Look look{.width = width, .utf8 = utf8};
-  return "\n" + str(wait_picture(waits, look, width), look);
+  const Terminal terminal{.width = width, .utf8 = utf8};
+  return "\n" + str(wait_picture(waits, terminal, width), terminal);
 }
 
 Waits ring(int count, const std::string& object = "k") {
@@ -88,8 +88,8 @@ TEST(WaitPicture, NeverIsWiderThanItMay) {
   for (int count = 1; count < 30; ++count) {
     for (const char* object : {"k", "a long name of a lock ", "日本", ""}) {
       for (const std::size_t width : {40u, 68u, 120u}) {
-        const Look look{.width = width};
-        for (const Line& line : wait_picture(ring(count, object), look, width)) {
+        const Terminal terminal{.width = width};
+        for (const Line& line : wait_picture(ring(count, object), terminal, width)) {
           EXPECT_LE(line.columns(), width) << count << " " << object << " " << width;
         }
       }

@@ -96,18 +96,18 @@ TEST(CoroutinesInGdb, ATreeOfStrandsIsInTheListWhileItRuns) {
 
 Task<> fails_while_it_has_a_group(runtime::Strand* self) {
   runtime::Group group(*self);
-  co_await fail(Fault::out_of_stock, "and the group is in its frame");
+  co_await fail(Fault::refused, "and the group is in its frame");
 }
 Task<> root_that_fails() {
   runtime::Strand& self = co_await runtime::this_strand();
   runtime::Group outer(self);
   (void)co_await tried(fails_while_it_has_a_group(&self));
   EXPECT_EQ(self.groups->next, nullptr);  // the inner one has gone with its frame
-  co_await fail(Fault::out_of_stock);
+  co_await fail(Fault::refused);
 }
 
 TEST(CoroutinesInGdb, ATaskThatFailsTakesItsGroupsAlong) {
-  EXPECT_EQ(runtime::run(root_that_fails()).fault(), Fault::out_of_stock);
+  EXPECT_EQ(runtime::run(root_that_fails()).fault(), Fault::refused);
   EXPECT_EQ(lockstep_coroutines.first, nullptr);
 }
 

@@ -13,7 +13,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-Task<> add_one(Context& c) {
+Task<> add_one(LoadContext& c) {
   const std::string row = key_of("n/", c.choose());
   const std::vector<std::string> claims{row};
   co_await c.db.begin(claims);
@@ -23,16 +23,16 @@ Task<> add_one(Context& c) {
 }
 
 /// Says that it did what it did not do.
-Task<> add_nothing(Context& c) {
+Task<> add_nothing(LoadContext& c) {
   co_await c.db.begin();
   (void)co_await c.db.read("n/0000000");
   co_await c.db.commit();
   ++c.acknowledged[0];
 }
 
-Task<> refuse(Context& c) {
+Task<> refuse(LoadContext& c) {
   co_await c.db.begin();
-  co_await fail(Fault::out_of_stock, "none left");
+  co_await fail(Fault::refused, "none left");
 }
 
 Workload counter() {
@@ -113,7 +113,7 @@ TEST(Round, AStopEndsItEarlyAndSaysSo) {
   EXPECT_EQ(result->note, "interrupted");
 }
 
-Task<> slow(Context& c) {
+Task<> slow(LoadContext& c) {
   co_await c.db.begin();
   co_await pause(std::chrono::milliseconds(2));
   co_await c.db.commit();

@@ -47,7 +47,7 @@ TEST(RunFolder, ListsTheOldestFirst) {
   const std::string first = saved_at(folder.path(), "2026-01-01T00:00:00Z", "222222222222");
   std::vector<std::string> ids;
   const auto runs = list(folder.path());
-  for (const RunSummary& run : *runs) ids.push_back(run.id);
+  for (const SavedRun& run : *runs) ids.push_back(run.id);
   EXPECT_THAT(ids, ElementsAre(first, second, third));
 }
 
@@ -57,7 +57,7 @@ TEST(RunFolder, ShowsWhatARunIs) {
   const std::string path = *save(run, folder.path());
   const auto runs = list(folder.path());
   ASSERT_THAT(*runs, SizeIs(1));
-  const RunSummary& one = runs->front();
+  const SavedRun& one = runs->front();
   EXPECT_EQ(one.id, run.id);
   EXPECT_EQ(one.scenario, run.scenario);
   EXPECT_EQ(one.store, run.store);

@@ -62,7 +62,7 @@ TEST(Matrix, SaysInAWordHowARunCameOut) {
       {"kv", "2pl-detect", Verdict::clean, {wait, no_row}, "zero rows"},
       {"kv", "2pl-detect", Verdict::clean, {ended(EventKind::wait, "pause", "")}, "clean"},
       // A rule of the business that says no is no fault of the store.
-      {"kv", "2pl-detect", Verdict::clean, {wait, ended(EventKind::fault, "", "", Fault::out_of_stock)}, "waits"},
+      {"kv", "2pl-detect", Verdict::clean, {wait, ended(EventKind::fault, "", "", Fault::refused)}, "waits"},
       {"postgres", "repeatable-read", Verdict::clean, {}, "snapshot"},
       {"kv", "serial", Verdict::clean, {}, "clean"},
   };

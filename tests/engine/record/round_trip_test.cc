@@ -83,6 +83,27 @@ TEST(Recording, KeepsEveryFault) {
   expect_same(run, *loaded);
 }
 
+TEST(Recording, ReadsAFaultByTheNameThatAnOlderVersionGaveIt) {
+  TemporaryFolder folder;
+  record::Run run;
+  run.outcomes.faults = {{"refused", 3}};
+  Event event;
+  event.seq = 1;
+  event.fault = Fault::refused;
+  run.events.push_back(event);
+  const auto path = save(run, folder.path());
+  ASSERT_TRUE(path.ok()) << path.error().message;
+  {
+    sqlite::Database database(*path, sqlite::Database::Mode::create);
+    database.run("UPDATE outcome_fault SET fault = 'out_of_stock'; UPDATE event SET fault = 'out_of_stock'");
+    ASSERT_FALSE(database.failed());
+  }
+  const auto loaded = load(*path);
+  ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+  EXPECT_EQ(loaded->outcomes.faults, run.outcomes.faults);
+  EXPECT_EQ(loaded->events.at(0).fault, Fault::refused);
+}
+
 TEST(Recording, KeepsHostileTextByteForByte) {
   TemporaryFolder folder;
   const std::string hostile[] = {"'; DROP TABLE run; --",  std::string("nul\0inside", 10),

@@ -35,7 +35,7 @@ Task<> loses_ten(Context& c) {
 Task<> leaves_open(Context& c) {
   co_await c.db.begin();
   co_await c.db.write("A", 0);
-  co_await fail(Fault::out_of_stock, "changed its mind");
+  co_await fail(Fault::refused, "changed its mind");
 }
 
 struct Desk {

@@ -38,7 +38,7 @@ Task<int> later(int n) {
 
 Task<> refuse_later() {
   co_await yield();
-  co_await fail(Fault::out_of_stock, "nothing left");
+  co_await fail(Fault::refused, "nothing left");
 }
 
 Task<> sleep_long(Notes* notes, std::string name) {
@@ -333,7 +333,7 @@ TEST(Group, CancelsTheSiblingsOfAChildThatFailsAndReportsItsFault) {
   Notes notes;
   const Result<void> ended = run(with_group(one_fails_two_sleep, &notes), {.workers = 2});
   ASSERT_FALSE(ended.ok());
-  EXPECT_EQ(ended.fault(), Fault::out_of_stock);
+  EXPECT_EQ(ended.fault(), Fault::refused);
   std::sort(notes.begin(), notes.end());
   EXPECT_EQ(notes, (Notes{"first", "second"}));
 }

@@ -48,7 +48,7 @@ Task<int> sum_of(int count) {
 
 Task<> refuse(std::vector<std::string>* notes) {
   const Noted inner{notes, "inner frame"};
-  co_await fail(Fault::out_of_stock, "nothing left");
+  co_await fail(Fault::refused, "nothing left");
   notes->push_back("never");
 }
 
@@ -80,7 +80,7 @@ TEST(Task, EndsWithTheFaultOfWhatItAwaitsAndDestroysTheInnermostFrameFirst) {
   std::vector<std::string> notes;
   const Result<void> ended = outcome_of(passes_on(&notes));
   ASSERT_FALSE(ended.ok());
-  EXPECT_EQ(ended.fault(), Fault::out_of_stock);
+  EXPECT_EQ(ended.fault(), Fault::refused);
   EXPECT_EQ(notes, (std::vector<std::string>{"inner frame", "outer frame"}));
 }
 

@@ -40,7 +40,7 @@ std::optional<Difference> difference_of(const std::string& store, const std::str
   EXPECT_TRUE(both.ok()) << both.error().message;
   const Result<std::vector<Choice>> choices = choices_named(schedule, (*both)->actors());
   EXPECT_TRUE(choices.ok());
-  const Result<Compared> compared = (*both)->compare(*choices);
+  const Result<ModelComparison> compared = (*both)->compare(*choices);
   EXPECT_TRUE(compared.ok()) << compared.error().message;
   return compared->difference;
 }

@@ -16,8 +16,8 @@
 #include <optional>
 #include <set>
 
-#include "engine/explore/explorer.h"
 #include "engine/explore/search/trace.h"
+#include "engine/explore/search_worker.h"
 #include "tests/engine/explore/random/program.h"
 
 namespace lockstep::random_programs {
@@ -42,9 +42,9 @@ struct Found {
 
 Found search(const Scenario& scenario, const RunRequest& request, Strategy strategy) {
   Found found;
-  auto explorer = Explorer::open(scenario, request, std::make_shared<ObjectNumbers>(), nullptr);
-  EXPECT_TRUE(explorer.ok()) << explorer.error().message;
-  if (!explorer) return found;
+  auto worker = SearchWorker::open(scenario, request, std::make_shared<ObjectNumbers>(), nullptr);
+  EXPECT_TRUE(worker.ok()) << worker.error().message;
+  if (!worker) return found;
   Limits limits{.most_runs = strategy == Strategy::unreduced ? kMostRuns : 20 * kMostRuns};
   limits.seen = [&found](const record::Run& run, double orders) {
     std::string end = std::string(record::name_of(run.verdict)) + " ";
@@ -58,12 +58,12 @@ Found search(const Scenario& scenario, const RunRequest& request, Strategy strat
   for (;;) {
     found = {};
     Tally tally;
-    const Result<Halt> halt = (*explorer)->search(*make_search({.strategy = strategy}), tally, limits);
+    const Result<Halt> halt = (*worker)->search(*make_search({.strategy = strategy}), tally, limits);
     found.runs = tally.runs;
     found.cut = tally.pruned;
     if (!halt) found.error = halt.error().message;
     if (halt && *halt == Halt::news) {
-      (void)(*explorer)->footprint().take_news();
+      (void)(*worker)->footprint().take_news();
       continue;
     }
     found.is_complete = halt && *halt == Halt::exhausted;
@@ -179,11 +179,11 @@ bool same_step(const Step& a, const Step& b) {
 }
 
 /// Every run of a small program, or as many as are looked at.
-Runs runs_of(Explorer& explorer, bool& all, std::string& wrong) {
+Runs runs_of(SearchWorker& worker, bool& all, std::string& wrong) {
   Runs runs;
   Result<Halt> halt = Halt::news;
   while (halt && *halt == Halt::news) {  // then the choices are others than before
-    (void)explorer.footprint().take_news();
+    (void)worker.footprint().take_news();
     runs.clear();
     Watched search(make_search({.strategy = Strategy::unreduced}));
     Limits limits{.most_runs = 300};
@@ -191,7 +191,7 @@ Runs runs_of(Explorer& explorer, bool& all, std::string& wrong) {
       runs[key_of(search.steps)] = {search.steps, std::string(record::name_of(run.verdict)) + " " + seen()};
     };
     Tally tally;
-    halt = explorer.search(search, tally, limits);
+    halt = worker.search(search, tally, limits);
   }
   if (!halt) wrong = halt.error().message;
   all = halt && *halt == Halt::exhausted;
@@ -204,17 +204,18 @@ Runs runs_of(Explorer& explorer, bool& all, std::string& wrong) {
 std::string check_commuting(const Program& program, const RunRequest& request, std::uint64_t& pairs,
                             std::uint64_t& matters) {
   const Scenario scenario = to_scenario(program);
-  auto explorer = Explorer::open(scenario, request, std::make_shared<ObjectNumbers>(), nullptr);
-  if (!explorer) return explorer.error().message;
+  auto worker = SearchWorker::open(scenario, request, std::make_shared<ObjectNumbers>(), nullptr);
+  if (!worker) return worker.error().message;
   bool all = false;
   std::string wrong;
-  const Runs runs = runs_of(**explorer, all, wrong);
+  const Runs runs = runs_of(**worker, all, wrong);
   if (!wrong.empty()) return wrong;
-  const Footprint& objects = (*explorer)->footprint();
+  const Footprint& objects = (*worker)->footprint();
 
   std::map<std::vector<int>, std::map<int, Step>> from;  // by state, told by the choices that led there
   for (const auto& [key, run] : runs) {
-    for (std::size_t i = 0; i < key.size(); ++i) from[{key.begin(), key.begin() + static_cast<std::ptrdiff_t>(i)}].emplace(key[i], run.steps[i]);
+    for (std::size_t i = 0; i < key.size(); ++i)
+      from[{key.begin(), key.begin() + static_cast<std::ptrdiff_t>(i)}].emplace(key[i], run.steps[i]);
   }
   for (const auto& [state, steps] : from) {
     for (const auto& [a, one] : steps) {

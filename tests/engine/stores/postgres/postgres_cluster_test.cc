@@ -20,7 +20,7 @@
 #include <fstream>
 #include <functional>
 
-#include "engine/stores/postgres/owned_folder.h"
+#include "engine/stores/postgres/cluster_folder.h"
 #include "tests/engine/stores/postgres/postgres_client.h"
 
 namespace lockstep::postgres {

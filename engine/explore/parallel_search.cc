@@ -1,0 +1,112 @@
+// parallel_search.cc: hands out the portions of a search over a TBB arena, and adds up in their order.
+#include "engine/explore/parallel_search.h"
+
+#include <tbb/parallel_for.h>
+#include <tbb/partitioner.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+
+#include "engine/explore/search/state_key.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::uint64_t kPortion = 1024;     ///< samples of one seed
+constexpr std::size_t kPortionsAtOnce = 16;  ///< for each worker
+
+// TBB hands over correctly, but its library is not compiled for ThreadSanitizer, which therefore sees none of it: so
+// the hand-over is told a second time. Not captured by those who are handed something: they look here first.
+std::atomic<unsigned> handed{0};
+
+}  // namespace
+
+/// What came of one portion.
+struct ParallelSearch::Report {
+  Result<Halt> halt = Halt::budget;
+  Tally tally;
+};
+
+Result<std::unique_ptr<ParallelSearch>> ParallelSearch::open(const Scenario& scenario, const RunRequest& resolved,
+                                                             int jobs, const StopSource* stop) {
+  std::unique_ptr<ParallelSearch> parallel(new ParallelSearch(scenario, resolved, jobs, stop));
+  Result<std::unique_ptr<SearchWorker>> first_worker = SearchWorker::open(scenario, resolved, parallel->numbers_, stop);
+  if (!first_worker) return first_worker.error();
+  parallel->workers_.push_back(std::move(*first_worker));
+  return parallel;
+}
+
+/// Those who are not there yet: a search that the first worker ends alone needs no other.
+Result<void> ParallelSearch::open_workers() {
+  while (workers_.size() < static_cast<std::size_t>(jobs_)) {
+    Result<std::unique_ptr<SearchWorker>> another = SearchWorker::open(scenario_, resolved_, numbers_, stop_);
+    if (!another) return another.error();
+    (*another)->footprint().learn_numbers();
+    (*another)->footprint().learn_queues(first_worker().footprint());
+    workers_.push_back(std::move(*another));
+  }
+  return {};
+}
+
+void ParallelSearch::share_news() {
+  for (const auto& from : workers_) {
+    for (const auto& to : workers_) to->footprint().learn_queues(from->footprint());
+  }
+  for (const auto& each : workers_) (void)each->footprint().take_news();
+}
+
+/// Calls work(worker, i) once for every i below `count`, by whoever is free.
+template <class Work>
+void ParallelSearch::side_by_side(std::size_t count, const Work& work) {
+  if (workers_.size() == 1 || count <= 1) {
+    for (std::size_t i = 0; i < count; ++i) work(first_worker(), i);
+    return;
+  }
+  std::atomic<std::size_t> next{0};
+  const auto take_parts = [&](std::size_t who) {
+    (void)handed.load(std::memory_order_acquire);
+    for (std::size_t i = next.fetch_add(1, std::memory_order_relaxed); i < count;
+         i = next.fetch_add(1, std::memory_order_relaxed)) {
+      work(*workers_[who], i);
+    }
+    handed.fetch_add(1, std::memory_order_release);
+  };
+  tbb::task_arena arena(jobs_);
+  handed.fetch_add(1, std::memory_order_release);
+  arena.execute([&] { tbb::parallel_for(std::size_t{0}, workers_.size(), take_parts, tbb::simple_partitioner()); });
+  (void)handed.load(std::memory_order_acquire);
+}
+
+Result<Halt> ParallelSearch::search_all(Tally& tally, const Limits& limits) {
+  return first_worker().search(*make_search({}), tally, limits);
+}
+
+Result<Halt> ParallelSearch::sample(const SearchOptions& how, Tally& tally, const Limits& limits) {
+  if (Result<void> there = open_workers(); !there) return there.error();
+  const std::size_t at_once = kPortionsAtOnce * workers_.size();
+  for (std::uint64_t first = 0;; first += at_once) {
+    const std::uint64_t left = limits.most_runs - std::min(limits.most_runs, first * kPortion);
+    if (left == 0) return Halt::budget;
+    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(at_once, (left + kPortion - 1) / kPortion));
+    std::vector<Report> reports(count);
+    side_by_side(count, [&](SearchWorker& worker, std::size_t i) {
+      SearchOptions portion = how;
+      if (first + i > 0) portion.seed = mixed(how.seed + first + i);
+      const std::unique_ptr<Search> search = make_search(portion);
+      Limits of_portion = limits;
+      of_portion.most_runs = std::min<std::uint64_t>(kPortion, left - i * kPortion);
+      reports[i].halt = worker.search(*search, reports[i].tally, of_portion);
+    });
+    for (const Report& each : reports) {
+      if (!each.halt) return each.halt.error();
+      if (*each.halt == Halt::news) return Halt::news;
+      tally.add(each.tally);
+    }
+    for (const Report& each : reports) {
+      if (*each.halt == Halt::interrupted) return Halt::interrupted;
+    }
+    if (limits.until != kNever && RealClock().now() > limits.until) return Halt::budget;
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,44 @@
+// parallel_search.h: several workers that search one scenario side by side, and find the same however many they are.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "engine/explore/search_worker.h"
+
+namespace lockstep {
+
+/// Not thread-safe: one thread leads the search.
+class ParallelSearch {
+ public:
+  /// `jobs`: at least 1. Faults: as run().
+  static Result<std::unique_ptr<ParallelSearch>> open(const Scenario& scenario, const RunRequest& resolved, int jobs,
+                                                      const StopSource* stop);
+
+  /// The first of them, alone.
+  SearchWorker& first_worker() noexcept { return *workers_.front(); }
+  /// One run for each class of interleavings, by the first worker alone (explore/search/reduced.h says why).
+  Result<Halt> search_all(Tally& tally, const Limits& limits);
+  /// Samples: in portions of a fixed size, each with a seed of its own.
+  Result<Halt> sample(const SearchOptions& how, Tally& tally, const Limits& limits);
+  /// After Halt::news: everybody knows what one of them has learnt.
+  void share_news();
+
+ private:
+  struct Report;
+  ParallelSearch(const Scenario& scenario, const RunRequest& resolved, int jobs, const StopSource* stop)
+      : scenario_(scenario), resolved_(resolved), jobs_(jobs), stop_(stop) {}
+  Result<void> open_workers();
+  template <class Work>
+  void side_by_side(std::size_t count, const Work& work);
+
+  const Scenario& scenario_;
+  const RunRequest resolved_;
+  const int jobs_;
+  const StopSource* const stop_;
+  std::shared_ptr<ObjectNumbers> numbers_ = std::make_shared<ObjectNumbers>();
+  std::vector<std::unique_ptr<SearchWorker>> workers_;
+};
+
+}  // namespace lockstep

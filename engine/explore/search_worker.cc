@@ -1,0 +1,192 @@
+// search_worker.cc: see search_worker.h.
+#include "engine/explore/search_worker.h"
+
+#include <fmt/format.h>
+
+#include "engine/actor/actor.h"
+#include "engine/store/search_use.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::uint64_t kLooksAtClockEvery = 64;  ///< runs in this process, unless they are long
+constexpr std::size_t kLong = 500;                ///< steps
+
+}  // namespace
+
+/// Lets a search decide who goes next, and tells it what each step touched.
+class SearchWorker::Explored final : public Schedule {
+ public:
+  Explored(RunState& run, std::shared_ptr<ObjectNumbers> numbers) : run_(run), footprint_(std::move(numbers)) {}
+
+  void begin(Search& search) {
+    search_ = &search;
+    footprint_.clear_run();
+    stepping_ = false;
+    complete_ = true;
+    blocked_.clear();
+  }
+
+  Result<Choice> next(const std::vector<Candidate>& candidates) override {
+    settle();
+    choices_.clear();
+    for (const Candidate& each : candidates) {
+      if (each.enabled && !each.would_wait) choices_.push_back({each.actor, false});
+      if (each.may_time_out) choices_.push_back({each.actor, true});
+    }
+    Choice choice;
+    if (!search_->choose(choices_, choice)) {
+      complete_ = false;
+      find_blocked();
+      return Error{Fault::cancelled, {}, {}};
+    }
+    stepping_ = true;
+    return choice;
+  }
+  bool looks_ahead() const noexcept override { return true; }
+  void nothing_left() override {
+    settle();
+    find_blocked();
+  }
+
+  /// The run is over: how many interleavings it stands for.
+  double end() {
+    settle();
+    return search_->end(complete_, blocked_);
+  }
+  bool complete() const noexcept { return complete_; }
+  Footprint& footprint() noexcept { return footprint_; }
+
+ private:
+  /// The latest step has had its consequences.
+  void settle() {
+    if (stepping_) search_->took(footprint_);
+    stepping_ = false;
+    footprint_.clear_step();
+  }
+
+  void find_blocked() {
+    blocked_.clear();
+    for (const auto& actor : run_.actors) {
+      if (actor->place != Actor::Place::at_gate || !actor->current()->would_wait()) continue;
+      footprint_.clear_step();
+      actor->current()->foresee(footprint_);
+      blocked_.push_back({.choice = {actor->index, false},
+                          .actors = 1U << static_cast<unsigned>(actor->index),
+                          .accesses = footprint_.accesses()});
+    }
+    footprint_.clear_step();
+  }
+
+  RunState& run_;
+  Search* search_ = nullptr;
+  Footprint footprint_;
+  std::vector<Choice> choices_;
+  std::vector<Step> blocked_;
+  bool stepping_ = false;
+  bool complete_ = true;
+};
+
+Result<std::unique_ptr<SearchWorker>> SearchWorker::open(const Scenario& scenario, const RunRequest& resolved,
+                                                         std::shared_ptr<ObjectNumbers> numbers,
+                                                         const StopSource* stop) {
+  Result<std::unique_ptr<RunEnvironment>> environment = RunEnvironment::open(scenario, resolved, stop);
+  if (!environment) return environment.error();
+  if (auto* const server = dynamic_cast<SearchUse*>((*environment)->backend())) server->serve_search();
+  return std::unique_ptr<SearchWorker>(
+      new SearchWorker(scenario, resolved, std::move(*environment), std::move(numbers), stop));
+}
+
+SearchWorker::SearchWorker(const Scenario& scenario, const RunRequest& resolved,
+                           std::unique_ptr<RunEnvironment> environment, std::shared_ptr<ObjectNumbers> numbers,
+                           const StopSource* stop)
+    : scenario_(scenario.name),
+      run_(resolved),
+      environment_(std::move(environment)),
+      stop_(stop),
+      explored_(std::make_unique<Explored>(environment_->state(), std::move(numbers))) {
+  for (const ActorSpec& spec : environment_->pattern().actors) actors_.push_back(spec.name);
+  environment_->state().footprint = &explored_->footprint();
+}
+
+SearchWorker::~SearchWorker() { environment_->state().footprint = nullptr; }
+
+Footprint& SearchWorker::footprint() noexcept { return explored_->footprint(); }
+
+Result<Halt> SearchWorker::search(Search& search, Tally& tally, const Limits& limits) {
+  const bool in_process = environment_->state().virtual_time;
+  for (std::uint64_t runs = 0;; ++runs) {
+    if (limits.enough && limits.enough()) return Halt::budget;
+    if (!search.begin()) return Halt::exhausted;
+    if (stop_ != nullptr && stop_->requested()) return Halt::interrupted;
+    const bool looks = runs % kLooksAtClockEvery == 0 || !in_process || environment_->taken().size() > kLong;
+    if (runs >= limits.most_runs || (looks && limits.until != kNever && clock_.now() > limits.until))
+      return Halt::budget;
+    if (limits.done != nullptr) {
+      const std::uint64_t done = limits.done->fetch_add(1, std::memory_order_relaxed);
+      if (limits.progress && done % 4096 == 0) limits.progress(done);
+    }
+
+    explored_->begin(search);
+    const Result<void> performed = environment_->perform(explored_.get());
+    if (environment_->state().ending() == record::Ending::interrupted) return Halt::interrupted;
+    if (!performed && performed.fault() != Fault::cancelled) return performed.error();
+    if (environment_->state().ending() == record::Ending::unavailable)
+      return Error{Fault::unavailable, {}, "the store is gone"};
+    if (!search.disagreement().empty()) {
+      if (Result<void> coped = cope_with_disagreement(search, tally); !coped) return coped.error();
+      continue;
+    }
+    if (footprint().take_news()) return Halt::news;
+    repeated_ = 0;
+    add_up(search, explored_->end(), tally, limits);
+  }
+}
+
+/// A server decides some things by the clock, such as which of two gives up for a deadlock.
+Result<void> SearchWorker::cope_with_disagreement(Search& search, Tally& tally) {
+  if (environment_->state().virtual_time) {
+    return Error{Fault::invalid,
+                 {},
+                 fmt::format("{} on {} does not do the same after the same choices: {}", scenario_, run_.store,
+                             search.disagreement())};
+  }
+  if (++repeated_ < kRepeatsMost) {
+    search.repeat();
+    return {};
+  }
+  repeated_ = 0;
+  ++tally.left_out;
+  search.leave_out();
+  return {};
+}
+
+void SearchWorker::add_up(Search& search, double orders, Tally& tally, const Limits& limits) {
+  if (!explored_->complete() || orders == 0) {
+    ++tally.pruned;
+    return;
+  }
+  ++tally.runs;
+  record::Run run;
+  run.store = run_.store;
+  run.protocol = run_.protocol;
+  run.actors = actors_;
+  environment_->judge(run);
+  if (limits.seen) limits.seen(run, orders);
+  const bool spent = gave_up(environment_->state());
+  Outcome& outcome = tally.outcomes[outcome_of(run, spent)];
+  outcome.verdict = verdict_of(run, spent);
+  ++outcome.runs;
+  const auto add = [orders](double& sum) { sum = orders < 0 || sum < 0 ? -1 : sum + orders; };
+  add(outcome.interleavings);
+  add(tally.interleavings);
+  const std::vector<Choice>& taken = environment_->taken();
+  const bool may_improve = outcome.may_improve(taken.size(), search.preemptions());
+  if (!may_improve && !limits.keeps_runs) return;
+  std::vector<Choice> calm = search.calmest();
+  calm.insert(calm.end(), taken.begin() + static_cast<std::ptrdiff_t>(calm.size()), taken.end());
+  if (may_improve) outcome.consider(calm, search.preemptions());
+  if (limits.keeps_runs) tally.representatives.push_back({std::move(calm), orders});
+}
+
+}  // namespace lockstep

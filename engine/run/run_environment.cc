@@ -1,0 +1,219 @@
+// run_environment.cc: sets a run up, performs it, takes it down.
+#include "engine/run/run_environment.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/actor/pause.h"
+#include "engine/executors/executors.h"
+#include "engine/executors/offloaded_session.h"
+#include "engine/gdb/registry.h"
+#include "engine/run/verdict.h"
+
+namespace lockstep {
+namespace {
+
+constexpr int kRetriesDefault = 10;
+
+std::optional<std::string> tuned(const Pattern& pattern, std::string_view option) {
+  for (const auto& [name, value] : pattern.tuning) {
+    if (name == option) return value;
+  }
+  return std::nullopt;
+}
+
+/// Rolls back what a body left open.
+Task<> give_back(Context& context) { co_await context.db.abort(); }
+
+/// How long to wait before attempt + 1: anything up to a limit that doubles ("full jitter"; M. Brooker, "Exponential
+/// backoff and jitter", 2015), so that two actors which give up for each other do not meet again for ever.
+Nanos back_off(int attempt, Random& random) {
+  constexpr std::int64_t kFirst = 100'000;
+  constexpr std::int64_t kMost = 10'000'000;
+  const std::int64_t limit = std::min(kMost, kFirst << std::min(attempt, 16));
+  return Nanos(std::uniform_int_distribution<std::int64_t>(0, limit)(random));
+}
+
+/// How an actor runs its body again.
+struct Retries {
+  int most = 0;
+  bool backs_off = false;  ///< waits in between; a schedule says itself who goes next
+};
+
+/// The root of every actor: runs the body, gives back what it left open, and runs it again where that is safe.
+Task<> act(Context& context, const std::function<Task<>(Context&)>& body, Actor& actor, Retries retries) {
+  for (int attempt = 1;; ++attempt) {
+    actor.begin_attempt();
+    const std::uint64_t commits_before = actor.commits();
+    const Result<void> ended = co_await tried(body(context));
+    if (actor.transaction_open()) {
+      if (actor.session->in_transaction()) {
+        (void)co_await tried(give_back(context));
+      } else {
+        actor.note_transaction(Verb::abort, std::nullopt);
+      }
+    }
+    if (ended.ok()) co_return;
+    actor.note_refusal(ended.error());
+    const bool again = is_retry_safe(ended.fault()) && attempt <= retries.most && actor.commits() == commits_before &&
+                       !actor.stopping();
+    if (!again) co_await fail(ended.error());
+    actor.run.retries.fetch_add(1, std::memory_order_relaxed);
+    actor.emit({.kind = record::EventKind::retry, .detail = std::to_string(attempt)});
+    if (retries.backs_off) co_await pause(back_off(attempt, context.random));
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RunEnvironment>> RunEnvironment::open(const Scenario& scenario, const RunRequest& request,
+                                                             const StopSource* stop) {
+  std::unique_ptr<RunEnvironment> environment(new RunEnvironment(scenario, request, stop));
+  if (request.store == "none") return environment;
+  if (Result<void> opened = environment->open_store(); !opened) return opened.error();
+  return environment;
+}
+
+RunEnvironment::RunEnvironment(const Scenario& scenario, const RunRequest& request, const StopSource* stop)
+    : scenario_(scenario),
+      request_(request),
+      pattern_(*scenario.pattern_named(request.pattern)),
+      free_(request.schedule == "free"),
+      retries_(
+          request.retries.value_or(std::stoi(tuned(pattern_, "retries").value_or(std::to_string(kRetriesDefault))))),
+      state_(!free_ && request.store != "postgres", request.recording, request.limit, stop) {
+  state_.observer = debugging::awaited();
+}
+
+RunEnvironment::~RunEnvironment() { tear_down(); }
+
+Result<void> RunEnvironment::open_store() {
+  BackendOptions options{.protocol = request_.protocol, .dsn = request_.dsn};
+  const auto milliseconds_of = [&](std::string_view option) -> std::optional<Nanos> {
+    const auto text = tuned(pattern_, option);
+    return text ? std::optional<Nanos>(std::chrono::milliseconds(std::stoll(*text))) : std::nullopt;
+  };
+  options.lock_timeout = request_.lock_timeout.value_or(milliseconds_of("lock-timeout-ms").value_or(kNever));
+  options.statement_timeout = milliseconds_of("statement-timeout-ms").value_or(kNever);
+  options.deadlock_timeout =
+      request_.deadlock_timeout.value_or(milliseconds_of("deadlock-timeout-ms").value_or(options.deadlock_timeout));
+  options.victim = tuned(pattern_, "victim").value_or("");
+  // A server looks for cycles after that; in this process every wait is looked at as it begins.
+  if (request_.store == "postgres") detection_after_ = options.deadlock_timeout;
+  options.connect_timeout = request_.connect_timeout.value_or(options.connect_timeout);
+  options.blocking = free_ && request_.executor == "threads";
+  options.clock = &state_.clock();
+  options.observer = &state_;
+  Result<std::unique_ptr<Backend>> opened = backend_named(request_.store)->open(options);
+  if (!opened) return opened.error();
+  backend_ = std::move(*opened);
+  state_.backend = backend_.get();
+  return backend_->set_up(scenario_.rows(), pattern_.ddl);
+}
+
+/// However a performance ends: the executor goes first, then the sessions and the world, whose locks may still name
+/// actors, then those.
+void RunEnvironment::tear_down() noexcept {
+  executor_.reset();
+  for (const auto& actor : state_.actors) actor->session.reset();
+  contexts_.clear();
+  conductor_.reset();
+  world_.reset();
+  state_.actors.clear();
+}
+
+bool RunEnvironment::offloads_calls() const noexcept {
+  return backend_ && free_ && request_.executor == "coroutines" && !backend_->capabilities().nonblocking;
+}
+
+/// Makes the world, the actors and their sessions.
+Result<void> RunEnvironment::set_up_actors() {
+  world_ = scenario_.make_world();
+  state_.actors.reserve(pattern_.actors.size());
+  contexts_.reserve(pattern_.actors.size());
+  const Retries retries{.most = retries_, .backs_off = free_};
+  for (std::size_t i = 0; i < pattern_.actors.size(); ++i) {
+    const ActorSpec& spec = pattern_.actors[i];
+    auto actor = std::make_unique<Actor>(static_cast<int>(i), spec.name, state_, *executor_);
+    if (backend_) {
+      Result<std::unique_ptr<Session>> session = backend_->open_session(actor->index, actor->name);
+      if (!session) return session.error();
+      actor->session = offloads_calls() ? make_offloaded_session(std::move(*session)) : std::move(*session);
+    }
+    state_.actors.push_back(std::move(actor));
+  }
+  for (const auto& actor : state_.actors) {
+    contexts_.push_back(
+        std::make_unique<Context>(Context{.db = Database(actor->session),
+                                          .name = actor->name,
+                                          .random = Random(request_.seed, static_cast<std::uint64_t>(actor->index)),
+                                          .measures = request_.measure,
+                                          .world_type = scenario_.world_type(),
+                                          .world_object = world_.get(),
+                                          .actor = actor.get()}));
+    const ActorSpec& spec = pattern_.actors[static_cast<std::size_t>(actor->index)];
+    actor->set_body(act(*contexts_.back(), spec.body, *actor, retries));
+  }
+  return {};
+}
+
+Result<void> RunEnvironment::perform(Schedule* schedule) {
+  tear_down();
+  state_.begin_anew();
+  if (!as_new_ && backend_) {
+    if (Result<void> ready = backend_->set_up(scenario_.rows(), pattern_.ddl); !ready) return ready;
+  }
+  as_new_ = false;
+  if (state_.recording) lock_order_ = std::make_unique<sync::LockOrder>();
+  state_.lock_order = lock_order_.get();
+  if (schedule != nullptr) conductor_ = std::make_unique<Conductor>(state_, *schedule, detection_after_);
+  executor_ = request_.executor == "threads" ? make_threads_executor(state_, conductor_.get(), pool_.get())
+                                             : make_coroutines_executor(state_, conductor_.get(), request_.workers);
+  if (Result<void> ready = set_up_actors(); !ready) return ready;
+  if (!conductor_ && state_.recording && state_.observer == nullptr) state_.write_apart(request_.record_every);
+  if (state_.observer != nullptr) {
+    state_.observer->begin(
+        fmt::format("{} {} {} {}", scenario_.name, request_.store, request_.protocol, request_.pattern).c_str());
+  }
+
+  const RealClock real;
+  const Nanos started = real.now();
+  state_.start_clock();
+  Result<void> followed;
+  if (conductor_) {
+    followed = conductor_->conduct(*executor_);
+  } else {
+    executor_->run_free(state_.actors);
+  }
+  wall_ms_ = static_cast<double>((real.now() - started).count()) / 1e6;
+  return followed;
+}
+
+void RunEnvironment::judge(record::Run& run) {
+  run.wall_ms = wall_ms_;
+  State rows;
+  if (backend_ && state_.ending() != record::Ending::interrupted) {
+    for (const auto& actor : state_.actors) actor->session.reset();
+    if (Result<State> final_rows = backend_->final_state(); final_rows) {
+      rows = std::move(*final_rows);
+    } else {
+      state_.note(fmt::format("the final state cannot be read: {}", final_rows.error().message));
+      state_.end_as(record::Ending::unavailable);
+    }
+  }
+  final_rows_ = rows;
+  const Final end(std::move(rows), backend_.get(), scenario_.world_type(), world_.get());
+  lockstep::judge(scenario_, pattern_, end, state_, run);
+}
+
+void RunEnvironment::keep_threads() {
+  if (!pool_) pool_ = std::make_unique<ThreadPool>();
+}
+
+const std::vector<Choice>& RunEnvironment::taken() const {
+  static const std::vector<Choice> none;
+  return conductor_ ? conductor_->taken() : none;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,80 @@
+// run_environment.h: a scenario at fixed coordinates with its store open, performed once or again and again.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/actor/run_state.h"
+#include "engine/executors/thread_pool.h"
+#include "engine/run/run.h"
+#include "engine/scenario/scenario.h"
+#include "engine/schedule/conductor.h"
+#include "engine/store/backend.h"
+#include "engine/sync/lock_order.h"
+
+namespace lockstep {
+
+/// Retries of a transaction under a search, unless asked otherwise: every one multiplies the interleavings.
+inline constexpr int kExploreRetries = 1;
+
+/// Not thread-safe.
+class RunEnvironment {
+ public:
+  /// `request` comes from resolve(); its `schedule` counts only as to whether it is "free". `scenario` and `stop`
+  /// outlive the environment. Faults: as run().
+  static Result<std::unique_ptr<RunEnvironment>> open(const Scenario& scenario, const RunRequest& request,
+                                                      const StopSource* stop);
+  ~RunEnvironment();
+  RunEnvironment(const RunEnvironment&) = delete;
+  RunEnvironment& operator=(const RunEnvironment&) = delete;
+
+  /// Runs the actors to their ends, or as far as they get: every time with a store, a world and actors as new.
+  /// `schedule` decides who goes next; nullptr under the free schedule. Fault::invalid when it cannot be followed.
+  Result<void> perform(Schedule* schedule);
+
+  /// From now on the threads of a performance stay for the next one, all on one processor (executors/thread_pool.h).
+  /// Only under a schedule.
+  void keep_threads();
+
+  /// After perform(): what happened, judged. Fills in what record::Run has beside its coordinates.
+  void judge(record::Run& run);
+  /// After judge(): the committed rows at the end, which the invariants saw.
+  const State& final_rows() const noexcept { return final_rows_; }
+
+  /// Who was let go in the latest performance, in order; empty under the free schedule.
+  const std::vector<Choice>& taken() const;
+  RunState& state() noexcept { return state_; }
+  bool is_in_virtual_time() const noexcept { return state_.virtual_time; }
+  Backend* backend() const noexcept { return backend_.get(); }
+  /// The store's calls would block the actors' loops, so helper threads make them (executors/lent_session.h).
+  bool offloads_calls() const noexcept;
+  const Pattern& pattern() const noexcept { return pattern_; }
+
+ private:
+  RunEnvironment(const Scenario& scenario, const RunRequest& request, const StopSource* stop);
+  Result<void> open_store();
+  Result<void> set_up_actors();
+  void tear_down() noexcept;
+
+  const Scenario& scenario_;
+  const RunRequest request_;
+  const Pattern& pattern_;
+  const bool free_;
+  const int retries_;
+  RunState state_;
+  std::unique_ptr<Backend> backend_;             // nullptr: in-process locks alone
+  std::unique_ptr<sync::LockOrder> lock_order_;  // of the latest performance; nullptr: it is not recorded
+  std::unique_ptr<ThreadPool> pool_;             // nullptr: threads are made for each performance
+  bool as_new_ = true;                           // the store holds what the scenario begins with
+  double wall_ms_ = 0;
+  State final_rows_;
+  Nanos detection_after_{0};
+
+  // Of the latest performance; taken down in this order reversed, sessions before all.
+  std::shared_ptr<void> world_;
+  std::unique_ptr<Conductor> conductor_;
+  std::vector<std::unique_ptr<Context>> contexts_;
+  std::unique_ptr<Executor> executor_;
+};
+
+}  // namespace lockstep
