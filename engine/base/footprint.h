@@ -13,7 +13,7 @@
 //   shares   joins or leaves the actors that share the thing, while nothing is queued for it
 //   changes  everything else, and every case of doubt: too much said costs reduction, too little costs soundness
 //
-// tests/engine/schedule/dependence_test.cc holds the touches of every operation against all orders of small programs.
+// tests/engine/explore/random/ holds the touches of every operation against all orders of small programs.
 #pragma once
 
 #include <cstdint>

@@ -17,6 +17,28 @@ namespace lockstep {
 /// Retries of a transaction under a search, unless asked otherwise: every one multiplies the interleavings.
 inline constexpr int kExploreRetries = 1;
 
+/// States, and the function behind each arrow:
+///
+///     (none)     --open()-----> no actors
+///     no actors  --perform()--> performed
+///     performed  --judge()----> judged
+///     performed or judged --perform()--> performed
+///     any        --tear_down()--> no actors     within perform(), before it begins anew, and in the destructor
+///
+///     state      what there is                                          valid calls beside perform()
+///     no actors  the store is open; no actor exists                     -
+///     performed  every actor has ended or was stopped; sessions are     judge(), once; taken(); state()
+///                open; the events lie in state()
+///     judged     sessions are closed, final_rows() was read, the        final_rows(); taken(); state()
+///                events are in the record::Run
+///
+/// Inside perform(), in this order: tear_down() takes down what the last performance left; the store is filled anew unless
+/// it has just been opened; set_up_actors() makes the world, the actors and their sessions; the conductor or the executor runs
+/// them. A fault before the run leaves some actors made, which the next tear_down() takes down. When the schedule refuses,
+/// perform() gives its fault in the state "performed", with every actor stopped.
+///
+/// A run that ^C ended is judged with its sessions open: its rows are not read and its invariants not checked.
+///
 /// Not thread-safe.
 class RunEnvironment {
  public:

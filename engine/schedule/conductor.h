@@ -17,6 +17,39 @@
 
 namespace lockstep {
 
+/// Where an actor is (Actor::place), and the function behind each arrow. All but woken() run in the conductor's thread,
+/// or in an actor's while that actor has its turn:
+///
+///     not_started --go()--> running                                     conduct(), one actor after the other
+///     running --Executor::turn()--> at_gate                             before its next operation
+///     running --Executor::wait()--> waiting                             it must wait, and was not woken since
+///     running --Executor::finished()--> finished
+///     at_gate --go()--> running                                         take(): the schedule chose it
+///     waiting --woken()--> in woken_ --go()--> running                  settle(), in the order of the wake-ups
+///
+///     what calls woken(), by Executor::ready()                          from
+///     an actor that granted or killed the wait (Operation::wake())      any thread
+///     a socket that is ready                                            settle_external(), wait_for_server()
+///     a deadline that passes                                            take() by choice, expire_deadlines() by time
+///     a stop                                                            stop_and_drain()
+///
+/// States of the conductor itself, each with what it does and where it goes:
+///
+///     settle    lets woken actors run to their next stop, waits for     choose; drain on ^C and at the run's limit
+///               servers until each wait there is known to be blocked
+///     choose    find_candidates(), then Schedule::next()                take; close or advance when there is none;
+///                                                                       drain when the schedule refuses
+///     take      one actor runs to its next stop, or its deadline        settle
+///               passes
+///     close     once, for a schedule that looks ahead: lets those       settle; advance when no actor is left
+///               wait that would only wait, so that the graph shows it
+///     advance   time jumps to the earliest deadline, or servers are     settle; drain when nothing will ever happen
+///               polled
+///     drain     stop_and_drain(): every wait and every next operation   the end
+///               ends with a fault
+///
+/// conduct() returns from settle when every actor has finished (Ending::complete). Through drain it returns with
+/// Ending::interrupted after ^C, else with Ending::stuck.
 class Conductor {
  public:
   /// Both outlive the conductor. `detection_after`: how long a wait lasts before a server looks, once, whether it is on
