@@ -118,6 +118,12 @@ bool Reduced::enter(std::span<const Choice> enabled) {
   node.choices.assign(enabled.begin(), enabled.end());
   node.enabled = mask_of(enabled);
   node.pending = std::exchange(guide_, {});
+  if (!node.pending.empty() && (bit_of(node.pending.first()) & node.enabled) == 0) {
+    // A step depends on something that its footprint does not say: nothing that was concluded from it can be trusted.
+    const Choice expected[] = {node.pending.first()};
+    disagreement_ = difference(depth_ + 1, expected, enabled);
+    return false;
+  }
   if (depth_ > 0) {
     const Node& parent = nodes_[depth_ - 1];
     const Step& step = trace_[depth_ - 1];
@@ -134,9 +140,7 @@ bool Reduced::enter(std::span<const Choice> enabled) {
 
 /// The way that led here goes on as it was noted; behind its end everything is new.
 Choice Reduced::first_choice(Node& node, Mask awake) {
-  while (node.take_next(guide_)) {
-    if ((bit_of(node.choice) & awake) != 0) return node.choice;
-  }
+  if (node.take_next(guide_)) return node.choice;
   return calmest_of(node.choices, awake, depth_ > 0 ? nodes_[depth_ - 1].choice.actor : -1);
 }
 
