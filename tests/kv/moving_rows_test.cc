@@ -224,7 +224,7 @@ TEST_P(MovingRows, AFullScanSeesTheRowThatMovesOnce) {
   }
 }
 
-// The same for a transaction that asks for both keys.
+// The row that moves, for a transaction that asks for both keys.
 TEST_P(MovingRows, OneOfTwoKeysIsThere) {
   fill(100);
   load(*store_, {{"a", "moves"}});

@@ -44,30 +44,39 @@ class Driver {
   explicit Driver(Store& store, Isolation isolation = Isolation::protocol)
       : store_(store), isolation_(isolation), holds_locks_(store.protocol() != "occ") {}
 
-  /// With `dice` the steps are drawn, and noted in the round; without, those of the round are taken.
-  History run(Round& round, Dice* dice, Tell tell = {}) {
+  /// Draws the steps, and notes them in the round.
+  History run(Round& round, Dice& dice, Style style) {
+    begin(round);
+    Steps steps(dice, style);
+    while (const std::optional<Step> step = draw(dice, steps)) {
+      round.steps.push_back(*step);
+      take(*step);
+    }
+    return finish();
+  }
+  /// Takes the steps of the round.
+  History run(const Round& round, Tell tell = {}) {
     tell_ = std::move(tell);
+    begin(round);
+    for (const Step& step : round.steps)
+      if (is_possible(step)) take(step);
+    while (const std::optional<Step> step = first_possible()) take(*step);
+    return finish();
+  }
+
+ private:
+  void begin(const Round& round) {
     load(round.before);
     actors_.resize(round.programs.size());
     for (std::size_t i = 0; i < actors_.size(); ++i) actors_[i].program = &round.programs[i];
-    if (dice) {
-      Steps steps(*dice);
-      while (const std::optional<Step> step = draw(*dice, steps)) {
-        round.steps.push_back(*step);
-        take(*step);
-      }
-    } else {
-      for (const Step& step : round.steps)
-        if (is_possible(step)) take(step);
-      while (const std::optional<Step> step = first_possible()) take(*step);
-    }
+  }
+  History finish() {
     check_end();
     history_.after = rows_at_end();
     history_.commits = commits_;
     return std::move(history_);
   }
 
- private:
   /// Woken once at most, and only while the attempt that it was given to is pending.
   struct StepWaiter final : Waiter {
     void wake() noexcept override { ++wakes; }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <iterator>
 
 #include "tests/kv/rounds/round.h"
 
@@ -106,8 +107,57 @@ class ProgramMaker {
   std::vector<Operation> operations_;
 };
 
+/// How the steps of a round are drawn.
+enum class Style : std::uint8_t {
+  mixed,
+  visits,  ///< the first transaction looks and looks again, and between two looks others come and go
+  few,     ///< three short programs of one way to look and one to write, on two keys: cycles of dependencies
+};
+inline Style style_of(std::uint64_t seed) {
+  constexpr Style kStyles[] = {Style::mixed, Style::few, Style::mixed, Style::mixed,
+                               Style::mixed, Style::few, Style::mixed, Style::visits};
+  return kStyles[seed % std::size(kStyles)];
+}
+
+/// One that looks, and others that change little: what two commits between two looks do to it.
+inline Round random_visits(Dice& dice) {
+  Round round;
+  Mix looks{.kinds = {Operation::read, Operation::scan}, .keys = 1 + dice.below(3), .longest = 3};
+  if (dice.one_in(4)) looks.kinds.push_back(Operation::read_for_update);
+  if (dice.one_in(4)) looks.kinds.push_back(Operation::write);
+  Mix changes = looks;
+  changes.kinds = {Operation::write, Operation::erase};
+  if (dice.one_in(3)) changes.kinds.push_back(Operation::insert);
+  if (dice.one_in(3)) changes.kinds.push_back(Operation::read);
+  changes.savepoints = dice.one_in(8);
+  for (std::size_t key = 0; key < looks.keys; ++key)
+    if (dice.one_in(2)) round.before[key] = first_value(key);
+  for (std::size_t actor = 0; actor < 3; ++actor)
+    round.programs.push_back(ProgramMaker(dice, actor == 0 ? looks : changes, actor).make());
+  for (Program& program : round.programs) program.aborts = false;
+  return round;
+}
+
+inline Round random_few(Dice& dice) {
+  constexpr Operation::Kind kLooks[] = {Operation::read, Operation::scan, Operation::scan_for_update};
+  constexpr Operation::Kind kWrites[] = {Operation::write, Operation::insert, Operation::write_if, Operation::erase};
+  Round round;
+  const Mix mix{.kinds = {dice.one_in(2) ? Operation::read : kLooks[dice.below(std::size(kLooks))],
+                          dice.one_in(2) ? Operation::write : kWrites[dice.below(std::size(kWrites))]},
+                .keys = dice.one_in(4) ? std::size_t{3} : std::size_t{2},
+                .longest = 3,
+                .retries_in = 8};
+  for (std::size_t key = 0; key < mix.keys; ++key)
+    if (dice.one_in(2)) round.before[key] = first_value(key);
+  for (std::size_t actor = 0; actor < 3; ++actor) round.programs.push_back(ProgramMaker(dice, mix, actor).make());
+  for (Program& program : round.programs) program.aborts = false;
+  return round;
+}
+
 /// Without its steps, which are drawn while it runs.
-inline Round random_round(Dice& dice) {
+inline Round random_round(Dice& dice, Style style) {
+  if (style == Style::visits) return random_visits(dice);
+  if (style == Style::few) return random_few(dice);
   Round round;
   const Mix mix = random_mix(dice);
   const std::size_t rows_one_in = 1 + dice.below(4);
@@ -121,20 +171,23 @@ inline Round random_round(Dice& dice) {
 /// Draws steps: in some rounds no transaction is disturbed from outside, and in some each goes on for a while.
 class Steps {
  public:
-  explicit Steps(Dice& dice) : dice_(dice), kills_(dice.one_in(3)), stays_(dice.below(4)) {}
+  Steps(Dice& dice, Style style)
+      : dice_(dice), style_(style), kills_(style == Style::mixed && dice.one_in(3)), stays_(dice.below(4)) {}
 
   /// `open`: the actors that are not over.
   Step draw(const std::uint8_t* open, std::size_t count) {
-    const bool stays = stays_ > 0 && dice_.below(4) < stays_ && std::find(open, open + count, last_) != open + count;
-    if (!stays) last_ = open[dice_.below(count)];
+    const bool may_stay = std::find(open, open + count, last_) != open + count;
+    const bool stays = style_ == Style::visits ? last_ != 0 : stays_ > 0 && dice_.below(4) < stays_;
+    if (!stays || !may_stay) last_ = open[dice_.below(count)];
     const std::size_t side = kills_ ? dice_.below(24) : 24;
     return {last_, side == 0 ? Step::abort : side <= 2 ? Step::cancel : Step::go};
   }
 
  private:
   Dice& dice_;
+  const Style style_;
   const bool kills_;
-  const std::size_t stays_;
+  const std::size_t stays_;  // of four steps
   std::uint8_t last_ = 0;
 };
 

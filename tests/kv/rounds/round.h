@@ -199,7 +199,7 @@ class Alone {
     return kWrong;
   }
 
-  /// The same when only the answer is known, and not the rows.
+  /// As apply(), when only the answer is known, and not the rows.
   void note(const Operation& op, Answer answer) {
     const auto none = [](std::size_t) { return Value{0}; };
     switch (op.kind) {
