@@ -176,16 +176,5 @@ TEST_F(Reports, JsonAndTraceHoldEveryEvent) {
   EXPECT_EQ(static_cast<std::size_t>(std::count(csv.begin(), csv.end(), '\n')), events + 1);
 }
 
-TEST(Durations, QuantilesAreCloseAndTheLargestIsExact) {
-  Durations durations;
-  EXPECT_EQ(durations.quantile(0.5), 0);
-  for (std::int64_t i = 1; i <= 100'000; ++i) durations.add(i * 1000);
-  for (const double q : {0.01, 0.5, 0.9, 0.99, 0.999}) {
-    EXPECT_NEAR(static_cast<double>(durations.quantile(q)), q * 1e8, q * 1e8 * 0.033) << q;
-  }
-  EXPECT_EQ(durations.quantile(1), 100'000'000);
-  EXPECT_EQ(durations.largest(), 100'000'000);
-}
-
 }  // namespace
 }  // namespace lockstep::reports
