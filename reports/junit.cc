@@ -56,8 +56,8 @@ void add_matrix(Suite& suite, const std::vector<record::MatrixCell>& cells) {
   for (const record::MatrixCell& cell : cells) {
     std::string failure;
     if (!cell.as_expected()) {
-      failure =
-          fmt::format("expected {}, was {}", name_of(cell.expected), cell.verdict ? name_of(*cell.verdict) : "not run");
+      failure = fmt::format("expected {}, was {}", cell.expected ? name_of(*cell.expected) : "nothing",
+                            cell.verdict ? name_of(*cell.verdict) : "not run");
     }
     suite.add(cell.scenario, fmt::format("{} {} {} {}", cell.store, cell.protocol, cell.pattern, cell.executor), 0,
               failure, cell.summary + "; lockstep replay " + cell.run);

@@ -13,9 +13,9 @@
 
 #include "engine/actor/actor.h"
 #include "engine/actor/executor.h"
-#include "engine/base/footprint.h"
 #include "engine/actor/run_observer.h"
 #include "engine/actor/wait_graph.h"
+#include "engine/base/footprint.h"
 #include "engine/record/run.h"
 #include "engine/store/backend.h"
 #include "kv/base/clock.h"
@@ -64,8 +64,9 @@ class RunState final : public StoreObserver {
   RunObserver* observer = nullptr;
   /// In-process locks are to be noted when they are taken: see for_each_lock(). Set before the run.
   bool keeps_locks = false;
-  /// The store; nullptr when there is none. Outlives the run.
+  /// The store, and what its protocol is; nullptr when there is none. Outlives the run.
   Backend* backend = nullptr;
+  const ProtocolTraits* protocol = nullptr;
 
   const Clock& clock() const noexcept { return virtual_time ? static_cast<const Clock&>(virtual_clock_) : real_clock_; }
   VirtualClock& virtual_clock() noexcept { return virtual_clock_; }

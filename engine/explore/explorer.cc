@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "engine/actor/actor.h"
-#include "engine/store/search_use.h"
 
 namespace lockstep {
 namespace {
@@ -91,7 +90,7 @@ Result<std::unique_ptr<Explorer>> Explorer::open(const Scenario& scenario, const
                                                  std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop) {
   Result<std::unique_ptr<Stage>> stage = Stage::open(scenario, resolved, stop);
   if (!stage) return stage.error();
-  if (auto* const server = dynamic_cast<SearchUse*>((*stage)->backend())) server->serve_search();
+  if (Backend* const backend = (*stage)->backend()) backend->serve_search();
   return std::unique_ptr<Explorer>(new Explorer(scenario, resolved, std::move(*stage), std::move(numbers), stop));
 }
 
@@ -167,6 +166,7 @@ void Explorer::add_up(Search& search, double orders, Tally& tally, const Limits&
   record::Run run;
   run.store = run_.store;
   run.protocol = run_.protocol;
+  run.virtual_time = stage_->is_in_virtual_time();
   run.actors = actors_;
   stage_->judge(run);
   if (limits.seen) limits.seen(run, orders);
