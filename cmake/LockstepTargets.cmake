@@ -1,4 +1,6 @@
 # lockstep_library, lockstep_catalogue, lockstep_tests: the only ways a target is made here.
+# lockstep_store_catalogue, lockstep_protocol_catalogue: what stores and protocols there are. A program that has further ones compiles a
+# catalogue of its own, which then takes the place of the library's.
 
 # lockstep_library(NAME SOURCES ... HEADERS ... LINKS ... [PRIVATE_LINKS ...] [PRECOMPILE ...])
 # A static library lockstep_NAME with the alias lockstep::NAME. Includes start at the root of the tree. PRECOMPILE: the
@@ -42,4 +44,49 @@ function(lockstep_catalogue)
   set(LOCKSTEP_DECLARATIONS "${declarations}")
   set(LOCKSTEP_ENTRIES "${entries}")
   configure_file("${ARG_TEMPLATE}" "${ARG_OUT}" @ONLY)
+endfunction()
+
+# lockstep_store_catalogue(OUT FILE.cc FOLDERS ...): one folder is one store: FOLDER/NAME/backend.cc defines `BackendKind backend_NAME()`.
+function(lockstep_store_catalogue)
+  cmake_parse_arguments(ARG "" "OUT" "FOLDERS" ${ARGN})
+  set(names "")
+  foreach(folder IN LISTS ARG_FOLDERS)
+    file(GLOB sources CONFIGURE_DEPENDS RELATIVE "${folder}" "${folder}/*/backend.cc")
+    foreach(source IN LISTS sources)
+      get_filename_component(name "${source}" DIRECTORY)
+      list(APPEND names "${name}")
+    endforeach()
+  endforeach()
+  list(SORT names)
+  lockstep_catalogue(
+    OUT         "${ARG_OUT}"
+    TEMPLATE    "${PROJECT_SOURCE_DIR}/engine/stores/backend_catalogue.cc.in"
+    NAMES       ${names}
+    DECLARATION "BackendKind backend_@FUNCTION@();"
+    ENTRY       "backend_@FUNCTION@(),")
+  # Alone in its object file, so that another catalogue can take its place.
+  set_source_files_properties("${ARG_OUT}" PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()
+
+# lockstep_protocol_catalogue(OUT FILE.cc FOLDERS ...): one file is one protocol of kv: FOLDER/2pl_detect.cc defines
+# `ProtocolEntry protocol_2pl_detect()` and is called 2pl-detect by people.
+function(lockstep_protocol_catalogue)
+  cmake_parse_arguments(ARG "" "OUT" "FOLDERS" ${ARGN})
+  set(names "")
+  foreach(folder IN LISTS ARG_FOLDERS)
+    file(GLOB sources CONFIGURE_DEPENDS "${folder}/*.cc")
+    foreach(source IN LISTS sources)
+      get_filename_component(name "${source}" NAME_WE)
+      string(REPLACE "_" "-" name "${name}")
+      list(APPEND names "${name}")
+    endforeach()
+  endforeach()
+  list(SORT names)
+  lockstep_catalogue(
+    OUT         "${ARG_OUT}"
+    TEMPLATE    "${PROJECT_SOURCE_DIR}/kv/protocols/protocols.cc.in"
+    NAMES       ${names}
+    DECLARATION "ProtocolEntry protocol_@FUNCTION@();"
+    ENTRY       "named(\"@NAME@\", protocol_@FUNCTION@()),")
+  set_source_files_properties("${ARG_OUT}" PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "kv/base/clock.h"
+#include "kv/base/conflict_scope.h"
 #include "kv/base/result.h"
 #include "kv/base/waiter.h"
 #include "kv/durability.h"
@@ -149,10 +150,15 @@ struct Row {
   friend bool operator==(const Row&, const Row&) = default;
 };
 
+/// What a protocol is. No member has a default: a protocol that leaves one out does not compile.
 struct ProtocolInfo {
-  std::string_view name;
+  std::string_view name;     ///< that of its file; the catalogue fills it in
   std::string_view summary;  ///< one line: what it does on a conflict
-  bool serializable = false;
+  bool serializable;         ///< else it promises snapshot isolation
+  bool reads_snapshot;       ///< plain reads see one moment, and take no locks
+  bool breaks_deadlocks;     ///< finds a cycle of waits as it closes, and gives one of its members up
+  ConflictScope scope;       ///< whom a step can meet
+  bool on_trial;             ///< new: nothing says yet what is to be expected of it
 };
 
 /// Every protocol of this build, in the order of the catalogue.

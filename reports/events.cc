@@ -80,8 +80,8 @@ void matrix_as_csv(Writer& out, const Run& run, const std::vector<record::Matrix
   out.add("matrix,scenario,pattern,store,protocol,executor,expected,verdict,how,run,summary\r\n");
   for (const record::MatrixCell& cell : cells) {
     out.add("{},{},{},{},{},{},{},{},{},{},{}\r\n", csv(run.id), csv(cell.scenario), csv(cell.pattern), csv(cell.store),
-            csv(cell.protocol), csv(cell.executor), name_of(cell.expected), cell.verdict ? name_of(*cell.verdict) : "",
-            csv(cell.how), csv(cell.run), csv(cell.summary));
+            csv(cell.protocol), csv(cell.executor), cell.expected ? name_of(*cell.expected) : "",
+            cell.verdict ? name_of(*cell.verdict) : "", csv(cell.how), csv(cell.run), csv(cell.summary));
   }
 }
 

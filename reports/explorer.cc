@@ -46,7 +46,7 @@ std::string ends_table(const StateGraph& graph) {
 
 std::string command_of(const StateGraph& graph) {
   std::string text = "lockstep run " + graph.scenario;
-  if (graph.store != "none") text += " --store " + graph.store + " --protocol " + graph.protocol;
+  if (graph.store != record::kNoStore) text += " --store " + graph.store + " --protocol " + graph.protocol;
   return text + " --pattern " + graph.pattern + fmt::format(" --retries {}", graph.retries);
 }
 

@@ -33,8 +33,8 @@ JunitCase run_case(const OpenRecording& recording) {
 JunitCase cell_case(const record::MatrixCell& cell) {
   std::string failure;
   if (!cell.as_expected()) {
-    failure =
-        fmt::format("expected {}, was {}", name_of(cell.expected), cell.verdict ? name_of(*cell.verdict) : "not run");
+    failure = fmt::format("expected {}, was {}", cell.expected ? name_of(*cell.expected) : "nothing",
+                          cell.verdict ? name_of(*cell.verdict) : "not run");
   }
   return case_of(cell.scenario, fmt::format("{} {} {} {}", cell.store, cell.protocol, cell.pattern, cell.executor), 0,
                  failure, cell.summary + "; lockstep replay " + cell.run);

@@ -234,7 +234,7 @@ class Teller {
     std::string text = shown || event.verb.empty() ? what : asked_text(actor, event) + ": " + what;
     const bool given_up = event.fault && is_retry_safe(*event.fault) && *event.fault != Fault::busy &&
                           *event.fault != Fault::version_changed;
-    if ((given_up || ends_transaction(event)) && run_.store != "none") {
+    if ((given_up || ends_transaction(event)) && run_.store != record::kNoStore) {
       text += given_back_text(actor.held);
       give_all(event.actor);
       actor.given_up = true;

@@ -55,7 +55,8 @@ std::vector<Grid> grids_of(const std::vector<MatrixCell>& cells) {
 }
 
 std::string title_of(const Grid& grid) {
-  return (grid.store == "none" ? "in-process" : grid.store) + (grid.executor == "threads" ? "" : ", " + grid.executor);
+  return (grid.store == record::kNoStore ? "in-process" : grid.store) +
+         (grid.executor == "threads" ? "" : ", " + grid.executor);
 }
 
 Cell cell_of(const MatrixCell& cell) {

@@ -157,7 +157,7 @@ std::string environment(const OpenRecording& recording, const std::string& id, i
   row("started", run.started_at);
   row("took", fmt::format("{:.1f} ms", run.wall_ms));
   row("clock", run.virtual_time ? "virtual: 0.01 ms a step" : "the machine's");
-  row("store", run.store == "none" ? "none: in-process locks" : run.store + " " + run.store_version);
+  row("store", run.store == record::kNoStore ? "none: in-process locks" : run.store + " " + run.store_version);
   for (const auto& [name, value] : run.environment) all.rows.push_back({name, value});
   return section(id + "-env", "Environment and command", inner + table(all), level);
 }
@@ -178,8 +178,8 @@ std::string raw_data(const OpenRecording& recording, const std::string& id, int 
 }  // namespace
 
 std::string coordinates(const Run& run) {
-  return facts({{"store", run.store == "none" ? "in-process" : run.store},
-                {"protocol", run.protocol == "none" ? "" : run.protocol},
+  return facts({{"store", run.store == record::kNoStore ? "in-process" : run.store},
+                {"protocol", run.protocol == record::kNoProtocol ? "" : run.protocol},
                 {"pattern", run.pattern},
                 {"executor", run.executor},
                 {"schedule", shortened(neutral(run.schedule), 60)},

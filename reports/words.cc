@@ -14,7 +14,7 @@ const char* sign_of_verdict(record::Verdict verdict) noexcept {
 }
 
 std::string strategy(const record::Run& run) {
-  std::string text = run.store == "none" ? "in-process" : run.store + " " + run.protocol;
+  std::string text = run.store == record::kNoStore ? "in-process" : run.store + " " + run.protocol;
   text += " " + run.pattern;
   return run.executor == "threads" ? text : text + " " + run.executor;
 }

@@ -43,10 +43,10 @@ const Rooms rooms = {
     // Coroutines, and the stores.
     {"engine/task", {"kv/base"}},
     {"engine/runtime", {"engine/task", "kv/base"}},
-    {"engine/store", {"kv/base"}},
+    {"engine/store", {"engine/check", "kv/base"}},
     {"engine/stores", {"engine/store"}},
     {"engine/stores/*",
-     {"engine/base", "engine/record", "engine/runtime", "engine/store", "engine/task", "kv", "kv/base"}},
+     {"engine/base", "engine/check", "engine/record", "engine/runtime", "engine/store", "engine/task", "kv", "kv/base"}},
 
     // What actors are, and what they are made to do.
     {"engine/actor", {"engine/base", "engine/record", "engine/store", "engine/task", "kv/base"}},
@@ -62,7 +62,7 @@ const Rooms rooms = {
      {"engine/actor", "engine/base", "engine/executors", "engine/gdb", "engine/record", "engine/scenario",
       "engine/schedule", "engine/store", "engine/sync"}},
     {"engine/explore/search", {"engine/base", "engine/schedule", "kv/base"}},
-    {"engine/explore/model", {"engine/record", "engine/run", "engine/schedule", "engine/store", "engine/stores/*"}},
+    {"engine/explore/model", {"engine/record", "engine/run", "engine/schedule", "engine/store"}},
     {"engine/explore",
      {"engine/actor", "engine/base", "engine/explore/model", "engine/explore/search", "engine/record", "engine/run",
       "engine/scenario", "engine/schedule", "engine/store", "engine/sync"}},
@@ -83,7 +83,7 @@ const Rooms rooms = {
       "engine/store", "kv/log", "reports"}},
     {"cli/commands",
      {"cli/args", "cli/text", "engine/actor", "engine/base", "engine/explore", "engine/gdb", "engine/load",
-      "engine/record", "engine/run", "engine/schedule", "engine/stores/*", "kv/base", "kv/log", "reports",
+      "engine/record", "engine/run", "engine/schedule", "engine/store", "kv/base", "kv/log", "reports",
       "scenarios"}},
     {"cli", {"cli/commands"}},
 };

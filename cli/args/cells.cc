@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "engine/base/suggest.h"
+#include "engine/run/run.h"
 #include "engine/store/backend.h"
 
 namespace lockstep::cli {
@@ -18,13 +19,14 @@ bool wanted(const Scenario& scenario, const CellFilter& filter) {
 }
 
 std::vector<std::string> protocols_of(std::string_view store) {
-  std::vector<std::string> names;
-  if (const BackendKind* kind = backend_named(store)) {
-    for (const auto& [name, summary] : kind->protocols) names.push_back(name);
-  } else {
-    names.emplace_back("none");
-  }
-  return names;
+  const BackendKind* const kind = backend_named(store);
+  return kind == nullptr ? std::vector<std::string>{std::string(record::kNoProtocol)} : kind->protocol_names();
+}
+
+bool runs_at(const Pattern& pattern, const std::string& store, const std::string& protocol) {
+  const BackendKind* const kind = backend_named(store);
+  if (kind == nullptr) return pattern.expected(store, protocol).has_value();
+  return can_run_on(pattern, *kind, *kind->protocol_named(protocol));
 }
 
 }  // namespace
@@ -38,7 +40,7 @@ std::vector<Cell> cells_of(std::span<const Scenario> scenarios, const CellFilter
   for (const BackendKind& kind : backends()) stores.emplace_back(kind.name);
   std::erase_if(stores,
                 [&](const std::string& store) { return !filter.stores.empty() && !contains(filter.stores, store); });
-  stores.emplace_back("none");
+  stores.emplace_back(record::kNoStore);
   std::vector<Cell> cells;
   for (const std::string& store : stores) {
     for (const std::string& executor :
@@ -48,15 +50,14 @@ std::vector<Cell> cells_of(std::span<const Scenario> scenarios, const CellFilter
         for (const Pattern& pattern : scenario.patterns()) {
           if (filter.first_pattern && &pattern != &scenario.patterns().front()) continue;
           for (const std::string& protocol : protocols_of(store)) {
-            const auto expected = pattern.expected(store, protocol);
-            if (!expected) continue;
+            if (!runs_at(pattern, store, protocol)) continue;
             Cell cell;
             cell.scenario = &scenario;
             cell.store = store;
             cell.protocol = protocol;
             cell.pattern = pattern.name;
             cell.executor = executor;
-            cell.expected = *expected;
+            cell.expected = pattern.expected(store, protocol);
             cells.push_back(std::move(cell));
           }
         }

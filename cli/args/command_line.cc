@@ -40,7 +40,7 @@ std::string command_of(const record::Run& run, const RunRequest& request) {
   const auto add = [&command](const char* option, const std::string& value) {
     command += fmt::format(" --{} {}", option, shell_quoted(value));
   };
-  if (run.store != "none") {
+  if (run.store != record::kNoStore) {
     add("store", run.store);
     add("protocol", run.protocol);
   }

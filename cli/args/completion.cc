@@ -50,10 +50,9 @@ std::vector<Suggestion> plain(const std::vector<std::string>& words) {
 
 std::vector<Suggestion> protocols(const Typed& typed) {
   std::vector<Suggestion> all;
-  const std::string store = typed.arguments.value("store", "kv");
-  for (const BackendKind& kind : backends()) {
-    if (kind.name != store) continue;
-    for (const auto& [name, summary] : kind.protocols) all.push_back({name, summary});
+  const std::string store = typed.arguments.value("store", std::string(default_backend().name));
+  if (const BackendKind* const kind = backend_named(store)) {
+    for (const ProtocolTraits& each : kind->protocols) all.push_back({each.name, each.summary});
   }
   return all;
 }

@@ -34,6 +34,25 @@ std::vector<std::string> store_names() {
   return names;
 }
 
+std::vector<std::string> store_names_in_prose() {
+  std::vector<std::string> names;
+  for (const Waits waits : {Waits::in_process, Waits::external}) {
+    for (const BackendKind& kind : backends()) {
+      if (kind.traits.waits == waits) names.emplace_back(kind.name);
+    }
+  }
+  return names;
+}
+
+std::string listed_in_prose(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (i > 0) text += i + 1 == names.size() ? " or " : ", ";
+    text += names[i];
+  }
+  return text;
+}
+
 std::vector<std::string> verdict_names() {
   std::vector<std::string> names;
   for (int v = 0; v <= static_cast<int>(record::Verdict::hung); ++v) {
@@ -72,6 +91,6 @@ const Scenario* scenario_named(const std::string& name, std::string& error) {
   return nullptr;
 }
 
-std::string store_title(const std::string& store) { return store == "none" ? "in-process" : store; }
+std::string store_title(const std::string& store) { return store == record::kNoStore ? "in-process" : store; }
 
 }  // namespace lockstep::cli

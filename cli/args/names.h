@@ -11,6 +11,10 @@ namespace lockstep::cli {
 std::vector<std::string> scenario_names();
 std::vector<std::string> theme_names();
 std::vector<std::string> store_names();
+/// For sentences: those that wait in this process first.
+std::vector<std::string> store_names_in_prose();
+/// "kv, sqlite or postgres".
+std::string listed_in_prose(const std::vector<std::string>& names);
 std::vector<std::string> verdict_names();
 
 /// Those whose theme or name is among `wanted`, in the catalogue's order; all when it is empty. An unknown one is put
@@ -20,7 +24,7 @@ std::vector<const Scenario*> scenarios_named(const std::vector<std::string>& wan
 /// The scenario, or nullptr and the complaint in `error`.
 const Scenario* scenario_named(const std::string& name, std::string& error);
 
-/// "kv", "sqlite" …; in-process locks are "threads" to nobody: "in-process".
+/// The store's name; of in-process locks alone "in-process".
 std::string store_title(const std::string& store);
 
 }  // namespace lockstep::cli

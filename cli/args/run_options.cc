@@ -3,9 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "cli/args/command_line.h"
+#include "cli/args/names.h"
+#include "engine/store/backend.h"
 
 namespace lockstep::cli {
 namespace {
@@ -30,26 +33,56 @@ std::string read_duration(const Arguments& arguments, const char* name, Duration
   return {};
 }
 
+/// The titles of those whose protocols break deadlocks late.
+std::vector<std::string> titles_of_late_breakers() {
+  std::vector<std::string> titles;
+  for (const BackendKind& kind : backends()) {
+    const bool late = std::any_of(kind.protocols.begin(), kind.protocols.end(), [](const ProtocolTraits& each) {
+      return each.deadlocks == DeadlockBreaking::after_timeout;
+    });
+    if (late) titles.emplace_back(kind.traits.title);
+  }
+  return titles;
+}
+
 }  // namespace
 
+std::vector<OptionSpec> dsn_option() {
+  std::string value, help;
+  for (const BackendKind& kind : backends()) {
+    if (!kind.traits.dsn) continue;
+    value = kind.traits.dsn->value;
+    help += (help.empty() ? "" : "; ") + std::string(kind.traits.dsn->help);
+  }
+  if (help.empty()) return {};
+  return {{"dsn", value, help}};
+}
+
 std::vector<OptionSpec> run_options() {
-  return {
-      {"store", "NAME", "kv, sqlite or postgres; default: kv where the scenario runs on it", Names::store},
+  std::vector<OptionSpec> options = {
+      {"store", "NAME",
+       fmt::format("{}; default: {} where the scenario runs on it", listed_in_prose(store_names_in_prose()),
+                   default_backend().name),
+       Names::store},
       {"executor",
        "NAME",
        "how actors wait: threads (the default) or coroutines",
        Names::choices,
        {"threads", "coroutines"}},
-      {"dsn", "DSN", "the PostgreSQL server to use (LOCKSTEP_DSN; default: a private one)"},
       {"seed", "N", "the seed of everything random; default: 1"},
       {"timeout", "TIME", "the longest run, such as 500ms or 2s; then its verdict is hung; default: 30s"},
       {"retries", "N", "how often a body that gave up is run again; default: the pattern's, else 10"},
       {"lock-timeout", "TIME", "the longest wait for one lock; default: the pattern's, else the protocol's"},
-      {"deadlock-timeout", "TIME", "how long PostgreSQL waits before it looks for a cycle; default: 50ms"},
+      {"deadlock-timeout", "TIME",
+       fmt::format("how long {} waits before it looks for a cycle; default: 50ms",
+                   listed_in_prose(titles_of_late_breakers()))},
       {"connect-timeout", "TIME", "the longest wait for a connection; default: 5s"},
       {"workers", "N", "threads of the coroutines executor under the free schedule; default: 2"},
       {"record-every", "N", "free schedule: of an actor's transactions after 500 keep every N-th; 1: all; default: 16"},
   };
+  const std::vector<OptionSpec> dsn = dsn_option();
+  options.insert(options.begin() + 2, dsn.begin(), dsn.end());
+  return options;
 }
 
 std::string read_run_options(const Arguments& arguments, RunRequest& request) {

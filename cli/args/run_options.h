@@ -13,6 +13,9 @@ namespace lockstep::cli {
 /// --workers, --record-every.
 std::vector<OptionSpec> run_options();
 
+/// --dsn, as the stores that take it say; empty when none does.
+std::vector<OptionSpec> dsn_option();
+
 /// Fills `request` from what was typed. An error for people, or empty.
 std::string read_run_options(const Arguments& arguments, RunRequest& request);
 

@@ -5,15 +5,14 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 
 #include "cli/args/command_line.h"
 #include "cli/args/exit_code.h"
 #include "cli/args/names.h"
 #include "cli/args/run_options.h"
-#include "cli/commands/private_server.h"
+#include "cli/commands/announcement.h"
 #include "engine/base/suggest.h"
-#include "engine/stores/postgres/server_binaries.h"
+#include "engine/store/backend.h"
 
 namespace lockstep::cli {
 namespace {
@@ -30,18 +29,16 @@ StoreChoice choose_stores(const Arguments& arguments, std::string& error) {
   }
   choice.stores = choice.asked;
   if (!choice.asked.empty()) return choice;
-  const char* dsn = std::getenv("LOCKSTEP_DSN");
-  const bool named = arguments.has("dsn") || (dsn != nullptr && *dsn != '\0');
-  for (const std::string& store : store_names()) {
-    if (store == "postgres" && !named) {
-      if (const auto binaries = postgres::find_server_binaries(); !binaries) {
-        choice.left_out.emplace_back(store, binaries.error().message);
-        continue;
-      }
+  const std::string dsn = arguments.value("dsn");
+  for (const BackendKind& kind : backends()) {
+    const std::string name(kind.name);
+    if (const auto available = kind.available(dsn); !available) {
+      choice.left_out.emplace_back(name, available.error().message);
+      continue;
     }
-    choice.stores.push_back(store);
+    choice.stores.push_back(name);
+    if (kind.is_server_named(dsn)) choice.asked.push_back(name);
   }
-  if (named) choice.asked.emplace_back("postgres");
   return choice;
 }
 
@@ -50,7 +47,9 @@ StoreChoice choose_stores(const Arguments& arguments, std::string& error) {
 std::vector<OptionSpec> cell_options() {
   std::vector<OptionSpec> options = run_options();
   for (OptionSpec& option : options) {
-    if (option.name == "store") option.help = "only these stores, such as kv,sqlite,postgres; each must then be there";
+    if (option.name == "store")
+      option.help =
+          fmt::format("only these stores, such as {}; each must then be there", fmt::join(store_names_in_prose(), ","));
     if (option.name == "executor") option.help = "threads (the default), coroutines, or both: threads,coroutines";
     if (option.name == "timeout") option.help = "the longest single run; default: 30s";
   }
@@ -96,7 +95,7 @@ void CellRunner::run_table(std::vector<Cell>& cells, std::size_t begin, std::siz
     request.protocol = cell.protocol;
     request.pattern = cell.pattern;
     request.executor = cell.executor;
-    if (!announced && !program_.quiet) announce_private_server(request);
+    if (!announced && !program_.quiet) announce_store(request);
     announced = true;
     progress.show(fmt::format("{} {}/{}  {} {} {} {}", word_, i + 1, cells.size(), store_title(cell.store),
                               cell.protocol, cell.scenario->name, cell.pattern));

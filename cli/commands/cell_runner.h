@@ -16,8 +16,8 @@ namespace lockstep::cli {
 /// Stores that were not run, with the reason.
 using LeftOut = std::vector<std::pair<std::string, std::string>>;
 
-/// Which stores a command goes through: those of --store, which must then be there; without it every one, but no
-/// PostgreSQL that nobody named and that cannot be started here.
+/// Which stores a command goes through: those of --store, which must then be there; without it every one that
+/// can be opened here.
 struct StoreChoice {
   std::vector<std::string> stores;
   std::vector<std::string> asked;  ///< those that must be there

@@ -4,14 +4,16 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "cli/args/command_line.h"
 #include "cli/args/exit_code.h"
+#include "cli/args/names.h"
 #include "cli/args/run_options.h"
 #include "cli/args/runs_folder.h"
+#include "cli/commands/announcement.h"
 #include "cli/commands/commands.h"
-#include "cli/commands/private_server.h"
 #include "cli/commands/program.h"
 #include "cli/text/compare_text.h"
 #include "cli/text/json.h"
@@ -75,7 +77,7 @@ std::string read_time(const Arguments& arguments, const char* option, Nanos& tim
 
 std::string read_request(const Arguments& arguments, load::CompareRequest& request) {
   load::RoundRequest& round = request.round;
-  round.store = arguments.value("store", "kv");
+  round.store = arguments.value("store", std::string(default_backend().name));
   round.dsn = arguments.value("dsn");
   if (arguments.has("strategy")) {
     request.strategies = arguments.listed("strategy");
@@ -174,7 +176,7 @@ int compare_strategies(Program& program) {
   load::CompareRequest request;
   if (error = read_request(program.arguments, request); !error.empty()) return usage_error(error);
   if (Result<load::CompareRequest> known = resolve(*workload, request); !known) return fail_with(known.error());
-  if (!program.quiet) announce_private_server({.store = request.round.store, .dsn = request.round.dsn});
+  if (!program.quiet) announce_store({.store = request.round.store, .dsn = request.round.dsn});
 
   const std::string started_at = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::now()));
   Progress line(!program.quiet && !program.json);
@@ -213,9 +215,13 @@ int compare_strategies(Program& program) {
 }  // namespace
 
 CommandSpec compare_command() {
+  std::vector<std::string> stores = store_names_in_prose();
+  for (std::string& store : stores) {
+    if (store == default_backend().name) store += " (the default)";
+  }
   std::string names;
   for (const load::Workload& each : scenarios::workloads()) names += (names.empty() ? "" : ", ") + each.name;
-  return {
+  CommandSpec command{
       .name = "compare",
       .summary = "Compares strategies under load: throughput, latency, and whether they are right.",
       .description =
@@ -233,7 +239,7 @@ CommandSpec compare_command() {
           "Workloads: " +
           names + ".",
       .arguments = {{"NAME", "the workload", true}},
-      .options = {{"store", "NAME", "kv (the default), sqlite or postgres", Names::store},
+      .options = {{"store", "NAME", listed_in_prose(stores), Names::store},
                   {"strategy", "LIST", "what is compared; default: every pattern, and every protocol"},
                   {"sessions", "LIST", "sessions at once; default: 8"},
                   {"theta", "LIST", "how uneven rows are chosen: 0 all alike, up to 0.9999 (Zipf); default: 0"},
@@ -260,7 +266,6 @@ CommandSpec compare_command() {
                    "hold the histories against this level; default: what each protocol promises",
                    Names::choices,
                    {"read-committed", "snapshot", "serializable"}},
-                  {"dsn", "DSN", "the PostgreSQL server to use (LOCKSTEP_DSN; default: a private one)"},
                   {"seed", "N", "the seed of the keys; default: 1"},
                   {"no-record", "", "do not save the comparison"},
                   out_option(),
@@ -269,6 +274,11 @@ CommandSpec compare_command() {
                    {"compare money/transfer --strategy 2pl-detect,occ --theta 0,0.9,0.99", "Locks or validation."},
                    {"compare money/hot-counter --rate 5000 --sessions 64", "Tail latency in an open loop."}},
       .run = compare_strategies};
+  const auto seed = std::find_if(command.options.begin(), command.options.end(),
+                                 [](const OptionSpec& option) { return option.name == "seed"; });
+  const std::vector<OptionSpec> dsn = dsn_option();
+  command.options.insert(seed, dsn.begin(), dsn.end());
+  return command;
 }
 
 }  // namespace lockstep::cli

@@ -14,8 +14,8 @@
 #include "cli/args/output_file.h"
 #include "cli/args/run_options.h"
 #include "cli/args/runs_folder.h"
+#include "cli/commands/announcement.h"
 #include "cli/commands/commands.h"
-#include "cli/commands/private_server.h"
 #include "cli/commands/program.h"
 #include "cli/commands/schedule_files.h"
 #include "cli/text/explore_text.h"
@@ -52,6 +52,7 @@ bool as_expected(const Scenario& scenario, const Exploration& explored) {
   using record::Verdict;
   const Pattern& pattern = *scenario.pattern_named(explored.run.pattern);
   const std::optional<Verdict> expected = pattern.expected(explored.run.store, explored.run.protocol);
+  if (!expected) return true;
   for (const Finding& each : explored.findings) {
     const bool for_ever = each.verdict == Verdict::hung ||
                           (each.verdict == Verdict::deadlock && each.shortest.ending == record::Ending::stuck);
@@ -145,7 +146,7 @@ int explore_scenario(Program& program) {
       std::fprintf(stderr, "\r%llu runs", static_cast<unsigned long long>(runs));
     };
   }
-  if (!program.quiet) announce_private_server(request.run);
+  if (!program.quiet) announce_store(request.run);
   Result<Exploration> result = explore(*scenario, request, &program.stop);
   if (shows_progress) std::fputs("\r\033[K", stderr);
   if (!result) return fail_with(result.error());

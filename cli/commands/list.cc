@@ -66,12 +66,12 @@ std::string stores_text(const Terminal& terminal, bool protocols) {
     }
     if (!protocols) continue;
     std::size_t width = 0;
-    for (const auto& [name, what] : kind.protocols) width = std::max(width, columns(name));
-    for (const auto& [name, what] : kind.protocols) {
+    for (const ProtocolTraits& each : kind.protocols) width = std::max(width, columns(each.name));
+    for (const ProtocolTraits& each : kind.protocols) {
       Line row;
-      row.add("  ").add(Style::bold, name);
+      row.add("  ").add(Style::bold, each.name);
       for (const std::string& part :
-           wrapped(terminal.clean(what), terminal.width - std::min(terminal.width - 20, width + 4))) {
+           wrapped(terminal.clean(each.summary), terminal.width - std::min(terminal.width - 20, width + 4))) {
         lines.push_back(std::move(row.to(width + 4).add(part)));
         row = Line();
       }

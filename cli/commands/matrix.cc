@@ -52,6 +52,11 @@ record::MatrixCell as_recorded(const Cell& cell) {
   return recorded;
 }
 
+bool reads_snapshot(const Cell& cell) {
+  const BackendKind* const kind = backend_named(cell.store);
+  return kind != nullptr && kind->protocol_named(cell.protocol)->reads_snapshot;
+}
+
 /// One invocation of the command.
 class Matrix {
  public:
@@ -80,7 +85,7 @@ class Matrix {
 
  private:
   void keep(Cell& cell, record::Run& run) {
-    cell.how = record::how_of(run);
+    cell.how = record::how_of(run, reads_snapshot(cell));
     if (!saves_ || !save_error_.empty()) return;
     if (const auto saved = record::save(run, folder_)) {
       cell.run = run.id;

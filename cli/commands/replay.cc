@@ -3,14 +3,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "cli/args/exit_code.h"
 #include "cli/args/names.h"
 #include "cli/args/run_options.h"
 #include "cli/args/runs_folder.h"
+#include "cli/commands/announcement.h"
 #include "cli/commands/commands.h"
-#include "cli/commands/private_server.h"
 #include "cli/commands/program.h"
 #include "cli/commands/schedule_files.h"
 #include "cli/commands/wait_graph.h"
@@ -73,7 +74,7 @@ int replay_run(Program& program) {
   if (!graph_file) return fail_with(graph_file.error());
   const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
   if (!schedule_file) return fail_with(schedule_file.error());
-  if (!program.quiet) announce_private_server({.store = recorded.store, .dsn = options.dsn});
+  if (!program.quiet) announce_store({.store = recorded.store, .dsn = options.dsn});
   const Result<Replay> replayed =
       file ? replay(*scenario, *file, options, &program.stop) : replay(*scenario, recorded, options, &program.stop);
   if (!replayed) return program.stopped() ? int{kInterrupted} : fail_with(replayed.error());
@@ -96,7 +97,7 @@ int replay_run(Program& program) {
 }  // namespace
 
 CommandSpec replay_command() {
-  return {
+  CommandSpec command{
       .name = "replay",
       .summary = "a saved run again, step for step, on real threads",
       .description =
@@ -119,7 +120,6 @@ CommandSpec replay_command() {
                    "so often, on threads that stay and share one processor; stops at the first time that differs"},
                   save_schedule_option(),
                   wait_graph_option(),
-                  {"dsn", "DSN", "the PostgreSQL server to use (LOCKSTEP_DSN; default: a private one)"},
                   out_option(),
                   {"full", "", "every row of a long run, every text whole"},
                   {"json", "", "the result as JSON"}},
@@ -131,6 +131,11 @@ CommandSpec replay_command() {
                    {"replay 7f3a --graph deadlock.dot", "Who waits for whom, with locks and lines, for graphviz."}},
       .run = replay_run,
   };
+  const auto out = std::find_if(command.options.begin(), command.options.end(),
+                                [](const OptionSpec& option) { return option.name == "out"; });
+  const std::vector<OptionSpec> dsn = dsn_option();
+  command.options.insert(out, dsn.begin(), dsn.end());
+  return command;
 }
 
 }  // namespace lockstep::cli

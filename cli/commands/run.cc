@@ -9,8 +9,8 @@
 #include "cli/args/names.h"
 #include "cli/args/run_options.h"
 #include "cli/args/runs_folder.h"
+#include "cli/commands/announcement.h"
 #include "cli/commands/commands.h"
-#include "cli/commands/private_server.h"
 #include "cli/commands/program.h"
 #include "cli/commands/schedule_files.h"
 #include "cli/commands/wait_graph.h"
@@ -67,7 +67,7 @@ int run_once(Program& program) {
     if (!script) return fail_with(script.error());
     debugging::hold_at_cycles(script->c_str());
   }
-  if (!program.quiet) announce_private_server(*resolved);
+  if (!program.quiet) announce_store(*resolved);
   Result<record::Run> ran = run(*scenario, request, &program.stop);
   if (!ran) return program.stopped() ? int{kInterrupted} : fail_with(ran.error());
   record::Run& run = *ran;

@@ -20,7 +20,7 @@ namespace {
 using record::SavedRun;
 
 std::string where(const SavedRun& run) {
-  std::string text = run.store == "none" ? "in-process" : run.store + " " + run.protocol;
+  std::string text = run.store == record::kNoStore ? "in-process" : run.store + " " + run.protocol;
   return text + " " + run.pattern + (run.executor == "threads" ? "" : " " + run.executor);
 }
 

@@ -29,7 +29,9 @@ Steps steps_of(const Scenario& scenario, const Pattern& pattern) {
   request.executor = "coroutines";
   request.limit = kTryLimit;
   for (const std::string& store : pattern.stores()) {
-    if (store != "postgres" && request.store.empty()) request.store = store;
+    const BackendKind* const kind = backend_named(store);
+    const bool here = kind == nullptr || kind->traits.waits == Waits::in_process;
+    if (here && request.store.empty()) request.store = store;
   }
   if (request.store.empty()) return {};
   const Result<record::Run> tried = run(scenario, request);
@@ -58,10 +60,10 @@ std::string expectations(const Pattern& pattern, const std::string& store, const
   };
   const BackendKind* kind = backend_named(store);
   if (kind == nullptr) {
-    const auto verdict = pattern.expected(store, "none");
+    const auto verdict = pattern.expected(store, record::kNoProtocol);
     return verdict ? std::string(record::name_of(*verdict)) : std::string();
   }
-  for (const auto& [name, summary] : kind->protocols) add(name);
+  for (const std::string& name : kind->protocol_names()) add(name);
   std::string text;
   for (const auto& [verdict, protocols] : groups) {
     if (!text.empty()) text += fmt::format(" {} ", terminal.glyphs().separator);

@@ -5,6 +5,7 @@
 
 #include "cli/args/exit_code.h"
 #include "cli/commands/commands.h"
+#include "engine/store/backend.h"
 
 namespace lockstep::cli {
 
@@ -61,13 +62,18 @@ const std::vector<CodeMeaning>& exit_codes() {
 }
 
 const std::vector<Variable>& environment_variables() {
-  static const std::vector<Variable> all = {
-      {"LOCKSTEP_RUNS", "the folder of saved runs; default: lockstep-runs in the working folder"},
-      {"LOCKSTEP_DSN", "the PostgreSQL server to use, as --dsn; default: a private one, started and removed"},
-      {"COLUMNS", "the width of the output; default: the terminal's, or 80"},
-      {"NO_COLOR", "when it is set, colours are used only with --color always"},
-      {"LC_ALL, LC_CTYPE, LANG", "unless they name UTF-8, everything is drawn in ASCII"},
-  };
+  static const std::vector<Variable> all = [] {
+    std::vector<Variable> list = {
+        {"LOCKSTEP_RUNS", "the folder of saved runs; default: lockstep-runs in the working folder"}};
+    for (const BackendKind& kind : backends()) {
+      if (kind.traits.dsn)
+        list.push_back({std::string(kind.traits.dsn->variable), std::string(kind.traits.dsn->variable_help)});
+    }
+    list.push_back({"COLUMNS", "the width of the output; default: the terminal's, or 80"});
+    list.push_back({"NO_COLOR", "when it is set, colours are used only with --color always"});
+    list.push_back({"LC_ALL, LC_CTYPE, LANG", "unless they name UTF-8, everything is drawn in ASCII"});
+    return list;
+  }();
   return all;
 }
 

@@ -94,7 +94,7 @@ class Table {
     const auto column = std::find_if(columns_.begin(), columns_.end(),
                                      [&cell](const Column& c) { return c.protocol == cell.protocol; });
     if (column == columns_.end()) {
-      columns_.push_back({cell.protocol, head_words(cell.protocol == "none" ? "verdict" : cell.protocol)});
+      columns_.push_back({cell.protocol, head_words(cell.protocol == record::kNoProtocol ? "verdict" : cell.protocol)});
     }
     if (rows_.empty() || rows_.back().scenario != cell.scenario || rows_.back().pattern != cell.pattern) {
       rows_.push_back({cell.scenario, cell.pattern, {}});
@@ -187,9 +187,10 @@ class Table {
 };
 
 std::string difference(const Cell& cell) {
+  if (!cell.expected) return "could not run";
   return cell.state == Cell::State::failed
-             ? fmt::format("expected {}, could not run", name_of(cell.expected))
-             : fmt::format("expected {}, was {}", name_of(cell.expected), name_of(cell.verdict));
+             ? fmt::format("expected {}, could not run", name_of(*cell.expected))
+             : fmt::format("expected {}, was {}", name_of(*cell.expected), name_of(cell.verdict));
 }
 
 reports::JunitCase junit_case(const Cell& cell) {
@@ -218,7 +219,7 @@ std::string check_failures(std::span<const Cell> cells, const Terminal& terminal
   std::vector<Line> lines;
   for (const Cell& cell : cells) {
     if (!cell.differs()) continue;
-    const std::string where = cell.store == "none" ? "in-process" : cell.store + " " + cell.protocol;
+    const std::string where = cell.store == record::kNoStore ? "in-process" : cell.store + " " + cell.protocol;
     Line line;
     line.add(" ").add(Style::fault, terminal.glyphs().fault).add(" ");
     line.add(Style::bold, terminal.clean(fmt::format("{} {}", cell.scenario->name, cell.pattern)));

@@ -91,7 +91,8 @@ std::string worth_of_part(const Exploration& explored) {
 }
 
 std::string_view title_of(const Exploration& explored) {
-  return explored.run.store == "postgres" ? "PostgreSQL" : explored.run.store == "sqlite" ? "SQLite" : "the store";
+  const BackendKind* const kind = backend_named(explored.run.store);
+  return kind == nullptr ? "the store" : kind->traits.title;
 }
 
 /// Of the classes that a model has.
@@ -195,7 +196,7 @@ std::string explore_text(const Exploration& explored, const Terminal& terminal, 
   head.add(Style::heading, terminal.clean(explored.findings.empty() ? "" : explored.findings.front().shortest.scenario))
       .add("   ");
   std::vector<std::string> facts;
-  if (explored.run.store != "none") facts = {"store " + explored.run.store, explored.run.protocol};
+  if (explored.run.store != record::kNoStore) facts = {"store " + explored.run.store, explored.run.protocol};
   facts.push_back(explored.run.pattern);
   facts.emplace_back(name_of(explored.strategy));
   facts.push_back(fmt::format("retries {}", explored.run.retries.value_or(0)));

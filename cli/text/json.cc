@@ -58,9 +58,9 @@ Json pattern_of(const Pattern& pattern) {
       }
     };
     if (kind == nullptr) {
-      add("none");
+      add(std::string(record::kNoProtocol));
     } else {
-      for (const auto& [name, summary] : kind->protocols) add(name);
+      for (const std::string& name : kind->protocol_names()) add(name);
     }
   }
   return {{"name", pattern.name}, {"summary", pattern.summary},         {"stores", pattern.stores()},
@@ -240,7 +240,8 @@ std::string stores_json(std::span<const BackendKind> kinds) {
   Json all = Json::array();
   for (const BackendKind& kind : kinds) {
     Json protocols = Json::array();
-    for (const auto& [name, summary] : kind.protocols) protocols.push_back({{"name", name}, {"summary", summary}});
+    for (const ProtocolTraits& each : kind.protocols)
+      protocols.push_back({{"name", each.name}, {"summary", each.summary}});
     all.push_back({{"name", kind.name}, {"summary", kind.summary}, {"protocols", protocols}});
   }
   return line({{"schema", kJsonSchema}, {"stores", all}});
@@ -274,7 +275,7 @@ std::string matrix_json(const std::string& id, const std::vector<Cell>& cells, s
                    {"store", cell.store},
                    {"protocol", cell.protocol},
                    {"executor", cell.executor},
-                   {"expected", record::name_of(cell.expected)},
+                   {"expected", cell.expected ? Json(record::name_of(*cell.expected)) : Json(nullptr)},
                    {"verdict", cell.state == Cell::State::done ? Json(record::name_of(cell.verdict)) : Json(nullptr)},
                    {"how", cell.how},
                    {"as_expected", cell.as_expected()},
@@ -335,7 +336,7 @@ std::string check_json(const std::vector<Cell>& cells, std::uint64_t seed,
                    {"protocol", cell.protocol},
                    {"pattern", cell.pattern},
                    {"executor", cell.executor},
-                   {"expected", record::name_of(cell.expected)},
+                   {"expected", cell.expected ? Json(record::name_of(*cell.expected)) : Json(nullptr)},
                    {"verdict", cell.state == Cell::State::done ? Json(record::name_of(cell.verdict)) : Json(nullptr)},
                    {"as_expected", cell.as_expected()},
                    {"summary", cell.summary},

@@ -33,10 +33,10 @@ std::string upper(std::string_view text) {
 /// The coordinates, on as many lines as they need.
 void add_header(std::vector<Line>& lines, const Run& run, const Terminal& terminal) {
   std::vector<std::string> facts;
-  if (run.store != "none") {
+  if (run.store != record::kNoStore) {
     facts.push_back("store " + run.store);
   }
-  for (const std::string& fact : {run.store == "none" ? "" : run.protocol, run.pattern, run.executor}) {
+  for (const std::string& fact : {run.store == record::kNoStore ? "" : run.protocol, run.pattern, run.executor}) {
     if (!fact.empty()) facts.push_back(fact);
   }
   if (!run.schedule.empty()) facts.push_back("schedule " + terminal.cut(run.schedule, 40));

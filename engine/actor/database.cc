@@ -7,7 +7,6 @@
 
 #include "engine/actor/actor.h"
 #include "engine/actor/run_state.h"
-#include "engine/store/ageless.h"
 
 namespace lockstep {
 
@@ -47,11 +46,17 @@ void StoreOperation::cancel(Fault why) {
   session_->cancel(pending_, why);
 }
 
+bool StoreOperation::cycle_is_broken_by_store() const {
+  const ProtocolTraits* const protocol = actor().run.protocol;
+  return protocol != nullptr && protocol->deadlocks != DeadlockBreaking::none;
+}
+
 void StoreOperation::touch_wait(Footprint& footprint) const {
+  const ProtocolTraits& protocol = *actor().run.protocol;
   // In a store that looks for cycles, every wait may be the one that closes a cycle.
-  if (session_->breaks_deadlocks()) footprint.global("waits", Touch::changes);
+  if (protocol.deadlocks != DeadlockBreaking::none) footprint.global("waits", Touch::changes);
   touch_wait_begun(actor());
-  if (session_->reach() == Session::Reach::wounds) footprint.global("wounds", Touch::changes);
+  if (protocol.scope == ConflictScope::wounds) footprint.global("wounds", Touch::changes);
   // It stands in a queue now. The order of the queue decides which of several goes on first.
   const Request& request = pending_.request;
   if (request.verb == Verb::scan || request.verb == Verb::scan_for_update) {
@@ -65,11 +70,11 @@ void StoreOperation::touch_wait(Footprint& footprint) const {
 void StoreOperation::touch_before(Footprint& footprint) const {
   const Request& request = pending_.request;
   const int index = actor().index;
-  const Session::Reach reach = session_->reach();
+  const ProtocolTraits& protocol = *actor().run.protocol;
   switch (request.verb) {
     case Verb::begin:
       // Age decides which transaction gives up.
-      if (dynamic_cast<const Ageless*>(session_.get()) == nullptr) footprint.global("ages", Touch::changes);
+      if (protocol.begin_order_matters) footprint.global("ages", Touch::changes);
       break;
     case Verb::read:
       footprint.key(index, request.key, Touch::looks);
@@ -95,9 +100,9 @@ void StoreOperation::touch_before(Footprint& footprint) const {
       break;
   }
   session_->touch_gaps(request, false, footprint);
-  if (reach == Session::Reach::wounds) footprint.global("wounds", Touch::looks);
-  if (reach == Session::Reach::store) footprint.global("store", Touch::changes);
-  if (reach == Session::Reach::snapshot) {
+  if (protocol.scope == ConflictScope::wounds) footprint.global("wounds", Touch::looks);
+  if (protocol.scope == ConflictScope::store) footprint.global("store", Touch::changes);
+  if (protocol.scope == ConflictScope::snapshot) {
     footprint.global("commits", request.verb == Verb::commit ? Touch::changes : Touch::looks);
   }
 }

@@ -72,7 +72,7 @@ class StoreOperation : public AwaitableOperation {
   void cancel(Fault why) final;
   const Waiting& waiting() const final { return pending_.waiting; }
   std::vector<Blocker> blockers() final { return session_->blockers(pending_); }
-  bool cycle_is_broken_by_store() const final { return session_->breaks_deadlocks(); }
+  bool cycle_is_broken_by_store() const final;
   bool may_block() const final { return session_ != nullptr && session_->blocks(); }
   bool is_cleanup() const final { return pending_.request.verb == Verb::abort; }
   Verb verb() const noexcept { return pending_.request.verb; }

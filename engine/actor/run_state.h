@@ -64,8 +64,9 @@ class RunState final : public StoreObserver {
   RunObserver* observer = nullptr;
   /// In-process locks are to be noted when they are taken: see for_each_lock(). Set before the run.
   bool keeps_locks = false;
-  /// The store; nullptr when there is none. Outlives the run.
+  /// The store, and what its protocol is; nullptr when there is none. Outlives the run.
   Backend* backend = nullptr;
+  const ProtocolTraits* protocol = nullptr;
 
   const Clock& clock() const noexcept { return virtual_time ? static_cast<const Clock&>(virtual_clock_) : real_clock_; }
   VirtualClock& virtual_clock() noexcept { return virtual_clock_; }

@@ -23,10 +23,9 @@
 #include <vector>
 
 #include "engine/check/history.h"
+#include "engine/check/level.h"
 
 namespace lockstep::check {
-
-enum class Level : std::uint8_t { read_committed, snapshot, serializable };
 
 struct Anomaly {
   std::string name;  ///< Adya's, such as "G-single", or "lost write"

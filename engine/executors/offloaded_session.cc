@@ -36,8 +36,6 @@ class OffloadedSession final : public Session, runtime::Job, Waiter {
   }
 
   bool in_transaction() const noexcept override { return inner_->in_transaction(); }
-  Reach reach() const noexcept override { return inner_->reach(); }
-  bool breaks_deadlocks() const noexcept override { return inner_->breaks_deadlocks(); }
 
  private:
   enum class Place : std::uint8_t { home, out, back };

@@ -26,6 +26,12 @@ constexpr std::size_t kReadableMost = 500;  ///< steps of a schedule that is wor
 
 bool is_bad(const OutcomeKey& key) { return key.first < badness_of(record::Verdict::avoided); }
 
+bool breaks_deadlocks_late(const RunRequest& resolved) {
+  const BackendKind* const kind = backend_named(resolved.store);
+  if (kind == nullptr) return false;
+  return kind->protocol_named(resolved.protocol)->deadlocks == DeadlockBreaking::after_timeout;
+}
+
 /// One exploration, phase by phase.
 class ExplorationRun {
  public:
@@ -85,7 +91,7 @@ class ExplorationRun {
   }
 
   /// Where it is known what a step touches.
-  bool is_in_this_process() const { return resolved_.store == "kv" || resolved_.store == "none"; }
+  bool is_in_this_process() const { return knows_footprints(resolved_); }
 
   /// A search of its own, which takes the schedules in this order.
   Result<void> find_fewest_preemptions() {
@@ -147,7 +153,8 @@ class ExplorationRun {
     again.recording = true;
     Result<record::Run> shortest = run(scenario_, again);
     const auto ends_so = [&] { return shortest && outcome_of(*shortest, gave_up(*shortest)) == key; };
-    const bool on_server = resolved_.store == "postgres";
+    const BackendKind* const kind = backend_named(resolved_.store);
+    const bool on_server = kind != nullptr && kind->traits.waits == Waits::external;
     for (int i = 0; on_server && i < kRepeatsMost && !ends_so(); ++i) shortest = run(scenario_, again);
     if (!shortest && !(on_server && shortest.fault() == Fault::invalid)) return shortest.error();
     if (!on_server && !ends_so()) {
@@ -244,8 +251,8 @@ Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& requ
   if (actors > kMostActors) {
     return Error{Fault::invalid, {}, fmt::format("{} actors; at most {} can be explored", actors, kMostActors)};
   }
-  if (resolved->store == "postgres" && !resolved->deadlock_timeout) resolved->deadlock_timeout = kDeadlockTimeout;
-  const bool in_process = resolved->store == "kv" || resolved->store == "none";
+  if (breaks_deadlocks_late(*resolved) && !resolved->deadlock_timeout) resolved->deadlock_timeout = kDeadlockTimeout;
+  const bool in_process = knows_footprints(*resolved);
   std::string why_no_model;
   if (!in_process && request.strategy == Strategy::exhaustive && !request.direct) {
     const ModelChoice choice = model_of(scenario, *resolved);

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "engine/actor/actor.h"
-#include "engine/store/search_use.h"
 
 namespace lockstep {
 namespace {
@@ -92,7 +91,7 @@ Result<std::unique_ptr<SearchWorker>> SearchWorker::open(const Scenario& scenari
                                                          const StopSource* stop) {
   Result<std::unique_ptr<RunEnvironment>> environment = RunEnvironment::open(scenario, resolved, stop);
   if (!environment) return environment.error();
-  if (auto* const server = dynamic_cast<SearchUse*>((*environment)->backend())) server->serve_search();
+  if (Backend* const backend = (*environment)->backend()) backend->serve_search();
   return std::unique_ptr<SearchWorker>(
       new SearchWorker(scenario, resolved, std::move(*environment), std::move(numbers), stop));
 }
@@ -170,6 +169,7 @@ void SearchWorker::add_up(Search& search, double orders, Tally& tally, const Lim
   record::Run run;
   run.store = run_.store;
   run.protocol = run_.protocol;
+  run.virtual_time = stage_->is_in_virtual_time();
   run.actors = actors_;
   environment_->judge(run);
   if (limits.seen) limits.seen(run, orders);

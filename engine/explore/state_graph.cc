@@ -323,12 +323,17 @@ Result<StateGraph> state_graph(const Scenario& scenario, const StateGraphRequest
   if (!asked.retries) asked.retries = kExploreRetries;
   Result<RunRequest> resolved = resolve(scenario, asked);
   if (!resolved) return resolved.error();
-  if (resolved->store != "kv" && resolved->store != "none") {
+  if (!knows_footprints(*resolved)) {
+    std::string known;
+    for (const BackendKind& kind : backends()) {
+      if (kind.traits.footprints == Footprints::known)
+        known += fmt::format("{}{}", known.empty() ? "" : ", ", kind.name);
+    }
     return Error{
         Fault::invalid,
         {},
-        fmt::format("no state graph of {} on {}: what its steps touch is known on kv and in-process locks alone",
-                    scenario.name, resolved->store)};
+        fmt::format("no state graph of {} on {}: what its steps touch is known on {} and in-process locks alone",
+                    scenario.name, resolved->store, known)};
   }
   Result<std::unique_ptr<RunEnvironment>> opened = RunEnvironment::open(scenario, *resolved, stop);
   if (!opened) return opened.error();

@@ -36,7 +36,7 @@ std::string what_of(const record::Run& run, bool gave_up) {
     return text;
   }
   // On a server a cycle is seen in passing, or not.
-  if (run.cycles.empty() || run.store == "postgres") return {};
+  if (run.cycles.empty() || !run.virtual_time) return {};
   // Asked of every run of a search: no formatting.
   const auto text_of = [](const std::vector<std::string>& cycle) {
     std::string text;

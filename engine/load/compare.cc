@@ -20,12 +20,6 @@ struct Strategy {
 
 Error refusal(std::string message) { return {Fault::invalid, {}, std::move(message)}; }
 
-std::vector<std::string> protocols_of(const BackendKind& kind) {
-  std::vector<std::string> names;
-  for (const auto& [name, summary] : kind.protocols) names.push_back(name);
-  return names;
-}
-
 std::vector<std::string> patterns_of(const Workload& workload, std::string_view store) {
   std::vector<std::string> names;
   for (const LoadPattern& pattern : workload.patterns()) {
@@ -55,7 +49,7 @@ Result<Strategy> strategy_named(const std::string& name, const std::vector<std::
 }
 
 Result<std::vector<Strategy>> strategies_of(const Workload& workload, const CompareRequest& request) {
-  const std::vector<std::string> protocols = protocols_of(*backend_named(request.round.store));
+  const std::vector<std::string> protocols = backend_named(request.round.store)->protocol_names();
   const std::vector<std::string> patterns = patterns_of(workload, request.round.store);
   std::vector<Strategy> all;
   for (const std::string& name : request.strategies) {
@@ -282,7 +276,7 @@ Result<CompareRequest> resolve(const Workload& workload, CompareRequest request)
   if (patterns.empty()) return refusal(fmt::format("{} does not run on {}", workload.name, kind->name));
   if (request.strategies.empty()) {
     request.strategies = patterns;
-    const std::vector<std::string> protocols = protocols_of(*kind);
+    const std::vector<std::string> protocols = kind->protocol_names();
     request.strategies.insert(request.strategies.end(), protocols.begin() + 1, protocols.end());
   }
   if (Result<std::vector<Strategy>> known = strategies_of(workload, request); !known) return known.error();

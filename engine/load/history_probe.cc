@@ -56,8 +56,6 @@ class HistoryProbe final : public Session {
   std::vector<Blocker> blockers(const Pending& pending) override { return inner_->blockers(pending); }
   bool in_transaction() const noexcept override { return inner_->in_transaction(); }
   bool blocks() const noexcept override { return inner_->blocks(); }
-  Reach reach() const noexcept override { return Reach::store; }
-  bool breaks_deadlocks() const noexcept override { return inner_->breaks_deadlocks(); }
 
  private:
   /// Which request of its own comes next to be answered.
@@ -215,13 +213,6 @@ check::History history_of(const std::vector<const ProbeRecords*>& sessions, cons
     history.final[key_of(kPrefix, row)] = elements.list(number, final[row]);
   }
   return history;
-}
-
-check::Level claim_of(std::string_view store, std::string_view protocol) {
-  if (store == "postgres" && protocol == "read-committed") return check::Level::read_committed;
-  if (store == "postgres" && protocol == "repeatable-read") return check::Level::snapshot;
-  if (store == "kv" && protocol == "snapshot") return check::Level::snapshot;
-  return check::Level::serializable;
 }
 
 std::string_view name_of(check::Level level) noexcept {

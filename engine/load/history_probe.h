@@ -56,8 +56,6 @@ std::unique_ptr<Session> make_history_probe(std::unique_ptr<Session> inner, cons
 /// The history of all sessions together. `final`: the versions at the end.
 check::History history_of(const std::vector<const ProbeRecords*>& sessions, const std::vector<std::int64_t>& final);
 
-/// What the store promises under this protocol.
-check::Level claim_of(std::string_view store, std::string_view protocol);
 /// "read-committed", "snapshot", "serializable".
 std::string_view name_of(check::Level level) noexcept;
 std::optional<check::Level> level_named(std::string_view name) noexcept;

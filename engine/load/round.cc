@@ -24,36 +24,16 @@ constexpr Nanos kSlice = std::chrono::milliseconds(20);
 constexpr std::size_t kProbeRecordsMost = 10'000;
 constexpr std::uint32_t kWitnessRowsLeast = 64, kWitnessRowsMost = 4096;
 
-std::optional<std::int64_t> asked(Backend& backend, const std::string& sql) {
-  const Result<Table> table = backend.query(sql);
-  if (!table || table->empty() || table->front().empty() || !table->front().front()) return std::nullopt;
-  const std::string& text = *table->front().front();
-  std::int64_t number = 0;
-  std::from_chars(text.data(), text.data() + text.size(), number);
-  return number;
-}
-
 /// Said before the load begins: a server or a process that cannot have so many connections.
-Result<void> check_room(Backend& backend, int sessions) {
-  if (backend.capabilities().sql) {
+Result<void> check_room(const BackendKind& kind, Backend& backend, int sessions) {
+  if (kind.traits.sql) {
     if (auto enough = runtime::need_descriptors(static_cast<std::uint64_t>(sessions) * 2 + 16,
                                                 fmt::format("a load of {} sessions", sessions));
         !enough) {
       return enough;
     }
   }
-  if (!backend.capabilities().real_time) return {};
-  const auto free = asked(backend,
-                          "select current_setting('max_connections')::int - "
-                          "current_setting('superuser_reserved_connections')::int - (select count(*) from "
-                          "pg_stat_activity where backend_type = 'client backend')");
-  if (!free || *free >= sessions) return {};
-  return Error{Fault::invalid,
-               {},
-               fmt::format("{} sessions need {} connections and the server has {} left (max_connections is {}); use "
-                           "fewer --sessions, or raise max_connections",
-                           sessions, sessions, std::max<std::int64_t>(*free, 0),
-                           asked(backend, "select current_setting('max_connections')::int").value_or(0))};
+  return backend.room_for(sessions);
 }
 
 /// A store, and the sessions on it. Taken down in this order reversed.
@@ -106,10 +86,11 @@ class Round {
 Result<void> Round::open() {
   const BackendOptions options{
       .protocol = request_.protocol, .dsn = request_.dsn, .blocking = on_threads(), .clock = &clock_};
-  Result<std::unique_ptr<Backend>> opened = backend_named(request_.store)->open(options);
+  const BackendKind& kind = *backend_named(request_.store);
+  Result<std::unique_ptr<Backend>> opened = kind.open(options);
   if (!opened) return opened.error();
   backend_ = std::move(*opened);
-  if (Result<void> room = check_room(*backend_, request_.sessions); !room) return room;
+  if (Result<void> room = check_room(kind, *backend_, request_.sessions); !room) return room;
   State given = workload_.given(request_.shape);
   if (request_.history > Nanos(0)) prepare_history(given);
   if (Result<void> filled = backend_->set_up(given, {}); !filled) return filled;
@@ -237,7 +218,7 @@ void Round::add_up(RoundResult& result) {
 
 /// Holds the history against what was promised.
 void Round::judge(RoundResult& result, const std::vector<std::int64_t>& versions) const {
-  result.claim = request_.claim.value_or(claim_of(request_.store, request_.protocol));
+  result.claim = request_.claim.value_or(backend_->protocol().isolation);
   std::vector<const ProbeRecords*> sessions;
   for (const auto& session : sessions_) {
     sessions.push_back(&session->probe_records);

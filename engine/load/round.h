@@ -12,6 +12,7 @@
 #include "engine/check/isolation.h"
 #include "engine/record/comparison.h"
 #include "engine/scenario/workload.h"
+#include "engine/store/backend.h"
 #include "kv/base/histogram.h"
 
 namespace lockstep::load {
@@ -25,7 +26,7 @@ std::string_view name_of(Retry retry) noexcept;
 std::optional<Retry> retry_named(std::string_view name) noexcept;
 
 struct RoundRequest {
-  std::string store = "kv";
+  std::string store{default_backend().name};
   std::string protocol;
   std::string pattern;
   std::string executor = "threads";

@@ -26,7 +26,7 @@ std::optional<double> cpu_of(const std::string& pid) {
   std::string line;
   if (!std::getline(file, line)) return std::nullopt;
   const std::size_t end = line.rfind(')');
-  if (end == std::string::npos || line.find("(postgres") == std::string::npos) return std::nullopt;
+  if (end == std::string::npos) return std::nullopt;
   std::istringstream rest(line.substr(end + 1));
   std::string skipped;
   for (int field = 3; field < 14; ++field) rest >> skipped;
@@ -55,13 +55,10 @@ double own_cpu_s() {
 std::uint64_t own_peak_rss_bytes() { return static_cast<std::uint64_t>(own_usage().ru_maxrss) * 1024; }
 
 std::optional<ServerUsage> server_usage(Backend& backend) {
-  if (!backend.capabilities().real_time) return std::nullopt;
-  const Result<Table> pids = backend.query("select pid from pg_stat_activity");
-  if (!pids) return std::nullopt;
   ServerUsage usage;
   bool found = false;
-  for (const auto& row : *pids) {
-    const std::string pid = row.front().value_or("");
+  for (const int process : backend.server_processes()) {
+    const std::string pid = std::to_string(process);
     const auto cpu = cpu_of(pid);
     if (!cpu) continue;
     found = true;

@@ -1,4 +1,4 @@
-// usage.h: processor time and memory, of this process and of a PostgreSQL server on this machine.
+// usage.h: processor time and memory, of this process and of a database server on this machine.
 #pragma once
 
 #include <cstdint>

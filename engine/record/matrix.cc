@@ -34,16 +34,9 @@ MatrixCell cell_of(const Json& json) {
     if (!known) throw std::invalid_argument(fmt::format("unknown verdict \"{}\"", name.get<std::string>()));
     return *known;
   };
-  cell.expected = verdict(json.at("expected"));
+  if (!json.at("expected").is_null()) cell.expected = verdict(json.at("expected"));
   if (!json.at("verdict").is_null()) cell.verdict = verdict(json.at("verdict"));
   return cell;
-}
-
-/// Reads come from a snapshot, or are checked at the commit.
-bool reads_a_snapshot(const Run& run) {
-  if (run.store == "postgres") return true;
-  if (run.store == "sqlite") return run.protocol.ends_with("-wal");
-  return run.protocol == "snapshot" || run.protocol == "ssi";
 }
 
 std::string named(const Event& event) {
@@ -96,7 +89,7 @@ std::string to_json(const std::vector<MatrixCell>& cells) {
                    {"store", cell.store},
                    {"protocol", cell.protocol},
                    {"executor", cell.executor},
-                   {"expected", name_of(cell.expected)},
+                   {"expected", cell.expected ? Json(name_of(*cell.expected)) : Json(nullptr)},
                    {"verdict", cell.verdict ? Json(name_of(*cell.verdict)) : Json(nullptr)},
                    {"how", cell.how},
                    {"summary", cell.summary},
@@ -122,7 +115,7 @@ Result<std::vector<MatrixCell>> matrix_of(const std::string& text) {
   }
 }
 
-std::string how_of(const Run& run) {
+std::string how_of(const Run& run, bool reads_snapshot) {
   if (run.verdict == Verdict::anomaly) return "✗";
   const auto fault = std::find_if(run.events.begin(), run.events.end(), tells);
   if (fault != run.events.end()) return named(*fault);
@@ -133,7 +126,7 @@ std::string how_of(const Run& run) {
     return event.kind == EventKind::wait && event.verb != "pause" && event.verb != "sleep";
   });
   if (waited) return "waits";
-  if (run.verdict == Verdict::clean && reads_a_snapshot(run)) return "snapshot";
+  if (run.verdict == Verdict::clean && reads_snapshot) return "snapshot";
   return std::string(name_of(run.verdict));
 }
 

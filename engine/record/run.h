@@ -80,6 +80,10 @@ enum class Ending : std::uint8_t {
 std::string_view name_of(Ending ending) noexcept;
 std::optional<Ending> ending_named(std::string_view name) noexcept;
 
+/// The store of a run of in-process locks alone, and its protocol.
+inline constexpr std::string_view kNoStore = "none";
+inline constexpr std::string_view kNoProtocol = "none";
+
 struct Run {
   std::string id;  ///< 12 hexadecimal digits; given by save() when empty
   std::string scenario;

@@ -31,31 +31,69 @@ std::vector<std::string> store_names() {
   return names;
 }
 
-std::vector<std::string> protocol_names(const BackendKind& kind) {
-  std::vector<std::string> names;
-  for (const auto& [name, summary] : kind.protocols) names.push_back(name);
-  return names;
+bool names_store(const Pattern& pattern, std::string_view store) {
+  const std::vector<std::string> stores = pattern.stores();
+  return std::find(stores.begin(), stores.end(), store) != stores.end();
 }
 
-/// The protocols of `kind` that the pattern says something about.
-std::vector<std::string> supported_protocols(const Pattern& pattern, const BackendKind& kind) {
-  std::vector<std::string> names;
-  for (const auto& [name, summary] : kind.protocols) {
-    if (pattern.expected(kind.name, name)) names.push_back(name);
+/// Checks the protocol, or chooses the first of the store that the pattern runs with.
+Result<void> resolve_protocol(const Scenario& scenario, const Pattern& pattern, RunRequest& request) {
+  if (request.store == record::kNoStore) {
+    if (!request.protocol.empty() && request.protocol != record::kNoProtocol)
+      return refusal(fmt::format("{} uses in-process locks alone: it has no protocol", scenario.name));
+    request.protocol = record::kNoProtocol;
+    return {};
   }
-  return names;
+  const BackendKind& kind = *backend_named(request.store);
+  std::vector<std::string> supported;
+  for (const ProtocolTraits& protocol : kind.protocols) {
+    if (can_run_on(pattern, kind, protocol)) supported.push_back(protocol.name);
+  }
+  if (request.protocol.empty()) request.protocol = supported.front();
+  if (std::find(supported.begin(), supported.end(), request.protocol) != supported.end()) return {};
+  const std::vector<std::string> all = kind.protocol_names();
+  if (kind.protocol_named(request.protocol) != nullptr) {
+    return refusal(fmt::format("{} with the pattern {} does not run with {}/{}; it runs with: {}", scenario.name,
+                               pattern.name, kind.name, request.protocol, fmt::join(supported, ", ")));
+  }
+  const std::string near = nearest(request.protocol, all);
+  return refusal(fmt::format("no protocol \"{}\" for {}{}; {} has: {}", request.protocol, kind.name,
+                             near.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", near), kind.name,
+                             fmt::join(all, ", ")));
 }
 
 }  // namespace
 
+bool can_run_on(const Pattern& pattern, std::string_view store) {
+  if (names_store(pattern, store)) return true;
+  const BackendKind* const kind = backend_named(store);
+  const bool on_trial = kind != nullptr && std::any_of(kind->protocols.begin(), kind->protocols.end(),
+                                                       [](const ProtocolTraits& each) { return each.on_trial; });
+  if (!on_trial || !pattern.ddl.empty()) return false;
+  const std::vector<std::string> stores = pattern.stores();
+  return std::any_of(stores.begin(), stores.end(), [](const std::string& named) {
+    const BackendKind* const other = backend_named(named);
+    return other != nullptr && !other->traits.sql;
+  });
+}
+
+bool can_run_on(const Pattern& pattern, const BackendKind& kind, const ProtocolTraits& protocol) {
+  return pattern.expected(kind.name, protocol.name) || (protocol.on_trial && can_run_on(pattern, kind.name));
+}
+
+bool knows_footprints(const RunRequest& resolved) {
+  const BackendKind* const kind = backend_named(resolved.store);
+  return kind == nullptr || kind->traits.footprints == Footprints::known;
+}
+
 Result<RunRequest> resolve(const Scenario& scenario, RunRequest request) {
   if (request.pattern.empty()) {
-    // The first pattern that runs on the store asked for.
-    for (const Pattern& pattern : scenario.patterns()) {
-      const auto stores = pattern.stores();
-      if (request.store.empty() || std::find(stores.begin(), stores.end(), request.store) != stores.end()) {
-        request.pattern = pattern.name;
-        break;
+    // The first pattern that says something of the store asked for, else the first that can run there.
+    for (const bool named : {true, false}) {
+      for (const Pattern& pattern : scenario.patterns()) {
+        const bool runs =
+            request.store.empty() || (named ? names_store(pattern, request.store) : can_run_on(pattern, request.store));
+        if (runs && request.pattern.empty()) request.pattern = pattern.name;
       }
     }
     if (request.pattern.empty()) request.pattern = scenario.patterns().front().name;
@@ -66,38 +104,18 @@ Result<RunRequest> resolve(const Scenario& scenario, RunRequest request) {
         fmt::format("{}: {}", scenario.name, unknown_name("pattern", request.pattern, pattern_names(scenario))));
   }
   const std::vector<std::string> stores = pattern->stores();
-  if (request.store.empty())
-    request.store = std::find(stores.begin(), stores.end(), "kv") != stores.end() ? "kv" : stores.front();
-  if (std::find(stores.begin(), stores.end(), request.store) == stores.end()) {
-    if (request.store != "none" && backend_named(request.store) == nullptr) {
+  if (request.store.empty()) {
+    const auto preferred = std::find(stores.begin(), stores.end(), default_backend().name);
+    request.store = preferred != stores.end() ? *preferred : stores.front();
+  }
+  if (!can_run_on(*pattern, request.store)) {
+    if (request.store != record::kNoStore && backend_named(request.store) == nullptr) {
       return refusal(unknown_name("store", request.store, store_names()));
     }
     return refusal(fmt::format("{} with the pattern {} does not run on the store {}; it runs on: {}", scenario.name,
                                pattern->name, request.store, fmt::join(stores, ", ")));
   }
-  if (request.store == "none") {
-    if (!request.protocol.empty() && request.protocol != "none") {
-      return refusal(fmt::format("{} uses in-process locks alone: it has no protocol", scenario.name));
-    }
-    request.protocol = "none";
-  } else {
-    const BackendKind& kind = *backend_named(request.store);
-    const std::vector<std::string> supported = supported_protocols(*pattern, kind);
-    if (request.protocol.empty()) request.protocol = supported.front();
-    if (std::find(supported.begin(), supported.end(), request.protocol) == supported.end()) {
-      const std::vector<std::string> all = protocol_names(kind);
-      if (std::find(all.begin(), all.end(), request.protocol) == all.end()) {
-        return refusal(fmt::format("{}; {} has: {}",
-                                   fmt::format("no protocol \"{}\" for {}", request.protocol, kind.name) +
-                                       (nearest(request.protocol, all).empty()
-                                            ? std::string()
-                                            : fmt::format("; did you mean \"{}\"?", nearest(request.protocol, all))),
-                                   kind.name, fmt::join(all, ", ")));
-      }
-      return refusal(fmt::format("{} with the pattern {} does not run with {}/{}; it runs with: {}", scenario.name,
-                                 pattern->name, kind.name, request.protocol, fmt::join(supported, ", ")));
-    }
-  }
+  if (Result<void> resolved = resolve_protocol(scenario, *pattern, request); !resolved) return resolved.error();
   if (request.executor != "threads" && request.executor != "coroutines") {
     return refusal(unknown_name("executor", request.executor, {"threads", "coroutines"}));
   }

@@ -7,12 +7,13 @@
 #include "engine/actor/run_state.h"
 #include "engine/record/run.h"
 #include "engine/scenario/scenario.h"
+#include "engine/store/backend.h"
 
 namespace lockstep {
 
 /// The coordinates asked for. Empty = the scenario's or the store's default.
 struct RunRequest {
-  std::string store = {};     ///< default: the first that the pattern supports ("kv" where it can)
+  std::string store = {};     ///< default: default_backend() where the pattern names it, else the first that it names
   std::string protocol = {};  ///< default: the store's first
   std::string pattern = {};   ///< default: the scenario's first
   std::string executor = "threads";
@@ -30,6 +31,15 @@ struct RunRequest {
   std::uint32_t record_every = 16;
   bool measure = false;  ///< bodies that measure do so at full size and give figures (Context::figure)
 };
+
+/// True when the pattern says what it expects of the store; or the store is on trial, and the pattern asks only what
+/// every store can do: then it expects something of one without SQL. Without an expectation a run is not judged.
+bool can_run_on(const Pattern& pattern, std::string_view store);
+/// The same of one protocol of the store.
+bool can_run_on(const Pattern& pattern, const BackendKind& kind, const ProtocolTraits& protocol);
+
+/// For a search: what each step touches is known on the store of a resolved request, or it has no store.
+bool knows_footprints(const RunRequest& resolved);
 
 /// Fills in the defaults and checks the names. Fault::invalid, one line with the nearest name or the list of what is
 /// supported, when the scenario cannot run there.

@@ -23,6 +23,11 @@ std::optional<std::string> tuned(const Pattern& pattern, std::string_view option
   return std::nullopt;
 }
 
+bool waits_in_process(const RunRequest& request) {
+  const BackendKind* const kind = backend_named(request.store);
+  return kind == nullptr || kind->traits.waits == Waits::in_process;
+}
+
 /// Rolls back what a body left open.
 Task<> give_back(Context& context) { co_await context.db.abort(); }
 
@@ -70,7 +75,7 @@ Task<> act(Context& context, const std::function<Task<>(Context&)>& body, Actor&
 Result<std::unique_ptr<RunEnvironment>> RunEnvironment::open(const Scenario& scenario, const RunRequest& request,
                                                              const StopSource* stop) {
   std::unique_ptr<RunEnvironment> environment(new RunEnvironment(scenario, request, stop));
-  if (request.store == "none") return environment;
+  if (request.store == record::kNoStore) return environment;
   if (Result<void> opened = environment->open_store(); !opened) return opened.error();
   return environment;
 }
@@ -82,7 +87,7 @@ RunEnvironment::RunEnvironment(const Scenario& scenario, const RunRequest& reque
       free_(request.schedule == "free"),
       retries_(
           request.retries.value_or(std::stoi(tuned(pattern_, "retries").value_or(std::to_string(kRetriesDefault))))),
-      state_(!free_ && request.store != "postgres", request.recording, request.limit, stop) {
+      state_(!free_ && waits_in_process(request), request.recording, request.limit, stop) {
   state_.observer = debugging::awaited();
 }
 
@@ -98,17 +103,21 @@ Result<void> RunEnvironment::open_store() {
   options.statement_timeout = milliseconds_of("statement-timeout-ms").value_or(kNever);
   options.deadlock_timeout =
       request_.deadlock_timeout.value_or(milliseconds_of("deadlock-timeout-ms").value_or(options.deadlock_timeout));
-  options.victim = tuned(pattern_, "victim").value_or("");
-  // A server looks for cycles after that; in this process every wait is looked at as it begins.
-  if (request_.store == "postgres") detection_after_ = options.deadlock_timeout;
+  const BackendKind& kind = *backend_named(request_.store);
+  for (const std::string_view option : kind.traits.own_options) {
+    if (auto value = tuned(pattern_, option)) options.own.emplace_back(option, std::move(*value));
+  }
   options.connect_timeout = request_.connect_timeout.value_or(options.connect_timeout);
   options.blocking = free_ && request_.executor == "threads";
   options.clock = &state_.clock();
   options.observer = &state_;
-  Result<std::unique_ptr<Backend>> opened = backend_named(request_.store)->open(options);
+  Result<std::unique_ptr<Backend>> opened = kind.open(options);
   if (!opened) return opened.error();
   backend_ = std::move(*opened);
   state_.backend = backend_.get();
+  state_.protocol = &backend_->protocol();
+  // Where every wait is looked at as it begins, a cycle is known at once.
+  if (state_.protocol->deadlocks == DeadlockBreaking::after_timeout) detection_after_ = options.deadlock_timeout;
   return backend_->set_up(scenario_.rows(), pattern_.ddl);
 }
 

@@ -101,9 +101,9 @@ std::string fix_command_of(const Scenario& scenario, const Pattern& pattern, con
   const Pattern* const fixed = pattern.fix_pattern.empty() ? nullptr : scenario.pattern_named(pattern.fix_pattern);
   if (fixed == nullptr || !fixed->expected(run.store, run.protocol)) return {};
   std::string command = "lockstep run " + run.scenario;
-  if (run.store != "kv" && run.store != "none") command += " --store " + run.store;
   const BackendKind* const kind = backend_named(run.store);
-  if (kind != nullptr && run.protocol != kind->protocols.front().first) command += " --protocol " + run.protocol;
+  if (kind != nullptr && kind != &default_backend()) command += " --store " + run.store;
+  if (kind != nullptr && run.protocol != kind->protocols.front().name) command += " --protocol " + run.protocol;
   return command + " --pattern " + fixed->name;
 }
 

@@ -128,9 +128,9 @@ struct Pattern {
   std::string fix = {};          ///< one sentence; empty when nothing is to be fixed
   std::string fix_pattern = {};  ///< the pattern that mends it
 
-  /// nullopt: the pattern does not run there.
+  /// nullopt: the pattern says nothing of it, and runs there only on trial.
   std::optional<record::Verdict> expected(std::string_view store, std::string_view protocol) const;
-  /// The stores it runs on, in the order of the expectations.
+  /// The stores it says something of, in the order of the expectations.
   std::vector<std::string> stores() const;
 };
 
@@ -164,8 +164,8 @@ class Scenario {
   /// Statements that make the pattern's own tables, for stores with SQL.
   Scenario ddl(std::vector<std::string> statements) &&;
   /// The verdicts on `store` ("kv", "sqlite", "postgres", or "none" for in-process locks alone): "PROTOCOL: VERDICT,
-  /// …",
-  /// "*" for every protocol not named. A store or protocol that no pattern names is not supported there.
+  /// …", "*" for every protocol not named. What is not named is not supported, unless it is new (can_run_on() in
+  /// engine/run/run.h).
   Scenario expect(const std::string& store, std::string_view verdicts) &&;
   Scenario why(std::string text) &&;
   Scenario fix(std::string sentence, std::string pattern) &&;

@@ -41,7 +41,7 @@ std::int64_t Settled::rows(std::string_view prefix) const {
 }
 
 bool LoadPattern::runs_on(std::string_view store) const {
-  return std::find(stores.begin(), stores.end(), store) != stores.end();
+  return stores.empty() || std::find(stores.begin(), stores.end(), store) != stores.end();
 }
 
 bool LoadPattern::is_unsafe(std::string_view store, std::string_view protocol) const {

@@ -101,7 +101,7 @@ using Invariant = std::function<std::string(const Settled&)>;
 struct LoadPattern {
   std::string name, summary;
   std::function<Task<>(LoadContext&)> body;
-  std::vector<std::string> stores = {"kv", "sqlite", "postgres"};
+  std::vector<std::string> stores = {};  ///< empty: all
   /// STORE/PROTOCOL at which the pattern is known to break an invariant; "STORE/*" for all.
   std::vector<std::string> unsafe = {};
 

@@ -1,9 +1,11 @@
-// backend.cc: the names of verbs, and what no store does.
+// backend.cc: the names of verbs, what no store does, and questions to the catalogue.
 #include "engine/store/backend.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdlib>
 
 namespace lockstep {
 
@@ -44,6 +46,52 @@ std::optional<Error> refusal(const Request& request, bool in_transaction) {
     default:
       return std::nullopt;
   }
+}
+
+const ProtocolTraits* BackendKind::protocol_named(std::string_view protocol) const {
+  const auto found = std::find_if(protocols.begin(), protocols.end(),
+                                  [protocol](const ProtocolTraits& each) { return each.name == protocol; });
+  return found == protocols.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> BackendKind::protocol_names() const {
+  std::vector<std::string> names;
+  for (const ProtocolTraits& each : protocols) names.push_back(each.name);
+  return names;
+}
+
+bool BackendKind::is_server_named(const std::string& dsn) const {
+  if (!traits.dsn) return false;
+  const char* const variable = std::getenv(std::string(traits.dsn->variable).c_str());
+  return !dsn.empty() || (variable != nullptr && *variable != '\0');
+}
+
+Result<void> always_available(const std::string&) { return {}; }
+
+std::string nothing_to_announce(const std::string&) { return {}; }
+
+const BackendKind* backend_named(std::string_view name) {
+  const auto kinds = backends();
+  const auto kind = std::find_if(kinds.begin(), kinds.end(), [name](const BackendKind& k) { return k.name == name; });
+  return kind == kinds.end() ? nullptr : &*kind;
+}
+
+const BackendKind& default_backend() { return backends().front(); }
+
+const BackendKind* modelling_backend() {
+  const auto kinds = backends();
+  const auto kind =
+      std::find_if(kinds.begin(), kinds.end(), [](const BackendKind& k) { return k.traits.models_others; });
+  return kind == kinds.end() ? nullptr : &*kind;
+}
+
+const EmulatedDatabase* emulated_named(std::string_view name) {
+  for (const BackendKind& kind : backends()) {
+    for (const ProtocolTraits& protocol : kind.protocols) {
+      if (protocol.model && protocol.model->emulated.name == name) return &protocol.model->emulated;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace lockstep

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/store/traits.h"
 #include "kv/base/clock.h"
 #include "kv/base/result.h"
 #include "kv/base/waiter.h"
@@ -35,7 +36,7 @@ enum class Verb : std::uint8_t {
   erase,   ///< key -> rows 0 or 1
   scan,    ///< key <= k < upper in order, at most `limit` -> table
   scan_for_update,  ///< the same, the rows found are locked
-  execute,          ///< sql (in `key`) -> table, rows. Only stores with Capabilities::sql
+  execute,          ///< sql (in `key`) -> table, rows. Only stores with StoreTraits::sql
   savepoint,        ///< name in `key`
   rollback_to,
   release,
@@ -128,28 +129,15 @@ class Session {
   /// then be called by another thread while attempt() runs.
   virtual bool blocks() const noexcept { return false; }
 
-  /// For a search: what a request of this session can depend on, or be of consequence to.
-  enum class Reach : std::uint8_t {
-    keys,      ///< those who touch the same keys, until the transaction ends
-    snapshot,  ///< the same, and every commit decides what later requests see
-    wounds,    ///< those of `keys`, and whoever waits may end anybody's transaction
-    store,     ///< everybody
-  };
-  virtual Reach reach() const noexcept { return Reach::store; }
-
   /// For a search, where the store locks the gaps between keys: what an attempt of `request` depends on, or is of
   /// consequence to, beyond its own keys. Called just before the attempt; and once more, `waits`, when it must wait.
   virtual void touch_gaps(const Request&, bool /*waits*/, Footprint&) {}
-
-  /// True when the store finds and breaks cycles of its own waits.
-  virtual bool breaks_deadlocks() const noexcept = 0;
 };
 
+/// What is known of a store only once it is open; the rest is in its traits.
 struct Capabilities {
-  bool sql = false;
-  bool real_time = false;    ///< waits happen in another process: no virtual time
-  bool nonblocking = false;  ///< attempt() never blocks the calling thread
-  std::string version;       ///< "kv 0.1", "SQLite 3.40.1", "PostgreSQL 15.8"
+  bool nonblocking;     ///< attempt() never blocks the calling thread
+  std::string version;  ///< its name and version, for people
 };
 
 /// A row of a scenario's initial and final state.
@@ -165,12 +153,12 @@ class StoreObserver {
 
 /// How a backend is opened for one run.
 struct BackendOptions {
-  std::string protocol;                                    ///< one of protocols()
-  std::string dsn;                                         ///< postgres: empty = LOCKSTEP_DSN, else a private cluster
-  Nanos lock_timeout = kNever;                             ///< longest wait for one lock
-  Nanos statement_timeout = kNever;                        ///< longest statement (postgres)
-  Nanos deadlock_timeout = std::chrono::milliseconds(50);  ///< how long the server waits before it looks for a cycle
-  std::string victim = {};  ///< whom a deadlock costs (kv): a name of kv::VictimPolicy; empty = the store's default
+  std::string protocol;                                       ///< one of BackendKind::protocols
+  std::string dsn;                                            ///< stores with StoreTraits::dsn; empty = their default
+  Nanos lock_timeout = kNever;                                ///< longest wait for one lock
+  Nanos statement_timeout = kNever;                           ///< longest statement, where the store can end one
+  Nanos deadlock_timeout = std::chrono::milliseconds(50);     ///< see DeadlockBreaking::after_timeout
+  std::vector<std::pair<std::string, std::string>> own = {};  ///< those of StoreTraits::own_options that are set
   Nanos connect_timeout = std::chrono::seconds(5);
   bool blocking = false;              ///< sessions may block the calling thread (free schedule on threads)
   const Clock* clock = nullptr;       ///< the run clock; outlives the backend
@@ -183,7 +171,7 @@ class Backend {
   virtual ~Backend() = default;
 
   /// Empties the run's own table (or file, or schema) and fills it with `rows`; then runs the scenario's own DDL, one
-  /// statement an entry (only with Capabilities::sql).
+  /// statement an entry (only with StoreTraits::sql).
   virtual Result<void> set_up(const State& rows, std::span<const std::string> ddl) = 0;
 
   /// A session for the actor with this index and name ("T1").
@@ -198,6 +186,19 @@ class Backend {
   /// For debuggers: the locks that are held, where the store can tell: who, on what, and how.
   virtual std::vector<Blocker> holders() { return {}; }
 
+  /// From now on one session works at a time and nobody reads what is said of its waits beside whom they are for: the
+  /// store leaves out what is only for people, and may share one processor with its server. Called before the first
+  /// session is opened.
+  virtual void serve_search() {}
+
+  /// Said before a load begins: Fault::invalid when the store has not room for so many sessions.
+  virtual Result<void> room_for(int /*sessions*/) { return {}; }
+
+  /// The processes of its server on this machine, as they are now; empty for a store without one.
+  virtual std::vector<int> server_processes() { return {}; }
+
+  /// The protocol that it was opened at.
+  virtual const ProtocolTraits& protocol() const noexcept = 0;
   virtual const Capabilities& capabilities() const noexcept = 0;
 
   /// Facts for the recording: server settings, journal mode …
@@ -208,14 +209,38 @@ class Backend {
 struct BackendKind {
   std::string_view name;
   std::string_view summary;
-  std::vector<std::pair<std::string, std::string>> protocols;  ///< name, one line; the first is the default
-  Result<std::unique_ptr<Backend>> (*open)(const BackendOptions& options) = nullptr;
+  StoreTraits traits;
+  std::vector<ProtocolTraits> protocols;  ///< the first is the default
+
+  Result<std::unique_ptr<Backend>> (*open)(const BackendOptions& options);
+  /// Whether it can be opened here with this DSN (empty: none was given), as far as can be told without trying.
+  Result<void> (*available)(const std::string& dsn);
+  /// What people are told before it is opened with this DSN, when that takes a while; empty: nothing.
+  std::string (*announcement)(const std::string& dsn);
+
+  /// nullptr: it has no protocol of that name.
+  const ProtocolTraits* protocol_named(std::string_view protocol) const;
+  std::vector<std::string> protocol_names() const;
+  /// A server is named for it: by this DSN, or by the environment.
+  bool is_server_named(const std::string& dsn) const;
 };
 
-/// Every kind of store of this build, `kv` first.
+/// BackendKind::available and announcement of a store that is always here.
+Result<void> always_available(const std::string& dsn);
+std::string nothing_to_announce(const std::string& dsn);
+
+/// Every kind of store of this build: those whose footprints are known first, then by name. The first is what a
+/// scenario runs on unless asked otherwise.
 std::span<const BackendKind> backends();
 
 /// The kind with that name, or nullptr.
 const BackendKind* backend_named(std::string_view name);
+
+/// The first of backends().
+const BackendKind& default_backend();
+/// The store whose protocols stand for those of others; nullptr: this build has none.
+const BackendKind* modelling_backend();
+/// What such a protocol is asked to do as; nullptr when no model of any store has that name.
+const EmulatedDatabase* emulated_named(std::string_view name);
 
 }  // namespace lockstep

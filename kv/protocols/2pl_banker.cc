@@ -19,7 +19,11 @@ ProtocolEntry protocol_2pl_banker() {
   return {
       .info = {.name = {},
                .summary = "waits while a grant could lead to a deadlock; needs the claims of each transaction",
-               .serializable = true},
+               .serializable = true,
+               .reads_snapshot = false,
+               .breaks_deadlocks = false,
+               .scope = ConflictScope::store,
+               .on_trial = false},
       .open = [](const Options& options, const Clock& clock) -> std::unique_ptr<Protocol> {
         return std::make_unique<TwoPhase>(TwoPhase::Config{.locks = std::make_unique<BankerLocks>(BankerLocks::Config{
                                                                .lock_timeout = options.lock_timeout, .clock = &clock}),

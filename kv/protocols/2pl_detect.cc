@@ -16,7 +16,11 @@ namespace lockstep::kv {
 ProtocolEntry protocol_2pl_detect() {
   return {.info = {.name = {},
                    .summary = "waits; finds a deadlock when it forms and gives up the youngest of the cycle",
-                   .serializable = true},
+                   .serializable = true,
+                   .reads_snapshot = false,
+                   .breaks_deadlocks = true,
+                   .scope = ConflictScope::keys,
+                   .on_trial = false},
           .open = [](const Options& options, const Clock& clock) -> std::unique_ptr<Protocol> {
             return std::make_unique<TwoPhase>(
                 TwoPhase::Config{.locks = std::make_unique<LockTable>(LockTable::Config{

@@ -23,7 +23,13 @@ class NeverWait final : public ConflictPolicy {
 }  // namespace
 
 ProtocolEntry protocol_2pl_no_wait() {
-  return {.info = {.name = {}, .summary = "gives up at once when a lock is not free", .serializable = true},
+  return {.info = {.name = {},
+                   .summary = "gives up at once when a lock is not free",
+                   .serializable = true,
+                   .reads_snapshot = false,
+                   .breaks_deadlocks = false,
+                   .scope = ConflictScope::keys,
+                   .on_trial = false},
           .open = [](const Options&, const Clock& clock) -> std::unique_ptr<Protocol> {
             return std::make_unique<TwoPhase>(TwoPhase::Config{
                 .locks = std::make_unique<LockTable>(LockTable::Config{

@@ -22,7 +22,11 @@ constexpr Nanos kDefaultLimit = std::chrono::milliseconds(50);
 ProtocolEntry protocol_2pl_timeout() {
   return {.info = {.name = {},
                    .summary = "waits for a lock up to a limit (50 ms by default), then gives up",
-                   .serializable = true},
+                   .serializable = true,
+                   .reads_snapshot = false,
+                   .breaks_deadlocks = false,
+                   .scope = ConflictScope::keys,
+                   .on_trial = false},
           .open = [](const Options& options, const Clock& clock) -> std::unique_ptr<Protocol> {
             const Nanos limit = options.lock_timeout == kNever ? kDefaultLimit : options.lock_timeout;
             return std::make_unique<TwoPhase>(

@@ -77,7 +77,11 @@ class WaitDie final : public ConflictPolicy {
 ProtocolEntry protocol_2pl_wait_die() {
   return {.info = {.name = {},
                    .summary = "waits only for younger transactions; a younger one gives up at once",
-                   .serializable = true},
+                   .serializable = true,
+                   .reads_snapshot = false,
+                   .breaks_deadlocks = false,
+                   .scope = ConflictScope::keys,
+                   .on_trial = false},
           .open = [](const Options& options, const Clock& clock) -> std::unique_ptr<Protocol> {
             return std::make_unique<TwoPhase>(TwoPhase::Config{
                 .locks = std::make_unique<LockTable>(LockTable::Config{

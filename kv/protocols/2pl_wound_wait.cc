@@ -87,7 +87,11 @@ class WoundWait final : public ConflictPolicy {
 ProtocolEntry protocol_2pl_wound_wait() {
   return {.info = {.name = {},
                    .summary = "waits for older transactions and makes younger ones give up what it needs",
-                   .serializable = true},
+                   .serializable = true,
+                   .reads_snapshot = false,
+                   .breaks_deadlocks = false,
+                   .scope = ConflictScope::wounds,
+                   .on_trial = false},
           .open = [](const Options& options, const Clock& clock) -> std::unique_ptr<Protocol> {
             return std::make_unique<TwoPhase>(TwoPhase::Config{
                 .locks = std::make_unique<LockTable>(LockTable::Config{

@@ -466,7 +466,11 @@ std::unique_ptr<TransactionState> Occ::make_state() { return std::make_unique<Oc
 ProtocolEntry protocol_occ() {
   return {.info = {.name = {},
                    .summary = "never waits; checks at commit that nothing read or scanned has changed",
-                   .serializable = true},
+                   .serializable = true,
+                   .reads_snapshot = false,
+                   .breaks_deadlocks = false,
+                   .scope = ConflictScope::keys,
+                   .on_trial = false},
           .open = [](const Options&, const Clock&) -> std::unique_ptr<Protocol> { return std::make_unique<Occ>(); }};
 }
 

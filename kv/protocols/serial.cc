@@ -319,7 +319,11 @@ std::vector<WaitEdge> Serial::waits_of(TxnId txn) const {
 ProtocolEntry protocol_serial() {
   return {.info = {.name = {},
                    .summary = "one transaction at a time: waits in one queue for the whole store",
-                   .serializable = true},
+                   .serializable = true,
+                   .reads_snapshot = false,
+                   .breaks_deadlocks = false,
+                   .scope = ConflictScope::store,
+                   .on_trial = false},
           .open = [](const Options& options, const Clock& clock) -> std::unique_ptr<Protocol> {
             return std::make_unique<Serial>(options.lock_timeout, clock);
           }};

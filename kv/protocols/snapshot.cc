@@ -16,7 +16,11 @@ namespace lockstep::kv {
 ProtocolEntry protocol_snapshot() {
   return {.info = {.name = {},
                    .summary = "readers see one moment and never wait; of two writers of a row the first wins",
-                   .serializable = false},
+                   .serializable = false,
+                   .reads_snapshot = true,
+                   .breaks_deadlocks = true,
+                   .scope = ConflictScope::snapshot,
+                   .on_trial = false},
           .open = [](const Options& options, const Clock& clock) -> std::unique_ptr<Protocol> {
             return std::make_unique<MultiVersion>(
                 MultiVersion::Config{.locks = std::make_unique<LockTable>(LockTable::Config{

@@ -20,7 +20,11 @@ namespace lockstep::kv {
 ProtocolEntry protocol_ssi() {
   return {.info = {.name = {},
                    .summary = "as snapshot, and gives up at commit what could not have happened in a serial order",
-                   .serializable = true},
+                   .serializable = true,
+                   .reads_snapshot = true,
+                   .breaks_deadlocks = true,
+                   .scope = ConflictScope::snapshot,
+                   .on_trial = false},
           .open = [](const Options& options, const Clock& clock) -> std::unique_ptr<Protocol> {
             return std::make_unique<MultiVersion>(
                 MultiVersion::Config{.locks = std::make_unique<LockTable>(LockTable::Config{

@@ -20,6 +20,10 @@ new_system() {
   for folder in kv engine scenarios reports cli cmake tests; do mkdir "$tree/$folder"; done
   touch "$tree/CMakeLists.txt" "$tree/CMakePresets.json" "$tree/kv/store.cc"
   cp "$launcher" "$tree/lockstep"
+  for server in "${launcher%/*}"/engine/stores/*/server.sh; do  # what stores ask of it
+    store=${server%/server.sh} && store=$tree/engine/stores/${store##*/}
+    mkdir -p "$store" && cp "$server" "$store/"
+  done
   : >"$calls"
   for tool in sh cat cksum cut date df find flock grep head id mkdir mv nproc printf readlink rm sed sleep tail touch \
     tr awk chmod cp kill; do
@@ -223,6 +227,20 @@ if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
   expect "a store without a server: names the package" contains "$err" "postgresql"
   expect "and leaves the rest to the program" contains "$out" "<--store>"
 fi
+for words in "--store toy" "--store=kv,toy" "--store kv,toy --seed 1"; do
+  builder apt-get dpkg-query
+  mkdir -p "$tree/engine/stores/toy"
+  printf 'server_package=toy-server\nserver_named=$TOY_DSN\nhave_server() { false; }\n' >"$tree/engine/stores/toy/server.sh"
+  settings="TOY_DSN= LOCKSTEP_INSTALL=no"
+  # shellcheck disable=SC2086  # words
+  start run x $words
+  expect "$words: the store's own file names its package" contains "$err" "toy-server"
+  settings="TOY_DSN=here LOCKSTEP_INSTALL=no"
+  # shellcheck disable=SC2086
+  start run x $words
+  expect "$words: unless its server is elsewhere" [ "${err#*toy-server}" = "$err" ]
+  settings=
+done
 builder apt-get dpkg-query
 start run x --store postgres --dsn host=x
 expect "with a DSN no server is needed" [ "${err#*postgresql}" = "$err" ]

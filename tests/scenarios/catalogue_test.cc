@@ -129,8 +129,7 @@ TEST(Catalogue, EveryStoreAndProtocolNamedExists) {
       }
       const BackendKind* const kind = backend_named(expectation.store);
       ASSERT_NE(kind, nullptr);
-      EXPECT_TRUE(std::any_of(kind->protocols.begin(), kind->protocols.end(),
-                              [&](const auto& protocol) { return protocol.first == expectation.protocol; }));
+      EXPECT_NE(kind->protocol_named(expectation.protocol), nullptr);
     }
   });
 }

@@ -22,7 +22,7 @@ inline std::vector<std::string> protocols_of(const Pattern& pattern, const std::
   std::vector<std::string> names;
   const BackendKind* const kind = backend_named(store);
   if (kind == nullptr) return names;
-  for (const auto& [name, summary] : kind->protocols)
+  for (const std::string& name : kind->protocol_names())
     if (pattern.expected(store, name)) names.push_back(name);
   return names;
 }

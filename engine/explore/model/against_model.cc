@@ -3,7 +3,6 @@
 
 #include "engine/run/coordinates.h"
 #include "engine/run/verdict.h"
-#include "engine/store/search_use.h"
 
 namespace lockstep {
 namespace {
@@ -72,7 +71,7 @@ Result<std::unique_ptr<AgainstModel>> AgainstModel::open(const Scenario& scenari
     if (!opened) return opened.error();
     *environment = std::move(*opened);
   }
-  if (auto* const server = dynamic_cast<SearchUse*>(made->database_->backend())) server->serve_search();
+  if (Backend* const backend = made->database_->backend()) backend->serve_search();
   return made;
 }
 

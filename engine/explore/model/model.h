@@ -1,14 +1,9 @@
-// model.h: which protocol of kv stands for a database, so that a search can go through its interleavings in this
-// process, where it is known what each step touches.
+// model.h: which protocol of a store in this process stands for a database, so that a search can go through its
+// interleavings in this process, where it is known what each step touches.
 //
-//   postgres read-committed         snapshot, each operation with a snapshot of its own
-//   postgres repeatable-read        snapshot
-//   postgres serializable           ssi
-//   sqlite immediate*, exclusive*   serial, the store taken by begin
-//   sqlite deferred*                none: no protocol of kv lets readers and the one writer meet as its file lock does
-//
-// kv does as the database where its own protocol leaves that open (stores/kv/stand_in.h). Where the two differ all
-// the same, the runs on the database show it (against_model.h).
+// Which one stands for which protocol, and what it then does as that one where its own protocol leaves it open, is said
+// by the protocol itself (ProtocolTraits::model). Where the two differ all the same, the runs on the database show it
+// (against_model.h).
 #pragma once
 
 #include <optional>
@@ -19,7 +14,7 @@
 namespace lockstep {
 
 struct Model {
-  RunRequest request;  ///< the same coordinates on kv
+  RunRequest request;  ///< the same coordinates on the store that stands for the database
   std::string name;    ///< for people: "kv snapshot as postgres/read-committed"
 };
 

@@ -1,4 +1,8 @@
 // backend.cc: the in-house store as a backend of the engine. A thin layer: one verb is one call of kv, `add` is two.
+//
+// It also stands for other stores in a search (engine/explore/model/model.h): asked for as "snapshot as NAME", it does
+// as the EmulatedDatabase of that name where its own protocol leaves that open. Such names are not among its protocols:
+// nobody else has a use for them.
 #include "engine/store/backend.h"
 
 #include <fmt/format.h>
@@ -7,16 +11,12 @@
 #include <charconv>
 
 #include "engine/base/footprint.h"
-#include "engine/store/ageless.h"
-#include "engine/stores/kv/stand_in.h"
 #include "kv/store.h"
 
 namespace lockstep {
 namespace {
 
-using kv_backend::Manner;
-using kv_backend::manner_named;
-using kv_backend::StandIn;
+constexpr std::string_view kVictimOption = "victim";  ///< whom a deadlock costs: a name of kv::VictimPolicy
 
 /// Wakes nobody: for transactions that never meet another.
 class Nobody final : public Waiter {
@@ -36,22 +36,49 @@ Blocker to_blocker(const kv::Store& store, const kv::WaitEdge& edge) {
           .avoidance = edge.avoidance};
 }
 
-Session::Reach reach_of(std::string_view protocol) {
-  if (protocol == "snapshot" || protocol == "ssi") return Session::Reach::snapshot;
-  if (protocol == "2pl-wound-wait") return Session::Reach::wounds;
-  // One transaction at a time; claims of everybody decide every grant.
-  if (protocol == "serial" || protocol == "2pl-banker") return Session::Reach::store;
-  return Session::Reach::keys;
+ProtocolTraits traits_of(const kv::ProtocolInfo& info) {
+  return {.name = std::string(info.name),
+          .summary = std::string(info.summary),
+          .isolation = info.serializable ? check::Level::serializable : check::Level::snapshot,
+          .deadlocks = info.breaks_deadlocks ? DeadlockBreaking::at_once : DeadlockBreaking::none,
+          .scope = info.scope,
+          .begin_order_matters = true,
+          .reads_snapshot = info.reads_snapshot,
+          .model = std::nullopt,
+          .on_trial = info.on_trial};
 }
 
-bool stands_in_for_postgres(StandIn stand_in) {
-  return stand_in == StandIn::postgres || stand_in == StandIn::postgres_read_committed;
+/// A protocol as it was asked for: its own name, or that of another store which it stands for.
+struct AskedFor {
+  ProtocolTraits traits;
+  std::string protocol;                        ///< of kv
+  const EmulatedDatabase* emulated = nullptr;  ///< nullptr: it stands for nothing but itself
+};
+
+/// "ssi", or "ssi as NAME"; nullopt when there is no such protocol, or nothing of that name to stand for.
+std::optional<AskedFor> asked_for(std::string_view name) {
+  constexpr std::string_view kAs = " as ";
+  const std::size_t as = name.find(kAs);
+  const std::string_view protocol = name.substr(0, as);
+  const auto all = kv::protocols();
+  const auto info =
+      std::find_if(all.begin(), all.end(), [protocol](const kv::ProtocolInfo& each) { return each.name == protocol; });
+  if (info == all.end()) return std::nullopt;
+  AskedFor asked{.traits = traits_of(*info), .protocol = std::string(protocol)};
+  if (as == std::string_view::npos) return asked;
+  asked.emulated = emulated_named(name.substr(as + kAs.size()));
+  if (asked.emulated == nullptr) return std::nullopt;
+  asked.traits.name = name;
+  asked.traits.begin_order_matters = false;
+  // Where every operation has a snapshot of its own, a commit is of consequence by the keys it has written alone.
+  if (asked.emulated->operations_see_latest) asked.traits.scope = ConflictScope::keys;
+  return asked;
 }
 
-class KvSession : public Session {
+class KvSession final : public Session {
  public:
-  KvSession(kv::Store& store, int actor, std::string name, bool detects, Reach reach, StandIn stand_in)
-      : store_(store), actor_(actor), name_(std::move(name)), detects_(detects), reach_(reach), stand_in_(stand_in) {}
+  KvSession(kv::Store& store, int actor, std::string name, const EmulatedDatabase* emulated)
+      : store_(store), actor_(actor), name_(std::move(name)), emulated_(emulated) {}
 
   bool attempt(Pending& pending, Waiter& waiter) override {
     const Request& request = pending.request;
@@ -92,7 +119,7 @@ class KvSession : public Session {
       case Verb::commit:
         if (!done(pending, txn_.commit(waiter))) return false;
         if (!pending.error) first_attempt_ = 0;
-        if (pending.error && stands_in_for_postgres(stand_in_)) txn_.abort();
+        if (pending.error && emulated_ != nullptr && emulated_->failed_commit_aborts) txn_.abort();
         return true;
       case Verb::abort:
         txn_.abort();
@@ -109,10 +136,8 @@ class KvSession : public Session {
     return found;
   }
 
-  Reach reach() const noexcept override { return reach_; }
   void touch_gaps(const Request& request, bool waits, Footprint& footprint) override;
   bool in_transaction() const noexcept override { return txn_.active(); }
-  bool breaks_deadlocks() const noexcept override { return detects_; }
 
  private:
   void touch_place(const Request& request, bool waits, Footprint& footprint);
@@ -121,7 +146,7 @@ class KvSession : public Session {
 
   bool begin(Pending& pending, Waiter& waiter) {
     if (pending.phase == 0) {
-      const bool weaker = stand_in_ == StandIn::postgres_read_committed;
+      const bool weaker = emulated_ != nullptr && emulated_->operations_see_latest;
       txn_ = store_.begin({.label = name_,
                            .tag = static_cast<std::uint64_t>(actor_) + 1,
                            .claims = pending.request.claims,
@@ -129,7 +154,7 @@ class KvSession : public Session {
                            .isolation = weaker ? kv::Isolation::read_committed : kv::Isolation::protocol});
       if (first_attempt_ == 0) first_attempt_ = txn_.id();
     }
-    if (stand_in_ != StandIn::sqlite_immediate) return true;
+    if (emulated_ == nullptr || !emulated_->begin_takes_store) return true;
     pending.phase = 1;
     if (!done(pending, txn_.scan({}, {}, 1, rows_, waiter))) return false;
     if (pending.error) txn_.abort();
@@ -224,9 +249,7 @@ class KvSession : public Session {
   kv::Store& store_;
   const int actor_;
   const std::string name_;
-  const bool detects_;
-  const Reach reach_;
-  const StandIn stand_in_;
+  const EmulatedDatabase* const emulated_;
   kv::Transaction txn_;
   kv::TxnId first_attempt_ = 0;  ///< a retry keeps the age of its first attempt, so that nobody stays the youngest
   std::string buffer_;           ///< its capacity serves every read
@@ -291,33 +314,32 @@ std::optional<kv::VictimPolicy> victim_policy_named(std::string_view name) {
   return std::nullopt;
 }
 
-class StandInSession final : public KvSession, public Ageless {
- public:
-  using KvSession::KvSession;
-};
+std::string own_option(const BackendOptions& options, std::string_view name) {
+  for (const auto& [option, value] : options.own) {
+    if (option == name) return value;
+  }
+  return {};
+}
 
 class KvBackend final : public Backend, kv::Observer {
  public:
   static Result<std::unique_ptr<Backend>> open(const BackendOptions& options) {
     auto backend = std::make_unique<KvBackend>();
     backend->observer_ = options.observer;
-    const std::optional<Manner> manner = manner_named(options.protocol);
-    if (!manner) return Error{Fault::invalid, {}, fmt::format("kv has no protocol \"{}\"", options.protocol)};
-    const std::optional<kv::VictimPolicy> victim =
-        stands_in_for_postgres(manner->stand_in) ? kv::VictimPolicy::closer : victim_policy_named(options.victim);
-    if (!victim) return Error{Fault::unsupported, {}, fmt::format("kv knows no victim policy \"{}\"", options.victim)};
-    Result<std::unique_ptr<kv::Store>> store = kv::Store::open({.protocol = manner->protocol,
+    std::optional<AskedFor> asked = asked_for(options.protocol);
+    if (!asked) return Error{Fault::invalid, {}, fmt::format("kv has no protocol \"{}\"", options.protocol)};
+    const std::string policy = own_option(options, kVictimOption);
+    const bool closer = asked->emulated != nullptr && asked->emulated->closer_is_victim;
+    const std::optional<kv::VictimPolicy> victim = closer ? kv::VictimPolicy::closer : victim_policy_named(policy);
+    if (!victim) return Error{Fault::unsupported, {}, fmt::format("kv knows no victim policy \"{}\"", policy)};
+    Result<std::unique_ptr<kv::Store>> store = kv::Store::open({.protocol = asked->protocol,
                                                                 .lock_timeout = options.lock_timeout,
                                                                 .clock = options.clock,
                                                                 .victim = *victim,
                                                                 .observer = backend.get()});
     if (!store) return store.error();
     backend->store_ = std::move(*store);
-    backend->stand_in_ = manner->stand_in;
-    // Where every operation has a snapshot of its own, a commit is of consequence by the keys it has written alone.
-    backend->reach_ =
-        manner->stand_in == StandIn::postgres_read_committed ? Session::Reach::keys : reach_of(manner->protocol);
-    backend->detects_ = manner->protocol == "2pl-detect" || manner->protocol == "snapshot" || manner->protocol == "ssi";
+    backend->asked_ = std::move(*asked);
     return std::unique_ptr<Backend>(std::move(backend));
   }
 
@@ -341,10 +363,7 @@ class KvBackend final : public Backend, kv::Observer {
   }
 
   Result<std::unique_ptr<Session>> open_session(int actor, const std::string& name) override {
-    if (stand_in_ == StandIn::none)
-      return std::unique_ptr<Session>(std::make_unique<KvSession>(*store_, actor, name, detects_, reach_, stand_in_));
-    return std::unique_ptr<Session>(
-        std::make_unique<StandInSession>(*store_, actor, name, detects_, reach_, stand_in_));
+    return std::unique_ptr<Session>(std::make_unique<KvSession>(*store_, actor, name, asked_.emulated));
   }
 
   Result<State> final_state() override {
@@ -378,9 +397,10 @@ class KvBackend final : public Backend, kv::Observer {
   }
 
   const Capabilities& capabilities() const noexcept override {
-    static const Capabilities all{.sql = false, .real_time = false, .nonblocking = true, .version = "kv 0.1"};
+    static const Capabilities all{.nonblocking = true, .version = "kv 0.1"};
     return all;
   }
+  const ProtocolTraits& protocol() const noexcept override { return asked_.traits; }
 
  private:
   static Result<void> failure(const kv::Attempt<void>& attempt, std::string_view what) {
@@ -396,9 +416,7 @@ class KvBackend final : public Backend, kv::Observer {
   }
 
   StoreObserver* observer_ = nullptr;
-  bool detects_ = false;
-  Session::Reach reach_ = Session::Reach::keys;
-  StandIn stand_in_ = StandIn::none;
+  AskedFor asked_;
   std::unique_ptr<kv::Store> store_;
 };
 
@@ -407,12 +425,23 @@ class KvBackend final : public Backend, kv::Observer {
 BackendKind backend_kv() {
   BackendKind kind{.name = "kv",
                    .summary = "the in-house store: every locking protocol, in this process",
+                   .traits = {.title = "the store",
+                              .waits = Waits::in_process,
+                              .footprints = Footprints::known,
+                              .sql = false,
+                              .models_others = true,
+                              .has_blocking_sessions = false,
+                              .lock_timeout = kNever,
+                              .dsn = std::nullopt,
+                              .own_options = {kVictimOption}},
                    .protocols = {},
-                   .open = &KvBackend::open};
-  for (const kv::ProtocolInfo& protocol : kv::protocols()) kind.protocols.emplace_back(protocol.name, protocol.summary);
+                   .open = &KvBackend::open,
+                   .available = always_available,
+                   .announcement = nothing_to_announce};
+  for (const kv::ProtocolInfo& protocol : kv::protocols()) kind.protocols.push_back(traits_of(protocol));
   // The default comes first: waits, and breaks what deadlocks.
   std::stable_partition(kind.protocols.begin(), kind.protocols.end(),
-                        [](const auto& protocol) { return protocol.first == "2pl-detect"; });
+                        [](const ProtocolTraits& protocol) { return protocol.name == kv::Options{}.protocol; });
   return kind;
 }
 

@@ -8,13 +8,16 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
+#include <fstream>
 #include <random>
 
-#include "engine/store/search_use.h"
 #include "engine/stores/postgres/cluster.h"
+#include "engine/stores/postgres/protocol.h"
+#include "engine/stores/postgres/server_binaries.h"
 #include "engine/stores/postgres/session.h"
 
 namespace lockstep {
@@ -25,13 +28,15 @@ using namespace postgres;
 constexpr int kLockClass = 0x10c57e9;  // of the advisory locks of this program; any number that nobody else uses
 constexpr int kStaleSchemasMax = 50;   // dropped at one start
 
+constexpr const char* kVariable = "LOCKSTEP_DSN";
+
 /// The server's unit; "0" switches a limit off.
 std::string milliseconds_text(Nanos span) {
   if (span == kNever) return "0";
   return std::to_string(std::max<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(span).count(), 1));
 }
 
-class PostgresBackend final : public Backend, public SearchUse {
+class PostgresBackend final : public Backend {
  public:
   explicit PostgresBackend(const BackendOptions& options) : options_(options) {}
   ~PostgresBackend() override;
@@ -43,7 +48,12 @@ class PostgresBackend final : public Backend, public SearchUse {
   Result<State> final_state() override;
   Result<Table> query(const std::string& sql) override { return common_.monitor->query(sql); }
   const Capabilities& capabilities() const noexcept override { return capabilities_; }
+  const ProtocolTraits& protocol() const noexcept override { return traits_; }
+  /// Leaves out what is only for people. On a private server the calling thread and the processes of the server share
+  /// one processor, until the backend ends: whoever hands over to the other then does so without waking an idle one.
   void serve_search() override;
+  Result<void> room_for(int sessions) override;
+  std::vector<int> server_processes() override;
   std::vector<std::pair<std::string, std::string>> environment() const override { return environment_; }
 
  private:
@@ -55,7 +65,8 @@ class PostgresBackend final : public Backend, public SearchUse {
 
   const BackendOptions options_;
   Common common_;
-  Capabilities capabilities_;
+  Capabilities capabilities_{.nonblocking = false, .version = {}};
+  ProtocolTraits traits_;
   std::vector<std::pair<std::string, std::string>> environment_;
   std::string server_;  ///< for environment(): private, or where
   std::string schema_;
@@ -72,7 +83,7 @@ Result<void> done(const Result<Table>& result) {
 
 Result<std::string> PostgresBackend::choose_server() {
   if (!options_.dsn.empty()) return options_.dsn;
-  if (const char* named = std::getenv("LOCKSTEP_DSN"); named != nullptr && *named != '\0') return std::string(named);
+  if (const char* named = std::getenv(kVariable); named != nullptr && *named != '\0') return std::string(named);
   server_ = "private";
   return private_cluster_dsn();
 }
@@ -81,6 +92,9 @@ Result<void> PostgresBackend::open() {
   const auto isolation = isolation_named(options_.protocol);
   if (!isolation) return Error{Fault::invalid, {}, fmt::format("postgres has no protocol \"{}\"", options_.protocol)};
   common_.isolation = *isolation;
+  std::vector<ProtocolTraits> all = protocol_list();
+  traits_ = std::move(*std::find_if(all.begin(), all.end(),
+                                    [this](const ProtocolTraits& each) { return each.name == options_.protocol; }));
   common_.connect_max = options_.connect_timeout;
   const auto text = choose_server();
   if (!text) return text.error();
@@ -101,8 +115,6 @@ Result<void> PostgresBackend::open() {
   // Only a superuser, or whom PostgreSQL 15's GRANT SET names, may change it; else the server's own value holds.
   const bool may_set = common_.monitor->query("set deadlock_timeout = " + timeout).ok();
   common_.session_setup = session_setup(may_set);
-  capabilities_.sql = true;
-  capabilities_.real_time = true;
   capabilities_.nonblocking = !options_.blocking;
   note_environment(may_set);
   return {};
@@ -236,6 +248,64 @@ Result<State> PostgresBackend::final_state() {
   return state;
 }
 
+/// Of a query that gives one number.
+std::optional<int> number_in(const Result<Table>& table) {
+  if (!table || table->empty() || table->front().empty() || !table->front().front()) return std::nullopt;
+  const std::string& text = *table->front().front();
+  int number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+Result<void> PostgresBackend::room_for(int sessions) {
+  const auto free =
+      number_in(query("select current_setting('max_connections')::int - "
+                      "current_setting('superuser_reserved_connections')::int - (select count(*) from "
+                      "pg_stat_activity where backend_type = 'client backend')"));
+  if (!free || *free >= sessions) return {};
+  return Error{Fault::invalid,
+               {},
+               fmt::format("{} sessions need {} connections and the server has {} left (max_connections is {}); use "
+                           "fewer --sessions, or raise max_connections",
+                           sessions, sessions, std::max(*free, 0),
+                           number_in(query("select current_setting('max_connections')::int")).value_or(0))};
+}
+
+/// A server elsewhere has processes with the same numbers as some here: theirs have another name.
+bool is_server_process(const std::string& pid) {
+  std::ifstream file("/proc/" + pid + "/stat");
+  std::string line;
+  return std::getline(file, line) && line.find("(postgres") != std::string::npos;
+}
+
+std::vector<int> PostgresBackend::server_processes() {
+  std::vector<int> found;
+  const Result<Table> pids = query("select pid from pg_stat_activity");
+  if (!pids) return found;
+  for (const auto& row : *pids) {
+    const std::string pid = row.front().value_or("");
+    if (is_server_process(pid)) found.push_back(std::stoi(pid));
+  }
+  return found;
+}
+
+bool is_server_named(const std::string& dsn) {
+  const char* const variable = std::getenv(kVariable);
+  return !dsn.empty() || (variable != nullptr && *variable != '\0');
+}
+
+Result<void> is_available(const std::string& dsn) {
+  if (is_server_named(dsn)) return {};
+  const auto binaries = find_server_binaries();
+  if (!binaries) return binaries.error();
+  return {};
+}
+
+std::string announcement(const std::string& dsn) {
+  if (is_server_named(dsn) || has_private_cluster()) return {};
+  return "starting a private PostgreSQL server for this run; it is removed at the end (--dsn names another)";
+}
+
 Result<std::unique_ptr<Backend>> open_postgres(const BackendOptions& options) {
   auto backend = std::make_unique<PostgresBackend>(options);
   if (auto opened = backend->open(); !opened) return opened.error();
@@ -245,13 +315,25 @@ Result<std::unique_ptr<Backend>> open_postgres(const BackendOptions& options) {
 }  // namespace
 
 BackendKind backend_postgres() {
-  return {
-      .name = "postgres",
-      .summary = "a real PostgreSQL: the server of --dsn or LOCKSTEP_DSN, else a private one",
-      .protocols = {{"read-committed", "each statement sees what was committed before it began (the server's default)"},
-                    {"repeatable-read", "a snapshot from the first statement on; the first updater wins"},
-                    {"serializable", "snapshots, and the abort of what no serial order allows (SSI)"}},
-      .open = open_postgres};
+  return {.name = "postgres",
+          .summary = "a real PostgreSQL: the server of --dsn or LOCKSTEP_DSN, else a private one",
+          .traits = {.title = "PostgreSQL",
+                     .waits = Waits::external,
+                     .footprints = Footprints::unknown,
+                     .sql = true,
+                     .models_others = false,
+                     .has_blocking_sessions = true,
+                     .lock_timeout = kNever,
+                     .dsn = StoreOption{.value = "DSN",
+                                        .help = "the PostgreSQL server to use (LOCKSTEP_DSN; default: a private one)",
+                                        .variable = kVariable,
+                                        .variable_help = "the PostgreSQL server to use, as --dsn; default: a private "
+                                                         "one, started and removed"},
+                     .own_options = {}},
+          .protocols = postgres::protocol_list(),
+          .open = open_postgres,
+          .available = is_available,
+          .announcement = announcement};
 }
 
 }  // namespace lockstep

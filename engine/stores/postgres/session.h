@@ -76,7 +76,6 @@ class PostgresSession : public Session {
   void cancel(Pending& pending, Fault why) override LOCKSTEP_EXCLUDES(mutex_);
   std::vector<Blocker> blockers(const Pending& pending) override LOCKSTEP_EXCLUDES(mutex_);
   bool in_transaction() const noexcept override { return in_transaction_; }
-  bool breaks_deadlocks() const noexcept override { return true; }
 
   /// What it shares with the other sessions of its backend.
   Common& common() noexcept { return common_; }

@@ -102,13 +102,6 @@ TransactionEffect effect_of_words(const std::vector<std::string>& words) {
 
 std::span<const Prepared> prepared_statements() { return kPrepared; }
 
-std::optional<std::string_view> isolation_named(std::string_view protocol) {
-  if (protocol == "read-committed") return "read committed";
-  if (protocol == "repeatable-read") return "repeatable read";
-  if (protocol == "serializable") return "serializable";
-  return std::nullopt;
-}
-
 Result<Call> call_for(const Request& request, std::string_view isolation) {
   for (const auto text : {request.key, request.upper, request.value, request.expected}) {
     if (text.find('\0') != std::string_view::npos) {

@@ -40,9 +40,6 @@ struct Call {
 /// What a statement does to the transaction as a whole.
 enum class TransactionEffect { none, begins, ends };
 
-/// The protocols of this backend by name, as the server's isolation level ("repeatable read"); nullopt for another.
-std::optional<std::string_view> isolation_named(std::string_view protocol);
-
 /// The call for a request; `isolation` is for begin. Fault::invalid when a text holds a zero byte, which PostgreSQL
 /// cannot store.
 Result<Call> call_for(const Request& request, std::string_view isolation);

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/record/owned_folder.h"
 #include "engine/stores/sqlite/session.h"
 
@@ -30,18 +32,20 @@ std::string sql_quoted(std::string_view name) {
 class SqliteBackend final : public Backend {
  public:
   SqliteBackend(OwnedFolder folder, std::unique_ptr<Connection> connection, const BackendOptions& options,
-                Protocol protocol)
+                Protocol protocol, ProtocolTraits traits)
       : folder_(std::move(folder)),
         connection_(std::move(connection)),
         shared_(protocol, options.lock_timeout == kNever ? kDefaultBusyTimeout : options.lock_timeout,
                 options.clock == nullptr ? real_clock() : *options.clock),
-        longest_statement_(options.statement_timeout) {}
+        longest_statement_(options.statement_timeout),
+        traits_(std::move(traits)) {}
 
   Result<void> set_up(const State& rows, std::span<const std::string> ddl) override;
   Result<std::unique_ptr<Session>> open_session(int actor, const std::string& name) override;
   Result<State> final_state() override;
   Result<Table> query(const std::string& sql) override;
   const Capabilities& capabilities() const noexcept override { return capabilities_; }
+  const ProtocolTraits& protocol() const noexcept override { return traits_; }
   std::vector<std::pair<std::string, std::string>> environment() const override;
 
   static std::string file_in(const OwnedFolder& folder) { return folder.path() + "/store.db"; }
@@ -55,8 +59,8 @@ class SqliteBackend final : public Backend {
   Shared shared_;
   const Nanos longest_statement_;
   // A call never waits for another session, but it reads, writes and syncs a file.
-  const Capabilities capabilities_{
-      .sql = true, .real_time = false, .nonblocking = false, .version = fmt::format("SQLite {}", sqlite3_libversion())};
+  const Capabilities capabilities_{.nonblocking = false, .version = fmt::format("SQLite {}", sqlite3_libversion())};
+  const ProtocolTraits traits_;
 };
 
 Result<void> SqliteBackend::set_up(const State& rows, std::span<const std::string> ddl) {
@@ -151,7 +155,8 @@ std::vector<std::pair<std::string, std::string>> SqliteBackend::environment() co
 }
 
 Result<std::unique_ptr<Backend>> open_backend(const BackendOptions& options) {
-  const std::string name = options.protocol.empty() ? protocol_list().front().first : options.protocol;
+  std::vector<ProtocolTraits> traits = protocol_list();
+  const std::string name = options.protocol.empty() ? traits.front().name : options.protocol;
   const auto protocol = protocol_named(name);
   if (!protocol) {
     return Error{Fault::invalid, {}, fmt::format("no protocol \"{}\" for sqlite (lockstep list --protocols)", name)};
@@ -169,8 +174,10 @@ Result<std::unique_ptr<Backend>> open_backend(const BackendOptions& options) {
   auto connection = Connection::open(SqliteBackend::file_in(*folder), kNever);
   if (!connection) return connection.error();
   if (auto made = (*connection)->make_file(protocol->journal); !made) return made.error();
-  return std::unique_ptr<Backend>(
-      std::make_unique<SqliteBackend>(std::move(folder).value(), std::move(connection).value(), options, *protocol));
+  const auto of_protocol =
+      std::find_if(traits.begin(), traits.end(), [&name](const ProtocolTraits& each) { return each.name == name; });
+  return std::unique_ptr<Backend>(std::make_unique<SqliteBackend>(
+      std::move(folder).value(), std::move(connection).value(), options, *protocol, std::move(*of_protocol)));
 }
 
 }  // namespace
@@ -179,7 +186,21 @@ Result<std::unique_ptr<Backend>> open_backend(const BackendOptions& options) {
 namespace lockstep {
 
 BackendKind backend_sqlite() {
-  return {"sqlite", "SQLite, embedded: one file, one writer", sqlite::protocol_list(), sqlite::open_backend};
+  return {.name = "sqlite",
+          .summary = "SQLite, embedded: one file, one writer",
+          .traits = {.title = "SQLite",
+                     .waits = Waits::in_process,
+                     .footprints = Footprints::unknown,
+                     .sql = true,
+                     .models_others = false,
+                     .has_blocking_sessions = false,
+                     .lock_timeout = sqlite::kDefaultBusyTimeout,
+                     .dsn = std::nullopt,
+                     .own_options = {}},
+          .protocols = sqlite::protocol_list(),
+          .open = sqlite::open_backend,
+          .available = always_available,
+          .announcement = nothing_to_announce};
 }
 
 }  // namespace lockstep

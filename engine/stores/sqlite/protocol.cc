@@ -32,6 +32,33 @@ constexpr Row kProtocols[] = {
      "rollback journal, EXCLUSIVE taken at begin: one transaction at a time"},
 };
 
+/// No protocol of another store lets readers and the one writer meet as the file lock does under `deferred`. Where
+/// begin takes the right to write, transactions come one after the other.
+std::optional<StoreModel> model_of(const Protocol& protocol) {
+  if (protocol.begin == BeginMode::deferred) return std::nullopt;
+  return StoreModel{.protocol = "serial",
+                    .emulated = {.name = "sqlite/immediate",
+                                 .closer_is_victim = false,
+                                 .operations_see_latest = false,
+                                 .begin_takes_store = true,
+                                 .failed_commit_aborts = false}};
+}
+
+/// No cycle of waits stands, since none can form. Only two kinds of requests wait: one of a session that holds nothing,
+/// and a commit, for sessions that read. A session that reads and wants to write is refused at once and never waits, so
+/// no wait leads from a reader to anybody.
+ProtocolTraits traits_of(const Row& row) {
+  return {.name = std::string(row.name),
+          .summary = std::string(row.summary),
+          .isolation = check::Level::serializable,
+          .deadlocks = DeadlockBreaking::at_once,
+          .scope = ConflictScope::store,
+          .begin_order_matters = true,
+          .reads_snapshot = row.protocol.journal == Journal::wal,
+          .model = model_of(row.protocol),
+          .on_trial = false};
+}
+
 }  // namespace
 
 const char* begin_statement(BeginMode mode) noexcept {
@@ -46,9 +73,9 @@ const char* begin_statement(BeginMode mode) noexcept {
   return "BEGIN DEFERRED";
 }
 
-std::vector<std::pair<std::string, std::string>> protocol_list() {
-  std::vector<std::pair<std::string, std::string>> list;
-  for (const Row& row : kProtocols) list.emplace_back(row.name, row.summary);
+std::vector<ProtocolTraits> protocol_list() {
+  std::vector<ProtocolTraits> list;
+  for (const Row& row : kProtocols) list.push_back(traits_of(row));
   return list;
 }
 

@@ -15,8 +15,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
+
+#include "engine/store/traits.h"
 
 namespace lockstep::sqlite {
 
@@ -37,8 +38,8 @@ struct Protocol {
 /// "BEGIN IMMEDIATE" …
 const char* begin_statement(BeginMode mode) noexcept;
 
-/// Every protocol with one line about it; the first is the default.
-std::vector<std::pair<std::string, std::string>> protocol_list();
+/// What every protocol is; the first is the default.
+std::vector<ProtocolTraits> protocol_list();
 
 std::optional<Protocol> protocol_named(std::string_view name) noexcept;
 

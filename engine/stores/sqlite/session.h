@@ -52,11 +52,6 @@ class SqliteSession final : public Session {
   std::vector<Blocker> blockers(const Pending& pending) override;
   bool in_transaction() const noexcept override { return connection_->in_transaction(); }
 
-  /// True, since none can form. Only two kinds of requests wait: one of a session that holds nothing, and a commit, for
-  /// sessions that read. A session that reads and wants to write is refused at once and never waits, so no wait leads
-  /// from a reader to anybody.
-  bool breaks_deadlocks() const noexcept override { return true; }
-
  private:
   /// What came of one pass through SQLite.
   struct Step {

@@ -180,7 +180,7 @@ TEST(OffloadedSession, EverybodyGetsThroughASqliteThatIsBusy) {
 TEST(OffloadedSession, OnlyCallsThatBlockAreMadeElsewhere) {
   for (const auto& [store, executor] : {std::pair("sqlite", "threads"), std::pair("kv", "coroutines")}) {
     load::RoundRequest request = on_one_worker(store, executor);
-    request.protocol = backend_named(store)->protocols.front().first;
+    request.protocol = backend_named(store)->protocols.front().name;
     request.pattern = "nothing";
     const load::Workload idle = load::workload("idle")
                                     .rows(1, [](const load::Shape&) { return State{}; })
@@ -252,7 +252,6 @@ class ToldSession final : public Session {
     return {{.actor = 1, .object = "file", .what = "lock"}};
   }
   bool in_transaction() const noexcept override { return false; }
-  bool breaks_deadlocks() const noexcept override { return true; }
 
   void answer(Answer answer) {
     const std::lock_guard lock(mutex_);

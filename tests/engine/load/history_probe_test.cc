@@ -50,12 +50,12 @@ RoundRequest on_record(std::string protocol, std::string executor, std::uint64_t
 }
 
 TEST(History, ShowsNothingThatTheProtocolForbids) {
-  for (const auto& [protocol, summary] : backend_named("kv")->protocols) {
+  for (const std::string& protocol : backend_named("kv")->protocol_names()) {
     for (const char* executor : {"threads", "coroutines"}) {
       SCOPED_TRACE(protocol + " on " + executor);
       const auto result = run_round(idle(), on_record(protocol, executor, 1), nullptr);
       ASSERT_TRUE(result.ok()) << result.error().message;
-      EXPECT_EQ(result->claim, claim_of("kv", protocol));
+      EXPECT_EQ(result->claim, backend_named("kv")->protocol_named(protocol)->isolation);
       EXPECT_EQ(result->on_record, kSessions * kCommits);
       EXPECT_THAT(result->anomaly, IsEmpty());
       EXPECT_THAT(result->broken, IsEmpty());
@@ -91,7 +91,6 @@ class Careless final : public Session {
   void cancel(Pending&, Fault) override {}
   std::vector<Blocker> blockers(const Pending&) override { return {}; }
   bool in_transaction() const noexcept override { return open_; }
-  bool breaks_deadlocks() const noexcept override { return false; }
 
  private:
   Rows& rows_;
@@ -149,7 +148,6 @@ class Slow final : public Session {
   void cancel(Pending&, Fault) override {}
   std::vector<Blocker> blockers(const Pending&) override { return {}; }
   bool in_transaction() const noexcept override { return open_; }
-  bool breaks_deadlocks() const noexcept override { return false; }
 
  private:
   int& begins_;

@@ -61,7 +61,7 @@ RoundRequest brief(std::string store, std::string protocol, std::string executor
 
 TEST(Round, KeepsWhatItAcknowledgesAtEveryProtocolOnBothExecutors) {
   const Workload workload = counter();
-  for (const auto& [protocol, summary] : backend_named("kv")->protocols) {
+  for (const std::string& protocol : backend_named("kv")->protocol_names()) {
     for (const char* executor : {"threads", "coroutines"}) {
       SCOPED_TRACE(protocol + " on " + executor);
       const auto result = run_round(workload, brief("kv", protocol, executor), nullptr);

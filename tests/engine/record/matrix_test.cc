@@ -30,6 +30,7 @@ TEST(Matrix, SaysInAWordHowARunCameOut) {
     Verdict verdict;
     std::vector<Event> events;
     const char* how;
+    bool reads_snapshot = false;
   } examples[] = {
       {"postgres", "read-committed", Verdict::anomaly, {wait}, "✗"},
       {"postgres",
@@ -63,16 +64,17 @@ TEST(Matrix, SaysInAWordHowARunCameOut) {
       {"kv", "2pl-detect", Verdict::clean, {ended(EventKind::wait, "pause", "")}, "clean"},
       // A rule of the business that says no is no fault of the store.
       {"kv", "2pl-detect", Verdict::clean, {wait, ended(EventKind::fault, "", "", Fault::refused)}, "waits"},
-      {"postgres", "repeatable-read", Verdict::clean, {}, "snapshot"},
+      {"postgres", "repeatable-read", Verdict::clean, {}, "snapshot", true},
+      {"postgres", "repeatable-read", Verdict::clean, {wait}, "waits", true},
       {"kv", "serial", Verdict::clean, {}, "clean"},
   };
-  for (const auto& [store, protocol, verdict, events, how] : examples) {
+  for (const auto& [store, protocol, verdict, events, how, reads_snapshot] : examples) {
     record::Run run;
     run.store = store;
     run.protocol = protocol;
     run.verdict = verdict;
     run.events = events;
-    EXPECT_EQ(how_of(run), how) << store << " " << protocol;
+    EXPECT_EQ(how_of(run, reads_snapshot), how) << store << " " << protocol;
   }
 }
 

@@ -31,7 +31,7 @@ inline void PrintTo(const StoreAt& at, std::ostream* out) {
 inline std::vector<StoreAt> every_store() {
   std::vector<StoreAt> all;
   for (const BackendKind& kind : backends()) {
-    for (const auto& [protocol, summary] : kind.protocols) all.push_back({std::string(kind.name), protocol});
+    for (const std::string& protocol : kind.protocol_names()) all.push_back({std::string(kind.name), protocol});
   }
   return all;
 }
@@ -41,7 +41,7 @@ inline std::vector<StoreAt> every_store() {
 inline std::vector<StoreAt> every_session() {
   std::vector<StoreAt> all = every_store();
   for (const StoreAt& at : every_store()) {
-    if (at.backend == "postgres") all.push_back({at.backend, at.protocol, true});
+    if (backend_named(at.backend)->traits.has_blocking_sessions) all.push_back({at.backend, at.protocol, true});
   }
   return all;
 }
@@ -71,12 +71,12 @@ class Conformance : public ::testing::TestWithParam<StoreAt> {
     options.lock_timeout = lock_timeout;
     options.blocking = GetParam().blocking;
     options.clock = &clock_;
-    if (kind->name == "postgres") {
+    if (kind->traits.dsn) {
       options.dsn = postgres_testing::test_dsn();
       if (options.dsn.empty())
         GTEST_SKIP() << "no PostgreSQL: no server programs here, and LOCKSTEP_TEST_DSN is not set";
-      real_clock = true;
     }
+    if (kind->traits.waits == Waits::external) real_clock = true;
     if (real_clock) options.clock = &real_clock_;
     virtual_ = !real_clock;
     auto opened = kind->open(options);

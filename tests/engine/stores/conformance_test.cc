@@ -323,7 +323,7 @@ TEST_P(Verbs, KnowWhetherATransactionIsOpen) {
 TEST_P(Verbs, ExecuteIsForStoresWithSql) {
   LOCKSTEP_SKIP_WITHOUT_STORE();
   const Request select{.verb = Verb::execute, .key = "SELECT k, v FROM kv WHERE k = 'A'"};
-  if (!backend_->capabilities().sql) {
+  if (!backend_named(GetParam().backend)->traits.sql) {
     EXPECT_EQ(fails(0, select), Fault::unsupported);
     EXPECT_EQ(backend_->query("SELECT 1").fault(), Fault::unsupported);
     const std::vector<std::string> ddl = {"CREATE TABLE t (n INTEGER)"};

@@ -489,7 +489,7 @@ TEST_P(PostgresSession, CarriesAStatementOfAMegabyte) {
 TEST_P(PostgresSession, SaysWhatItRunsOn) {
   open("repeatable-read");
   EXPECT_THAT(backend_->capabilities().version, testing::StartsWith("PostgreSQL "));
-  EXPECT_TRUE(backend_->capabilities().sql);
+  EXPECT_EQ(backend_->protocol().name, "repeatable-read");
   EXPECT_EQ(backend_->capabilities().nonblocking, !GetParam());
   const auto environment = backend_->environment();
   const std::map<std::string, std::string> facts(environment.begin(), environment.end());

@@ -135,8 +135,7 @@ TEST(SqliteBackend, RefusesAProtocolThatItDoesNotHave) {
 TEST(SqliteBackend, SaysWhatItCanDoAndHowItIsSet) {
   Store store("exclusive-wal", 250ms);
   const Capabilities& can = store.backend->capabilities();
-  EXPECT_TRUE(can.sql);
-  EXPECT_FALSE(can.real_time);
+  EXPECT_EQ(store.backend->protocol().name, "exclusive-wal");
   EXPECT_FALSE(can.nonblocking) << "its calls read, write and sync a file";
   EXPECT_EQ(can.version, std::string("SQLite ") + sqlite3_libversion());
   EXPECT_THAT(
@@ -146,12 +145,13 @@ TEST(SqliteBackend, SaysWhatItCanDoAndHowItIsSet) {
 }
 
 TEST(SqliteBackend, HasTheJournalThatItsProtocolNames) {
-  for (const auto& [protocol, summary] : backend_sqlite().protocols) {
+  for (const ProtocolTraits& traits : backend_sqlite().protocols) {
+    const std::string& protocol = traits.name;
     Store store(protocol);
     const std::string journal = protocol.ends_with("-wal") ? "wal" : "delete";
     EXPECT_EQ(store.does(0, {.verb = Verb::execute, .key = "PRAGMA journal_mode"}).table[0][0], journal) << protocol;
     EXPECT_EQ(store.backend->query("PRAGMA journal_mode").value()[0][0], journal) << protocol;
-    EXPECT_THAT(summary, testing::Not(IsEmpty()));
+    EXPECT_THAT(traits.summary, testing::Not(IsEmpty()));
   }
 }
 

@@ -49,7 +49,7 @@ class SqliteStress : public ::testing::TestWithParam<std::string> {};
 
 INSTANTIATE_TEST_SUITE_P(Protocols, SqliteStress, ::testing::ValuesIn([] {
                            std::vector<std::string> names;
-                           for (const auto& [name, summary] : backend_sqlite().protocols) names.push_back(name);
+                           for (const ProtocolTraits& each : backend_sqlite().protocols) names.push_back(each.name);
                            return names;
                          }()),
                          [](const auto& info) {
