@@ -47,9 +47,9 @@ std::size_t actors_of(const std::vector<WaitForEdge>& edges) {
 
 /// The edges by the actors that they begin at and end at, and the actors that wait for ever. Searches ask for this
 /// again and again: plain vectors, and nothing is sorted that need not be.
-class Waits {
+class CycleSearch {
  public:
-  explicit Waits(const std::vector<WaitForEdge>& edges)
+  explicit CycleSearch(const std::vector<WaitForEdge>& edges)
       : edges_(edges),
         count_(actors_of(edges)),
         from_(count_, edges.size(), [&](std::size_t i) { return edges[i].from; }),
@@ -138,7 +138,7 @@ std::vector<int> canonical(std::vector<int> cycle) {
 }
 
 std::set<int> WaitGraph::stuck() const {
-  const Waits waits(edges_);
+  const CycleSearch waits(edges_);
   std::set<int> stuck;
   for (int actor = 0; actor < static_cast<int>(waits.count()); ++actor) {
     if (waits.is_stuck(actor)) stuck.insert(actor);
@@ -147,7 +147,7 @@ std::set<int> WaitGraph::stuck() const {
 }
 
 std::optional<std::vector<int>> WaitGraph::cycle_through(int actor) const {
-  std::vector<int> cycle = Waits(edges_).cycle_through(actor);
+  std::vector<int> cycle = CycleSearch(edges_).cycle_through(actor);
   return cycle.empty() ? std::nullopt : std::optional(std::move(cycle));
 }
 
@@ -163,7 +163,7 @@ bool WaitGraph::has_chain() const {
 std::vector<std::vector<int>> WaitGraph::cycles() const {
   std::vector<std::vector<int>> found;
   if (!has_chain()) return found;
-  const Waits waits(edges_);
+  const CycleSearch waits(edges_);
   for (int actor = 0; actor < static_cast<int>(waits.count()); ++actor) {
     if (!waits.is_stuck(actor)) continue;
     if (std::vector<int> cycle = waits.cycle_through(actor); !cycle.empty())

@@ -169,7 +169,7 @@ void SearchWorker::add_up(Search& search, double orders, Tally& tally, const Lim
   record::Run run;
   run.store = run_.store;
   run.protocol = run_.protocol;
-  run.virtual_time = stage_->is_in_virtual_time();
+  run.virtual_time = environment_->is_in_virtual_time();
   run.actors = actors_;
   environment_->judge(run);
   if (limits.seen) limits.seen(run, orders);
