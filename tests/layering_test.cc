@@ -45,7 +45,9 @@ const Rooms rooms = {
     {"engine/runtime", {"engine/task", "kv/base"}},
     {"engine/store", {"engine/check", "kv/base"}},
     {"engine/stores", {"engine/store"}},
-    {"engine/stores/*", {"engine/base", "engine/check", "engine/record", "engine/runtime", "engine/store", "engine/task", "kv", "kv/base"}},
+    {"engine/stores/*",
+     {"engine/base", "engine/check", "engine/record", "engine/runtime", "engine/store", "engine/task", "kv",
+      "kv/base"}},
 
     // What actors are, and what they are made to do.
     {"engine/actor", {"engine/base", "engine/record", "engine/store", "engine/task", "kv/base"}},
@@ -63,8 +65,8 @@ const Rooms rooms = {
     {"engine/explore/search", {"engine/base", "engine/schedule", "kv/base"}},
     {"engine/explore/model", {"engine/record", "engine/run", "engine/schedule", "engine/store"}},
     {"engine/explore",
-     {"engine/actor", "engine/base", "engine/explore/model", "engine/explore/search", "engine/record", "engine/run", "engine/scenario",
-      "engine/schedule", "engine/store", "engine/sync"}},
+     {"engine/actor", "engine/base", "engine/explore/model", "engine/explore/search", "engine/record", "engine/run",
+      "engine/scenario", "engine/schedule", "engine/store", "engine/sync"}},
     {"engine/load",
      {"engine/actor", "engine/base", "engine/check", "engine/executors", "engine/record", "engine/scenario",
       "engine/store", "kv/base"}},
@@ -82,8 +84,7 @@ const Rooms rooms = {
       "engine/store", "kv/log", "reports"}},
     {"cli/commands",
      {"cli/args", "cli/text", "engine/actor", "engine/base", "engine/explore", "engine/gdb", "engine/load",
-      "engine/record", "engine/run", "engine/schedule", "engine/store", "kv/base", "kv/log", "reports",
-      "scenarios"}},
+      "engine/record", "engine/run", "engine/schedule", "engine/store", "kv/base", "kv/log", "reports", "scenarios"}},
     {"cli", {"cli/commands"}},
 };
 

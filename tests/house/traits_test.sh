@@ -40,8 +40,9 @@ check() {
     echo "$1: every member may be left out" && exit 1
   fi
   for name in $(fields "$1" "$2"); do
-    grep -q "In function .*$1_without_$name()" "$scratch/said" && grep -q "$1::$name'" "$scratch/said" ||
-      { echo "$1::$name may be left out" && exit 1; }
+    if ! grep -q "In function .*$1_without_$name()" "$scratch/said" || ! grep -q "$1::$name'" "$scratch/said"; then
+      echo "$1::$name may be left out" && exit 1
+    fi
   done
   if grep -q "_without_none" "$scratch/said"; then cat "$scratch/said" && exit 1; fi
 }
