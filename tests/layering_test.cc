@@ -83,8 +83,7 @@ const Rooms rooms = {
       "engine/store", "kv/log", "reports"}},
     {"cli/commands",
      {"cli/args", "cli/text", "engine/actor", "engine/base", "engine/explore", "engine/gdb", "engine/load",
-      "engine/record", "engine/run", "engine/schedule", "engine/store", "kv/base", "kv/log", "reports",
-      "scenarios"}},
+      "engine/record", "engine/run", "engine/schedule", "engine/store", "kv/base", "kv/log", "reports", "scenarios"}},
     {"cli", {"cli/commands"}},
 };
 

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034  # read by ./lockstep
 # server.sh: what the launcher asks of a store that needs a server; it reads this file (POSIX sh, no output).
 
 server_package=postgresql      # Debian's name
