@@ -1,5 +1,5 @@
-// open_recording.h: one recording, opened for a report: whole when short, in numbers when long, and what is left of it when
-// damaged.
+// open_recording.h: one recording, opened for a report: whole when short, in numbers when long, and what is left of it
+// when damaged.
 #pragma once
 
 #include <optional>

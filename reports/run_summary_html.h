@@ -1,4 +1,5 @@
-// run_summary_html.h: a long run on a page: activity over time, the waits of each actor and object, and the longest waits.
+// run_summary_html.h: a long run on a page: activity over time, the waits of each actor and object, and the longest
+// waits.
 #pragma once
 
 #include <cstdint>

@@ -7,9 +7,9 @@
 
 namespace lockstep {
 
-/// A run of a resolved request in its RunEnvironment: coordinates, options, the machine's environment, and what the scenario says of
-/// them. Under another schedule than its own a scenario expects nothing in particular; a broken invariant or a hang
-/// that it does not expect is still not as expected (judge()).
+/// A run of a resolved request in its RunEnvironment: coordinates, options, the machine's environment, and what the
+/// scenario says of them. Under another schedule than its own a scenario expects nothing in particular; a broken
+/// invariant or a hang that it does not expect is still not as expected (judge()).
 record::Run run_at(const Scenario& scenario, const RunRequest& request, const RunEnvironment& environment);
 
 }  // namespace lockstep

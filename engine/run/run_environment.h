@@ -32,10 +32,10 @@ inline constexpr int kExploreRetries = 1;
 ///     judged     sessions are closed, final_rows() was read, the        final_rows(); taken(); state()
 ///                events are in the record::Run
 ///
-/// Inside perform(), in this order: tear_down() takes down what the last performance left; the store is filled anew unless
-/// it has just been opened; set_up_actors() makes the world, the actors and their sessions; the conductor or the executor runs
-/// them. A fault before the run leaves some actors made, which the next tear_down() takes down. When the schedule refuses,
-/// perform() gives its fault in the state "performed", with every actor stopped.
+/// Inside perform(), in this order: tear_down() takes down what the last performance left; the store is filled anew
+/// unless it has just been opened; set_up_actors() makes the world, the actors and their sessions; the conductor or the
+/// executor runs them. A fault before the run leaves some actors made, which the next tear_down() takes down. When the
+/// schedule refuses, perform() gives its fault in the state "performed", with every actor stopped.
 ///
 /// A run that ^C ended is judged with its sessions open: its rows are not read and its invariants not checked.
 ///

@@ -51,9 +51,7 @@ TEST(Retries, NeverRepeatACommit) {
   EXPECT_TRUE(result.invariants[0].held) << result.invariants[0].detail;
 }
 
-TEST(Retries, NeverRepeatWhatMayHaveHappened) {
-  EXPECT_EQ(run_of(loses_its_answer).outcomes.retries, 0U);
-}
+TEST(Retries, NeverRepeatWhatMayHaveHappened) { EXPECT_EQ(run_of(loses_its_answer).outcomes.retries, 0U); }
 
 }  // namespace
 }  // namespace lockstep
