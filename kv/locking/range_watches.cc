@@ -5,7 +5,7 @@
 
 namespace lockstep::kv {
 
-void RangeWatches::add(Watch& watch, const void* owner, KeyView from, KeyView to) {
+void RangeWatches::add(RangeWatch& watch, const void* owner, KeyView from, KeyView to) {
   watch.owner_ = owner;
   watch.from_.assign(from);
   watch.to_.assign(to);
@@ -19,13 +19,13 @@ void RangeWatches::add(Watch& watch, const void* owner, KeyView from, KeyView to
   watches_.fetch_add(1, std::memory_order_acq_rel);
 }
 
-void RangeWatches::narrow(Watch& watch, KeyView last) {
+void RangeWatches::narrow(RangeWatch& watch, KeyView last) {
   const SpinningLock lock(mutex_);
   watch.to_.assign(last);
   watch.includes_to_ = true;
 }
 
-void RangeWatches::remove(Watch& watch) noexcept {
+void RangeWatches::remove(RangeWatch& watch) noexcept {
   const SpinningLock lock(mutex_);
   (watch.previous_ ? watch.previous_->next_ : first_) = watch.next_;
   if (watch.next_) watch.next_->previous_ = watch.previous_;
@@ -34,7 +34,7 @@ void RangeWatches::remove(Watch& watch) noexcept {
 
 void RangeWatches::tell(KeyView key, const void* owner) {
   const SpinningLock lock(mutex_);
-  for (Watch* watch = first_; watch; watch = watch->next_)
+  for (RangeWatch* watch = first_; watch; watch = watch->next_)
     if (watch->owner_ != owner && watch->contains(key)) watch->entered_.store(true, std::memory_order_release);
 }
 

@@ -22,7 +22,7 @@ namespace lockstep::kv {
 class RangeWatches {
  public:
   /// One range of one transaction. Stays where it is from add() to remove(). Used by one thread at a time.
-  class Watch {
+  class RangeWatch {
    public:
     KeyView from() const noexcept { return from_; }
     /// True when `key` is behind the range. The key is not before it.
@@ -40,16 +40,16 @@ class RangeWatches {
     bool includes_to_ = false;
     const void* owner_ = nullptr;
     std::atomic<bool> entered_{false};
-    Watch* previous_ = nullptr;
-    Watch* next_ = nullptr;
+    RangeWatch* previous_ = nullptr;
+    RangeWatch* next_ = nullptr;
   };
 
   /// From here on `watch` hears of rows that appear in `[from, to)`; an empty `to` means no upper end. Before the scan
   /// looks at the first row: a commit that does not see the watch has locked its rows before, and the scan meets them.
-  void add(Watch& watch, const void* owner, KeyView from, KeyView to);
+  void add(RangeWatch& watch, const void* owner, KeyView from, KeyView to);
   /// The scan did not get further than `last`.
-  void narrow(Watch& watch, KeyView last);
-  void remove(Watch& watch) noexcept;
+  void narrow(RangeWatch& watch, KeyView last);
+  void remove(RangeWatch& watch) noexcept;
 
   /// True when a transaction watches some range. The calling commit has locked, and put into the index, what it adds.
   bool is_anybody_watching() noexcept {
@@ -62,7 +62,7 @@ class RangeWatches {
  private:
   alignas(64) std::atomic<std::size_t> watches_{0};
   Mutex mutex_;
-  Watch* first_ LOCKSTEP_GUARDED_BY(mutex_) = nullptr;
+  RangeWatch* first_ LOCKSTEP_GUARDED_BY(mutex_) = nullptr;
 };
 
 }  // namespace lockstep::kv

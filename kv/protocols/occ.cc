@@ -144,7 +144,7 @@ class OccTransaction final : public TransactionState {
   };
   /// A range and the rows that were in it: seen_[first, last).
   struct Scan {
-    RangeWatches::Watch range;
+    RangeWatches::RangeWatch range;
     std::size_t first = 0;
     std::size_t last = 0;
   };

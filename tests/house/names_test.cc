@@ -82,9 +82,9 @@ struct Exception {
 /// Words that mean something else where they stand, or have a reason to stand there.
 constexpr Exception kExceptions[] = {
     // The level of isolation, as histories are held against it.
-    {"engine/load/witness.cc", "read-committed"},
-    {"engine/load/witness.cc", "snapshot"},
-    {"engine/load/witness.cc", "serializable"},
+    {"engine/load/history_probe.cc", "read-committed"},
+    {"engine/load/history_probe.cc", "snapshot"},
+    {"engine/load/history_probe.cc", "serializable"},
     {"cli/commands/compare.cc", "read-committed"},
     {"cli/commands/compare.cc", "snapshot"},
     {"cli/commands/compare.cc", "serializable"},
