@@ -27,8 +27,7 @@ bool StoreOperation::attempt() {
     return false;
   }
   if (pending_.error) error = std::move(pending_.error);
-  // A transaction that was given up has given back its locks.
-  if (error && actor().run.footprint != nullptr) actor().run.footprint->change_held(actor().index);
+  if (error && actor().run.footprint != nullptr) touch_fault(*actor().run.footprint);
   switch (pending_.request.verb) {
     case Verb::begin:
     case Verb::commit:
@@ -65,6 +64,13 @@ void StoreOperation::touch_wait(Footprint& footprint) const {
     footprint.key(actor().index, request.key, Touch::changes);
   }
   session_->touch_gaps(request, true, footprint);
+}
+
+void StoreOperation::touch_fault(Footprint& footprint) const {
+  // A transaction that was given up has given back its locks.
+  footprint.change_held(actor().index);
+  // A request that would close a cycle fails at once, for all the waits that the cycle has.
+  if (cycle_is_broken_by_store()) footprint.global("waits", Touch::changes);
 }
 
 void StoreOperation::touch_before(Footprint& footprint) const {

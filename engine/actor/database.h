@@ -85,6 +85,8 @@ class StoreOperation : public AwaitableOperation {
   ~StoreOperation() = default;
   /// What it touches besides when it has to wait.
   void touch_wait(Footprint& footprint) const;
+  /// What it touches besides when it fails.
+  void touch_fault(Footprint& footprint) const;
 
   const std::unique_ptr<Session>& session_;
   Pending pending_;

@@ -45,7 +45,7 @@ Found search(const Scenario& scenario, const RunRequest& request, Strategy strat
   auto worker = SearchWorker::open(scenario, request, std::make_shared<ObjectNumbers>(), nullptr);
   EXPECT_TRUE(worker.ok()) << worker.error().message;
   if (!worker) return found;
-  Limits limits{.most_runs = strategy == Strategy::unreduced ? kMostRuns : 20 * kMostRuns};
+  Limits limits{.most_runs = strategy == Strategy::unreduced ? kMostRuns : 100 * kMostRuns};
   limits.seen = [&found](const record::Run& run, double orders) {
     std::string end = std::string(record::name_of(run.verdict)) + " ";
     std::set<std::string> cycles;
@@ -359,6 +359,37 @@ TEST_P(Stores, CommuteWhereTheTableSaysSo) {
   // One transaction at a time: next to nothing commutes.
   if (protocol.starts_with("serial") || protocol == "2pl-banker") return;
   expect_commuting(mix, {.store = "kv", .protocol = protocol}, programs(40));
+}
+
+/// Four transactions, so that cycles are longer than what two of them can show. Too many interleavings to go through
+/// one by one: two complete searches that know nothing of each other must agree.
+class Rings : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(RandomPrograms, Rings, testing::Values("2pl-detect", "2pl-detect as postgres"),
+                         [](const auto& info) { return test_name(info.param); });
+
+TEST_P(Rings, AreSearchedAlikeByBoth) {
+  RunRequest request{.store = "kv", .protocol = GetParam(), .pattern = "plain", .executor = "coroutines"};
+  request.recording = false;
+  request.retries = 0;
+  const std::uint64_t first = number_from("LOCKSTEP_TEST_SEED", 20261130);
+  for (std::uint64_t i = 0; i < programs(3 * kShare); ++i) {
+    // A ring of requests, the ends of two transactions left open, so that a search has thousands of classes.
+    std::mt19937_64 random(first + i);
+    Program program{.actors = {}, .rows = {0, 1, 2, 3}, .has_store = true};
+    for (int actor = 0; actor < 4; ++actor) {
+      const Kind kind = random() % 2 == 0 ? Kind::add : Kind::read_for_update;
+      const bool commits = random() % 2 == 0;
+      program.actors.push_back({{Kind::begin}, {kind, actor, 1}, {Kind::add, (actor + 1) % 4, 1}});
+      if (commits) program.actors.back().push_back({Kind::commit});
+    }
+    const Scenario scenario = to_scenario(program);
+    const Found reduced = search(scenario, request, Strategy::exhaustive);
+    const Found bounded = search(scenario, request, Strategy::bounded);
+    EXPECT_TRUE(reduced.is_complete && bounded.is_complete) << reduced.error << bounded.error;
+    EXPECT_TRUE(reduced.ends == bounded.ends && reduced.runs == bounded.runs)
+        << "LOCKSTEP_TEST_SEED=" << first + i << " LOCKSTEP_PROGRAMS=1\n"
+        << source_of(program) << "reduced: " << text_of(reduced) << "bounded: " << text_of(bounded);
+  }
 }
 
 /// Whatever is done in SQLite depends on everything else there: the search must know that.
