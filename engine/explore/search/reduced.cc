@@ -178,10 +178,7 @@ bool Reduced::backtrack() {
   while (!nodes_.empty()) {
     Node& node = nodes_.back();
     const std::size_t depth = nodes_.size() - 1;
-    if (depth < trace_.size()) {
-      node.sleep.push_back(trace_[depth]);
-      node.pending.drop_met_by(trace_[depth], *objects_);
-    }
+    if (depth < trace_.size()) node.sleep.push_back(trace_[depth]);
     if (node.take_next(guide_)) {
       trace_.shrink_to(depth);
       return true;

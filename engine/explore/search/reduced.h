@@ -1,4 +1,4 @@
-// reduced.h: one run for each class of interleavings: optimal dynamic partial-order reduction.
+// reduced.h: one run for each class of interleavings: dynamic partial-order reduction with wake-up trees.
 //
 // Depth-first over the runs of a program. When a run is over, every race in it (two neighbours that conflict) is turned
 // round. The way that leads to the other order is noted at the state before the race. It is left out when another way

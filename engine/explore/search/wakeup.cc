@@ -36,23 +36,13 @@ void WakeupTree::insert(Way way, const Footprint& objects) {
     const auto next = std::find_if(branch.begin(), branch.end(), leads_on);
     if (next == branch.end()) break;
     const bool is_end = ways_[*next].size() == depth + 1;
-    if (is_end && way.size() == 1) {
-      // Both races are to be answered: the way must not be dropped for what one of them has touched.
-      Step& last = ways_[*next].back();
-      for (const Access& each : way.front().accesses) {
-        if (std::find(last.accesses.begin(), last.accesses.end(), each) == last.accesses.end())
-          last.accesses.push_back(each);
-      }
-      last.actors |= way.front().actors;
-      return;
-    }
     done.push_back(ways_[*next][depth]);
     std::size_t at = 0;
     if (is_end || initial_of(done.back(), way, objects, at) == Initial::first)
       way.erase(way.begin() + static_cast<std::ptrdiff_t>(at));
     if (way.empty()) return;
     if (is_end) {
-      // Whatever lies behind that step will be met. It is kept all the same: the shorter way alone may be dropped.
+      // Whatever lies behind that step will be met; the longer way says how to go on there.
       done.insert(done.end(), std::make_move_iterator(way.begin()), std::make_move_iterator(way.end()));
       ways_[*next] = std::move(done);
       return;
@@ -61,13 +51,6 @@ void WakeupTree::insert(Way way, const Footprint& objects) {
   }
   done.insert(done.end(), std::make_move_iterator(way.begin()), std::make_move_iterator(way.end()));
   ways_.push_back(std::move(done));
-}
-
-void WakeupTree::drop_met_by(const Step& step, const Footprint& objects) {
-  std::erase_if(ways_, [&](const Way& way) {
-    std::size_t at = 0;
-    return initial_of(step, way, objects, at) != Initial::no;
-  });
 }
 
 WakeupTree WakeupTree::take_first() {

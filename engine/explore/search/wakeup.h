@@ -1,7 +1,7 @@
 // wakeup.h: what is still to be explored from one state: whole ways, not only first steps.
 //
 // A way is a sequence of steps that leads to a class of interleavings nobody has met: what a race found, turned round.
-// Because the way is kept whole, the run that follows it never turns out to repeat something (the wake-up trees of
+// Because the way is kept whole, the run that follows it seldom turns out to repeat something (the wake-up trees of
 // Abdulla, Aronsson, Jonsson and Sagonas, "Optimal dynamic partial order reduction", POPL 2014).
 #pragma once
 
@@ -34,8 +34,6 @@ class WakeupTree {
   bool empty() const noexcept { return ways_.empty(); }
   /// Adds `way`, unless going one that is there already will meet its class.
   void insert(Way way, const Footprint& objects);
-  /// `step` has been gone from the state: takes out the ways whose classes it has met.
-  void drop_met_by(const Step& step, const Footprint& objects);
   /// The first step of the first way; there is one.
   const Choice& first() const noexcept { return ways_.front().front().choice; }
   /// Takes out every way that begins with first(); answers how each goes on.
