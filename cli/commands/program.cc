@@ -23,7 +23,7 @@ ColourWish colour_wish(const Arguments& arguments) {
 int dispatch(int argc, const char* const* argv, Output& out) {
   Parsed parsed = parse(argc, argv);
   if (!parsed.error.empty()) return usage_error(parsed.error);
-  const Terminal terminal = look_of(STDOUT_FILENO, colour_wish(parsed.arguments));
+  const Terminal terminal = terminal_of(STDOUT_FILENO, colour_wish(parsed.arguments));
   if (parsed.version) {
     out.write(fmt::format("lockstep {}\n", kVersion));
     return kAsExpected;
@@ -55,7 +55,7 @@ Program::Program(const CommandSpec& spec, Arguments typed, Output& output)
       arguments(std::move(typed)),
       json(arguments.has("json")),
       quiet(arguments.has("quiet")),
-      terminal(look_of(STDOUT_FILENO, colour_wish(arguments))),
+      terminal(terminal_of(STDOUT_FILENO, colour_wish(arguments))),
       out(output),
       stop(stop_source()) {}
 

@@ -41,7 +41,7 @@ Progress::Progress(bool wanted) : live_(wanted && is_live_terminal()) {}
 
 void Progress::show(std::string_view text) {
   if (!live_) return;
-  const Terminal terminal = look_of(STDERR_FILENO, ColourWish::never);
+  const Terminal terminal = terminal_of(STDERR_FILENO, ColourWish::never);
   (void)write_all(STDERR_FILENO, "\r\x1b[K" + terminal.cut(terminal.clean(text), terminal.width - 1));
   shown_ = true;
 }
@@ -52,7 +52,7 @@ void Progress::erase() {
 }
 
 void complain(std::string_view text) {
-  const Terminal terminal = look_of(STDERR_FILENO, ColourWish::never);
+  const Terminal terminal = terminal_of(STDERR_FILENO, ColourWish::never);
   (void)write_all(STDERR_FILENO, fmt::format("lockstep: {}\n", terminal.clean(text)));
 }
 

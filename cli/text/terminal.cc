@@ -113,7 +113,7 @@ std::string str(const std::vector<Line>& lines, const Terminal& terminal) {
   return text;
 }
 
-Terminal look_of(int fd, ColourWish wish) {
+Terminal terminal_of(int fd, ColourWish wish) {
   const bool is_terminal = ::isatty(fd) == 1;
   const bool dumb = std::string_view(variable("TERM")) == "dumb";
   const bool wanted = is_terminal && !dumb && *variable("NO_COLOR") == '\0';

@@ -82,6 +82,6 @@ enum class ColourWish { automatic, always, never };
 
 /// What the stream `fd` shows: its width (COLUMNS, else the terminal's, else 80), UTF-8 by the locale (LC_ALL,
 /// LC_CTYPE, LANG), colour on a terminal unless NO_COLOR is set or TERM is "dumb"; `wish` goes before.
-Terminal look_of(int fd, ColourWish wish);
+Terminal terminal_of(int fd, ColourWish wish);
 
 }  // namespace lockstep::cli

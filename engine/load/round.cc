@@ -22,7 +22,7 @@ constexpr Nanos kSlice = std::chrono::milliseconds(20);
 
 // Of a history: enough for thousands of meetings, little enough to be judged in some milliseconds.
 constexpr std::size_t kProbeRecordsMost = 10'000;
-constexpr std::uint32_t kWitnessRowsLeast = 64, kWitnessRowsMost = 4096;
+constexpr std::uint32_t kProbeRowsLeast = 64, kProbeRowsMost = 4096;
 
 /// Said before the load begins: a server or a process that cannot have so many connections.
 Result<void> check_room(const BackendKind& kind, Backend& backend, int sessions) {
@@ -101,7 +101,7 @@ Result<void> Round::open() {
 void Round::prepare_history(State& given) {
   const auto sessions = static_cast<std::uint32_t>(request_.sessions);
   ProbeConfig& probe_config = plan_.probe_config;
-  probe_config.rows = std::clamp(8 * sessions, kWitnessRowsLeast, kWitnessRowsMost);
+  probe_config.rows = std::clamp(8 * sessions, kProbeRowsLeast, kProbeRowsMost);
   probe_config.most = std::max<std::size_t>(kProbeRecordsMost / sessions, 16);
   probe_config.seed = request_.shape.seed;
   probe_config.clock = &clock_;

@@ -63,7 +63,7 @@ class Scatter {
     std::uint64_t left = i >> half_bits_;
     std::uint64_t right = i & mask;
     for (std::uint64_t round = 1; round <= 4; ++round) {
-      const std::uint64_t next = left ^ (mixed(right ^ round << 56U) & mask);
+      const std::uint64_t next = left ^ (mixed(right ^ (round << 56U)) & mask);
       left = right;
       right = next;
     }
