@@ -11,6 +11,7 @@
 #include "engine/record/run_json.h"
 #include "engine/record/state_graph.h"
 #include "reports/escape.h"
+#include "reports/json_object.h"
 #include "reports/report.h"
 
 namespace lockstep::reports {
@@ -33,6 +34,8 @@ class Writer {
     fmt::format_to(std::back_inserter(text_), format, std::forward<Values>(values)...);
     if (text_.size() >= kPiece) flush();
   }
+  /// To be appended to; flushed by a later add(), or at the end.
+  std::string& text() noexcept { return text_; }
 
  private:
   void flush() {
@@ -125,21 +128,18 @@ std::string head_of(const OpenRecording& recording) {
   return text;
 }
 
-std::string event_as_json(const Run& run, const EventView& event) {
-  const auto name = [&run](int actor) { return actor == record::kNobody ? Json(nullptr) : Json(actor_of(run, actor)); };
-  Json others = Json::array();
-  for (const int other : *event.others) others.push_back(name(other));
-  return harmless({{"seq", event.seq},
-                   {"at_ns", event.at_ns},
-                   {"actor", name(event.actor)},
-                   {"step", event.step == 0 ? Json(nullptr) : Json(event.step)},
-                   {"kind", name_of(event.kind)},
-                   {"verb", event.verb},
-                   {"object", event.object},
-                   {"detail", event.detail},
-                   {"fault", event.fault ? Json(name_of(*event.fault)) : Json(nullptr)},
-                   {"code", event.code},
-                   {"others", std::move(others)}});
+void event_as_json(std::string& text, const Run& run, const EventView& event) {
+  JsonObject json(text);
+  json.number("seq", event.seq).number("at_ns", event.at_ns);
+  event.actor == record::kNobody ? json.null("actor") : json.text("actor", actor_of(run, event.actor));
+  event.step == 0 ? json.null("step") : json.number("step", event.step);
+  json.text("kind", name_of(event.kind));
+  json.text("verb", event.verb).text("object", event.object).text("detail", event.detail);
+  event.fault ? json.text("fault", name_of(*event.fault)) : json.null("fault");
+  json.text("code", event.code);
+  json.array("others", *event.others, [&](int other) {
+    other == record::kNobody ? json.append_null() : json.append_text(actor_of(run, other));
+  });
 }
 
 /// One run as a process of the trace.
@@ -151,7 +151,7 @@ class Tracer {
   }
 
   void event(const EventView& event) {
-    if (event.kind == EventKind::cycle) instant(event, 0, "cycle of waits: " + names_of(run_, *event.others), 'p');
+    if (event.kind == EventKind::cycle) instant(event, 0, "cycle of waits: " + names_of(run_, *event.others), "p");
     if (event.actor == record::kNobody) return;
     Open& open = open_[event.actor];
     const std::size_t tid = static_cast<std::size_t>(event.actor) + 1;
@@ -167,12 +167,12 @@ class Tracer {
       case EventKind::fault: {
         const std::string how = event.fault ? std::string(name_of(*event.fault)) : "granted";
         slice(open, event, tid, how);
-        if (event.kind == EventKind::fault) instant(event, tid, how, 't');
+        if (event.kind == EventKind::fault) instant(event, tid, how, "t");
         open.from_ns = open.wait_ns = -1;
         break;
       }
       case EventKind::retry:
-        instant(event, tid, "retry " + std::string(event.detail), 't');
+        instant(event, tid, "retry " + std::string(event.detail), "t");
         break;
       default:
         break;
@@ -185,43 +185,38 @@ class Tracer {
     std::string verb, object, whom;
   };
 
-  void add(const Json& entry) {
-    out_.add("{}{}", first_ ? "\n" : ",\n", harmless(entry));
+  /// An entry begins; it ends with the object. `kind`: "X" a slice, "i" an instant, "M" a name.
+  JsonObject entry(const char* kind) {
+    out_.add("{}", first_ ? "\n" : ",\n");
     first_ = false;
+    return JsonObject(out_.text(), "ph", kind);
   }
   void name(const char* what, std::size_t tid, const std::string& text) {
-    add({{"ph", "M"}, {"name", what}, {"pid", pid_}, {"tid", tid}, {"args", {{"name", text}}}});
+    JsonObject json = entry("M");
+    json.text("name", what).number("pid", pid_).number("tid", tid);
+    json.object("args").text("name", text);
   }
   static double us(std::int64_t ns) { return static_cast<double>(ns) / 1e3; }
 
   void slice(const Open& open, const EventView& end, std::size_t tid, const std::string& how) {
     if (open.from_ns < 0) return;
-    add({{"ph", "X"},
-         {"cat", "operation"},
-         {"name", open.object.empty() ? open.verb : open.verb + " " + open.object},
-         {"pid", pid_},
-         {"tid", tid},
-         {"ts", us(open.from_ns)},
-         {"dur", us(end.at_ns - open.from_ns)},
-         {"args", {{"step", end.step}, {"outcome", how}, {"detail", end.detail}}}});
+    {
+      JsonObject json = entry("X");
+      json.text("cat", "operation").text("name", open.object.empty() ? open.verb : open.verb + " " + open.object);
+      json.number("pid", pid_).number("tid", tid);
+      json.decimal("ts", us(open.from_ns)).decimal("dur", us(end.at_ns - open.from_ns));
+      json.object("args").number("step", end.step).text("outcome", how).text("detail", end.detail);
+    }
     if (open.wait_ns < 0) return;
-    add({{"ph", "X"},
-         {"cat", "wait"},
-         {"name", "waits: " + open.object},
-         {"pid", pid_},
-         {"tid", tid},
-         {"ts", us(open.wait_ns)},
-         {"dur", us(end.at_ns - open.wait_ns)},
-         {"args", {{"for", open.whom}}}});
+    JsonObject json = entry("X");
+    json.text("cat", "wait").text("name", "waits: " + open.object).number("pid", pid_).number("tid", tid);
+    json.decimal("ts", us(open.wait_ns)).decimal("dur", us(end.at_ns - open.wait_ns));
+    json.object("args").text("for", open.whom);
   }
 
-  void instant(const EventView& event, std::size_t tid, const std::string& text, char scope) {
-    add({{"ph", "i"},
-         {"name", text},
-         {"pid", pid_},
-         {"tid", tid},
-         {"ts", us(event.at_ns)},
-         {"s", std::string(1, scope)}});
+  void instant(const EventView& event, std::size_t tid, const std::string& text, std::string_view scope) {
+    JsonObject json = entry("i");
+    json.text("name", text).number("pid", pid_).number("tid", tid).decimal("ts", us(event.at_ns)).text("s", scope);
   }
 
   Writer& out_;
@@ -265,7 +260,8 @@ Result<void> json_report(const Report& report, const Sink& sink) {
     const OpenRecording& recording = report.recordings[i];
     out.add("{}\n{}", i > 0 ? "," : "", head_of(recording));
     const auto read = each_event(recording, [&](const EventView& event) {
-      out.add("{}\n{}", event.seq > 1 ? "," : "", event_as_json(recording.run, event));
+      out.add("{}\n", event.seq > 1 ? "," : "");
+      event_as_json(out.text(), recording.run, event);
     });
     out.add("]}}");
     if (!read && result.ok()) result = read;

@@ -5,6 +5,7 @@
 #include <regex>
 
 #include "reports/escape.h"
+#include "reports/json_object.h"
 #include "reports/report.h"
 #include "tests/cli/sample_runs.h"
 #include "tests/engine/record/recording.h"
@@ -93,6 +94,32 @@ TEST_F(Hostile, IsTextInJsonTraceAndJUnit) {
   EXPECT_GT(nlohmann::json::parse(trace)["traceEvents"].size(), 10u);
   EXPECT_THAT(text, Not(HasSubstr("<")));
   EXPECT_THAT(junit_report(report_), Not(HasSubstr("<script")));
+}
+
+TEST(JsonObject, WritesEveryCharacterAsTheLibraryDoes) {
+  for (int c = 0; c < 256; ++c) {
+    const std::string one(1, static_cast<char>(c));
+    std::string text;
+    JsonObject(text, "a", one);  // NOLINT(bugprone-unused-raii): ends at once
+    EXPECT_EQ(text, harmless({{"a", one}})) << c;
+  }
+}
+
+TEST(JsonObject, IsWhatTheLibraryWrites) {
+  std::string text;
+  {
+    JsonObject json(text, "plain", "2pl-detect");
+    json.text("script", "</script>&\"\\").text("control", "\x1b\u202e").text("bytes", "\xff").text("wide", "日本");
+    json.number("most", UINT64_MAX).number("least", INT64_MIN).decimal("us", 12.3456).null("fault");
+    json.array("others", std::vector<int>{1, 0},
+               [&](int one) { one == 0 ? json.append_null() : json.append_text("T<1>"); });
+    json.object("args").text("for", "");
+  }
+  const nlohmann::ordered_json same = {
+      {"plain", "2pl-detect"}, {"script", "</script>&\"\\"},  {"control", "\x1b\u202e"}, {"bytes", "\xff"},
+      {"wide", "日本"},        {"most", UINT64_MAX},          {"least", INT64_MIN},      {"us", 12.346},
+      {"fault", nullptr},      {"others", {"T<1>", nullptr}}, {"args", {{"for", ""}}}};
+  EXPECT_EQ(text, harmless(same));
 }
 
 TEST(Escape, KnowsItsPlaces) {
