@@ -465,6 +465,7 @@ Task<> mover(Bank* bank, int number) {
       bank->more_done.release();
     } else if (moved.fault() == Fault::outcome_unknown) {
       ++bank->unknown;
+      bank->more_lost.release();
     } else {
       EXPECT_EQ(moved.fault(), Fault::unavailable) << moved.error().message;
       ++bank->lost;
@@ -525,6 +526,7 @@ Task<> server_restarts(Group& group, Bank* bank, postgres::PrivateCluster* clust
     victim = (*lease)->server_pid();
   }
   ::kill(victim, SIGKILL);
+  co_await until(&bank->more_lost, 1);  // the postmaster takes its time, and transfers go on until then
   co_await until(&bank->more_done, 50);
   EXPECT_TRUE(cluster->alive());
   EXPECT_GT(bank->lost + bank->unknown, 0);
