@@ -42,7 +42,7 @@ Result<void> ParallelSearch::open_workers() {
     Result<std::unique_ptr<SearchWorker>> another = SearchWorker::open(scenario_, resolved_, numbers_, stop_);
     if (!another) return another.error();
     (*another)->footprint().learn_numbers();
-    (*another)->footprint().learn_queues(first_worker().footprint());
+    (*another)->footprint().learn_from(first_worker().footprint());
     workers_.push_back(std::move(*another));
   }
   return {};
@@ -50,7 +50,7 @@ Result<void> ParallelSearch::open_workers() {
 
 void ParallelSearch::share_news() {
   for (const auto& from : workers_) {
-    for (const auto& to : workers_) to->footprint().learn_queues(from->footprint());
+    for (const auto& to : workers_) to->footprint().learn_from(from->footprint());
   }
   for (const auto& each : workers_) (void)each->footprint().take_news();
 }

@@ -12,6 +12,12 @@ Mask sleeping(const std::vector<Step>& sleep) {
   return mask;
 }
 
+/// True when the step touches the same things wherever it is taken: it passes a plain lock, and does nothing else.
+bool is_steady(const Step& step, const Footprint& objects) {
+  return !step.choice.timeout && objects.lock_steps_are_alone() && step.accesses.size() == 1 &&
+         step.accesses.front().gate.needs_open && step.actors == 1U << static_cast<unsigned>(step.choice.actor);
+}
+
 }  // namespace
 
 void Reduced::Node::wish(Way way, const Footprint& objects) {
@@ -169,6 +175,7 @@ void Reduced::turn_round(std::size_t i, Step later, std::size_t skip) {
   for (std::size_t k = i + 1; k < depth_; ++k) {
     if (k != skip && !trace_.before(i, k)) way.push_back(trace_[k]);
   }
+  later.is_guess = !is_steady(later, *objects_);
   way.push_back(std::move(later));
   nodes_[i].wish(std::move(way), *objects_);
 }

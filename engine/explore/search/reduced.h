@@ -2,9 +2,9 @@
 //
 // Depth-first over the runs of a program. When a run is over, every race in it (two neighbours that conflict) is turned
 // round. The way that leads to the other order is noted at the state before the race. It is left out when another way
-// from there, taken or to be taken, meets the same class (sleep sets and wake-up trees; see search.h and wakeup.h). The
-// footprint of a turned step is taken to be that of the step in the run at hand. Where that is wrong, the class is met
-// all the same: the race is found once more behind the step that made the difference. Only a run may then repeat one.
+// from there, taken or to be taken, meets the same class (sleep sets and wake-up trees; see search.h and wakeup.h). In
+// its new place the turned step may touch other things than in the run at hand. So it is a guess, which commutes with
+// nothing; only the step that passes a plain lock is none. The price: some runs are begun that repeat another one.
 //
 // The order is part of the proof: what sleeps at a state has been explored to its end. So there is one search a
 // program, however many processors there are.

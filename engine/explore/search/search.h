@@ -39,6 +39,8 @@ struct Step {
   Choice choice;
   std::uint32_t actors = 0;  ///< a bit each
   std::vector<Access> accesses = {};
+  /// It has not been seen at the place where it stands, where it may touch other things. So it commutes with nothing.
+  bool is_guess = false;
 };
 
 /// A way through the interleavings, told of a program's runs step by step:

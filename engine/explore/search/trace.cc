@@ -10,7 +10,7 @@
 namespace lockstep {
 
 bool dependent(const Step& a, const Step& b, const Footprint& objects) {
-  if ((a.actors & b.actors) != 0) return true;
+  if ((a.actors & b.actors) != 0 || a.is_guess || b.is_guess) return true;
   for (const Access& one : a.accesses) {
     for (const Access& other : b.accesses) {
       if (objects.conflict(one, other)) return true;
@@ -24,6 +24,7 @@ Step& Trace::append() {
   Step& step = entries_[size_++].step;
   step.accesses.clear();
   step.actors = 0;
+  step.is_guess = false;
   return step;
 }
 

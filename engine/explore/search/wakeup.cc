@@ -27,19 +27,18 @@ void WakeupTree::insert(Way way, const Footprint& objects) {
   for (;;) {
     const std::size_t depth = done.size();
     const auto leads_on = [&](std::size_t each) {
-      const Step& step = ways_[each][depth];
       std::size_t at = 0;
-      const bool is_last = ways_[each].size() == depth + 1;
-      if (is_last) return way.front().choice == step.choice;
-      return initial_of(step, way, objects, at) != Initial::no;
+      return initial_of(ways_[each][depth], way, objects, at) != Initial::no;
     };
     const auto next = std::find_if(branch.begin(), branch.end(), leads_on);
     if (next == branch.end()) break;
     const bool is_end = ways_[*next].size() == depth + 1;
     done.push_back(ways_[*next][depth]);
     std::size_t at = 0;
-    if (is_end || initial_of(done.back(), way, objects, at) == Initial::first)
+    if (initial_of(done.back(), way, objects, at) == Initial::first) {
+      if (done.back().is_guess) done.back() = way[at];
       way.erase(way.begin() + static_cast<std::ptrdiff_t>(at));
+    }
     if (way.empty()) return;
     if (is_end) {
       // Whatever lies behind that step will be met; the longer way says how to go on there.

@@ -26,9 +26,6 @@ Initial initial_of(const Step& step, const Way& way, const Footprint& objects, s
 
 /// The ways to be gone from a state, as a tree: those that begin with the same step share it. In the order in which
 /// they came, which is the order in which they must be gone. Not thread-safe.
-///
-/// The last step of a way was turned round, so nobody knows yet what it will touch. It therefore never counts as
-/// commuting with anything.
 class WakeupTree {
  public:
   bool empty() const noexcept { return ways_.empty(); }
