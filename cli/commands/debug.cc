@@ -49,7 +49,7 @@ Result<std::pair<record::Run, std::string>> find_or_run(Program& program, const 
   return std::pair(std::move(*ran), *path);
 }
 
-/// How many steps of the schedule to take before the one that closes the first cycle; without a cycle, before the last.
+/// The number of steps before the one that closes the first cycle; without a cycle, before the last one.
 std::size_t fatal_step(const record::Run& run) {
   std::uint32_t operations = 0;  // begun before the cycle
   bool cycle = false;
@@ -181,7 +181,7 @@ int debug(Program& program) {
   std::vector<char*> words_of_line;
   for (std::string& each : line) words_of_line.push_back(each.data());
   words_of_line.push_back(nullptr);
-  // gdb has a ^C of its own.
+  // gdb handles ^C itself.
   ::execv(gdb.c_str(), words_of_line.data());
   return fail_with(Error{Fault::internal, {}, fmt::format("{} does not start: {}", gdb, std::strerror(errno))});
 }

@@ -78,7 +78,7 @@ Result<ScheduleStep> step_of(const Json& json, const ScheduleFile& file, std::si
   return step;
 }
 
-/// Lets the steps of an order happen, and writes each down; or holds each against one that is written.
+/// Lets the steps of an order happen. Writes each down, or compares it with the one in the file.
 class Stepped final : public Schedule {
  public:
   Stepped(RunState& run, std::vector<Choice> order, const std::vector<ScheduleStep>* written, std::size_t until)
@@ -110,7 +110,7 @@ class Stepped final : public Schedule {
     return choice;
   }
 
-  /// The run is over by itself.
+  /// The run has ended before the order did.
   void over() {
     if (at_ < order_.size()) {
       const std::string actor = run_.actors[static_cast<std::size_t>(order_[at_].actor)]->name;
