@@ -196,7 +196,7 @@ CommandSpec debug_command() {
   options.insert(
       options.begin() + 2,
       {"pattern", "NAME", "how the application asks for what it needs; default: the scenario's first", Names::pattern});
-  options.push_back({"schedule", "STEPS", "of a scenario: who takes each step, \"T1 T1 T2 …\""});
+  options.push_back({"schedule", "STEPS", "of a scenario: the actor of each step, \"T1 T1 T2 …\""});
   options.push_back({"step", "N", "stop after N steps of the schedule; default: before the one that closes the cycle"});
   options.push_back(
       {"batch", "", "for scripts: no prompt; give the commands after --, such as -- -ex 'lockstep graph'"});

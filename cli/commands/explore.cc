@@ -227,10 +227,10 @@ CommandSpec explore_command() {
           "serial for SQLite's immediate and exclusive. One schedule of each class is then run on the real thing, and "
           "the first step that is not as on the model is said and saved. With --direct, with another strategy than "
           "exhaustive and where no model stands for the database, its own interleavings are run one by one.\n\n"
-          "The shortest run of each way to end badly is saved: with the fewest preemptions (somebody else is let go "
-          "although who went last could go on), then the fewest steps. Exit code 5: the budget was spent before "
-          "everything had "
-          "been seen; 1: an invariant broken, or somebody waiting for ever, where the scenario does not promise that.",
+          "The shortest run of each way to end badly is saved: with the fewest preemptions, then the fewest steps. (A "
+          "preemption: another actor goes although the last one could go on.) Exit code 5: the budget was "
+          "spent before everything had been seen; 1: an invariant broken, or an actor that waits for ever, where the "
+          "scenario does not promise that.",
       .arguments = {{"NAME", "the scenario (lockstep list)", true, Names::scenario}},
       .options = std::move(options),
       .examples = {{"explore threads/dining-philosophers", "How many orders starve them all?"},

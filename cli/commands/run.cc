@@ -112,7 +112,7 @@ CommandSpec run_command() {
       options.begin() + 2,
       {"pattern", "NAME", "how the application asks for what it needs; default: the scenario's first", Names::pattern});
   options.push_back(
-      {"schedule", "STEPS", "who takes each step: \"T1 T1 T2 …\", or \"free\" to let the machine decide"});
+      {"schedule", "STEPS", "the actor of each step: \"T1 T1 T2 …\", or \"free\" to let the machine decide"});
   options.push_back(
       {"expect", "VERDICT", "the verdict that is success, instead of the scenario's", Names::choices, verdict_names()});
   options.push_back(out_option());

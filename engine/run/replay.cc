@@ -181,8 +181,7 @@ void read_options(const record::Run& run, RunRequest& request) {
 Result<Replay> replay(const Scenario& scenario, const record::Run& recorded, const ReplayOptions& options,
                       const StopSource* stop) {
   if (recorded.schedule == "free") {
-    return Error{
-        Fault::invalid, {}, "a run under the free schedule cannot be replayed: it says nothing of who went when"};
+    return Error{Fault::invalid, {}, "a run under the free schedule cannot be replayed: it keeps no order of steps"};
   }
   RunRequest request{.store = recorded.store,
                      .protocol = recorded.protocol,

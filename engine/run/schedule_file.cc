@@ -237,7 +237,7 @@ Result<ScheduleFile> schedule_file_of(const std::string& text) {
 Result<ScheduleFile> written_down(const Scenario& scenario, const record::Run& run, const std::string& dsn,
                                   const StopSource* stop) {
   if (run.schedule == "free") {
-    return Error{Fault::invalid, {}, "a run under the free schedule has no schedule: it says nothing of who went when"};
+    return Error{Fault::invalid, {}, "a run under the free schedule has no schedule: it keeps no order of steps"};
   }
   ScheduleFile file;
   file.scenario = run.scenario;
