@@ -16,9 +16,7 @@
 
 #if defined(__SANITIZE_ADDRESS__) && PQXX_VERSION_MAJOR < 7
 /// libpqxx 6 drops the answer of a statement whose connection was lost while it ran; that is its leak, not ours.
-extern "C" const char* __lsan_default_suppressions() {
-  return "leak:libpqxx-6\n";
-}  // NOLINT(bugprone-reserved-identifier)
+extern "C" const char* __lsan_default_suppressions() { return "leak:libpqxx-6\n"; }
 #endif
 
 namespace lockstep::postgres {
