@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// The same with every text in it neutral().
+/// `json` with every text in it made neutral().
 Json neutral_texts(const Json& json) {
   if (json.is_string()) return neutral(json.get_ref<const std::string&>());
   if (!json.is_structured()) return json;

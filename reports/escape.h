@@ -1,5 +1,6 @@
-// escape.h: text from anywhere (keys, SQL, messages of servers, names of a stranger's recording) made harmless for each
-// place where a report puts it. Everything that a report writes and did not make up itself goes through one of these.
+// escape.h: text from anywhere (keys, SQL, messages of servers, names in a stranger's recording), made harmless for
+// each place where a report puts it. Every text that does not come from the report's own code goes through one of
+// these.
 //
 // Thread-safe: no state. Control characters, bytes that are not UTF-8 and characters that hide or reorder text become
 // visible (\x1b, \u{202e}), as reports::neutral() does.

@@ -1,7 +1,7 @@
 // json_object.h: a JSON object that is written as it goes, for lines of which a recording has millions.
 //
-// The library (escape.h, harmless()) makes a tree of each object before it writes it: a report of 300,000 events took
-// 2.1 s of processor time so, and takes 0.3 s as it is. What is written once a file goes through the library.
+// The library (escape.h, harmless()) makes a tree of each object before it writes it. A report of 300,000 events took
+// 2.1 s of processor time that way, and takes 0.3 s with this. What is written once a file goes through the library.
 #pragma once
 
 #include <fmt/format.h>
@@ -13,8 +13,8 @@
 
 namespace lockstep::reports {
 
-/// Open from its construction to its destruction; one that is inside another ends first. Every text is made harmless as
-/// harmless() does. Keys are ours, and are written as they are.
+/// Open from its construction to its destruction; an inner object ends before the outer one. Every text is made
+/// harmless as harmless() does. Keys come from our own code, and are written as they are.
 class JsonObject {
  public:
   /// Appends to `out`, which outlives the object.

@@ -146,7 +146,8 @@ class Teller {
     actor.shown = false;
   }
 
-  /// A retry that commits without a wait, a fault or anybody else in between is one row. True when it was told so.
+  /// A retry that commits without a wait, a fault or a row of another actor in between is one row. True when that row
+  /// was written.
   bool tell_quiet_retry(const Event& first) {
     for (std::size_t i = next_; i < run_.events.size(); ++i) {
       const Event& event = run_.events[i];
@@ -244,7 +245,7 @@ class Teller {
     row(event, Mark::fault, text);
   }
 
-  /// The run was ended from outside: one row for all. What the actors still do then is clearing up, no part of the
+  /// The run was ended from outside: one row for all actors. What they still do then is clearing up, no part of the
   /// story.
   void tell_end(const Event& event) {
     std::vector<int> waiting;

@@ -22,7 +22,7 @@ struct Change {
   Kind kind = Kind::take;
   int actor = 0;
   std::string object;            ///< "": what a statement locks has no name
-  std::vector<int> others = {};  ///< of a wait: the actors in its way; record::kNobody: somebody outside the run
+  std::vector<int> others = {};  ///< of a wait: the actors in its way; record::kNobody: a session outside the run
   bool shared = false;           ///< of take: others may hold it too
 };
 
@@ -39,10 +39,10 @@ struct LaneRow {
 };
 
 /// The rows in the order of the events. An operation gives one row when it is answered at once and two when it waited.
-/// A retry that nobody disturbed is one row.
+/// An undisturbed retry is one row.
 std::vector<LaneRow> lane_rows(const record::Run& run);
 
-/// An operation as people say it: "lock B", "write A = 90", "commit".
+/// An operation in words: "lock B", "write A = 90", "commit".
 std::string operation_text(const record::Event& event);
 
 /// "0.05 ms", "1.20 s".

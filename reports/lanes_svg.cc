@@ -28,7 +28,7 @@ class Drawing {
   Drawing(const record::Run& run, const std::vector<LaneRow>& rows, const std::vector<Span>& spans, std::string id)
       : run_(run), rows_(rows), spans_(spans), id_(std::move(id)), bar_of_(spans.size()) {
     slot_ = std::min(kSlotMost, (kWidthUsual - 140) / static_cast<double>(std::max<std::size_t>(rows.size(), 1)));
-    // Up to some hundred rows are worth scrolling for.
+    // Scrolling is reasonable up to some hundred rows.
     if (slot_ < kSlotWithMarks && rows.size() <= 400) slot_ = kSlotWithMarks;
     std::size_t longest = 2;
     for (const std::string& name : run.actors) longest = std::max(longest, columns(neutral(name)));

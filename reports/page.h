@@ -16,9 +16,9 @@ struct Html {
 
 /// One cell of a table.
 struct Cell {
-  Cell(const char* words);                              // NOLINT: a table reads as a table
-  Cell(const std::string& words);                       // NOLINT
-  Cell(Html markup) : inner(std::move(markup.text)) {}  // NOLINT
+  Cell(const char* words);  // implicit: a table reads as a table
+  Cell(const std::string& words);
+  Cell(Html markup) : inner(std::move(markup.text)) {}
   /// A number with a fixed count of digits after the point.
   static Cell number(double value, int digits);
   static Cell number(std::uint64_t value);

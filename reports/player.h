@@ -14,8 +14,8 @@ namespace lockstep::reports {
 /// prefix of all ids.
 std::string player(const record::Run& run, const std::vector<LaneRow>& rows, const std::string& id);
 
-/// The wait-for graph of what stood when the first cycle closed, or the run got stuck; its table. Empty when nobody
-/// waited for anybody.
+/// The wait-for graph, and its table, of the waits that stood when the first cycle closed or the run got stuck. Empty
+/// when no actor waited for another.
 std::string cycle_picture(const record::Run& run, const std::string& id);
 
 /// The class of a mark on a page: "wait", "fault" …

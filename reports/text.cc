@@ -1,4 +1,4 @@
-// text.cc: what Unicode says of a character (utf8proc), and what a terminal makes of it.
+// text.cc: how Unicode classifies a character (utf8proc), and how a terminal shows it.
 #include "reports/text.h"
 
 #include <fmt/format.h>
@@ -42,8 +42,9 @@ bool is_reserved_and_hidden(utf8proc_int32_t c) {
   return c == 0x2065 || (c >= 0xFFF0 && c <= 0xFFF8) || (c >= 0xE0000 && c <= 0xE007F);
 }
 
-/// Reorders, hides or breaks what is around it, or is no character: controls, zero-width characters, bidirectional
-/// controls, line and paragraph separators, the byte-order mark, tags, private use.
+/// True for a character that reorders, hides or breaks the text around it, and for what is no character. These are
+/// controls, zero-width characters, bidirectional controls, line and paragraph separators, the byte-order mark, tags,
+/// private use.
 bool is_treacherous(utf8proc_int32_t c) {
   switch (utf8proc_category(c)) {
     case UTF8PROC_CATEGORY_CC:

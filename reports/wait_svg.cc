@@ -58,7 +58,8 @@ std::pair<double, double> rim(const Node& node, double x, double y) {
   return {node.x + dx / length, node.y + dy / length};
 }
 
-/// An arrow that bends to the left of its way, so that those there and back are two; its label at the bend.
+/// An arrow that bends to the left of its direction, so that arrows there and back do not cover each other. Its label
+/// is at the bend.
 void add_edge(std::string& text, const Node& from, const Node& to, const GraphEdge& edge, bool labelled) {
   const double dx = to.x - from.x, dy = to.y - from.y;
   const double length = std::max(1.0, std::hypot(dx, dy));

@@ -168,7 +168,7 @@ Waits waits_of(const Run& run) {
     if (ends && before_end.empty()) before_end = standing;
     std::vector<int> cycle;
     if (event.kind == EventKind::cycle) cycle = turned(event.others);
-    // A server may say "deadlock" before anybody else has looked.
+    // A server may report a deadlock before the run has seen the cycle.
     if (event.fault == Fault::deadlock && cycles.empty()) cycle = turned(cycle_through(event.actor, standing));
     const bool known = std::find(cycles.begin(), cycles.end(), cycle) != cycles.end();
     if (!cycle.empty() && !known) {

@@ -41,7 +41,7 @@ struct CellFilter {
   bool first_pattern = false;  ///< only the pattern that a scenario names first: the one without a fix
 };
 
-/// In the order in which they are shown: by store and executor, then scenario, pattern, protocol.
+/// The cells in the order in which they are shown: by store and executor, then scenario, pattern, protocol.
 std::vector<Cell> cells_of(std::span<const Scenario> scenarios, const CellFilter& filter);
 
 /// "deadlock/two-lock kv 2pl-detect plain=deadlock" on the cells that it names; "*" for any store or protocol. Gives an

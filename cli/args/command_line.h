@@ -19,7 +19,7 @@ std::string shell_quoted(const std::string& text);
 
 /// "500ms", "2s", "1m", "1.5" (seconds). nullopt for anything else, and for less than a microsecond or more than a day.
 std::optional<Nanos> duration_named(const std::string& text);
-/// The same, written.
+/// Such a duration as text, in the largest unit that gives a whole number.
 std::string name_of(Nanos duration);
 
 }  // namespace lockstep::cli

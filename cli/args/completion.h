@@ -1,5 +1,5 @@
 // completion.h: shell completion. The scripts are thin: they ask the program, which answers from the command tree and
-// the catalogues, so that `--pattern <TAB>` knows the scenario that was typed.
+// the catalogues. So `--pattern <TAB>` knows the scenario that was typed.
 #pragma once
 
 #include <string>

@@ -11,14 +11,14 @@ namespace lockstep::cli {
 std::vector<std::string> scenario_names();
 std::vector<std::string> theme_names();
 std::vector<std::string> store_names();
-/// For sentences: those that wait in this process first.
+/// The names of the stores for sentences: those that wait in this process first.
 std::vector<std::string> store_names_in_prose();
 /// "kv, sqlite or postgres".
 std::string listed_in_prose(const std::vector<std::string>& names);
 std::vector<std::string> verdict_names();
 
-/// Those whose theme or name is among `wanted`, in the catalogue's order; all when it is empty. An unknown one is put
-/// into `error` as one line.
+/// The scenarios with a theme or name among `wanted`, in the catalogue's order; all when it is empty. An unknown name
+/// is put into `error` as one line.
 std::vector<const Scenario*> scenarios_named(const std::vector<std::string>& wanted, std::string& error);
 
 /// The scenario, or nullptr and the complaint in `error`.

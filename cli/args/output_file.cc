@@ -31,7 +31,7 @@ void OutputFile::open() {
     error_ = EISDIR;
     return;
   }
-  // Whoever may not change a file does not get round it by a new one in its place.
+  // A user without the right to change a file must not get round that by a new file in its place.
   if (exists && ::access(path_.c_str(), W_OK) != 0) return note_error();
   if (exists && (!S_ISREG(there.st_mode) || path_.starts_with("/dev/"))) return;
   std::error_code none;

@@ -1,5 +1,5 @@
-// output_file.h: a file that was asked for before there is anything to write: refused at once where it cannot be
-// written, and left as it was where nothing comes of it.
+// output_file.h: a file that an option names, before there is anything to write. A file that cannot be written is
+// refused at once. One for which nothing is written stays as it was.
 #pragma once
 
 #include <memory>
@@ -11,9 +11,9 @@
 
 namespace lockstep::cli {
 
-/// What will be the file at `path`. Grows beside it, as PATH.part-PID, and takes its place when it is whole; is removed
-/// when it never was. What is no regular file (/dev/stdout, a pipe), or lies in a folder that nobody may write, is
-/// written in place, at the end. Not thread-safe.
+/// The file at `path` as it grows beside it, as PATH.part-PID. It takes its place when it is whole, and is removed
+/// otherwise. What is no regular file (/dev/stdout, a pipe), or lies in a folder that cannot be written to, is written
+/// in place, at the end. Not thread-safe.
 class OutputFile {
  public:
   explicit OutputFile(const std::string& path);
@@ -21,11 +21,11 @@ class OutputFile {
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
 
-  /// Fault::io when it cannot be written, with the system's words.
+  /// Fault::io with the system's words when the file cannot be written.
   Result<void> ready() const;
   const std::string& path() const noexcept { return path_; }
 
-  /// Writes `text`, all that it will hold, and gives it its name. Once.
+  /// Writes `text`, which is all that the file will hold, and gives the file its name. Called once.
   Result<void> keep(std::string_view text);
 
  private:

@@ -123,7 +123,7 @@ std::string complaint(const CLI::ParseError& error, const Built* built) {
   return text;
 }
 
-/// The command that the first of the words names that names one; nullptr: none does.
+/// The command of the first word that names one; nullptr: none does.
 const CommandSpec* first_command(int argc, const char* const* argv) {
   for (int i = 1; i < argc; ++i) {
     if (const CommandSpec* const command = command_named(argv[i])) return command;
@@ -131,7 +131,7 @@ const CommandSpec* first_command(int argc, const char* const* argv) {
   return nullptr;
 }
 
-/// What completion scripts ask holds a command line of its own, whole or not: it is not ours to judge.
+/// A question of a completion script holds a command line of its own, whole or not. It is not judged here.
 Parsed parse_completion(int argc, const char* const* argv) {
   Parsed parsed;
   parsed.command = command_named("__complete");

@@ -33,7 +33,7 @@ std::string read_duration(const Arguments& arguments, const char* name, Duration
   return {};
 }
 
-/// The titles of those whose protocols break deadlocks late.
+/// The titles of the stores that break deadlocks only after a time.
 std::vector<std::string> titles_of_late_breakers() {
   std::vector<std::string> titles;
   for (const BackendKind& kind : backends()) {

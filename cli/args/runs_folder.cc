@@ -46,7 +46,7 @@ std::map<std::string, std::string> short_ids(const std::string& folder) {
   for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
     names.push_back(entry->path().filename().string());
   }
-  // Whoever shares most of a beginning stands next to it.
+  // In sorted order, the id that shares the longest beginning stands next to it.
   std::sort(names.begin(), names.end());
   std::map<std::string, std::string> all;
   for (std::size_t i = 0; i < names.size(); ++i) {

@@ -15,7 +15,7 @@ std::string runs_folder(const Arguments& arguments, const std::string& option = 
 /// The shortest beginning of `id`, at least four digits, that no other run in `folder` has.
 std::string short_id(const std::string& id, const std::string& folder);
 
-/// The same of all runs in `folder` at once, by id.
+/// short_id() of all runs in `folder` at once, by id.
 std::map<std::string, std::string> short_ids(const std::string& folder);
 
 /// Writes the gdb commands (engine/gdb/lockstep.py) to FOLDER/lockstep.py; gives its path from the root. Makes the

@@ -1,4 +1,4 @@
-// announcement.cc: says so before the first run that needs it.
+// announcement.cc: see announcement.h.
 #include "cli/commands/announcement.h"
 
 #include "cli/text/output.h"

@@ -1,11 +1,11 @@
-// announcement.h: what people are told before a store is opened that takes a while to be there.
+// announcement.h: what people are told before a store is opened that takes a while to start.
 #pragma once
 
 #include "engine/run/run.h"
 
 namespace lockstep::cli {
 
-/// Says it on stderr, when the store of this request has something to say (BackendKind::announcement).
+/// Writes the announcement of the request's store to stderr, where it has one (BackendKind::announcement).
 void announce_store(const RunRequest& request);
 
 }  // namespace lockstep::cli

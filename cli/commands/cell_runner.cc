@@ -17,7 +17,7 @@
 namespace lockstep::cli {
 namespace {
 
-/// True for a fault of the store's environment as against one of the scenario.
+/// True for a fault of the store's environment, false for one of the scenario.
 bool is_unavailable(Fault fault) { return is_environment(fault) && fault != Fault::internal; }
 
 /// What --store names, else every store that can be had here. An error for people, or empty, in `error`.

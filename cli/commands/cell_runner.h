@@ -16,8 +16,8 @@ namespace lockstep::cli {
 /// Stores that were not run, with the reason.
 using LeftOut = std::vector<std::pair<std::string, std::string>>;
 
-/// Which stores a command goes through: those of --store, which must then be there; without it every one that
-/// can be opened here.
+/// Which stores a command goes through: those of --store, each of which must be there. Without --store: every store
+/// that can be opened here.
 struct StoreChoice {
   std::vector<std::string> stores;
   std::vector<std::string> asked;  ///< those that must be there
@@ -35,13 +35,13 @@ class CellRunner {
   CellRunner(Program& program, const RunRequest& base, std::string word, StoreChoice& choice)
       : program_(program), base_(base), word_(std::move(word)), choice_(choice) {}
 
-  /// What is done with a cell's run, and with the cells of a store and executor when they are through (unless none of
-  /// them could be run). Both may be empty.
+  /// Called with each cell's run, and with the cells of a store and executor once they have all been run. Both may be
+  /// empty. The second is left out when no cell could be run.
   std::function<void(Cell&, record::Run&)> each_run = {};
   std::function<void(std::span<const Cell>)> each_table = {};
 
-  /// Runs all, in their order, until ^C. When a store is not there, the rest of its cells stay waiting and it is among
-  /// the choice's left_out.
+  /// Runs the cells in their order until ^C. When a store is not there, its other cells are not run, and the choice's
+  /// left_out names the store.
   void run(std::vector<Cell>& cells);
 
   double wall_ms() const noexcept { return wall_ms_; }

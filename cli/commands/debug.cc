@@ -49,7 +49,7 @@ Result<std::pair<record::Run, std::string>> find_or_run(Program& program, const 
   return std::pair(std::move(*ran), *path);
 }
 
-/// How many steps of the schedule to take before the one that closes the first cycle; without a cycle, before the last.
+/// The number of steps before the one that closes the first cycle; without a cycle, before the last one.
 std::size_t fatal_step(const record::Run& run) {
   std::uint32_t operations = 0;  // begun before the cycle
   bool cycle = false;
@@ -181,7 +181,7 @@ int debug(Program& program) {
   std::vector<char*> words_of_line;
   for (std::string& each : line) words_of_line.push_back(each.data());
   words_of_line.push_back(nullptr);
-  // gdb has a ^C of its own.
+  // gdb handles ^C itself.
   ::execv(gdb.c_str(), words_of_line.data());
   return fail_with(Error{Fault::internal, {}, fmt::format("{} does not start: {}", gdb, std::strerror(errno))});
 }
@@ -196,7 +196,7 @@ CommandSpec debug_command() {
   options.insert(
       options.begin() + 2,
       {"pattern", "NAME", "how the application asks for what it needs; default: the scenario's first", Names::pattern});
-  options.push_back({"schedule", "STEPS", "of a scenario: who takes each step, \"T1 T1 T2 …\""});
+  options.push_back({"schedule", "STEPS", "of a scenario: the actor of each step, \"T1 T1 T2 …\""});
   options.push_back({"step", "N", "stop after N steps of the schedule; default: before the one that closes the cycle"});
   options.push_back(
       {"batch", "", "for scripts: no prompt; give the commands after --, such as -- -ex 'lockstep graph'"});

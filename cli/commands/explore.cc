@@ -46,8 +46,8 @@ std::string read_budget(const Arguments& arguments, ExploreRequest& request) {
   return {};
 }
 
-/// What the scenario promises of these coordinates has been seen, and nothing that it does not promise: a broken
-/// invariant, or somebody who waits for ever.
+/// True when the promised verdict was seen, and no finding beside it. A finding is a broken invariant, or an actor that
+/// waits for ever.
 bool as_expected(const Scenario& scenario, const Exploration& explored) {
   using record::Verdict;
   const Pattern& pattern = *scenario.pattern_named(explored.run.pattern);
@@ -61,7 +61,7 @@ bool as_expected(const Scenario& scenario, const Exploration& explored) {
   return true;
 }
 
-/// Those runs in which the database first parts from the model in each way; they bear their ids then.
+/// Saves the first run for each way in which the database parts from the model, and notes its id.
 void save_disagreements(Program& program, Exploration& explored, const std::string& folder, int& code) {
   if (program.arguments.has("no-record")) return;
   for (std::size_t i = 0; i < std::min(kSavedMost, explored.disagreements.size()); ++i) {
@@ -164,7 +164,7 @@ int explore_scenario(Program& program) {
         save_schedule(*scenario, explored.findings.front().shortest, **schedule_file, request.run.dsn);
     if (!saved) return fail_with(saved.error());
   }
-  // Of a search that was interrupted it would be a part at best.
+  // After an interrupted search the graph would be a part at best.
   if (*graph_file && !explored.interrupted) {
     if (const Result<void> written = write_graph(explored, **graph_file); !written) return fail_with(written.error());
   }
@@ -227,10 +227,10 @@ CommandSpec explore_command() {
           "serial for SQLite's immediate and exclusive. One schedule of each class is then run on the real thing, and "
           "the first step that is not as on the model is said and saved. With --direct, with another strategy than "
           "exhaustive and where no model stands for the database, its own interleavings are run one by one.\n\n"
-          "The shortest run of each way to end badly is saved: with the fewest preemptions (somebody else is let go "
-          "although who went last could go on), then the fewest steps. Exit code 5: the budget was spent before "
-          "everything had "
-          "been seen; 1: an invariant broken, or somebody waiting for ever, where the scenario does not promise that.",
+          "The shortest run of each way to end badly is saved: with the fewest preemptions, then the fewest steps. (A "
+          "preemption: another actor goes although the last one could go on.) Exit code 5: the budget was "
+          "spent before everything had been seen; 1: an invariant broken, or an actor that waits for ever, where the "
+          "scenario does not promise that.",
       .arguments = {{"NAME", "the scenario (lockstep list)", true, Names::scenario}},
       .options = std::move(options),
       .examples = {{"explore threads/dining-philosophers", "How many orders starve them all?"},

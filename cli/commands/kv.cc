@@ -94,7 +94,7 @@ CommandSpec kv_command() {
                   {"full", "", "dump: every value whole"},
                   {"json", "", "as JSON; what is no text as hexadecimal digits, \"key_hex\" and \"value_hex\""}},
       .examples = {{"kv verify /var/lib/bank", "Is everything there and as it was written? 1 if not."},
-                   {"kv dump /var/lib/bank --log", "Who has written what, in the order of the commits."}},
+                   {"kv dump /var/lib/bank --log", "What each transaction has written, in the order of the commits."}},
       .run = kv_folder,
   };
 }

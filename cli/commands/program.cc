@@ -40,8 +40,8 @@ int dispatch(int argc, const char* const* argv, Output& out) {
   return parsed.command->run(program);
 }
 
-/// Who starts us with a standard stream closed must not get a database in its place. Reading from or writing to what is
-/// put there fails.
+/// Opens each standard stream that was closed at the start. Otherwise a database could get its number, and output would
+/// go into it. Reading from or writing to what is put there fails.
 void hold_standard_streams() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
@@ -64,7 +64,7 @@ int run_program(int argc, const char* const* argv) {
   install_signals();
   Output out(STDOUT_FILENO);
   int code = kInternal;
-  // Nothing of ours throws; the libraries below us may (memory, formats).
+  // No code of Lockstep throws; the libraries below it may (memory, formats).
   try {
     code = dispatch(argc, argv, out);
   } catch (const std::exception& error) {

@@ -31,11 +31,11 @@ class Program {
 /// The whole program. Returns the exit code; never throws.
 int run_program(int argc, const char* const* argv);
 
-/// Says it on stderr; gives kUsage.
+/// Writes the complaint to stderr; gives kUsage.
 int usage_error(const std::string& text);
 
-/// Says on stderr why it failed; the exit code that goes with the fault: usage for a wrong argument, store unavailable,
-/// interrupted, else internal.
+/// Writes to stderr why the command failed. Gives the exit code that goes with the fault: usage for a wrong argument,
+/// store unavailable, interrupted, else internal.
 int fail_with(const Error& error);
 
 }  // namespace lockstep::cli

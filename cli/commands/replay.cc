@@ -104,9 +104,10 @@ CommandSpec replay_command() {
           "Every event is compared with the recorded one before the next step is taken; at the first that differs the "
           "replay stops and says so (exit code 1). Times are not compared, and on a server neither is what it names by "
           "its own numbers. A run under the free schedule cannot be replayed.\n\n"
-          "A schedule file (--save-schedule) is JSON, one line a step: who takes it, what he is about to do, and who "
-          "could go. It names things as the scenario does, so it outlives versions of the program; the first step that "
-          "is not as written is shown with the difference.",
+          "A schedule file (--save-schedule) is JSON, one line a step: its actor, what the actor is about to do, "
+          "and which actors could go. It names things as the scenario does, so it outlives versions of the program. "
+          "The "
+          "first step that is not as written is shown with the difference.",
       .arguments = {{"ID|FILE", "the saved run, by a unique beginning of its id, or a schedule file", true,
                      Names::run}},
       .options = {{"until", "STEP",
@@ -128,7 +129,8 @@ CommandSpec replay_command() {
                    {"replay 7f3a --save-schedule deadlock.jsonl", "To keep beside a bug report, or in a test."},
                    {"replay deadlock.jsonl", "That schedule, with whatever the scenario does by now."},
                    {"replay 7f3a --until 5", "How things stand after five steps."},
-                   {"replay 7f3a --graph deadlock.dot", "Who waits for whom, with locks and lines, for graphviz."}},
+                   {"replay 7f3a --graph deadlock.dot",
+                    "The waits between actors, with locks and lines, for graphviz."}},
       .run = replay_run,
   };
   const auto out = std::find_if(command.options.begin(), command.options.end(),

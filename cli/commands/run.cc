@@ -22,7 +22,7 @@
 namespace lockstep::cli {
 namespace {
 
-/// Ended by --timeout: its own clock or the machine's has reached the limit.
+/// True when --timeout ended the run: the run's clock or the machine's has reached the limit.
 bool hit_limit(const record::Run& run, Nanos limit) {
   const bool virtual_limit = !run.events.empty() && run.events.back().at_ns >= limit.count();
   return run.verdict == record::Verdict::hung &&
@@ -85,7 +85,7 @@ int run_once(Program& program) {
     }
   }
   show(program, run, folder, path);
-  // The result stands, but what was asked for is not all there.
+  // The result stands, but a file that was asked for is missing.
   if (!save_error.empty()) {
     complain(save_error);
     if (code == kAsExpected) code = kInternal;
@@ -112,7 +112,7 @@ CommandSpec run_command() {
       options.begin() + 2,
       {"pattern", "NAME", "how the application asks for what it needs; default: the scenario's first", Names::pattern});
   options.push_back(
-      {"schedule", "STEPS", "who takes each step: \"T1 T1 T2 …\", or \"free\" to let the machine decide"});
+      {"schedule", "STEPS", "the actor of each step: \"T1 T1 T2 …\", or \"free\" to let the machine decide"});
   options.push_back(
       {"expect", "VERDICT", "the verdict that is success, instead of the scenario's", Names::choices, verdict_names()});
   options.push_back(out_option());

@@ -9,15 +9,15 @@
 
 namespace lockstep::cli {
 
-/// --prune, --export FILE or --import FILE was typed.
+/// True when --prune, --export FILE or --import FILE was typed.
 bool cares_for_runs(const Arguments& arguments);
 
-/// Does it; gives the exit code.
+/// Prunes, exports or imports; gives the exit code.
 int care_for_runs(Program& program, const std::string& folder);
 
-/// Those of `runs` (oldest first) that --keep and --older-than name: older than the newest `keep`, and begun more than
-/// `age_s` seconds before `now` (seconds since 1970). A limit that is negative does not count. A run whose beginning
-/// cannot be read is not old.
+/// Those of `runs` (oldest first) that --keep and --older-than select. They are older than the newest `keep` runs,
+/// and began more than `age_s` seconds before `now` (seconds since 1970). A limit that is negative does not count. A
+/// run whose beginning cannot be read is not old.
 std::vector<record::SavedRun> to_prune(const std::vector<record::SavedRun>& runs, long long keep, double age_s,
                                        long long now);
 

@@ -30,7 +30,8 @@ void install_signals() {
   ::sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    // Who started us with a signal ignored (nohup, a shell's background job) wants it so.
+    // A parent that starts the program with a signal ignored (nohup, a shell's background job) means it to stay
+    // ignored.
     struct sigaction before = {};
     ::sigaction(signal, nullptr, &before);
     if (before.sa_handler != SIG_IGN) ::sigaction(signal, &action, nullptr);

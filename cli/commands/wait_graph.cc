@@ -57,8 +57,8 @@ std::string edge_of(const Want& want, bool in_cycle) {
 
 OptionSpec wait_graph_option() {
   return {"graph", "FILE",
-          "write who waits for whom, with the locks and the lines that ask for and took them, as it stood when the "
-          "cycle closed (or the run got stuck): JSON, or for graphviz when the name ends in .dot",
+          "write the waits between actors as they stood when the cycle closed (or the run got stuck), with the locks "
+          "and the lines that ask for and took them: JSON, or for graphviz when the name ends in .dot",
           Names::file};
 }
 

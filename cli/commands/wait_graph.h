@@ -5,10 +5,10 @@
 //    "waits": [{"from": "T1", "wants": "B", "wants_at": "scenarios/threads/two_lock.cc:34",
 //               "to": "T2", "held_at": "scenarios/threads/two_lock.cc:33", "in_cycle": true}, …]}
 //
-// What stood when the first cycle closed or, without one, when the run got stuck or was stopped. Each of `cycle` waits
-// for the next one, the last for the first. "to" is null for who waits for something that nobody holds, "wants" is
-// empty where a server does not say; lines are null where they are not known (recordings of versions before they were
-// kept).
+// The graph shows the waits that stood when the first cycle closed. Without a cycle, when the run got stuck or was
+// stopped. Each of `cycle` waits for the next one, the last for the first. "to" is null where no actor holds what is
+// wanted. "wants" is empty where a server does not say what it is. Lines are null in recordings of older versions,
+// which did not keep them.
 #pragma once
 
 #include <string>

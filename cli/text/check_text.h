@@ -14,7 +14,7 @@ namespace lockstep::cli {
 /// The table of cells that share a store and an executor. Where it is too wide, its protocols are spread over several.
 std::string check_table(std::span<const Cell> cells, const Terminal& terminal);
 
-/// The cells that were not as expected, each with the command that runs it again; empty when there is none.
+/// A line for each cell that was not as expected, with the command that runs it again; empty when there is none.
 std::string check_failures(std::span<const Cell> cells, const Terminal& terminal);
 
 /// A test suite a store and executor, a test case a cell. Cells that were not run are skipped.

@@ -11,7 +11,7 @@
 namespace lockstep::cli {
 namespace {
 
-/// Exact while a double can be: 2^53.
+/// A double is exact up to this number: 2^53.
 std::string exactly(double number) {
   if (number < 0) return "?";
   return number < 9e15 ? fmt::format("{:.0f}", number) : fmt::format("{:.3g}", number);
@@ -95,7 +95,7 @@ std::string_view title_of(const Exploration& explored) {
   return kind == nullptr ? "the store" : kind->traits.title;
 }
 
-/// Of the classes that a model has.
+/// The classes that a search on a model has found.
 std::string worth_of_classes(const Exploration& explored) {
   if (explored.complete) {
     return fmt::format("all {} of the model run on {}, which stand for its {} interleavings",

@@ -10,7 +10,7 @@
 namespace lockstep::cli {
 namespace {
 
-/// Bytes on one line from which they can be told: a backslash is doubled, what is no text becomes \xNN.
+/// Bytes on one line, without loss: a backslash is doubled, what is no text becomes \xNN.
 std::string shown(std::string_view bytes) {
   std::string text;
   for (const char c : bytes) {

@@ -16,9 +16,9 @@ using reports::LaneState;
 using reports::Mark;
 
 constexpr std::size_t kLanesAt = 15;       ///< column of the first lane: after step and ms
-constexpr std::size_t kContentUsual = 26;  ///< columns of a wide lane, if there is room
-constexpr std::size_t kTextUsual = 34;     ///< a longer text does not by itself ask for narrow lanes
-constexpr std::size_t kCutShare = 20;      ///< wide lanes may cut one text in so many
+constexpr std::size_t kContentUsual = 26;  ///< the columns of a wide lane where there is room
+constexpr std::size_t kTextUsual = 34;     ///< only texts up to this length can make lanes narrow
+constexpr std::size_t kCutShare = 20;      ///< wide lanes may shorten one text in this many
 constexpr std::size_t kRowsMost = 240;     ///< more are folded
 constexpr std::size_t kRowsAtEnd = 60;
 
@@ -220,7 +220,7 @@ class Layout {
     const std::size_t begin = line.columns();
     const std::size_t most = last ? std::max(content_, terminal_.width - std::min(terminal_.width, begin)) : content_;
     std::string status = short_statuses_ ? cells_[i].short_status : cells_[i].status;
-    // "granted" is nice to have: the sign says it too.
+    // The word "granted" may be left out: the sign says it too.
     if (natural(i, false) <= content_) status = cells_[i].status;
     if (natural(i, short_statuses_) > content_) status = cells_[i].short_status;
     const std::size_t end = status.empty() ? most : content_;

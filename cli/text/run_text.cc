@@ -116,7 +116,7 @@ void add_verdict(std::vector<Line>& lines, const Run& run, const Terminal& termi
   lines.push_back(std::move(line));
 }
 
-/// Orders of locks that could hang, although nobody did.
+/// Orders of locks that could have led to a deadlock, although this run had none.
 void add_lock_orders(std::vector<Line>& lines, const Run& run, const Terminal& terminal) {
   for (const record::OrderViolation& each : lock_orders_of(run)) {
     add_paragraph(lines, terminal, Style::bold, "potential",
@@ -149,7 +149,7 @@ void add_fix(std::vector<Line>& lines, const Run& run, const Terminal& terminal)
     if (!sentence.empty()) sentence += ":";
   }
   add_paragraph(lines, terminal, Style::dim, "fix", sentence);
-  // Never wrapped: it is there to be copied.
+  // A command is never wrapped, so that it can be copied.
   if (!run.fix_command.empty())
     lines.push_back(Line().to(kTextAt + 2).add(Style::bold, terminal.clean(run.fix_command)));
 }
@@ -211,7 +211,7 @@ std::string run_text(const Run& run, const Terminal& terminal, const RunTextOpti
   add_invariants(lines, run, terminal);
   for (Line& line : figures(run, terminal)) lines.push_back(std::move(line));
   add_lock_orders(lines, run, terminal);
-  // The scenario says why its trouble happens. Where it did not happen this time, that would mislead.
+  // `why` explains the trouble of the scenario. It would mislead after a run without that trouble.
   const bool trouble = run.verdict != Verdict::clean || run.expected == Verdict::clean;
   if (trouble) add_paragraph(lines, terminal, Style::dim, "why", run.why);
   add_fix(lines, run, terminal);

@@ -1,5 +1,5 @@
-// run_text.h: a run as a person reads it: its coordinates, the lanes, who waited for whom, the verdict, why, and what
-// to do next. A function of the recording and of what the terminal can show.
+// run_text.h: a run as a person reads it: its coordinates, the lanes, the waits, the verdict, why, and what to do next.
+// A function of the recording and of what the terminal can show.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ namespace lockstep::cli {
 /// The column where texts begin, after a label such as " why       ".
 inline constexpr std::size_t kTextAt = 11;
 
-/// A command to go on with; shown when this build has it.
+/// A command for the next step; shown when this build has it.
 struct Hint {
   std::string label;
   std::string command;

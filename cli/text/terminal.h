@@ -80,8 +80,8 @@ std::string str(const std::vector<Line>& lines, const Terminal& terminal);
 
 enum class ColourWish { automatic, always, never };
 
-/// What the stream `fd` shows: its width (COLUMNS, else the terminal's, else 80), UTF-8 by the locale (LC_ALL,
-/// LC_CTYPE, LANG), colour on a terminal unless NO_COLOR is set or TERM is "dumb"; `wish` goes before.
+/// What the stream `fd` shows. Its width: COLUMNS, else the terminal's, else 80. UTF-8: by the locale (LC_ALL,
+/// LC_CTYPE, LANG). Colour: on a terminal, unless NO_COLOR is set or TERM is "dumb". A `wish` overrides what is found.
 Terminal terminal_of(int fd, ColourWish wish);
 
 }  // namespace lockstep::cli

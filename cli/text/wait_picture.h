@@ -1,5 +1,5 @@
-// wait_picture.h: who waited for whom when the cycle closed (or, without a cycle, when the run got stuck), as a ring
-// where it fits and as a list where it does not.
+// wait_picture.h: the waits at the moment when the cycle closed or, without a cycle, when the run got stuck. They are
+// drawn as a ring where it fits, else as a list.
 //
 //   T1 ──── wants B ───▶ T2
 //    ▲                    │
@@ -17,7 +17,7 @@ using reports::Waits;
 using reports::waits_of;
 using reports::Want;
 
-/// The picture in at most `width` columns; empty when nobody waited.
+/// The picture in at most `width` columns; empty when no actor waited.
 std::vector<Line> wait_picture(const reports::Waits& waits, const Terminal& terminal, std::size_t width);
 
 }  // namespace lockstep::cli

@@ -28,9 +28,7 @@ class Value {
   std::string text() const { return text_.value_or(std::string()); }
   /// 0 when it is not a number.
   std::int64_t number() const noexcept;
-  operator std::int64_t() const noexcept {
-    return number();
-  }  // NOLINT(google-explicit-constructor): bodies read as prose
+  operator std::int64_t() const noexcept { return number(); }  // implicit: bodies read as prose
   friend bool operator==(const Value& value, const char* text) { return value.text_ && *value.text_ == text; }
   friend bool operator==(const Value& value, std::string_view text) { return value.text_ && *value.text_ == text; }
 
@@ -41,12 +39,11 @@ class Value {
 /// A number or text to write, formatted in place.
 class Written {
  public:
-  Written(std::string_view text) : text_(text) {}    // NOLINT(google-explicit-constructor)
-  Written(const std::string& text) : text_(text) {}  // NOLINT(google-explicit-constructor)
-  Written(const char* text) : text_(text) {}         // NOLINT(google-explicit-constructor)
+  Written(std::string_view text) : text_(text) {}
+  Written(const std::string& text) : text_(text) {}
+  Written(const char* text) : text_(text) {}
   template <std::integral T>
-  Written(T number)
-      : number_(static_cast<std::int64_t>(number)), is_number_(true) {}  // NOLINT(google-explicit-constructor)
+  Written(T number) : number_(static_cast<std::int64_t>(number)), is_number_(true) {}
 
   /// The text; a number is formatted into `digits`, which must outlive the view.
   std::string_view view(char (&digits)[24]) const noexcept {

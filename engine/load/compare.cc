@@ -224,13 +224,13 @@ class Sweep {
   Result<void> rounds_of(ComparedGroup& group, std::vector<Histogram>& latencies, Compared& compared) {
     for (int round = 0; round < request_.rounds; ++round) {
       for (std::size_t i = 0; i < group.strategies.size(); ++i) {
-        // Every other round backwards: nobody always runs after the same neighbour.
+        // Every other round goes backwards, so that no strategy always runs after the same neighbour.
         const std::size_t turn = round % 2 == 0 ? i : group.strategies.size() - 1 - i;
         ComparedRow& row = group.strategies[turn];
         tell(row);
         Result<RoundResult> result = run_round(workload_, round_of(request_, row, round), stop_);
         if (!result) {
-          // What has been finished is worth keeping; without any, the reason is the result.
+          // Finished rounds are kept. Without any, the result is the reason.
           if (done_ == 0 || !is_environment(result.fault())) return result.error();
           row.rounds.push_back({.note = "the store failed: " + result.error().message});
           compared.comparison.ending = record::Ending::unavailable;

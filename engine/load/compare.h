@@ -1,5 +1,5 @@
-// compare.h: strategies side by side: rounds of all of them in turn, so that a machine that drifts disturbs all alike,
-// and what their numbers prove.
+// compare.h: strategies side by side, and what their numbers prove. Rounds of all strategies take turns, so that a
+// machine that drifts disturbs all alike.
 #pragma once
 
 #include <functional>
@@ -42,15 +42,16 @@ struct Compared {
   std::map<std::string, std::string> environment;
 };
 
-/// Runs it. ^C and a store that dies in the middle end it with what is finished (Comparison::ending). Fault::invalid as
-/// resolve() and run_round(); faults of the environment when the store cannot be opened at all.
+/// Runs the comparison. ^C and a store that dies in the middle end it with the rounds that are finished
+/// (Comparison::ending). Fault::invalid as resolve() and run_round(); faults of the environment when the store cannot
+/// be opened at all.
 Result<Compared> compare(const Workload& workload, const CompareRequest& request, const StopSource* stop,
                          const std::function<void(const CompareProgress&)>& progress);
 
 /// Ranks the strategies of a group by their rounds: medians, ratios to the best, places; the best first, the wrong ones
 /// last.
 void rank(record::ComparedGroup& group, std::uint64_t seed);
-/// What to say of groups that are ranked: a sentence each, which names what tells its group from the others.
+/// A sentence for each ranked group, which names what tells the group from the others.
 std::vector<std::string> verdict_of(std::span<const record::ComparedGroup> groups);
 
 }  // namespace lockstep::load

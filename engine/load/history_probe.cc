@@ -51,14 +51,14 @@ class HistoryProbe final : public Session {
     return finished;
   }
 
-  // Sessions know by themselves which of their requests waits.
+  // A session knows by itself which of its requests waits.
   void cancel(Pending& pending, Fault why) override { inner_->cancel(pending, why); }
   std::vector<Blocker> blockers(const Pending& pending) override { return inner_->blockers(pending); }
   bool in_transaction() const noexcept override { return inner_->in_transaction(); }
   bool blocks() const noexcept override { return inner_->blocks(); }
 
  private:
-  /// Which request of its own comes next to be answered.
+  /// The probe's own request that is answered next.
   enum class Stage : std::uint8_t { idle, begins, reads_first, reads_second, adds, commits };
 
   bool wanted() const {
@@ -75,11 +75,11 @@ class HistoryProbe final : public Session {
   void prepare(const Pending& pending) {
     std::array<std::uint32_t, 3> rows{};
     for (std::uint32_t& row : rows) row = static_cast<std::uint32_t>(random_() % probe_config_.rows);
-    if (random_() % 4 == 0) rows[2] = rows[0];  // some overwrite what they have read
+    if (random_() % 4 == 0) rows[2] = rows[0];  // some probes overwrite a row that they have read
     for (std::size_t i = 0; i < rows.size(); ++i) keys_[i] = key_of(kPrefix, rows[i]);
     const auto claims = pending.request.claims;
     claims_.assign(claims.begin(), claims.end());
-    // Without any it is refused by whoever wants some, as it would be without a probe.
+    // A store that needs claims refuses a begin without any, as it would without a probe.
     if (!claims_.empty()) claims_.insert(claims_.end(), keys_.begin(), keys_.end());
     now_ = ProbeRecord{};
     now_.reads[0].row = rows[0];
@@ -89,7 +89,7 @@ class HistoryProbe final : public Session {
     ask({.verb = Verb::begin, .claims = claims_}, Stage::begins);
   }
 
-  /// A request of its own was answered. False: with a fault, which is the answer to the body's request.
+  /// One of the probe's own requests was answered. False: with a fault, which is then the answer to the body's request.
   bool step(Pending& pending) {
     const Stage answered = stage_;
     stage_ = Stage::idle;
@@ -143,13 +143,13 @@ class HistoryProbe final : public Session {
   std::vector<std::string> claims_;
 };
 
-/// Names the writes: version `v` of a row is one element, whoever wrote it first in the list of records.
+/// Names the writes: version `v` of a row is one element, named after its first writer in the list of records.
 class Elements {
  public:
   check::Element of(std::uint32_t row, std::int64_t version) const {
     return row * kVersionsMost + static_cast<std::uint64_t>(version);
   }
-  /// Of a write. What is not there in the end (an abort), or twice, has an element of its own.
+  /// The element of a write. A version that is not there in the end (an abort), or twice, has an element of its own.
   check::Element written(const ProbeRecord& by) {
     const check::Element element = of(by.write.row, by.write.version);
     const bool counts = by.end != End::aborted && taken_.emplace(element, true).second;

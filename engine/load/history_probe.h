@@ -1,11 +1,11 @@
 // history_probe.h: what transactions under load saw of each other, written down so that engine/check can judge it.
 //
-// A workload's rows hold sums and names, from which nobody can tell whose write was read. So a transaction that is on
-// record carries a probe: at its begin it reads two of some rows that were added for this, and before its commit it
-// adds one to a third, all in the same transaction. Such a row only ever grows by one, so its value is its version: who
-// read 7 saw the write of whoever made it 7, and came before whoever made it 8. Nobody else touches these rows and
-// every transaction that does is on record, so the history is whole, and what it shows has happened. What it cannot
-// show are anomalies between transactions whose probes did not meet, or that take other operations (phantoms).
+// A workload's rows hold sums and names, which do not tell whose write was read. So a transaction on record carries a
+// probe, over rows that were added for this. At its begin it reads two of these rows, and before its commit it adds one
+// to a third, all in the same transaction. Such a row only ever grows by one, so its value is its version. A
+// transaction that read 7 saw the write that made it 7, and came before the one that made it 8. Only transactions on
+// record touch these rows, so the history is whole, and what it shows has happened. It cannot show anomalies between
+// transactions whose probes did not meet, or of other operations (phantoms).
 #pragma once
 
 #include <atomic>
@@ -45,7 +45,7 @@ using ProbeRecords = std::vector<ProbeRecord>;
 
 /// The rows that probes read and write, as they are at the start; their keys come after those of any workload.
 State probe_rows(std::uint32_t rows);
-/// Takes them out of the final state; gives their versions, by number.
+/// Takes the rows of probes out of the final state; gives their versions, by number.
 std::vector<std::int64_t> take_probe_rows(State& state);
 
 /// A session that answers as `inner` does and, while `probe_config` says to record, carries a probe in each

@@ -17,7 +17,7 @@ constexpr std::size_t kRoundsLeast = 3;  ///< with fewer nothing is called a dif
 
 record::Estimate estimate(const Interval& interval) { return {interval.median, interval.low, interval.high}; }
 
-/// Of the rounds that count in both: the n-th of the one and the n-th of the other ran next to each other.
+/// The pairs of rounds that count in both rows: the n-th of each, which ran next to each other.
 Interval against(const ComparedRow& row, const ComparedRow& base, std::uint64_t seed, std::size_t& pairs) {
   std::vector<double> values, others;
   for (std::size_t i = 0; i < std::min(row.rounds.size(), base.rounds.size()); ++i) {
@@ -31,7 +31,7 @@ Interval against(const ComparedRow& row, const ComparedRow& base, std::uint64_t 
   return ratio_of(values, others, seed);
 }
 
-/// Short, and enough to tell the group from the others.
+/// A short name that tells the group from the others.
 std::string load_of(const ComparedGroup& group, std::span<const ComparedGroup> all) {
   const auto differs = [&](auto ComparedGroup::* part) {
     return std::any_of(all.begin(), all.end(), [&](const ComparedGroup& other) { return other.*part != group.*part; });

@@ -16,15 +16,16 @@
 namespace lockstep::load {
 namespace {
 
-/// What is left of a round when its time is over may take as long as the longest wait; then it is told to end.
+/// How long the last transactions may take when a round's time is over: as long as the longest wait. Then they are told
+/// to end.
 constexpr Nanos kGrace = std::chrono::seconds(5);
 constexpr Nanos kSlice = std::chrono::milliseconds(20);
 
-// Of a history: enough for thousands of meetings, little enough to be judged in some milliseconds.
+// The size of a history: enough for thousands of meetings of probes, little enough to be judged in some milliseconds.
 constexpr std::size_t kProbeRecordsMost = 10'000;
 constexpr std::uint32_t kProbeRowsLeast = 64, kProbeRowsMost = 4096;
 
-/// Said before the load begins: a server or a process that cannot have so many connections.
+/// Checked before the load begins: whether the server and this process can have so many connections.
 Result<void> check_room(const BackendKind& kind, Backend& backend, int sessions) {
   if (kind.traits.sql) {
     if (auto enough = runtime::need_descriptors(static_cast<std::uint64_t>(sessions) * 2 + 16,
@@ -36,7 +37,7 @@ Result<void> check_room(const BackendKind& kind, Backend& backend, int sessions)
   return backend.room_for(sessions);
 }
 
-/// A store, and the sessions on it. Taken down in this order reversed.
+/// A store, and the sessions on it. Members are destroyed in reverse order.
 class Round {
  public:
   Round(const Workload& workload, const RoundRequest& request, const StopSource* stop)
@@ -151,7 +152,7 @@ void Round::start() {
   }
 }
 
-/// False when the round ends early: everybody has, or ^C.
+/// False when the round ends early: every session has ended, or ^C.
 bool Round::wait_until(Nanos moment) {
   for (Nanos now = clock_.now(); now < moment; now = clock_.now()) {
     if (latch_.wait(std::min(kSlice, moment - now))) return false;
@@ -179,7 +180,7 @@ void Round::watch(RoundResult& result) {
   measure(result);
   if (request_.history > Nanos(0)) {
     plan_.probe_config.recording.store(true, std::memory_order_relaxed);
-    wait_until(clock_.now() + request_.history);  // looking at the server has taken its time
+    wait_until(clock_.now() + request_.history);  // looking at the server took some time
   }
   if (stop_ != nullptr && stop_->requested()) result.note = "interrupted";
   plan_.stopping.store(true, std::memory_order_relaxed);
@@ -231,7 +232,7 @@ void Round::judge(RoundResult& result, const std::vector<std::int64_t>& versions
   result.proof = anomalies.front().why;
 }
 
-/// Reads the final state and asks the invariants.
+/// Reads the final state and checks the invariants.
 void Round::settle(RoundResult& result) {
   Counts counts;
   for (const auto& session : sessions_) {

@@ -1,4 +1,4 @@
-// round.h: one round of load: a fresh store, N sessions that run a workload's body over and over, and what came of it.
+// round.h: one round of load: a fresh store, N sessions that run a workload's body over and over, and the result.
 //
 // Each session has an actor, a clock and counts of its own (session_executor.h); they are added up when the round is
 // over. The store is opened, filled and checked anew for every round, so a round knows nothing of the one before.
@@ -62,16 +62,16 @@ struct RoundResult {
   std::uint64_t on_record = 0;                      ///< transactions of the history that committed
   std::string anomaly;                              ///< the first that the history shows; empty: none
   std::string proof;                                ///< of it, a line a step
-  std::uint64_t given_up = 0;                       ///< transactions that could not be tried again, or were too often
-  std::string gave_up;                              ///< why the first of them was
-  std::string note;  ///< why the round does not count: interrupted, or the store failed; empty: it does
+  std::uint64_t given_up = 0;  ///< transactions that could not be tried again, or were tried too often
+  std::string gave_up;         ///< why the first of them was given up
+  std::string note;            ///< why the round does not count: interrupted, or the store failed; empty: it does
   bool store_failed = false;
   std::string store_version;
-  int helpers = 0;  ///< threads that made the store's calls, at most, because these block; 0: they need none
+  int helpers = 0;  ///< the most threads at once that made the store's blocking calls; 0: no call blocks
   std::vector<std::pair<std::string, std::string>> environment;
 };
 
-/// Runs it. Fault::invalid when there are fewer connections or descriptors than sessions (with both numbers);
+/// Runs the round. Fault::invalid, with both numbers, when there are fewer connections or descriptors than sessions.
 /// Fault::unavailable and other faults of the environment when the store cannot be opened. A store that fails later
 /// gives a result with a note.
 Result<RoundResult> run_round(const Workload& workload, const RoundRequest& request, const StopSource* stop);

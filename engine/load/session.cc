@@ -25,8 +25,8 @@ class Arrivals {
     next_ += Nanos(plan.request.ramp.count() * static_cast<std::int64_t>(session.context.session) / sessions);
   }
 
-  /// Of an open loop: gaps of a Poisson process, whatever became of the transaction before. Of a closed loop: now,
-  /// after the time to think.
+  /// In an open loop the starts are a Poisson process, however the transaction before ended. In a closed loop the next
+  /// start is now, after the time to think.
   Nanos next(Nanos now, Random& random, bool first) {
     if (!open_) return first ? next_ : now + plan_.request.think;
     const double uniform = (static_cast<double>(random() >> 11U) + 0.5) * 0x1.0p-53;
@@ -72,7 +72,7 @@ Task<> drive(LoadSession& session, const Plan& plan) {
     const Nanos intended = arrivals.next(now, session.context.random, first);
     first = false;
     if (intended > now) {
-      // In slices: a session that has little to do must see the end all the same.
+      // Waits in slices, so that a session with long gaps sees the end of the round.
       while (now < intended && !plan.stopping.load(std::memory_order_relaxed)) {
         co_await pause(std::min(intended - now, Nanos(std::chrono::milliseconds(50))));
         now = clock.now();
@@ -81,7 +81,8 @@ Task<> drive(LoadSession& session, const Plan& plan) {
     }
     const Random drawn = session.context.random;
     for (int attempt = 1;; ++attempt) {
-      // Else a strategy that aborts much would end up with the transactions that are least often in conflict.
+      // A retry makes the choice of the first attempt. Otherwise a strategy that aborts much would end up with the
+      // transactions that conflict least.
       session.context.random = drawn;
       const Result<void> ended = co_await tried(plan.pattern.body(session.context));
       const bool left_open = session.actor.session != nullptr && session.actor.session->in_transaction();
@@ -107,7 +108,7 @@ Task<> drive(LoadSession& session, const Plan& plan) {
         break;
       }
       session.aborts[static_cast<std::size_t>(fault)] += counts ? 1 : 0;
-      // A version check that failed reads again, as a retry does.
+      // After a failed version check the body reads again, as after an abort.
       const bool again = is_retry_safe(fault) || fault == Fault::version_changed;
       if (!again || attempt > plan.request.retries_most) {
         session.given_up += counts ? 1 : 0;

@@ -12,7 +12,7 @@
 
 namespace lockstep::load {
 
-/// What all sessions of a round look at. Written before they start, but for `stopping`.
+/// What all sessions of a round read. Written before they start, except `stopping`.
 struct Plan {
   const RoundRequest& request;
   const LoadPattern& pattern;
@@ -23,7 +23,7 @@ struct Plan {
   mutable Board board = {};  ///< theirs, to write on
 };
 
-/// Not thread-safe: its own thread's or loop's until it has ended.
+/// Not thread-safe: it belongs to its own thread or loop until the session has ended.
 struct LoadSession {
   LoadSession(const Plan& plan, std::size_t index, const Zipf& zipf, const Scatter& scatter,
               std::unique_ptr<SessionExecutor> where);
@@ -32,9 +32,9 @@ struct LoadSession {
   std::unique_ptr<SessionExecutor> executor;
   Actor actor;
   LoadContext context;
-  Random pauses;  ///< of back-offs; apart from the body's, which draws the same again
+  Random pauses;  ///< of back-offs; a source of their own, since a retried body draws the same numbers again
 
-  // What it saw in the measured time.
+  // What the session saw in the measured time.
   Histogram latency;
   std::uint64_t committed = 0, retries = 0, refused = 0;
   struct Waits {

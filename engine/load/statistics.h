@@ -1,9 +1,9 @@
 // statistics.h: what a handful of interleaved rounds can prove.
 //
-// Rounds of two strategies are taken in pairs (the n-th of each, which ran next to each other), so that a machine that
-// slows down for a while slows both. The estimate is the geometric mean of the pairs' ratios; its interval is that of
-// Student with the bootstrap's standard error (T. Hesterberg, "What Teachers Should Know About the Bootstrap", The
-// American Statistician 69, 2015, section 5.3: percentiles of a bootstrap alone are too narrow for so few rounds).
+// Rounds of two strategies are taken in pairs: the n-th of each, which ran next to each other. So a machine that slows
+// down for a while slows both. The estimate is the geometric mean of the pairs' ratios. Its interval is Student's, with
+// the bootstrap's standard error: for so few rounds the percentiles of a bootstrap alone are too narrow (T. Hesterberg,
+// "What Teachers Should Know About the Bootstrap", The American Statistician 69, 2015, section 5.3).
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,10 @@ struct Interval {
   double high = 0;
 };
 
-/// How sure an interval is: of 100 comparisons of two identical strategies one is expected to find a difference.
+/// The confidence of an interval: of 100 comparisons of two identical strategies one is expected to find a difference.
 inline constexpr double kConfidence = 0.99;
 
-/// What stands for "no upper end": a number that JSON can hold.
+/// Stands for "no upper end": a number that JSON can hold.
 inline constexpr double kUnbounded = 1e9;
 
 /// The median of `values` and the bootstrap's percentile interval of it. Zeros when empty. The same for the same seed.

@@ -1,4 +1,4 @@
-// usage.cc: getrusage for us, /proc for the server.
+// usage.cc: getrusage for this process, /proc for the server.
 #include "engine/load/usage.h"
 
 #include <sys/resource.h>

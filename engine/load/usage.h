@@ -17,8 +17,8 @@ struct ServerUsage {
   double cpu_s = 0;
   std::uint64_t rss_bytes = 0;  ///< proportional: shared pages are counted once
 };
-/// Of the server's sessions and helpers as they are now; nullopt for a store without a server, and for one whose
-/// processes cannot be looked at from here.
+/// What the server's sessions and helpers have used by now. nullopt without a server, and where its processes cannot be
+/// seen from here.
 std::optional<ServerUsage> server_usage(Backend& backend);
 
 }  // namespace lockstep::load

@@ -1,4 +1,4 @@
-// coordinates.h: what a run says of itself before it has begun.
+// coordinates.h: the parts of a run's record that are known before it begins.
 #pragma once
 
 #include "engine/record/run.h"
@@ -7,9 +7,9 @@
 
 namespace lockstep {
 
-/// A run of a resolved request in its RunEnvironment: coordinates, options, the machine's environment, and what the
-/// scenario says of them. Under another schedule than its own a scenario expects nothing in particular; a broken
-/// invariant or a hang that it does not expect is still not as expected (judge()).
+/// The record of a resolved request in its RunEnvironment: coordinates, options, the machine's environment, and the
+/// expected verdict. Under a schedule that is not its own a scenario expects nothing in particular. A broken invariant
+/// or a hang that it does not expect still counts against it (judge()).
 record::Run run_at(const Scenario& scenario, const RunRequest& request, const RunEnvironment& environment);
 
 }  // namespace lockstep

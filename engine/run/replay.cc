@@ -20,10 +20,10 @@ constexpr const char* kRetriesOption = "option retries";
 constexpr const char* kLockTimeoutOption = "option lock-timeout-ns";
 constexpr const char* kDeadlockTimeoutOption = "option deadlock-timeout-ns";
 
-/// True for what is no part of what happened: how it was judged, and what was measured on the way.
+/// True for events that are no part of the story: the judgement, and what was measured.
 bool is_beside(const Event& event) { return event.kind == EventKind::invariant || event.kind == EventKind::figure; }
 
-/// True for what a server decides by itself, or names by its own numbers: when it is looked at differs from run to run.
+/// True for what a server decides by itself, or names by its own numbers. It differs from run to run.
 bool is_in_passing(const Event& event) {
   return event.kind == EventKind::wait || event.kind == EventKind::cycle || event.kind == EventKind::note ||
          event.kind == EventKind::time || event.kind == EventKind::invariant;
@@ -42,7 +42,7 @@ std::string story_of(const Event& event, const std::vector<std::string>& actors)
   return text;
 }
 
-/// Follows the recorded schedule as long as everything is as recorded.
+/// Follows the recorded schedule while everything is as recorded.
 class Replayed final : public Schedule {
  public:
   Replayed(const record::Run& recorded, std::vector<Choice> order, std::size_t until, RunState& run)
@@ -76,7 +76,7 @@ class Replayed final : public Schedule {
     return choice;
   }
 
-  /// From here on the run is another one: it is not compared any more.
+  /// The run has become another one; from here on it is not compared.
   void overruled() override { left_ = true; }
 
   /// Compares what has happened since the latest call. `at_end`: nothing more will.
@@ -108,12 +108,12 @@ class Replayed final : public Schedule {
   const std::optional<Divergence>& divergence() const noexcept { return divergence_; }
   bool ended() const noexcept { return ended_; }
   std::size_t steps() const noexcept { return at_; }
-  /// How many events there were when it ended: what follows is how the run was taken down.
+  /// The number of events when the run ended. Later ones come from taking it down.
   std::size_t seen() const noexcept { return seen_; }
 
  private:
-  /// Events in an order of their own. In this process that is all of them; the answers of a server to several actors
-  /// come as they come, so there each actor's are compared for themselves.
+  /// Compares lists of events that each have an order of their own. For a store in this process that is one list. A
+  /// server answers several actors in any order, so there each actor's events are a list.
   struct Lane {
     std::vector<const Event*> expected;
     std::size_t matched = 0;
@@ -128,7 +128,7 @@ class Replayed final : public Schedule {
     if (!recorded_.virtual_time) return alike && (a.fault || a.detail == b.detail);
     return alike && a.detail == b.detail && a.others == b.others;
   }
-  /// The recorded order where it can be followed, else whoever comes first.
+  /// The recorded order where it can be followed, else the first actor that can go.
   Result<Choice> any(const std::vector<Candidate>& candidates) {
     while (at_ < order_.size()) {
       const Choice choice = order_[at_++];
@@ -181,8 +181,7 @@ void read_options(const record::Run& run, RunRequest& request) {
 Result<Replay> replay(const Scenario& scenario, const record::Run& recorded, const ReplayOptions& options,
                       const StopSource* stop) {
   if (recorded.schedule == "free") {
-    return Error{
-        Fault::invalid, {}, "a run under the free schedule cannot be replayed: it says nothing of who went when"};
+    return Error{Fault::invalid, {}, "a run under the free schedule cannot be replayed: it keeps no order of steps"};
   }
   RunRequest request{.store = recorded.store,
                      .protocol = recorded.protocol,

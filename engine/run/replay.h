@@ -16,10 +16,10 @@ struct RunRequest;
 
 struct ReplayOptions {
   std::string executor = "threads";
-  /// Stops when so many steps of the schedule have been taken and what they caused has happened.
+  /// Stops after this many steps of the schedule, once all that they caused has happened.
   std::size_t until = std::numeric_limits<std::size_t>::max();
   std::string dsn = {};  ///< postgres: as RunRequest::dsn
-  /// How often; from 2 on the threads stay from one time to the next, on one processor.
+  /// How often to replay; from 2 on the threads stay from one time to the next, on one processor.
   std::uint64_t times = 1;
 };
 
@@ -40,10 +40,10 @@ struct Replay {
   double seconds = 0;           ///< that all of it took, the opening of the store not included
 };
 
-/// Runs `recorded` again: the same coordinates, seed, options and schedule. Every event is compared with the recorded
-/// one before the next step is taken, but for times, and on a server for what differs from session to session.
-/// Fault::invalid: a run under the free schedule, which says nothing of who went when; a scenario, pattern or protocol
-/// that is not there any more.
+/// Runs `recorded` again, with its coordinates, seed, options and schedule. Every event is compared with the recorded
+/// one before the next step is taken. Times are left out, and on a server what differs from session to session.
+/// Fault::invalid for a run under the free schedule, which has no order of steps, and for a scenario, pattern or
+/// protocol that is not there any more.
 Result<Replay> replay(const Scenario& scenario, const record::Run& recorded, const ReplayOptions& options,
                       const StopSource* stop = nullptr);
 

@@ -88,7 +88,7 @@ bool knows_footprints(const RunRequest& resolved) {
 
 Result<RunRequest> resolve(const Scenario& scenario, RunRequest request) {
   if (request.pattern.empty()) {
-    // The first pattern that says something of the store asked for, else the first that can run there.
+    // The first pattern with an expectation for the store asked for, else the first that can run there.
     for (const bool named : {true, false}) {
       for (const Pattern& pattern : scenario.patterns()) {
         const bool runs =

@@ -32,22 +32,23 @@ struct RunRequest {
   bool measure = false;  ///< bodies that measure do so at full size and give figures (Context::figure)
 };
 
-/// True when the pattern says what it expects of the store; or the store is on trial, and the pattern asks only what
-/// every store can do: then it expects something of one without SQL. Without an expectation a run is not judged.
+/// True when the pattern has an expectation for the store. Also true for a store on trial, when the pattern asks only
+/// what every store can do. It does when it has an expectation for a store without SQL. A run without an expectation is
+/// not judged.
 bool can_run_on(const Pattern& pattern, std::string_view store);
-/// The same of one protocol of the store.
+/// As above, for one protocol of the store.
 bool can_run_on(const Pattern& pattern, const BackendKind& kind, const ProtocolTraits& protocol);
 
-/// For a search: what each step touches is known on the store of a resolved request, or it has no store.
+/// For a search: true when the store of a resolved request tells what each step touches, and when there is no store.
 bool knows_footprints(const RunRequest& resolved);
 
 /// Fills in the defaults and checks the names. Fault::invalid, one line with the nearest name or the list of what is
 /// supported, when the scenario cannot run there.
 Result<RunRequest> resolve(const Scenario& scenario, RunRequest request);
 
-/// Runs it. The returned run is complete but for its id, command and saving. Fault::invalid as resolve(), or for a
-/// schedule that cannot be followed; Fault::unavailable and other faults of the environment when the store cannot be
-/// opened. A store that fails later ends the run as Ending::unavailable, with the events up to then.
+/// Runs the scenario. The returned run is complete but for its id, command and saving. Fault::invalid as resolve(), or
+/// for a schedule that cannot be followed; Fault::unavailable and other faults of the environment when the store cannot
+/// be opened. A store that fails later ends the run as Ending::unavailable, with the events up to then.
 Result<record::Run> run(const Scenario& scenario, const RunRequest& request, const StopSource* stop = nullptr);
 
 }  // namespace lockstep

@@ -31,8 +31,8 @@ bool waits_in_process(const RunRequest& request) {
 /// Rolls back what a body left open.
 Task<> give_back(Context& context) { co_await context.db.abort(); }
 
-/// How long to wait before attempt + 1: anything up to a limit that doubles ("full jitter"; M. Brooker, "Exponential
-/// backoff and jitter", 2015), so that two actors which give up for each other do not meet again for ever.
+/// How long to wait before attempt + 1: a random time up to a limit that doubles ("full jitter"; M. Brooker,
+/// "Exponential backoff and jitter", 2015). So two actors that gave up for each other do not meet again for ever.
 Nanos back_off(int attempt, Random& random) {
   constexpr std::int64_t kFirst = 100'000;
   constexpr std::int64_t kMost = 10'000'000;
@@ -43,7 +43,7 @@ Nanos back_off(int attempt, Random& random) {
 /// How an actor runs its body again.
 struct Retries {
   int most = 0;
-  bool backs_off = false;  ///< waits in between; a schedule says itself who goes next
+  bool backs_off = false;  ///< waits in between; a schedule has its own order of steps
 };
 
 /// The root of every actor: runs the body, gives back what it left open, and runs it again where that is safe.
@@ -116,13 +116,13 @@ Result<void> RunEnvironment::open_store() {
   backend_ = std::move(*opened);
   state_.backend = backend_.get();
   state_.protocol = &backend_->protocol();
-  // Where every wait is looked at as it begins, a cycle is known at once.
+  // A protocol that looks at every wait as it begins finds a cycle at once.
   if (state_.protocol->deadlocks == DeadlockBreaking::after_timeout) detection_after_ = options.deadlock_timeout;
   return backend_->set_up(scenario_.rows(), pattern_.ddl);
 }
 
-/// However a performance ends: the executor goes first, then the sessions and the world, whose locks may still name
-/// actors, then those.
+/// Takes a performance down, however it ended. The order: the executor, the sessions, the world, the actors. Locks of
+/// the world may still name actors, so these go last.
 void RunEnvironment::tear_down() noexcept {
   executor_.reset();
   for (const auto& actor : state_.actors) actor->session.reset();

@@ -14,7 +14,7 @@
 
 namespace lockstep {
 
-/// Retries of a transaction under a search, unless asked otherwise: every one multiplies the interleavings.
+/// Retries of a transaction under a search, unless asked otherwise. Each further retry multiplies the interleavings.
 inline constexpr int kExploreRetries = 1;
 
 /// States, and the function behind each arrow:
@@ -51,7 +51,7 @@ class RunEnvironment {
   RunEnvironment& operator=(const RunEnvironment&) = delete;
 
   /// Runs the actors to their ends, or as far as they get: every time with a store, a world and actors as new.
-  /// `schedule` decides who goes next; nullptr under the free schedule. Fault::invalid when it cannot be followed.
+  /// `schedule` gives the order of steps; nullptr under the free schedule. Fault::invalid when it cannot be followed.
   Result<void> perform(Schedule* schedule);
 
   /// From now on the threads of a performance stay for the next one, all on one processor (executors/thread_pool.h).
@@ -63,12 +63,13 @@ class RunEnvironment {
   /// After judge(): the committed rows at the end, which the invariants saw.
   const State& final_rows() const noexcept { return final_rows_; }
 
-  /// Who was let go in the latest performance, in order; empty under the free schedule.
+  /// The choices of the latest performance, in order; empty under the free schedule.
   const std::vector<Choice>& taken() const;
   RunState& state() noexcept { return state_; }
   bool is_in_virtual_time() const noexcept { return state_.virtual_time; }
   Backend* backend() const noexcept { return backend_.get(); }
-  /// The store's calls would block the actors' loops, so helper threads make them (executors/lent_session.h).
+  /// True when helper threads make the store's calls, which would block the actors' loops
+  /// (executors/offloaded_session.h).
   bool offloads_calls() const noexcept;
   const Pattern& pattern() const noexcept { return pattern_; }
 

@@ -78,7 +78,7 @@ Result<ScheduleStep> step_of(const Json& json, const ScheduleFile& file, std::si
   return step;
 }
 
-/// Lets the steps of an order happen, and writes each down; or holds each against one that is written.
+/// Lets the steps of an order happen. Writes each down, or compares it with the one in the file.
 class Stepped final : public Schedule {
  public:
   Stepped(RunState& run, std::vector<Choice> order, const std::vector<ScheduleStep>* written, std::size_t until)
@@ -110,7 +110,7 @@ class Stepped final : public Schedule {
     return choice;
   }
 
-  /// The run is over by itself.
+  /// The run has ended before the order did.
   void over() {
     if (at_ < order_.size()) {
       const std::string actor = run_.actors[static_cast<std::size_t>(order_[at_].actor)]->name;
@@ -237,7 +237,7 @@ Result<ScheduleFile> schedule_file_of(const std::string& text) {
 Result<ScheduleFile> written_down(const Scenario& scenario, const record::Run& run, const std::string& dsn,
                                   const StopSource* stop) {
   if (run.schedule == "free") {
-    return Error{Fault::invalid, {}, "a run under the free schedule has no schedule: it says nothing of who went when"};
+    return Error{Fault::invalid, {}, "a run under the free schedule has no schedule: it keeps no order of steps"};
   }
   ScheduleFile file;
   file.scenario = run.scenario;

@@ -7,13 +7,13 @@
 //   {"step": 2, "actor": "T2", "operation": "lock", "object": "B", "enabled": ["T1", "T2"]}
 //   …
 //
-// (each on one line). "operation" and "object" are what the actor is about to do; "timeout": true is there when the
-// step is that the deadline of its wait passes; "enabled" are those who could go, "T1:timeout" where a deadline could
+// (each on one line). "operation" and "object" are what the actor is about to do. "timeout": true stands where the step
+// is that the deadline of its wait passes. "enabled" are the actors that could go, "T1:timeout" where a deadline could
 // pass. "options": "retries", "lock_timeout_ns", "deadlock_timeout_ns", where the run was asked for them.
 //
-// It names things as the scenario does and holds no times and no memory addresses, so it outlives versions of the
-// program as long as the scenario does the same. Whoever replays it learns of the first step that is not as written:
-// after a change of the scenario, and after an edit by hand.
+// The file names things as the scenario does, and holds no times and no memory addresses. So it outlives versions of
+// the program as long as the scenario does the same. A replay shows the first step that is not as written: after a
+// change of the scenario, or an edit by hand.
 #pragma once
 
 #include <string>
@@ -44,17 +44,18 @@ struct ScheduleFile {
 
 /// The lines, each ended.
 std::string to_text(const ScheduleFile& file);
-/// Reads them. Fault::invalid with the line: what is no schedule file, of another version (said which), cut short, or
-/// names an actor that it does not have.
+/// Reads such lines. Fault::invalid, with the line: the text is no schedule file, of another version (said which), cut
+/// short, or names an actor that it does not list.
 Result<ScheduleFile> schedule_file_of(const std::string& text);
 
-/// Writes down the schedule of a finished run, by performing it once more. Fault::invalid as replay().
+/// The schedule of a finished run, which is performed once more to find it. Fault::invalid as replay().
 Result<ScheduleFile> written_down(const Scenario& scenario, const record::Run& run, const std::string& dsn = {},
                                   const StopSource* stop = nullptr);
 
-/// Performs it, and compares every step before it is taken: who is enabled (but on a server, where it is a matter of
-/// time), what is about to be done and on what; and the verdict at the end. Replay::divergence has the step.
-/// Fault::invalid as resolve(), and when the scenario has other actors.
+/// Performs the schedule, and compares every step with the file before it is taken. Compared are the operation, its
+/// object, the actors that can go, and at the end the verdict. On a server it is a matter of time which actors can go;
+/// there they are not compared. Replay::divergence has the step. Fault::invalid as resolve(), and when the scenario has
+/// other actors.
 Result<Replay> replay(const Scenario& scenario, const ScheduleFile& file, const ReplayOptions& options,
                       const StopSource* stop = nullptr);
 

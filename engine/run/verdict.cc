@@ -23,9 +23,9 @@ bool any_fault(const record::Run& run, std::initializer_list<Fault> faults) {
                      [&](Fault f) { return run.outcomes.faults.contains(std::string(name_of(f))); });
 }
 
-/// Who has lost at every attempt that he was given, each time in a way that was worth another one, while somebody else
-/// got done. A body is run again at least once before it counts: to lose once is no more than an abort. (A run in which
-/// a wait timed out or a deadlock was broken is called after that: it says more of why.)
+/// The actors that lost every attempt to a fault that is safe to retry, while another actor finished its work. An actor
+/// that was given one attempt does not count: to lose once is no more than an abort. (A run with a time-out or a broken
+/// deadlock is called after that, since it says more of why.)
 std::vector<std::string> starved_in(const RunState& state) {
   std::vector<std::string> starved;
   bool somebody_got_done = false;
@@ -42,13 +42,13 @@ std::vector<std::string> starved_in(const RunState& state) {
 
 Verdict verdict_of(const record::Run& run, bool avoided, bool timed_out, bool starved) {
   const bool broken = std::any_of(run.invariants.begin(), run.invariants.end(), [](const auto& i) { return !i.held; });
-  // What a scenario promises of the end cannot hold when there was none, and what it promises of everybody's success
-  // not when somebody had none: broken invariants then stand beside the verdict.
+  // An invariant speaks of the end, and a stuck run has none. It may also rely on every actor's success, which a
+  // starved run has not. There a broken invariant stands beside the verdict.
   if (run.ending == record::Ending::stuck) return run.cycles.empty() ? Verdict::hung : Verdict::deadlock;
   if (broken && !starved) return Verdict::anomaly;
   timed_out = timed_out || any_fault(run, {Fault::lock_timeout, Fault::statement_timeout, Fault::idle_timeout});
   if (any_fault(run, {Fault::deadlock})) return Verdict::deadlock;
-  // A cycle that no store broke and that did not last was broken by a time-out.
+  // When no store broke a cycle and it did not last, a time-out broke it.
   if (timed_out || !run.cycles.empty()) return Verdict::timeout;
   if (starved) return Verdict::starved;
   if (avoided || any_fault(run, {Fault::unsafe_claim, Fault::claim_exceeded})) return Verdict::avoided;
@@ -107,7 +107,8 @@ std::string fix_command_of(const Scenario& scenario, const Pattern& pattern, con
   return command + " --pattern " + fixed->name;
 }
 
-/// Potential deadlocks are those whose actors did not wait for each other in a cycle: a deadlock that happened is one.
+/// Writes down the potential deadlocks. One whose actors did wait for each other in a cycle has happened, and is left
+/// out.
 void note_lock_order(const RunState& state, record::Run& run) {
   if (state.lock_order == nullptr) return;
   std::vector<record::OrderViolation> potential = state.lock_order->violations(run.actors);
@@ -153,7 +154,7 @@ void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, R
     for (const int actor : actors) list.push_back(run.actors[static_cast<std::size_t>(actor)]);
     return list;
   };
-  // A cycle that was broken explains no wait that stands at the end.
+  // A stuck run shows only the cycles that still stand: one that was broken explains no wait at the end.
   for (const auto& cycle : run.ending == record::Ending::stuck ? state.cycles_at_end() : state.cycles())
     run.cycles.push_back(names(cycle));
   run.victims = names(state.victims());

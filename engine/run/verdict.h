@@ -1,4 +1,4 @@
-// verdict.h: what a finished run amounts to.
+// verdict.h: the verdict on a finished run, and what is said of it.
 #pragma once
 
 #include <string>
@@ -11,8 +11,8 @@
 
 namespace lockstep {
 
-/// Checks the invariants on the end state (not when the run was interrupted or its store failed), counts, and fills in
-/// the verdict with its summary, the cycles, the victims, the fix, the events.
+/// Fills in `run`: the counts, the invariants, the verdict with its summary, the cycles, the victims, the fix, the
+/// events. Invariants are not checked when the run was interrupted or its store failed.
 void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, RunState& state, record::Run& run);
 
 /// The compiler, the cores, the kernel.

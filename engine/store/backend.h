@@ -46,7 +46,8 @@ enum class Verb : std::uint8_t {
 
 std::string_view name_of(Verb verb) noexcept;
 
-/// One request. Plain data in the frame of whoever awaits it; the views must stay valid until it is answered.
+/// One request. Plain data in the frame of the coroutine that awaits it. The views must stay valid until it is
+/// answered.
 struct Request {
   Verb verb = Verb::begin;
   std::string_view key = {};
@@ -73,13 +74,13 @@ struct Reply {
   Table table;
 };
 
-/// Whom an operation waits for, and on what.
+/// An actor that an operation waits for, and what it waits to get.
 struct Blocker {
-  int actor = -1;          ///< index of the actor; -1 = somebody outside this run
+  int actor = -1;          ///< index of the actor; -1 = a session outside this run
   std::string object;      ///< the key, lock or relation
   std::string what;        ///< for people: "exclusive lock", "transaction 742", "banker: the claim of T1"
   bool avoidance = false;  ///< nothing is held yet: granting would be unsafe (banker)
-  bool any = false;        ///< of those so marked it is enough that one gives way (units of a pool); else all must
+  bool any = false;        ///< of the blockers so marked one must give way (units of a pool); of the others all must
 };
 
 /// What an operation that is not finished waits for.
@@ -88,10 +89,10 @@ struct Waiting {
   short events = 0;         ///< POLLIN, POLLOUT
   Nanos deadline = kNever;  ///< run clock: cancel with `deadline_fault` then
   Fault deadline_fault = Fault::lock_timeout;
-  /// Somebody outside this process decides when it ends (a server): time is real, and only `blocked()` tells whether
-  /// it waits for another session or is just in flight.
+  /// Another process (a server) decides when the wait ends. Time is real then, and only blockers() tells whether the
+  /// request waits for another session or is just in flight.
   bool external = false;
-  /// Real time: attempt again then even if nobody woke it (a lock that another process may give back). kNever = no
+  /// Real time: attempt again then even without a wake-up, for a lock that another process may give back. kNever = no
   /// need.
   Nanos retry_at = kNever;
 };
@@ -110,16 +111,17 @@ class Session {
  public:
   virtual ~Session() = default;
 
-  /// Makes progress with the request. true: finished, and `pending.reply` or `pending.error` is set. false:
-  /// `pending.waiting` says what it waits for; unless that is a socket or a time, `waiter` will be woken exactly once.
+  /// Makes progress with the request. true: it has finished, and `pending.reply` or `pending.error` is set. false:
+  /// `pending.waiting` says what it waits for. Unless that is a socket or a time, `waiter` will be woken exactly once.
   virtual bool attempt(Pending& pending, Waiter& waiter) = 0;
 
-  /// Gives the waiting request up: takes it out of queues; the next attempt() finishes with `why` (or with the answer,
-  /// when it came first). For an external wait: asks the server to cancel it, and attempt() finishes when it answered.
+  /// Gives the waiting request up and takes it out of queues. The next attempt() finishes with `why`, or with the
+  /// answer when that came first. For an external wait: asks the server to cancel the request, and attempt() finishes
+  /// once the server has answered.
   virtual void cancel(Pending& pending, Fault why) = 0;
 
-  /// Whom the waiting request waits for now. May ask the server (a millisecond); callable only while it waits. Empty
-  /// when it is not blocked (in flight, or about to be woken).
+  /// The actors that the waiting request waits for now. May ask the server, which takes a millisecond. Callable only
+  /// while the request waits. Empty when it is not blocked (in flight, or about to be woken).
   virtual std::vector<Blocker> blockers(const Pending& pending) = 0;
 
   /// True between begin and commit / abort. The engine aborts what a failed body left open.
@@ -129,12 +131,13 @@ class Session {
   /// then be called by another thread while attempt() runs.
   virtual bool blocks() const noexcept { return false; }
 
-  /// For a search, where the store locks the gaps between keys: what an attempt of `request` depends on, or is of
-  /// consequence to, beyond its own keys. Called just before the attempt; and once more, `waits`, when it must wait.
+  /// For a search on a store that locks the gaps between keys. Adds to the footprint what an attempt of `request`
+  /// depends on, or changes, beyond its own keys. Called just before the attempt, and once more with `waits` when it
+  /// must wait.
   virtual void touch_gaps(const Request&, bool /*waits*/, Footprint&) {}
 };
 
-/// What is known of a store only once it is open; the rest is in its traits.
+/// What is known of a store only once it is open. The rest is in its traits.
 struct Capabilities {
   bool nonblocking;     ///< attempt() never blocks the calling thread
   std::string version;  ///< its name and version, for people
@@ -143,7 +146,7 @@ struct Capabilities {
 /// A row of a scenario's initial and final state.
 using State = std::vector<std::pair<std::string, std::string>>;  ///< ordered by key
 
-/// Told what a store decides by itself; actors are indices. Called in the thread that caused it.
+/// Told of what a store decides by itself. Actors are indices. Called in the thread that caused it.
 class StoreObserver {
  public:
   virtual ~StoreObserver() = default;
@@ -162,7 +165,7 @@ struct BackendOptions {
   Nanos connect_timeout = std::chrono::seconds(5);
   bool blocking = false;              ///< sessions may block the calling thread (free schedule on threads)
   const Clock* clock = nullptr;       ///< the run clock; outlives the backend
-  StoreObserver* observer = nullptr;  ///< outlives the backend; nullptr = nobody
+  StoreObserver* observer = nullptr;  ///< outlives the backend; nullptr = none
 };
 
 /// A store, opened for one run. Thread-safe as to open_session; destroyed after its sessions.
@@ -170,7 +173,7 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  /// Empties the run's own table (or file, or schema) and fills it with `rows`; then runs the scenario's own DDL, one
+  /// Empties the run's own table (or file, or schema) and fills it with `rows`. Then runs the scenario's own DDL, one
   /// statement an entry (only with StoreTraits::sql).
   virtual Result<void> set_up(const State& rows, std::span<const std::string> ddl) = 0;
 
@@ -183,21 +186,21 @@ class Backend {
   /// Runs `sql` outside every session, for an invariant that only SQL can state. Fault::unsupported without SQL.
   virtual Result<Table> query(const std::string& sql) = 0;
 
-  /// For debuggers: the locks that are held, where the store can tell: who, on what, and how.
+  /// For debuggers: the locks that are held, where the store can tell: the holder, the object, the mode.
   virtual std::vector<Blocker> holders() { return {}; }
 
-  /// From now on one session works at a time and nobody reads what is said of its waits beside whom they are for: the
-  /// store leaves out what is only for people, and may share one processor with its server. Called before the first
-  /// session is opened.
+  /// Search mode: from now on one session works at a time. Of a wait only its blockers are read, so the store leaves
+  /// out what is meant for people. The store may share one processor with its server. Called before the first session
+  /// is opened.
   virtual void serve_search() {}
 
-  /// Said before a load begins: Fault::invalid when the store has not room for so many sessions.
+  /// Called before a load begins. Fault::invalid when the store has no room for so many sessions.
   virtual Result<void> room_for(int /*sessions*/) { return {}; }
 
-  /// The processes of its server on this machine, as they are now; empty for a store without one.
+  /// The processes of the store's server on this machine, as they are now; empty for a store without one.
   virtual std::vector<int> server_processes() { return {}; }
 
-  /// The protocol that it was opened at.
+  /// The protocol that the store was opened at.
   virtual const ProtocolTraits& protocol() const noexcept = 0;
   virtual const Capabilities& capabilities() const noexcept = 0;
 
@@ -213,15 +216,15 @@ struct BackendKind {
   std::vector<ProtocolTraits> protocols;  ///< the first is the default
 
   Result<std::unique_ptr<Backend>> (*open)(const BackendOptions& options);
-  /// Whether it can be opened here with this DSN (empty: none was given), as far as can be told without trying.
+  /// Whether the store can be opened here with this DSN (empty: none was given), as far as can be told without trying.
   Result<void> (*available)(const std::string& dsn);
-  /// What people are told before it is opened with this DSN, when that takes a while; empty: nothing.
+  /// What people are told before the store is opened with this DSN, when that takes a while; empty: nothing.
   std::string (*announcement)(const std::string& dsn);
 
-  /// nullptr: it has no protocol of that name.
+  /// nullptr: the store has no protocol of that name.
   const ProtocolTraits* protocol_named(std::string_view protocol) const;
   std::vector<std::string> protocol_names() const;
-  /// A server is named for it: by this DSN, or by the environment.
+  /// True when a server is named for the store: by this DSN, or by the environment.
   bool is_server_named(const std::string& dsn) const;
 };
 
@@ -229,8 +232,8 @@ struct BackendKind {
 Result<void> always_available(const std::string& dsn);
 std::string nothing_to_announce(const std::string& dsn);
 
-/// Every kind of store of this build: those whose footprints are known first, then by name. The first is what a
-/// scenario runs on unless asked otherwise.
+/// Every kind of store of this build, ordered by name. Stores whose footprints are known come first. A scenario runs on
+/// the first one unless asked otherwise.
 std::span<const BackendKind> backends();
 
 /// The kind with that name, or nullptr.
@@ -240,7 +243,7 @@ const BackendKind* backend_named(std::string_view name);
 const BackendKind& default_backend();
 /// The store whose protocols stand for those of others; nullptr: this build has none.
 const BackendKind* modelling_backend();
-/// What such a protocol is asked to do as; nullptr when no model of any store has that name.
+/// The database of that name which such a protocol can stand for; nullptr when no model of any store has that name.
 const EmulatedDatabase* emulated_named(std::string_view name);
 
 }  // namespace lockstep

@@ -1,6 +1,6 @@
-// traits.h: what a store and its protocols are, as plain data: what the engine and the command line ask in place of a
+// traits.h: what a store and its protocols are, as plain data. The engine and the command line ask this in place of a
 // name. No member has a default, so a store or a protocol that leaves one out does not compile (CMakePresets.json:
-// -Wextra and -Werror); tests/house/traits_test.sh leaves out each in turn.
+// -Wextra and -Werror). tests/house/traits_test.sh leaves out each in turn.
 #pragma once
 
 #include <cstdint>
@@ -24,17 +24,17 @@ enum class Waits : std::uint8_t {
 /// What a search knows of the steps on a store.
 enum class Footprints : std::uint8_t {
   known,    ///< what each step touches, and the state is cheap to make anew: the search prunes, divides and draws
-  unknown,  ///< nothing: it goes through a model (ProtocolTraits::model), or takes the interleavings one by one
+  unknown,  ///< nothing: the search goes through a model (ProtocolTraits::model), or takes the interleavings one by one
 };
 
-/// Who breaks a cycle of the store's own waits, and when.
+/// What breaks a cycle of the store's own waits, and when.
 enum class DeadlockBreaking : std::uint8_t {
-  none,           ///< nobody looks: no cycle can form, or the time-out of a member ends it
+  none,           ///< nothing looks for cycles: none can form, or the time-out of a member ends it
   at_once,        ///< the store, as the cycle closes; none ever stands
   after_timeout,  ///< the store, once a wait has lasted for BackendOptions::deadlock_timeout
 };
 
-/// What a store that stands for another one does as that one, where its own protocol leaves it open.
+/// How a store behaves that stands for another one, where its own protocol leaves that open.
 struct EmulatedDatabase {
   std::string_view name;       ///< with this a protocol is asked for: "snapshot as NAME"
   bool closer_is_victim;       ///< a deadlock costs the transaction whose wait closes the cycle
@@ -43,7 +43,7 @@ struct EmulatedDatabase {
   bool failed_commit_aborts;   ///< a commit that fails ends the transaction
 };
 
-/// What stands for a protocol in a search: a protocol of the store that is StoreTraits::models_others.
+/// The model of a protocol in a search: a protocol of the store with StoreTraits::models_others.
 struct StoreModel {
   std::string_view protocol;
   EmulatedDatabase emulated;
@@ -54,9 +54,9 @@ struct ProtocolTraits {
   std::string summary;     ///< one line for people
   check::Level isolation;  ///< that is promised
   DeadlockBreaking deadlocks;
-  ConflictScope scope;       ///< for a search: whom a step can meet
+  ConflictScope scope;       ///< for a search: which transactions a step can meet
   bool begin_order_matters;  ///< for a search: which of two transactions began first decides what becomes of them
-  bool reads_snapshot;       ///< plain reads see one moment and wait for nobody
+  bool reads_snapshot;       ///< plain reads see one moment and never wait
   std::optional<StoreModel> model;  ///< nullopt: nothing stands for it
   bool on_trial;  ///< scenarios do not say yet what they expect of it: it runs them, and is not judged
 };

@@ -28,7 +28,7 @@ class Units {
   Units() = default;
   template <std::convertible_to<int>... N>
     requires(sizeof...(N) > 0)
-  Units(N... units) : units_{static_cast<int>(units)...} {}  // NOLINT(google-explicit-constructor): see above
+  Units(N... units) : units_{static_cast<int>(units)...} {}  // implicit: see above
   static Units none(std::size_t types) {
     Units units;
     units.units_.assign(types, 0);

@@ -34,7 +34,7 @@ namespace lockstep::sync {
 /// A mutex: one holder at a time, not recursive. On threads: boost::timed_mutex.
 class Mutex {
  public:
-  Mutex(std::string name) : core_(std::move(name), make_real_mutex()) {}  // NOLINT(google-explicit-constructor): arrays
+  Mutex(std::string name) : core_(std::move(name), make_real_mutex()) {}  // implicit: arrays
 
   const std::string& name() const noexcept { return core_.name(); }
   LockCore& core() noexcept { return core_; }
@@ -71,8 +71,7 @@ class TimedMutex : public Mutex {
 /// waits closes a cycle: it waits for the writer, and the writer for it. On threads: boost::shared_mutex.
 class SharedMutex {
  public:
-  SharedMutex(std::string name)
-      : core_(std::move(name), make_real_shared_mutex()) {}  // NOLINT(google-explicit-constructor)
+  SharedMutex(std::string name) : core_(std::move(name), make_real_shared_mutex()) {}
 
   const std::string& name() const noexcept { return core_.name(); }
   LockCore& core() noexcept { return core_; }

@@ -20,7 +20,7 @@ Task<> look_at_both(Context& c) {
 
 Scenario avoidance_no_wait() {
   return scenario("Nobody waits for anybody")
-      .story("Whoever finds a row locked gives up at once, with all that it has, and tries again.")
+      .story("A transaction that finds a row locked gives up at once, with all that it has, and tries again.")
       .given({{"A", 0}, {"B", 0}})
 
       .pattern("plain", "opposite orders: one of the two would close the circle")

@@ -43,7 +43,7 @@ Scenario avoidance_philosophers() {
           .story("Each philosopher claims the two forks beside him and asks for the left one, then the right one.")
           .with<Dinner>();
 
-  dinner = five(std::move(dinner).pattern("ostrich", "whoever finds a fork takes it"), &Dinner::ostrich)
+  dinner = five(std::move(dinner).pattern("ostrich", "a free fork is taken at once"), &Dinner::ostrich)
                .expect("none", "*: deadlock")
                .why("All five hold one fork and wait for the next.")
                .fix("ask the banker", "banker");

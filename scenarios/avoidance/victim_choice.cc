@@ -24,12 +24,11 @@ Scenario avoidance_victim_choice() {
   return scenario("One of the circle has to give up: which one?")
       .story(
           "A short transaction and a long one wait for each other. The store breaks the circle at one of them, and "
-          "what "
-          "that one has done is lost. Who is chosen decides what a deadlock costs, and whether somebody loses for "
-          "ever.")
+          "what that one has done is lost. The choice decides what a deadlock costs, and whether a transaction "
+          "loses for ever.")
       .given({{"A", 0}, {"B", 0}, {"C", 0}, {"D", 0}, {"E", 0}, {"F", 0}})
 
-      .pattern("youngest", "whoever began last: here the one that has done the most")
+      .pattern("youngest", "the transaction that began last: here the one that has done the most")
       .actor("short", add_to_all, kShort)
       .actor("long", add_to_all, kLong)
       .schedule("short short long long long long short long")
@@ -40,7 +39,7 @@ Scenario avoidance_victim_choice() {
           "it is not the youngest for ever.")
       .fix("one order for all rows: nobody has to give up", "ordered")
 
-      .pattern("oldest", "whoever began first")
+      .pattern("oldest", "the transaction that began first")
       .actor("long", add_to_all, kLong)
       .actor("short", add_to_all, kShort)
       .schedule("long long long long short short short long")
@@ -51,7 +50,7 @@ Scenario avoidance_victim_choice() {
           "somebody else in the circle is none.")
       .fix("one order for all rows: nobody has to give up", "ordered")
 
-      .pattern("least-work", "whoever has the fewest locks")
+      .pattern("least-work", "the transaction with the fewest locks")
       .actor("short", add_to_all, kShort)
       .actor("long", add_to_all, kLong)
       .schedule("short short long long long long short long")

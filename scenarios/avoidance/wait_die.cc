@@ -14,7 +14,8 @@ using two_rows::add_to_one;
 Scenario avoidance_wait_die() {
   return scenario("Only the older transaction waits")
       .story(
-          "Whoever began first is the older one, and a retry keeps its age. The older waits for the younger; the "
+          "The transaction that began first is the older one, and a retry keeps its age. The older waits for the "
+          "younger; the "
           "younger gives up at once and tries again.")
       .given({{"A", 0}, {"B", 0}})
 

@@ -14,7 +14,8 @@ using two_rows::add_to_one;
 Scenario avoidance_wound_wait() {
   return scenario("The older transaction takes, the younger one waits")
       .story(
-          "Whoever began first is the older one, and a retry keeps its age. A younger transaction that has what an "
+          "The transaction that began first is the older one, and a retry keeps its age. A younger transaction that "
+          "has what an "
           "older one needs is wounded: it gives up at its next step, unless that is its commit.")
       .given({{"A", 0}, {"B", 0}})
 

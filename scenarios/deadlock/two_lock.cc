@@ -49,7 +49,7 @@ Scenario deadlock_two_lock() {
       .why("T1 takes A then B; T2 takes B then A. Each holds what the other one needs, so neither can ever go on.")
       .fix("one order for all locks makes the cycle impossible", "ordered")
 
-      .pattern("ordered", "both lock A, then B, whoever pays whom")
+      .pattern("ordered", "both lock A, then B, whichever way the money goes")
       .actor("T1", smaller_name_first, "A", "B", 10)
       .actor("T2", smaller_name_first, "B", "A", 20)
       .schedule("T1 T1 T2 T2 T1 T2")

@@ -18,7 +18,7 @@ Task<> sell_to(Context& c, std::string name) {
 
 Scenario isolation_dirty_write() {
   return scenario("The car goes to one buyer and the invoice to the other")
-      .story("Alice and Bob buy the same car. A sale writes two rows: the buyer and whom to send the invoice to.")
+      .story("Alice and Bob buy the same car. A sale writes two rows: the buyer and the receiver of the invoice.")
       .given({{"buyer", "nobody"}, {"invoice", "nobody"}})
 
       .pattern("plain", "write both rows")

@@ -86,7 +86,7 @@ Scenario isolation_read_only_anomaly() {
       .expect("postgres", "*: clean")
       .why("The deposit waits for the withdrawal, so the report cannot show it first.")
 
-      .holds("report and fee agree on who came first", [](const Final& end) {
+      .holds("report and fee agree on which came first", [](const Final& end) {
         const Report& seen = end.world<Report>();
         return !(seen.savings == 20 && seen.checking == 0 && end.number("checking") == -11);
       });

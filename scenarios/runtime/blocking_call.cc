@@ -72,7 +72,7 @@ Task<> work(Context& c, bool on_helper) {
   if (worker.named.empty()) {
     c.note("the call blocks a helper thread, and the worker goes on");
   } else {
-    c.note("the runtime names who keeps worker 0: " + worker.named);
+    c.note("the runtime names what keeps worker 0: " + worker.named);
     c.figure(worker.named, "kept its worker", static_cast<double>(worker.kept_for.count()) / 1e6, "ms");
   }
 }

@@ -49,7 +49,7 @@ Task<> read_a_list(Context& c) {
 
 Scenario runtime_generator() {
   return scenario("Three of the prime numbers are wanted, and all of them are computed")
-      .story("A reader wants the first three prime numbers. Whoever provides them does not know how many he will want.")
+      .story("A reader wants the first three prime numbers. Their source does not know how many it will be asked for.")
       .with<Primes>()
 
       .pattern("list", "compute them all, then read")

@@ -108,7 +108,7 @@ Task<> ask(Context& c) {
 }  // namespace
 
 Scenario runtime_select_poll_epoll() {
-  return scenario("Who of ten thousand has something to say")
+  return scenario("Which of ten thousand has something to say")
       .story(
           "Ten of many descriptors become ready, are asked for, and are read, round after round. Shown is what asking "
           "takes, and what a write to one of them takes: when nobody watches, and when the kernel keeps a list. Run it "

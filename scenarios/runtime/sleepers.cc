@@ -105,7 +105,7 @@ Task<> threads_sleep(Context& c) {
 
 Scenario runtime_sleepers() {
   return scenario("Ten thousand sleepers, and a million")
-      .story("Everybody sleeps until a moment of his own and notes how late he woke. Run it to see the figures.")
+      .story("Each sleeper has a moment of its own, and notes how late it woke. Run it to see the figures.")
       .with<Bedroom>()
 
       .pattern("coroutines", "every sleeper is a coroutine on one loop")

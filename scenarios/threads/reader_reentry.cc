@@ -35,7 +35,7 @@ Task<> change(Context& c) {
 }  // namespace
 
 Scenario threads_reader_reentry() {
-  return scenario("A reader waits for the writer who waits for him")
+  return scenario("A reader waits for the writer that waits for it")
       .story(
           "T1 holds the settings shared. T2 wants to change them and waits. T1 calls a function that takes the shared "
           "hold again.")

@@ -100,7 +100,7 @@ TEST(JsonObject, WritesEveryCharacterAsTheLibraryDoes) {
   for (int c = 0; c < 256; ++c) {
     const std::string one(1, static_cast<char>(c));
     std::string text;
-    JsonObject(text, "a", one);  // NOLINT(bugprone-unused-raii): ends at once
+    JsonObject(text, "a", one);  // ends at once
     EXPECT_EQ(text, harmless({{"a", one}})) << c;
   }
 }

@@ -16,6 +16,14 @@
 
 namespace lockstep::scenarios_testing {
 
+/// How often a run is repeated, to show that it is the same every time. A sanitizer looks for other faults, and has
+/// seen each step in the first few: there a tenth will do.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr int kRepetitions = 100;
+#else
+inline constexpr int kRepetitions = 1000;
+#endif
+
 /// Of the pattern on the store: the protocols that it has an expectation for.
 inline std::vector<std::string> protocols_of(const Pattern& pattern, const std::string& store) {
   if (store == "none") return {"none"};

@@ -26,9 +26,9 @@ TEST(Determinism, TheTwoLocksDeadlockTheSameWayAThousandTimes) {
     request.pattern = "plain";
     request.executor = "coroutines";
     const std::string first = story(scenario, request);
-    for (int i = 0; i < 1000; ++i) ASSERT_EQ(story(scenario, request), first) << "coroutines, run " << i;
+    for (int i = 0; i < kRepetitions; ++i) ASSERT_EQ(story(scenario, request), first) << "coroutines, run " << i;
     request.executor = "threads";
-    for (int i = 0; i < 1000; ++i) ASSERT_EQ(story(scenario, request), first) << "threads, run " << i;
+    for (int i = 0; i < kRepetitions; ++i) ASSERT_EQ(story(scenario, request), first) << "threads, run " << i;
   }
 }
 

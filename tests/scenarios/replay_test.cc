@@ -47,7 +47,7 @@ TEST_P(ReplayInProcess, DoesTheSameAgainOnThreads) {
 
 TEST(Replay, IsTheSameAThousandTimes) {
   const record::Run first = recorded("deadlock/two-lock");
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < kRepetitions; ++i) {
     const Replay again = must_replay(first);
     ASSERT_FALSE(again.divergence) << "replay " << i << ": " << again.divergence->happened;
     ASSERT_EQ(again.run.events.size(), first.events.size());

@@ -1,8 +1,8 @@
 // backend.cc: the in-house store as a backend of the engine. A thin layer: one verb is one call of kv, `add` is two.
 //
-// It also stands for other stores in a search (engine/explore/model/model.h): asked for as "snapshot as NAME", it does
-// as the EmulatedDatabase of that name where its own protocol leaves that open. Such names are not among its protocols:
-// nobody else has a use for them.
+// The store also stands for other stores in a search (engine/explore/model/model.h). Asked for as "snapshot as NAME",
+// it behaves as the EmulatedDatabase of that name where its own protocol leaves that open. Such names are not listed
+// among its protocols, since only searches use them.
 #include "engine/store/backend.h"
 
 #include <fmt/format.h>
@@ -16,9 +16,9 @@
 namespace lockstep {
 namespace {
 
-constexpr std::string_view kVictimOption = "victim";  ///< whom a deadlock costs: a name of kv::VictimPolicy
+constexpr std::string_view kVictimOption = "victim";  ///< the victim of a deadlock: a name of kv::VictimPolicy
 
-/// Wakes nobody: for transactions that never meet another.
+/// Ignores wake-ups: for transactions that never meet another.
 class Nobody final : public Waiter {
  public:
   void wake() noexcept override {}
@@ -70,7 +70,7 @@ std::optional<AskedFor> asked_for(std::string_view name) {
   if (asked.emulated == nullptr) return std::nullopt;
   asked.traits.name = name;
   asked.traits.begin_order_matters = false;
-  // Where every operation has a snapshot of its own, a commit is of consequence by the keys it has written alone.
+  // Where every operation has a snapshot of its own, a commit matters to others only by the keys that it has written.
   if (asked.emulated->operations_see_latest) asked.traits.scope = ConflictScope::keys;
   return asked;
 }
@@ -223,7 +223,7 @@ class KvSession final : public Session {
     return std::nullopt;
   }
 
-  /// Reads for update (phase 0), then writes (phase 1): the lock is held in between, so nobody comes between.
+  /// Reads for update (phase 0), then writes (phase 1): the lock is held in between, so no other write comes between.
   bool add(Pending& pending, Waiter& waiter) {
     const Request& request = pending.request;
     if (pending.phase == 0) {
@@ -251,15 +251,15 @@ class KvSession final : public Session {
   const std::string name_;
   const EmulatedDatabase* const emulated_;
   kv::Transaction txn_;
-  kv::TxnId first_attempt_ = 0;  ///< a retry keeps the age of its first attempt, so that nobody stays the youngest
+  kv::TxnId first_attempt_ = 0;  ///< a retry keeps its age, so that it does not stay the youngest
   std::string buffer_;           ///< its capacity serves every read
   std::string sum_;
   std::vector<kv::Row> rows_;
 };
 
-/// Next-key locks: a scan locks every gap that it meets, up to the keys on both sides of its range; a new key needs the
-/// gap that it splits, and a key that goes joins two. So a scan depends on the places of all keys from the one before
-/// its range to the one behind it, and on no others.
+/// Next-key locks. A scan locks every gap that it meets, up to the keys on both sides of its range. A new key needs the
+/// gap that it splits, and a key that goes joins two gaps. So a scan depends on the places of all keys from the one
+/// before its range to the one behind it, and on no others.
 void KvSession::touch_gaps(const Request& request, bool waits, Footprint& footprint) {
   switch (request.verb) {
     case Verb::scan:
@@ -287,8 +287,8 @@ void KvSession::touch_place(const Request& request, bool waits, Footprint& footp
                 Touch::changes);
 }
 
-/// What the transaction may give back. Of several that share a lock the last one to do so lets go on what waits for it,
-/// so their order matters while anything waits.
+/// Touches what the transaction may give back. Of several sharers of a lock, the last one to give it back lets the
+/// waiters go on. So their order matters while anything waits.
 void KvSession::touch_given_back(Footprint& footprint) {
   for (const std::string& key : store_.vacant_keys_of(txn_.id())) footprint.place(actor_, key, Touch::changes);
   for (const kv::WaitEdge& edge : store_.waits()) {

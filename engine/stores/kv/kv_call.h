@@ -3,9 +3,10 @@
 //
 //   const Result<bool> found = co_await kv_call(txn, [&](Waiter& w) { return txn.read("alice", balance, w); });
 //
-// Gives what the call gives, once it has stopped being pending: a lock's wait, a commit's wait for its group. A call
-// that is answered at once neither suspends nor allocates. A cancel of the strand ends the wait as kv's own time-out
-// does: the call answers with the fault, and the transaction has been given up and has given back its locks.
+// Gives the call's answer once it is no longer pending. A call is pending while it waits for a lock, or while a commit
+// waits for its group. A call that is answered at once neither suspends nor allocates. A cancel of the strand ends the
+// wait as kv's own time-out does: the call answers with the fault. The transaction has then been given up, and has
+// given back its locks.
 //
 // Which thread resumes: the one of the strand's loop.
 #pragma once
@@ -33,7 +34,7 @@ class [[nodiscard]] KvCall final : public Wait, private Waiter, private Timer {
 
  private:
   bool queue() noexcept override {
-    woken_.store(false, std::memory_order_relaxed);  // nobody else knows of us before the call
+    woken_.store(false, std::memory_order_relaxed);  // kv does not know of this waiter before the call
     attempt_ = call_(static_cast<Waiter&>(*this));
     if (attempt_) return false;
     if (const Nanos deadline = txn_.wait_deadline(); deadline != kNever) loop().timers().set(*this, deadline);

@@ -2,7 +2,7 @@
 // one.
 //
 // The schema is called lockstep_PID_RANDOM. While the run lives, its monitor connection holds an advisory lock made
-// from RANDOM; a schema whose lock is free was left by a run that died, and is dropped when the next run begins.
+// from RANDOM. A schema whose lock is free was left by a run that died, and the next run drops it.
 #include "engine/store/backend.h"
 
 #include <fmt/format.h>
@@ -25,7 +25,7 @@ namespace {
 
 using namespace postgres;
 
-constexpr int kLockClass = 0x10c57e9;  // of the advisory locks of this program; any number that nobody else uses
+constexpr int kLockClass = 0x10c57e9;  // of the advisory locks of this program; any number that no other program uses
 constexpr int kStaleSchemasMax = 50;   // dropped at one start
 
 constexpr const char* kVariable = "LOCKSTEP_DSN";
@@ -49,8 +49,8 @@ class PostgresBackend final : public Backend {
   Result<Table> query(const std::string& sql) override { return common_.monitor->query(sql); }
   const Capabilities& capabilities() const noexcept override { return capabilities_; }
   const ProtocolTraits& protocol() const noexcept override { return traits_; }
-  /// Leaves out what is only for people. On a private server the calling thread and the processes of the server share
-  /// one processor, until the backend ends: whoever hands over to the other then does so without waking an idle one.
+  /// Leaves out what is only for people. On a private server the calling thread and the server's processes share one
+  /// processor until the backend ends. Handing over to the other side then wakes no idle processor.
   void serve_search() override;
   Result<void> room_for(int sessions) override;
   std::vector<int> server_processes() override;
@@ -106,13 +106,14 @@ Result<void> PostgresBackend::open() {
   common_.monitor = std::move(monitor).value();
   if (server_.empty()) server_ = common_.monitor->where();
 
-  // What runs outside sessions waits for nobody for long.
+  // Statements outside sessions must not wait for long.
   const auto prepared = common_.monitor->query("set client_min_messages = error; set lock_timeout = '5s'");
   if (!prepared) return prepared.error();
   if (server_ != "private") drop_stale_schemas();
   if (auto made = make_schema(); !made) return made;
   const std::string timeout = milliseconds_text(options_.deadlock_timeout);
-  // Only a superuser, or whom PostgreSQL 15's GRANT SET names, may change it; else the server's own value holds.
+  // Only a superuser, or a role that was granted SET on it (PostgreSQL 15), may change it. For others the server's own
+  // value holds.
   const bool may_set = common_.monitor->query("set deadlock_timeout = " + timeout).ok();
   common_.session_setup = session_setup(may_set);
   capabilities_.nonblocking = !options_.blocking;
@@ -125,8 +126,8 @@ std::string PostgresBackend::session_setup(bool may_set_deadlock_timeout) const 
       "set client_min_messages = error; set search_path = {}, public; set lock_timeout = {}; set statement_timeout = "
       "{};",
       schema_, milliseconds_text(options_.lock_timeout), milliseconds_text(options_.statement_timeout));
-  // A table of a few rows would be read whole; at serializable that locks all of it, and disjoint transactions abort
-  // each other. One plan for all parameters: no planning, and no change of plan, in the middle of a run.
+  // The planner would read a table of a few rows whole. At serializable that locks all of it, and disjoint transactions
+  // abort each other. One plan for all parameters: no planning, and no change of plan, in the middle of a run.
   setup += "set enable_seqscan = off;";
   if (common_.monitor->server_version() >= 120000) setup += "set plan_cache_mode = force_generic_plan;";
   if (may_set_deadlock_timeout) {
@@ -201,7 +202,7 @@ PostgresBackend::~PostgresBackend() {
 
 void PostgresBackend::serve_search() {
   common_.describes_waits = false;
-  // Whoever runs a server of his own may have put it where he wants it.
+  // A server that the user runs stays on the processors where the user has put it.
   if (server_ != "private") return;
   common_.processor = std::make_unique<OneProcessor>();
   common_.processor->take_in(common_.monitor->pid());
@@ -248,7 +249,7 @@ Result<State> PostgresBackend::final_state() {
   return state;
 }
 
-/// Of a query that gives one number.
+/// The number that a query gives.
 std::optional<int> number_in(const Result<Table>& table) {
   if (!table || table->empty() || table->front().empty() || !table->front().front()) return std::nullopt;
   const std::string& text = *table->front().front();
@@ -271,7 +272,7 @@ Result<void> PostgresBackend::room_for(int sessions) {
                            number_in(query("select current_setting('max_connections')::int")).value_or(0))};
 }
 
-/// A server elsewhere has processes with the same numbers as some here: theirs have another name.
+/// Process ids of a server on another machine may exist here too. The name of the process tells them apart.
 bool is_server_process(const std::string& pid) {
   std::ifstream file("/proc/" + pid + "/stat");
   std::string line;

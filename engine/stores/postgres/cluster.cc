@@ -30,10 +30,10 @@ const std::vector<std::string>& settings() {
       "fsync=off", "full_page_writes=off",
       // Room for load runs of 500 connections and for scenarios with two-phase commit (0 by default).
       "max_connections=520", "max_prepared_transactions=64",
-      // Sessions set it too; this is for whoever connects by hand.
+      // Sessions set it too; this is for a connection made by hand.
       "deadlock_timeout=50ms",
-      // Predicate locks of serializable transactions stay on rows: with the default of 2 a page, reading three rows of
-      // a small table locks all of it, and disjoint transactions abort each other.
+      // Predicate locks of serializable transactions stay on rows. With the default of 2 a page, reading three rows of
+      // a small table locks all of it. Disjoint transactions would abort each other.
       "max_pred_locks_per_page=1000", "max_pred_locks_per_transaction=256",
       // Tables of a few rows: no compilation, no parallel workers, little memory.
       "jit=off", "max_parallel_workers_per_gather=0", "max_logical_replication_workers=0", "shared_buffers=64MB",
@@ -60,7 +60,7 @@ Error no_start(const ClusterFolder& folder, const std::string& reason) {
       Fault::unavailable, {}, fmt::format("the private PostgreSQL {}:\n{}", reason, tail_of(folder.log(), 10))};
 }
 
-/// Asks often at first, then every 20 ms.
+/// Tries to connect often at first, then every 20 ms.
 std::optional<Error> wait_until_ready(SupervisedServer& server, const ClusterFolder& folder, const std::string& dsn,
                                       milliseconds limit) {
   const auto deadline = steady_clock::now() + limit;

@@ -1,10 +1,10 @@
-// cluster.h: a private PostgreSQL server: made in a temporary folder, reachable through a socket in it alone, gone with
-// its owner however that ends (see supervisor.h), and swept up at the next start should even the sweepers have been
-// killed.
+// cluster.h: a private PostgreSQL server. It is made in a temporary folder and reachable only through a socket in it.
+// It goes with its owner, however that ends (supervisor.h). When even the supervisor was killed, the next start removes
+// what is left.
 //
-// What is switched off, because nothing of it outlives the run: fsync and full_page_writes. synchronous_commit stays
-// on: a commit still waits until its log record is written, but to the system's memory and not to the disk, so
-// latencies of commits are those of a very fast disk. environment() of the backend records all of it.
+// fsync and full_page_writes are switched off, because nothing on disk outlives the run. synchronous_commit stays on: a
+// commit waits until its log record is written, though to the system's memory and not to the disk. So commits take as
+// long as on a very fast disk. environment() of the backend records all of it.
 #pragma once
 
 #include <chrono>
@@ -22,22 +22,22 @@ struct ClusterOptions {
   std::chrono::milliseconds start_max{30000};  ///< until it must accept connections
 };
 
-/// One server and its folder. Removed by the destructor (about 20 ms). Not thread-safe; the server itself serves
-/// anybody.
+/// One server and its folder. The destructor removes both, in about 20 ms. Not thread-safe; any thread may connect to
+/// the server.
 class PrivateCluster {
  public:
   /// Sweeps stale clusters up, then starts a new one; returns when it accepts connections. Takes about 0.2 s when a
-  /// template is cached and 0.8 s otherwise; at most a minute for initdb and `start_max` for the server.
-  /// Fault::unavailable when there are no server programs (the message says how to get them) or the server does not
-  /// come up (the message ends with the tail of its log); permission, disk_full, io for the folder.
+  /// template is cached and 0.8 s otherwise. Waits at most a minute for initdb and `start_max` for the server.
+  /// Fault::unavailable without server programs (the message says how to get them), or when the server does not come up
+  /// (the message ends with the tail of its log). Fault::permission, disk_full, io for the folder.
   static Result<std::unique_ptr<PrivateCluster>> start(const ClusterOptions& options = {});
 
   ~PrivateCluster();
   PrivateCluster(const PrivateCluster&) = delete;
   PrivateCluster& operator=(const PrivateCluster&) = delete;
 
-  /// "host='FOLDER/s' port=5432 user=postgres dbname=postgres": a superuser without a password; only this user (and
-  /// root, and the user that the server runs as) can reach the socket.
+  /// "host='FOLDER/s' port=5432 user=postgres dbname=postgres": a superuser without a password. Only this user, root,
+  /// and the user that the server runs as can reach the socket.
   const std::string& dsn() const noexcept;
   /// The temporary folder: data/, log, s/ (the socket).
   const std::string& folder() const noexcept;
@@ -46,7 +46,7 @@ class PrivateCluster {
   /// Process id of the server, from its own pid file; 0 when it cannot be told.
   int server_pid() const;
 
-  /// Stops the server at once and returns without waiting: for a last resort. Async-signal-safe.
+  /// Stops the server at once and does not wait for its end: the last resort. Async-signal-safe.
   void let_go() noexcept;
 
  private:
@@ -55,8 +55,8 @@ class PrivateCluster {
   std::unique_ptr<Parts> parts_;
 };
 
-/// The DSN of the one private cluster that this process shares, started when first asked for and removed at exit (also
-/// by exit(), by a signal and by kill -9). Started again when it has died. Thread-safe; waits as start().
+/// The DSN of the one private cluster that this process shares. It is started when first asked for, and removed at exit
+/// (also by exit(), by a signal and by kill -9). It is started again when it has died. Thread-safe; waits as start().
 Result<std::string> private_cluster_dsn();
 
 /// True while this process has its shared cluster.

@@ -102,7 +102,7 @@ std::optional<PidFile> read_pid_file(const std::string& path) {
   return result.pid > 1 ? std::optional(result) : std::nullopt;
 }
 
-/// The process that listens on the socket: the kernel's word, not a file's. 0 = nobody; nullopt = cannot be told.
+/// The process that listens on the socket, as the kernel knows it, not a file. 0 = none; nullopt = cannot be told.
 std::optional<pid_t> listener_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -122,8 +122,9 @@ std::optional<pid_t> listener_of(const std::string& path) {
   return result;
 }
 
-/// A server that was killed leaves its (tiny) System V segment behind, noted in a pid file that a server that ended by
-/// itself has removed. It goes when the last of the server's children, which notice their parent's end, lets go of it.
+/// Removes the (tiny) System V segment of a server that was killed. The pid file names it; a server that ended by
+/// itself has removed that file. The segment goes when the last of the server's children lets go of it; they notice
+/// their parent's end.
 void remove_shared_memory(const std::string& folder) {
   const auto pid_file = read_pid_file(folder + "/data/postmaster.pid");
   if (!pid_file || pid_file->shared_memory < 0) return;
@@ -153,14 +154,15 @@ bool stop_server_in(const std::string& folder) {
   return gone;
 }
 
-/// Removes the folder if it is ours and nobody holds its lock.
+/// Removes the folder if it belongs to this user and its lock is free.
 bool remove_if_stale(const std::string& folder) {
   const int directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (directory < 0) return false;
   struct stat status{};
   bool removed = false;
   if (::fstat(directory, &status) == 0 && status.st_uid == ::geteuid()) {
-    // Created when missing: its owner died, or has only just made the folder; then either we or they get the lock.
+    // Created when missing: its owner died, or has only just made the folder. Then one of the two processes gets the
+    // lock.
     const int lock = ::openat(directory, "owner", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (lock >= 0) {
       if (::flock(lock, LOCK_EX | LOCK_NB) == 0 && same_file(lock, folder + "/owner") && stop_server_in(folder)) {
@@ -211,7 +213,8 @@ Result<ClusterFolder> ClusterFolder::create(const ServerUser& user) {
   Error error{Fault::io, {}, "no folder for temporary files: TMPDIR is too long or closed to the server's user"};
   for (const std::string& base : bases()) {
     if (!socket_fits(base) || !open_to(user, base)) continue;
-    // A few attempts: between making the folder and locking it, somebody who cleans up may take it for a stale one.
+    // A few attempts: between making the folder and locking it, another process that cleans up may take it for a stale
+    // one.
     for (int attempt = 0; attempt < 10; ++attempt) {
       std::string path = fmt::format("{}/{}XXXXXX", base, kPrefix);
       if (::mkdtemp(path.data()) == nullptr) {

@@ -7,8 +7,8 @@
 //              data/                     the cluster; belongs to the server's user, 0700
 //              s/                        its socket; belongs to the server's user, 0700
 //
-// A folder is stale when nobody holds the lock on `owner`. Whoever takes that lock may remove it. The lock, not a
-// process id, decides: ids are used again, and mean nothing in another container that shares the folder.
+// A folder is stale when the lock on `owner` is free. A process that takes that lock may remove the folder. The lock
+// decides, not a process id: ids are used again, and mean nothing in another container that shares the folder.
 #pragma once
 
 #include <sys/types.h>
@@ -27,7 +27,8 @@ struct ServerUser {
   gid_t gid = 0;
 };
 
-/// `postgres` or else `nobody` for root, the same user for everybody else. Fault::unavailable when there is neither.
+/// For root: `postgres`, else `nobody`. For any other user: that user. Fault::unavailable for root when there is
+/// neither.
 Result<ServerUser> server_user();
 
 /// A folder that this process owns, from creation to removal. Movable, not thread-safe.
@@ -56,11 +57,11 @@ class ClusterFolder {
   int lock_fd_ = -1;
 };
 
-/// Removes the folders of private clusters in TMPDIR and /tmp that belong to this user and whose owner is gone, and
-/// stops a server that still runs in one. Gives the paths removed. Waits at most a few seconds for each such server.
+/// Removes the folders of private clusters in TMPDIR and /tmp that belong to this user and have lost their owner. Stops
+/// a server that still runs in one; waits at most a few seconds for each. Gives the paths removed.
 ///
-/// A server is stopped only when the process that listens on the socket *in that folder* (SO_PEERCRED) is the one that
-/// the folder's postmaster.pid names: an id that another process has by now is never signalled.
+/// A server is stopped only when two sources name the same process: the socket *in that folder* (SO_PEERCRED) and the
+/// folder's postmaster.pid. So an id that another process has by now is never signalled.
 std::vector<std::string> remove_stale_clusters();
 
 /// The last `lines_max` lines of the file, or "" when it cannot be read.

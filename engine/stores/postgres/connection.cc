@@ -46,7 +46,7 @@ bool wait_for(int fd, short events, const Deadline& deadline) {
 
 void drop_notice(void*, const PGresult*) {}
 
-/// A server that vanishes without a word (power, network) must not hold a session for the hours of TCP's defaults.
+/// A server that vanishes without notice (power, network) must not hold a session for the hours of TCP's defaults.
 constexpr std::array kKeepAlive = {std::pair{"keepalives_idle", "5"}, std::pair{"keepalives_interval", "2"},
                                    std::pair{"keepalives_count", "3"}, std::pair{"tcp_user_timeout", "15000"}};
 

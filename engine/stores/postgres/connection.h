@@ -1,4 +1,4 @@
-// connection.h: libpq as values: a parsed DSN, a connection, a result; connecting and asking with a limit in time.
+// connection.h: libpq as values: a parsed DSN, a connection, a result. Connecting and asking have a limit in time.
 #pragma once
 
 #include <libpq-fe.h>
@@ -33,8 +33,8 @@ class Dsn {
   /// the message, since it may hold a password.
   static Result<Dsn> parse(const std::string& text);
 
-  /// The settings as "key='value' ...", with the name that the server shows for the session and a limit for connecting
-  /// (rounded up to seconds, at least 2: libpq's own rule). For libraries that take a string; holds the password.
+  /// The settings as "key='value' ...", for libraries that take a string. With the name that the server shows for the
+  /// session, and a limit for connecting (rounded up to seconds, at least 2: libpq's own rule). Holds the password.
   std::string text(const std::string& application, Nanos connect_max) const;
 
   const std::vector<std::pair<std::string, std::string>>& settings() const noexcept { return settings_; }
@@ -46,9 +46,9 @@ class Dsn {
 /// "host "db1" port 5432 as user "bob" to database "shop"", as libpq understood it. Never the password.
 std::string describe(PGconn* connection);
 
-/// Begins to connect and waits for nobody (but for the resolver, where a host's name is looked up): PQconnectPoll goes
-/// on as the socket becomes ready, first for writing (manual 34.1). Notices of the server are dropped.
-/// Fault::unavailable when it has failed already.
+/// Begins to connect and does not wait, except for the resolver when a host's name is looked up. PQconnectPoll goes on
+/// as the socket becomes ready, first for writing (manual 34.1). Notices of the server are dropped. Fault::unavailable
+/// when connecting has failed already.
 Result<Connection> begin_connecting(const Dsn& dsn, const std::string& application);
 
 /// Fault::unavailable: "no connection to PostgreSQL at host …: REASON".
@@ -59,16 +59,16 @@ Error no_connection(PGconn* connection, const std::string& reason);
 /// wrong, or the time is over.
 Result<Connection> connect(const Dsn& dsn, const std::string& application, Nanos connect_max);
 
-/// Sends one statement with text parameters (nullopt = NULL), or, without any, several statements at once; waits for
-/// the last answer, at most `limit` of real time. A statement that fails gives the fault of its SQLSTATE. When the time
-/// is over or the connection is lost: Fault::unavailable, and the connection is of no further use.
+/// Sends one statement with text parameters (nullopt = NULL), or several statements without any. Waits for the last
+/// answer, at most `limit` of real time. A statement that fails gives the fault of its SQLSTATE. When the time is over
+/// or the connection is lost: Fault::unavailable, and the connection is of no further use.
 Result<Answer> ask(PGconn* connection, const std::string& sql, std::span<const std::optional<std::string>> parameters,
                    Nanos limit);
 
-/// The fault, the SQLSTATE and the server's own words (one line) of a result that is an error or a notice; of an error
-/// that libpq made up itself, because the connection is lost, the code is empty.
+/// The fault, the SQLSTATE and the server's message (one line) of a result that is an error or a notice. The code is
+/// empty when libpq made the error itself, because the connection is lost.
 Error error_in(const PGresult* answer);
-/// The same for a result that says that its statement failed; nullopt for any other.
+/// The failure of a result whose statement failed; nullopt for any other.
 std::optional<Error> failure_in(const PGresult* answer);
 
 /// The rows as text.

@@ -23,7 +23,8 @@ namespace fs = std::filesystem;
 constexpr std::string_view kTemplatePrefix = "pgdata-";
 constexpr std::chrono::seconds kInitdbMax{60};
 
-/// Ours and writable by nobody else: the configuration inside decides what the server runs.
+/// True when the folder is this user's and no other user can write to it. The configuration inside decides what the
+/// server runs.
 bool is_private(const std::string& folder) {
   struct stat status{};
   return ::lstat(folder.c_str(), &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == ::geteuid() &&
@@ -47,7 +48,7 @@ std::optional<std::string> cache_folder() {
   return is_private(folder) ? std::optional(folder) : std::nullopt;
 }
 
-/// Copies the tree; false when anything of it failed.
+/// Copies the tree; false when any part of it failed.
 bool copy_tree(const std::string& from, const std::string& to) {
   std::error_code failed;
   fs::copy(from, to, fs::copy_options::recursive, failed);
@@ -94,9 +95,9 @@ void store_template(const std::string& cache, const std::string& stored, const s
   remove_tree(beside);
 }
 
-/// Drops the two template databases. Two thirds of the files are theirs, and making files is what a start costs (ext4
-/// takes 0.3 ms for each when others were removed in the last half minute). Nobody creates databases in a private
-/// cluster. Should it fail, they stay.
+/// Drops the two template databases, which no run needs: no database is created in a private cluster. Two thirds of the
+/// files are theirs, and making files is the main cost of a start. (ext4 takes 0.3 ms for each when others were removed
+/// in the last half minute.) On failure they stay.
 void keep_one_database(const ServerBinaries& binaries, const ServerUser& user, const ClusterFolder& folder) {
   const std::string script = folder.path() + "/one-database.sql";
   std::ofstream(script) << "update pg_database set datistemplate = false where datname in ('template0', 'template1')\n"

@@ -1,9 +1,9 @@
 // data_template.h: a fresh database cluster on disk. initdb takes half a second, a copy of its last result a tenth of
 // that.
 //
-// The template lies in $XDG_CACHE_HOME/lockstep or ~/.cache/lockstep, under the key of the very programs that made it,
-// and appears there whole or not at all (written beside, then renamed). The cache is only ever a shortcut: whatever is
-// wrong with it (unwritable, cut short, another user's), initdb runs instead and nothing is said.
+// The template lies in $XDG_CACHE_HOME/lockstep or ~/.cache/lockstep, under the key of the very programs that made it.
+// It appears there whole or not at all (written beside, then renamed). The cache is only a shortcut. When it is
+// unusable (unwritable, cut short, another user's), initdb runs instead, silently.
 //
 // Thread-safe, also against other processes.
 #pragma once

@@ -17,12 +17,12 @@ constexpr Nanos kEndMax = 5s;
 
 /// Asked often, so planned once.
 const char* const kPrepare =
-    // Cheap, since it is asked while nobody is blocked too. A serializable read-only deferrable transaction waits for
-    // no lock but for a safe snapshot.
+    // Cheap, since it is also asked while no session is blocked. A serializable read-only deferrable transaction waits
+    // for a safe snapshot, not for a lock.
     "prepare ls_blockers (int) as select distinct unnest(pg_catalog.pg_blocking_pids($1) ||"
     " pg_catalog.pg_safe_snapshot_blocking_pids($1)) order by 1;"
-    // The lock waited for, and the row that the process queues for: whoever waits for a row's lock holds the "tuple"
-    // lock and waits for the transaction that changed the row.
+    // The lock waited for, and the row that the process queues for. A process that waits for a row's lock holds the
+    // "tuple" lock, and waits for the transaction that changed the row.
     "prepare ls_locks (int) as select granted, locktype, mode, transactionid::text, relation::regclass::text,"
     " '(' || page || ',' || tuple || ')', classid::bigint, objid::bigint, objsubid,"
     " case when classid = to_regclass('kv') then 'kv' end"
@@ -30,8 +30,8 @@ const char* const kPrepare =
 
 std::string text(const std::optional<std::string>& column) { return column.value_or(""); }
 
-/// The keys as they were given to pg_advisory_lock: one of 64 bits or two of 32, of which the first may be the table
-/// `kv` of this run (scenarios use it, since advisory locks are the database's, not the schema's).
+/// The keys as they were given to pg_advisory_lock: one of 64 bits or two of 32. The first of two may be the table `kv`
+/// of this run. Scenarios use that, since advisory locks are shared by the whole database.
 std::string advisory_key(const std::vector<std::optional<std::string>>& row) {
   const auto high = std::strtoull(text(row[6]).c_str(), nullptr, 10);
   const auto low = std::strtoull(text(row[7]).c_str(), nullptr, 10);
@@ -134,7 +134,7 @@ void Monitor::terminate(int pid) {
   const std::array parameters = {std::optional(std::to_string(pid))};
   const auto sent = query_within("select pg_catalog.pg_terminate_backend($1::int)", parameters, kLookMax);
   const auto deadline = std::chrono::steady_clock::now() + kEndMax;
-  // Gone from pg_stat_activity means that its locks are free: the entry is taken back last.
+  // A process that is gone from pg_stat_activity has given back its locks: the server removes the entry last.
   while (sent && std::chrono::steady_clock::now() < deadline) {
     const auto left =
         query_within("select 1 from pg_catalog.pg_stat_activity where pid = $1::int", parameters, kLookMax);

@@ -1,5 +1,5 @@
-// monitor.h: the backend's own connection beside those of the sessions: it asks the server who waits for whom, cancels
-// what a session waits for, and reads and writes outside every session.
+// monitor.h: the backend's own connection beside those of the sessions. It asks the server which process waits for
+// which, cancels what a session waits for, and reads and writes outside every session.
 #pragma once
 
 #include <cstdint>
@@ -36,9 +36,10 @@ class Monitor {
   Result<Table> query(const std::string& sql, std::span<const std::optional<std::string>> parameters = {})
       LOCKSTEP_EXCLUDES(mutex_);
 
-  /// How much is wanted of a wait; each costs a question more than the one before.
+  /// How much to find out about a wait; each costs one more question to the server than the one before.
   enum class Detail : std::uint8_t { blockers, lock, row };
-  /// Whom the server process waits for; no blockers when it is not blocked or the server does not answer within 2 s.
+  /// The processes that the server process waits for; none when it is not blocked or the server does not answer within
+  /// 2 s.
   ServerWait wait_of(int pid, Detail detail = Detail::row) LOCKSTEP_EXCLUDES(mutex_);
 
   /// Asks the server to cancel what the process runs now. The signal is on its way when this returns, so it cannot hit

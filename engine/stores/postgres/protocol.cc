@@ -15,8 +15,8 @@ struct Row {
   StoreModel model;
 };
 
-/// Snapshots with locks for writes: whose wait closes a cycle looks for it, and gives up; a commit that fails ends the
-/// transaction.
+/// Snapshots with locks for writes. The session whose wait closes a cycle looks for it, and gives up. A commit that
+/// fails ends the transaction.
 constexpr EmulatedDatabase emulated(std::string_view name, bool operations_see_latest) {
   return {.name = name,
           .closer_is_victim = true,

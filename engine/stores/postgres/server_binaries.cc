@@ -54,8 +54,8 @@ std::vector<std::string> folders_by_version(const std::string& root, const std::
   return folders;
 }
 
-/// FNV-1a over what identifies the programs: a new package gives other sizes and times, a copy of a home folder on
-/// another kind of machine another machine name. Cheaper than asking `postgres --version`, and stricter.
+/// FNV-1a over what identifies the programs. A new package gives other sizes and times. A home folder copied to another
+/// kind of machine gives another machine name. Cheaper than asking `postgres --version`, and stricter.
 std::optional<std::string> key_of(const ServerBinaries& binaries) {
   std::string text;
   for (const std::string& path : {binaries.postgres(), binaries.initdb()}) {

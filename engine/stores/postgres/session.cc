@@ -1,4 +1,4 @@
-// session.cc: the transaction's state and the meaning of answers, the same for both libraries.
+// session.cc: the transaction's state and the meaning of answers, for both libraries.
 #include "engine/stores/postgres/session.h"
 
 #include <fmt/format.h>
@@ -126,7 +126,7 @@ bool PostgresSession::finish_early(Pending& pending, Call& call) {
 Error PostgresSession::error_of(const Request& request, const ServerAnswer& outcome) const {
   const Fault told = fault_of_sqlstate(outcome.code);
   if (outcome.lost && (outcome.code.empty() || outcome.fatal)) {
-    // A session that was ended because it idled never began the request; any other end leaves the question open.
+    // A session that was ended because it idled never began the request. After any other end that is unknown.
     const bool answered = !outcome.sent || told == Fault::idle_timeout;
     const bool in_doubt = !answered && is_in_doubt_when_lost(request, in_transaction_);
     return request_error(in_doubt ? Fault::outcome_unknown : told, outcome.code, request, outcome.said);

@@ -1,4 +1,4 @@
-// session.h: what both kinds of sessions share: the run's settings, what became of the transaction, who blocks it, and
+// session.h: what both kinds of sessions share: the run's settings, the state of the transaction, its blockers, and
 // cancelling. The kinds differ in the library and in whether attempt() blocks.
 #pragma once
 
@@ -37,7 +37,7 @@ class IdleConnections {
  public:
   struct Idle {
     Connection connection;
-    std::string ready_for;  ///< the name of the session that its settings are those of; empty: they are to be made
+    std::string ready_for;  ///< the name of the session whose settings it has; empty: it has none yet
   };
   /// Best one that is ready for this session. Without a connection: there is none.
   Idle take(const std::string& name) LOCKSTEP_EXCLUDES(mutex_);
@@ -62,7 +62,7 @@ struct Common {
   Actors actors;
   IdleConnections idle;                     ///< of sessions that do not block
   bool describes_waits = true;              ///< for people: what lock, which row
-  std::unique_ptr<OneProcessor> processor;  ///< nullptr: the machine decides where everybody runs
+  std::unique_ptr<OneProcessor> processor;  ///< nullptr: the system places threads and processes
 };
 
 /// A session on a connection of its own. attempt() belongs to its actor; cancel() and blockers() may come from any
@@ -77,7 +77,7 @@ class PostgresSession : public Session {
   std::vector<Blocker> blockers(const Pending& pending) override LOCKSTEP_EXCLUDES(mutex_);
   bool in_transaction() const noexcept override { return in_transaction_; }
 
-  /// What it shares with the other sessions of its backend.
+  /// What the session shares with the others of its backend.
   Common& common() noexcept { return common_; }
   /// The server process that works for this session (its pg_backend_pid()).
   int server_pid() const noexcept { return pid_; }
@@ -88,8 +88,8 @@ class PostgresSession : public Session {
   /// Once the connection stands.
   void attach(int pid);
 
-  /// Before anything is sent: an error, or success without asking the server (abort where nothing is left), finishes
-  /// the request: true. `call` is filled otherwise.
+  /// Called before anything is sent. True: the request has finished, with an error or without asking the server (an
+  /// abort with nothing to roll back). False: `call` has been filled.
   bool finish_early(Pending& pending, Call& call);
 
   /// Around the time in which the server works on a request; flight_ends gives the fault of a cancel that came

@@ -46,7 +46,7 @@ class PqSession final : public PostgresSession {
   std::string farewell_code_, farewell_said_;
 };
 
-/// What DISCARD ALL does (PostgreSQL manual), but for the prepared statements, which the next session needs too.
+/// What DISCARD ALL does (PostgreSQL manual), except for prepared statements, which the next session needs too.
 constexpr const char* kForget =
     "close all; set session authorization default; reset all; unlisten *; select pg_catalog.pg_advisory_unlock_all();"
     " discard temp; discard sequences;";
@@ -140,7 +140,7 @@ void PqSession::take_answer(Answer answer) {
     default:
       break;
   }
-  // The first failure that carries a code counts: after the server's own word comes libpq's about the lost connection.
+  // The first failure with a code counts. After the server's own message comes libpq's about the lost connection.
   if (outcome_.failed && !outcome_.code.empty()) return;
   outcome_.failed = true;
   outcome_.code = field_of(answer.get(), PG_DIAG_SQLSTATE);
@@ -153,8 +153,8 @@ void PqSession::take_answer(Answer answer) {
 bool PqSession::take(Waiting& waiting) {
   PGconn* const connection = connection_.get();
   const int flushed = ::PQflush(connection);
-  // A failure to send or to read is not the end yet: the server's last words may have come before, and PQgetResult
-  // gives them, then the failure itself. It cannot block on a closed connection.
+  // A failure to send or to read is not the end yet. The server's last message may have come before: PQgetResult gives
+  // it, then the failure itself. It cannot block on a closed connection.
   const bool usable = flushed >= 0 && ::PQconsumeInput(connection) != 0;
   while (!usable || ::PQisBusy(connection) == 0) {
     Answer answer(::PQgetResult(connection));
@@ -172,7 +172,7 @@ bool PqSession::take(Waiting& waiting) {
 /// Completes the outcome of a request whose connection is gone by now.
 void PqSession::note_loss(const Request& request) {
   outcome_.lost = true;
-  // Sent as one text, so the answer comes after the deed (that of a prepared statement may come before its commit).
+  // It was sent as one text, so the answer comes after the commit. (That of a prepared statement may come before.)
   if (request.verb == Verb::commit && !outcome_.failed && outcome_.tag == "COMMIT") return;
   outcome_.failed = true;
   if (outcome_.code.empty() && !farewell_code_.empty()) {

@@ -1,7 +1,7 @@
 // session_pqxx.cc: a session that blocks its thread, on libpqxx 6.4 or 7.x. Every exception of the library ends here.
 //
-// libpqxx is used as a plain connection (pqxx::nontransaction): what begins and ends a transaction is said in SQL, as
-// in the other kind of session, so that both run the same statements.
+// libpqxx is used as a plain connection (pqxx::nontransaction). A transaction begins and ends by SQL, as in the other
+// kind of session, so both run the same statements.
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -16,9 +16,7 @@
 
 #if defined(__SANITIZE_ADDRESS__) && PQXX_VERSION_MAJOR < 7
 /// libpqxx 6 drops the answer of a statement whose connection was lost while it ran; that is its leak, not ours.
-extern "C" const char* __lsan_default_suppressions() {
-  return "leak:libpqxx-6\n";
-}  // NOLINT(bugprone-reserved-identifier)
+extern "C" const char* __lsan_default_suppressions() { return "leak:libpqxx-6\n"; }
 #endif
 
 namespace lockstep::postgres {
@@ -67,8 +65,7 @@ Table table_of(const pqxx::result& rows) {
   return table;
 }
 
-/// libpqxx puts "ERROR:  " (in the server's language) before the message and further lines after it; the first line
-/// says what happened.
+/// The first line of the message, without the "ERROR:  " (in the server's language) that libpqxx puts before it.
 std::string message_of(const std::exception& failure) {
   std::string_view text = failure.what();
   text = text.substr(0, text.find('\n'));
@@ -102,9 +99,9 @@ Farewell read_farewell(std::string_view bytes) {
   return farewell;
 }
 
-/// Looks, without taking anything from the library, whether the server has ended the session since the last request.
-/// libpqxx 6.4 loses the server's last word; and a commit that never left must not be reported as in doubt. nullopt: it
-/// has not, or it cannot be told (TLS).
+/// Looks whether the server has ended the session since the last request, without taking anything from the library.
+/// libpqxx 6.4 loses the server's last message, and a commit that was never sent must not be reported as in doubt.
+/// nullopt: the session stands, or that cannot be told (TLS).
 std::optional<Farewell> look_for_farewell(int socket) {
   char bytes[2048];
   const auto count = ::recv(socket, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
@@ -133,7 +130,7 @@ std::optional<Error> PqxxSession::open(const std::string& name) {
     statements_ = std::make_unique<pqxx::nontransaction>(*connection_);
     statements_->exec(common_.session_setup);
 #if PQXX_VERSION_MAJOR < 7
-    // 6.4 would prepare at the first use, in the middle of somebody's transaction.
+    // 6.4 would prepare at the first use, in the middle of a transaction.
     for (const auto& statement : prepared_statements()) connection_->prepare_now(std::string(statement.name));
 #endif
     attach(connection_->backendpid());
@@ -203,7 +200,7 @@ PostgresSession::ServerAnswer PqxxSession::run(const Call& call) {
     failed("XX000", failure);
   }
   if (!connection_->is_open()) {
-    // The server's last word (57P01, 25P03) came as an error of the statement.
+    // The server's last message (57P01, 25P03) came as an error of the statement.
     outcome.lost = outcome.failed = true;
     outcome.fatal = true;
     // What 6.4 says here is about its own next step, not about the loss.

@@ -15,8 +15,8 @@
 
 namespace lockstep::postgres {
 
-/// The run's table. fillfactor leaves room on the page, so that an update stays on it (HOT) and touches no index: at
-/// serializable an index page is shared by many keys, and touching it would abort disjoint transactions.
+/// The run's table. fillfactor leaves room on the page, so that an update stays on it (HOT) and touches no index. At
+/// serializable, touching an index page would abort disjoint transactions, since many keys share it.
 inline constexpr std::string_view kCreateTable =
     "create table kv (k text collate \"C\" primary key, v text) with (fillfactor = 25)";
 
@@ -44,12 +44,12 @@ enum class TransactionEffect { none, begins, ends };
 /// cannot store.
 Result<Call> call_for(const Request& request, std::string_view isolation);
 
-/// begin, commit and abort, and the same said in SQL (the first words of an executed text; PREPARE TRANSACTION ends
-/// one, ROLLBACK TO and COMMIT PREPARED do not).
+/// What the request does: begin, commit and abort do so by their verbs, SQL by the first words of its text. PREPARE
+/// TRANSACTION ends a transaction; ROLLBACK TO and COMMIT PREPARED do not.
 TransactionEffect effect_of(const Request& request);
 
-/// True when losing the connection leaves open whether the request took effect: whatever ends a transaction for good,
-/// and outside a transaction whatever may write.
+/// True when a lost connection leaves open whether the request took effect. That holds for what commits a transaction,
+/// and outside a transaction for what may write.
 bool is_in_doubt_when_lost(const Request& request, bool in_transaction);
 
 /// Fills the reply from the rows that the server gave and the number that it touched.

@@ -1,5 +1,5 @@
-// supervisor.cc: forks. Between fork and exec (and in the supervisor, which never execs before its end) only
-// async-signal-safe calls are made: another thread of the owner may have held any lock at the moment of the fork.
+// supervisor.cc: forks. Only async-signal-safe calls are made between fork and exec, and in the supervisor, which never
+// execs. Another thread of the owner may have held any lock at the moment of the fork.
 #include "engine/stores/postgres/supervisor.h"
 
 #include <fcntl.h>
@@ -78,7 +78,7 @@ bool reaped_within(pid_t child, long ms_max, int* status) noexcept {
   }
 }
 
-/// Handlers and masks of the owner are not the child's.
+/// Resets handlers and masks, which the child inherits from the owner.
 void reset_signals() noexcept {
   for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
   sigset_t none;
@@ -99,7 +99,7 @@ void say(const char* text) noexcept {
     say("lockstep: cannot give up root's privileges to run the server\n");
     ::_exit(126);
   }
-  // After the change of user, which clears it. The parent may have died before: then nobody is there to wait for.
+  // After the change of user, which clears it. The parent may have died before; then the child must end at once.
   ::prctl(PR_SET_PDEATHSIG, signal_at_parents_death);
   if (::getppid() != parent) ::_exit(125);
   if (::chdir(plan.folder) != 0) say("lockstep: the server's user cannot enter its folder\n");
@@ -162,13 +162,13 @@ extern "C" void note_child(int) {}
     pollfd pipe{kOwnerPipe, POLLIN, 0};
     const int ready = ::ppoll(&pipe, 1, nullptr, &open);
     int status = 0;
-    // It ended by itself: the folder stays, so that the owner can show the log, and is removed by the owner.
+    // The server ended by itself. The folder stays, so that the owner can show the log; the owner removes it.
     if (::waitpid(server, &status, WNOHANG) == server) ::_exit(1);
     if (ready == 1) break;  // end of file: the owner let go or is dead
   }
   ::signal(SIGCHLD, SIG_DFL);
   stop_server(server);
-  // The lock is kept to the end (it is not close-on-exec): nobody else begins to remove the same folder.
+  // The lock is kept to the end (it is not close-on-exec), so that no other process begins to remove the same folder.
   if (::chdir("/") != 0) ::_exit(1);
   char remove[] = "rm", options[] = "-rf", end_of_options[] = "--";
   char* const arguments[] = {remove, options, end_of_options, const_cast<char*>(plan.folder), nullptr};

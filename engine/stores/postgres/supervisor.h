@@ -1,10 +1,10 @@
 // supervisor.h: child processes of a private cluster: a program run to its end, and a server under a supervisor.
 //
-// The supervisor is a small process between the owner and the server, in a session of its own, so that a ^C in the
-// terminal reaches neither. It holds the reading end of a pipe whose writing end only the owner has. However the owner
-// ends (return, exit, signal, kill -9), the pipe closes; then the supervisor stops the server, reaps it and removes the
-// folder. Should the supervisor itself be killed, the kernel stops the server (PR_SET_PDEATHSIG): the thread that
-// forked the server is the supervisor's only one and lives as long as it does.
+// The supervisor is a small process between the owner and the server. It has a session of its own, so that a ^C in the
+// terminal reaches neither of the two. It holds the reading end of a pipe; only the owner has the writing end. However
+// the owner ends (return, exit, signal, kill -9), the pipe closes. Then the supervisor stops the server, reaps it and
+// removes the folder. When the supervisor itself is killed, the kernel stops the server (PR_SET_PDEATHSIG). That works
+// because the thread that forked the server is the supervisor's only one.
 //
 //   owner ──pipe──▶ supervisor ──parent of──▶ postgres
 //
@@ -22,8 +22,8 @@
 
 namespace lockstep::postgres {
 
-/// Runs `arguments` (the program first, an absolute path) as `user` in a session of its own, output appended to the
-/// file `log`, in `folder`; waits for its end, at most `limit`. The program dies with the calling thread.
+/// Runs `arguments` (the program first, an absolute path) as `user`, in a session of its own and in `folder`. Its
+/// output is appended to the file `log`. Waits for its end, at most `limit`. The program dies with the calling thread.
 /// Fault::unavailable with the reason when it cannot be started, fails, or takes longer (then it is killed).
 Result<void> run_to_end(const std::vector<std::string>& arguments, const ServerUser& user, const std::string& folder,
                         const std::string& input, const std::string& log, std::chrono::seconds limit);
@@ -36,16 +36,16 @@ class SupervisedServer {
   SupervisedServer(SupervisedServer&& other) noexcept;
   SupervisedServer& operator=(SupervisedServer&& other) noexcept;
 
-  /// Starts `arguments` as `user`, output appended to the folder's log. Returns once the supervisor runs; that the
-  /// server could not be started shows in ended(). Fault::unavailable when the machine gives no process or pipe.
+  /// Starts `arguments` as `user`, output appended to the folder's log. Returns once the supervisor runs. When the
+  /// server could not be started, ended() says so. Fault::unavailable when the machine gives no process or pipe.
   static Result<SupervisedServer> start(const std::vector<std::string>& arguments, const ServerUser& user,
                                         const ClusterFolder& folder);
 
-  /// True when the server has ended although nobody stopped it, or was never started.
+  /// True when the server has ended without stop(), or was never started.
   bool ended() noexcept;
 
-  /// Stops the server and waits until it is reaped and the folder is removed, at most 15 s; then kills the supervisor,
-  /// which takes the server along. Does nothing the second time.
+  /// Stops the server and waits until it is reaped and the folder is removed, at most 15 s. After that it kills the
+  /// supervisor, and the server ends with it. Does nothing the second time.
   void stop() noexcept;
 
   /// Closes the pipe and does not wait; async-signal-safe.

@@ -1,8 +1,8 @@
-// backend.cc: SQLite as a store. One database file for each run, in a private temporary folder that goes with the
-// backend; what a killed process left is removed at the next start.
+// backend.cc: SQLite as a store. Each run has one database file, in a private temporary folder that goes with the
+// backend. What a killed process left is removed at the next start.
 //
-// One file-wide lock instead of row locks: this store shows what an embedded database does under concurrency. All its
-// lockers are sessions of one process, so waits are found, ordered and ended here, and time may be virtual.
+// One file-wide lock instead of row locks: this store shows how an embedded database behaves under concurrency. All its
+// lockers are sessions of one process. So waits are found, ordered and ended here, and time may be virtual.
 #include "engine/store/backend.h"
 
 #include <fmt/format.h>

@@ -53,8 +53,8 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& path, Na
 
 /// These pragmas read the file, so they can find it locked.
 int Connection::configure() {
-  // synchronous=OFF: the file lives as long as the run; what is shown here is locking, not durability.
-  // cache_spill=OFF: a big transaction would take EXCLUSIVE before its commit, at a moment that depends on its size.
+  // synchronous=OFF: the file lives as long as the run, and runs are about locking, not durability. cache_spill=OFF:
+  // otherwise a big transaction takes EXCLUSIVE before its commit, at a moment that depends on its size.
   const int code = sqlite3_exec(
       handle_, "PRAGMA synchronous=OFF; PRAGMA cache_spill=OFF; PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=ON;",
       nullptr, nullptr, nullptr);

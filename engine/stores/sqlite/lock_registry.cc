@@ -1,4 +1,4 @@
-// lock_registry.cc: the copy of SQLite's locks and the queue of those who wait. Sessions are few (one an actor), so
+// lock_registry.cc: the copy of SQLite's locks and the queue of waiting sessions. Sessions are few (one an actor), so
 // every question walks the list.
 #include "engine/stores/sqlite/lock_registry.h"
 
@@ -86,8 +86,8 @@ LockRegistry::Queued LockRegistry::queue(Member& member, Level held, Level wante
   member.wanted = wanted;
   member.woken = false;
   member.queued_at = last_step_;
-  // The refused step may have held a lock for a moment, and the member may have stood in front of those who can go. It
-  // is not in the queue itself yet: it is not woken for what it has just found.
+  // The refused step may have held a lock for a moment, and the member may have stood in front of others that can go.
+  // The member itself is not queued yet, so this does not wake it for what it has just found.
   ++epoch_;
   wake_who_can_go();
   member.waiter = &waiter;

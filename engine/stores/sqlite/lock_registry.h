@@ -1,17 +1,18 @@
-// lock_registry.h: who holds which lock of the database file, and who waits for it.
+// lock_registry.h: which session holds which lock of the database file, and which sessions wait for it.
 //
 // SQLite's own locks can neither be waited for without polling nor asked for their holders. All connections to a
-// backend's private file are sessions of one process, so the registry can keep a copy: every session says what it holds
-// after each of its steps (sqlite3_txn_state), and whoever got SQLITE_BUSY queues here instead of sleeping.
+// backend's private file are sessions of one process, so the registry can keep a copy. Every session says what it holds
+// after each of its steps (sqlite3_txn_state). A session that got SQLITE_BUSY queues here instead of sleeping.
 //
-// The copy decides only who is woken and who is named as a blocker; SQLite alone decides who gets the lock. Invariants:
+// The copy decides only which session is woken and which is named as a blocker. SQLite alone decides which gets the
+// lock. Invariants:
 //   1. A member is woken at most once for each time that it was queued.
 //   2. First come, first served: a request that is woken, tries and finds SQLite busy again keeps its place.
-//   3. Nobody sleeps through the release that he waits for: what another member held, or was about to take, when he was
-//      queued ends with a call of end_step(), queue() or leave(), and each of them looks for whom to wake.
-//   4. Nobody spins: a member that is in the middle of a step counts as a holder of what the step may take, but only
-//   for
-//      those who queued after the step began, so that a stream of new steps does not keep a waiter asleep.
+//   3. No member sleeps through the release that it waits for. What another member held, or was about to take, when
+//   this
+//      one was queued ends with a call of end_step(), queue() or leave(). Each of these looks for members to wake.
+//   4. No member spins: one in the middle of a step counts as a holder of what the step may take. It counts so only for
+//      members that queued after the step began, so that a stream of new steps does not keep a waiter asleep.
 //
 // Thread-safe. The mutex is a leaf; waiters are woken under it (waiter.h allows that).
 #pragma once
@@ -56,20 +57,22 @@ class LockRegistry {
     std::uint64_t ticket = 0;      ///< its place; 0: its request has not waited yet
   };
 
-  /// The member stays where it is until leave(). leave() gives up what it held and wakes who waited for that.
+  /// The member stays where it is until leave(). leave() gives up what it held and wakes the sessions that waited for
+  /// it.
   Member& join(int actor, std::string name);
   void leave(Member& member) noexcept;
 
   /// Before every call of SQLite that may take or give back a lock, with the most that it may take. Gives the epoch for
   /// queue(). A member that is still queued leaves the queue.
   std::uint64_t begin_step(Member& member, Level may_take) noexcept;
-  /// After it: the request is over, whatever came of it, and the session now holds `held`. Wakes whoever can go on.
+  /// Called after it: the request has ended, with or without success, and the session now holds `held`. Wakes the
+  /// sessions that can go on.
   void end_step(Member& member, Level held) noexcept;
 
   static constexpr std::uint64_t kNoEpoch = UINT64_MAX;
 
   enum class Queued {
-    again,    ///< not queued: the lock seems to have been given back meanwhile; step again
+    again,    ///< not queued: the lock seems to have been given back meanwhile: step again
     yes,      ///< queued; will be woken exactly once
     foreign,  ///< queued, but no member holds the lock: another process does, and only polling finds the end
   };
@@ -80,9 +83,10 @@ class LockRegistry {
   /// Gives the request up. After it returns the waiter will not be woken.
   void give_up(Member& member) noexcept;
 
-  /// Whom the queued member waits for, by actor's index as they joined; empty when it does not wait or was woken.
+  /// The actors' indices that the queued member waits for, in the order in which they joined; empty when it does not
+  /// wait or was woken.
   std::vector<Blocker> blockers(const Member& member) const;
-  /// The same in words: "T1 (RESERVED lock)"; "another process" when no member is in the way.
+  /// blockers() in words: "T1 (RESERVED lock)"; "another process" when no member is in the way.
   std::string blockers_in_words(const Member& member, Level wanted) const;
 
  private:

@@ -44,9 +44,9 @@ std::optional<StoreModel> model_of(const Protocol& protocol) {
                                  .failed_commit_aborts = false}};
 }
 
-/// No cycle of waits stands, since none can form. Only two kinds of requests wait: one of a session that holds nothing,
-/// and a commit, for sessions that read. A session that reads and wants to write is refused at once and never waits, so
-/// no wait leads from a reader to anybody.
+/// No cycle of waits can form. Only two kinds of requests wait: one of a session that holds nothing, and a commit, for
+/// sessions that read. A session that reads and wants to write is refused at once and never waits. So no wait leads
+/// from a reader to another session.
 ProtocolTraits traits_of(const Row& row) {
   return {.name = std::string(row.name),
           .summary = std::string(row.summary),

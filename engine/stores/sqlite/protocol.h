@@ -1,10 +1,10 @@
 // protocol.h: the protocols of SQLite: how a transaction begins × how the file is journalled.
 //
-//   what blocks whom    rollback journal                                   WAL
-//   read                SHARED; waits while somebody commits               a snapshot; never waits
+//   what blocks what    rollback journal                                   WAL
+//   read                SHARED; waits while another commits                a snapshot; never waits
 //   first write         RESERVED; waits for another writer                 the write lock; waits for another writer
 //   write after read    refused at once while another writes (waiting      the same; and BUSY_SNAPSHOT when another
-//                       could never end: he needs us to stop reading)      has committed since we read
+//                       could never end: it needs us to stop reading)      has committed since we read
 //   commit              EXCLUSIVE; waits until all readers have ended      never waits
 //
 // Source: https://www.sqlite.org/lockingv3.html, https://www.sqlite.org/wal.html,

@@ -10,9 +10,9 @@
 namespace lockstep::sqlite {
 namespace {
 
-/// How often a request that was busy is tried again at once because the lock seems to be free.
+/// How often a busy request is tried again at once, because the lock seems to be free.
 constexpr int kTriesInARow = 8;
-/// How often to look whether another process has given the file back.
+/// How long to wait before looking whether another process has given the file back.
 constexpr Nanos kPollInterval = std::chrono::milliseconds(1);
 
 const char* sql_of(Verb verb) noexcept {
@@ -66,7 +66,7 @@ std::string savepoint_sql(Verb verb, std::string_view name) {
 
 bool is_busy(int code) noexcept { return (code & 0xff) == SQLITE_BUSY; }
 
-/// A request as people say it: "BEGIN IMMEDIATE", "write account/3", "COMMIT".
+/// A request for messages: "BEGIN IMMEDIATE", "write account/3", "COMMIT".
 std::string words_of(const Request& request, BeginMode mode) {
   switch (request.verb) {
     case Verb::begin:
@@ -185,7 +185,7 @@ SqliteSession::Step SqliteSession::step(const Request& request, Reply& reply) {
   } else if (done.code != SQLITE_OK) {
     done.words = sqlite3_errmsg(connection_->handle());
   }
-  // Gives back what the statement itself holds; the answer is that of the step, which is known.
+  // Gives back what the statement itself holds. The step's answer is already known.
   if (statement != nullptr) {
     sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);
@@ -252,7 +252,7 @@ Level SqliteSession::most_it_may_take(const Request& request) const {
 /// The lock that a busy request did not get.
 Level SqliteSession::wanted(const Request& request, bool read_only) const {
   const bool wal = shared_.protocol.journal == Journal::wal;
-  // A writer has all that it needs but the right to change the file while others read: the commit's.
+  // A writer lacks only the right to change the file while others read, which its commit needs.
   if (connection_->transaction_state() == SQLITE_TXN_WRITE) return wal ? Level::reserved : Level::exclusive;
   if (is_begin(request.verb)) {
     // A deferred one takes no lock, but the connection may have been opened while the file was locked.
@@ -289,7 +289,7 @@ Error SqliteSession::error_of(const Request& request, const Step& step) const {
           fmt::format("{}: {}: {}", name_, words_of(request, shared_.protocol.begin), step.words)};
 }
 
-/// SQLite did not even ask whether to wait: a transaction that reads wants to write.
+/// SQLite did not even ask whether to wait, since a transaction that reads wants to write.
 Error SqliteSession::refused_wait(const Request& request, int code) const {
   const std::string what = words_of(request, shared_.protocol.begin);
   if (code == SQLITE_BUSY_SNAPSHOT) {

@@ -1,18 +1,17 @@
 // session.h: one actor's connection to the SQLite file, and its verbs.
 //
-// A request that finds the file locked is queued in the LockRegistry and stepped again when somebody gives a lock back;
-// nothing in here sleeps. The faults and what they leave:
+// A request that finds the file locked is queued in the LockRegistry. It is stepped again when another session gives a
+// lock back; nothing in here sleeps. The faults and what they leave:
 //
 //   busy           SQLITE_BUSY. At the deadline of the wait, or at once where SQLite refuses to wait: a transaction
-//   that
-//                  has read and now wants to write while another writes. The transaction stays open.
+//                  that has read now wants to write while another writes. The transaction stays open.
 //   busy_snapshot  SQLITE_BUSY_SNAPSHOT, at once: the same, but the other has committed. The transaction stays open.
 //   constraint     the statement is undone, the transaction stays open.
 //   disk_full, io  SQLite may have rolled the transaction back: in_transaction() tells.
 //   statement_timeout  a statement ran too long; one that writes takes its transaction with it.
 //
-// SQLite locks the whole file and has no row locks: read_for_update is read and scan_for_update is scan. Whoever needs
-// the right to write before reading begins immediate.
+// SQLite locks the whole file and has no row locks: read_for_update is read and scan_for_update is scan. A transaction
+// that needs the right to write before it reads begins immediate.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +43,7 @@ class SqliteSession final : public Session {
  public:
   /// `shared` outlives the session.
   SqliteSession(std::unique_ptr<Connection> connection, Shared& shared, int actor, const std::string& name);
-  /// Rolls back what is open and lets those go on who waited for it.
+  /// Rolls back what is open and lets the sessions go on that waited for it.
   ~SqliteSession() override;
 
   bool attempt(Pending& pending, Waiter& waiter) override;
@@ -53,7 +52,7 @@ class SqliteSession final : public Session {
   bool in_transaction() const noexcept override { return connection_->in_transaction(); }
 
  private:
-  /// What came of one pass through SQLite.
+  /// The result of one pass through SQLite.
   struct Step {
     int code = SQLITE_OK;
     std::string words;      ///< SQLite's message when it failed

@@ -94,7 +94,7 @@ class Key {
     size_ += text.size();
     return *this;
   }
-  operator std::string_view() const { return {bytes_.data(), size_}; }  // NOLINT(google-explicit-constructor)
+  operator std::string_view() const { return {bytes_.data(), size_}; }
 
  private:
   void add(std::uint64_t number, int bytes) {

@@ -16,7 +16,7 @@ std::shared_ptr<PgCancel> PgCancel::begin(PGconn* connection) {
       (void)::PQcancel(handle, complaint.data(), static_cast<int>(complaint.size()));
       ::PQfreeCancel(handle);
       cancel->returned_.store(true, std::memory_order_release);
-      delete this;  // a job of nobody else's
+      delete this;  // nothing else refers to this job
     }
     PGcancel* const handle;
     const std::shared_ptr<PgCancel> cancel;

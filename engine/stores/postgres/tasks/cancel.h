@@ -8,15 +8,15 @@
 
 namespace lockstep::runtime {
 
-/// One cancel. Whoever asked for it may be gone, and the loop with it, before it has arrived: so the helper thread owns
-/// its share and tells nobody; who is still interested asks has_returned().
+/// One cancel. Its connection may be gone before the cancel has arrived, and the loop with it. So the helper thread
+/// owns a share and reports to nothing; a connection that is still there asks has_returned().
 class PgCancel {
  public:
   /// Sends it. `connection` has a statement in flight and may be closed afterwards.
   static std::shared_ptr<PgCancel> begin(PGconn* connection);
 
-  /// The server has been told, or could not be reached. The signal may still have to be handled: the next statement
-  /// can meet it. Any thread.
+  /// True when the server has been told, or could not be reached. The server may still have to handle the signal, so
+  /// the next statement can meet it. Any thread.
   bool has_returned() const noexcept { return returned_.load(std::memory_order_acquire); }
 
  private:

@@ -13,7 +13,7 @@ namespace {
 
 /// How often a draining connection looks whether the helper thread has told the server.
 constexpr Nanos kLookEvery = std::chrono::milliseconds(1);
-/// A cancel that comes before the server has begun the statement is of no effect: it is told again.
+/// A cancel that comes before the server has begun the statement has no effect, so it is sent again.
 constexpr Nanos kCancelAgainAfter = std::chrono::milliseconds(100);
 
 Request request_of(std::string_view sql) { return {.verb = Verb::execute, .key = sql}; }
@@ -126,7 +126,7 @@ void PgConnection::connect() noexcept {
   deadline_ = options_.connect_max == kNever ? kNever : loop_.now() + options_.connect_max;
   auto begun = postgres::begin_connecting(options_.dsn, options_.application);
   if (!begun) {
-    // Not told to the owner, who sees the state: nobody waits yet.
+    // The owner is not told: it sees the state itself, and no task waits yet.
     state_ = State::closed;
     why_closed_ = begun.error();
     return;
@@ -218,8 +218,8 @@ void PgConnection::take_input() noexcept {
   PGconn* const connection = connection_.get();
   int flushed = 0;
   if (is_flushing_ || state_ != State::busy) flushed = ::PQflush(connection);
-  // A failure to send or to read is not the end yet: the server's last words may have come before it, and PQgetResult
-  // gives them, then the failure itself. It cannot block on a closed socket.
+  // A failure to send or to read is not the end yet. The server's last message may have come before it: PQgetResult
+  // gives it, then the failure itself. It cannot block on a closed socket.
   const bool is_usable = flushed >= 0 && ::PQconsumeInput(connection) != 0;
   if (state_ == State::idle || (state_ == State::draining && has_answer_ && step_ == Step::answer)) {
     (void)::PQisBusy(connection);  // takes in notices
@@ -384,8 +384,8 @@ void PgConnection::close(Error why) noexcept {
     if (owner_ != nullptr) owner_->on_settled(*this);
     return;
   }
-  // A session that was ended because it idled has not begun the statement; any other end leaves the question open.
-  // An error of its own that came before is its answer.
+  // A session that was ended because it idled has not begun the statement. After any other end that is unknown. An
+  // error of the statement that came before is its answer.
   const bool has_failed =
       exchange->failure_ && !exchange->failure_->code.empty() && exchange->failure_->code != why_closed_.code;
   const bool in_doubt = !has_failed && why_closed_.fault != Fault::idle_timeout &&

@@ -13,20 +13,21 @@
 //     +---------------------------------+----- draining       cancelled in the server, answered, rolled back
 //
 // A statement whose task is cancelled is abandoned: the task ends at once, and the connection drains by itself. A
-// helper thread tells the server to cancel (libpq 15 has no cancel that does not block), the answer is taken and thrown
-// away, and a ROLLBACK follows, so that neither locks nor a late cancel are left behind. What does not end within
-// `drain_max` is closed; the server then rolls back by itself once it notices. Settings of the session (SET, temporary
-// tables, advisory locks) stay: whoever shares connections uses those of a transaction (SET LOCAL).
+// helper thread tells the server to cancel, since libpq 15 has no cancel that does not block. The answer is thrown away
+// and a ROLLBACK follows, so that neither locks nor a late cancel are left behind. A statement that does not end within
+// `drain_max` costs the connection; the server rolls back once it notices. Settings of the session (SET, temporary
+// tables, advisory locks) stay. Tasks that share connections use those of a transaction (SET LOCAL).
 //
-// Faults: those of the SQLSTATE; `unavailable` when the connection is lost and the statement certainly had no effect,
-// `outcome_unknown` when it may have had one: it committed, or wrote outside a transaction.
+// Faults: those of the SQLSTATE. `unavailable`: the connection is lost, and the statement certainly had no effect.
+// `outcome_unknown`: it may have had one, since it committed, or wrote outside a transaction.
 //
-// An answer is read when its task has its turn in the loop's queue, not before: reading, going on and sending the next
-// statement then follow each other, with the connection's memory at hand. Among hundreds of connections that matters.
+// An answer is read when its task has its turn in the loop's queue, not before. Reading, going on and sending the next
+// statement then follow each other, with the connection's memory in the cache. That matters with hundreds of
+// connections.
 //
-// Belongs to the thread of its loop, whose tasks are resumed there. The socket stays in the epoll, level-triggered,
-// while the connection stands: a statement costs a send and a receive and no epoll_ctl, and a server that goes away is
-// noticed while nobody asks anything. Looking up a host's name blocks (it is the resolver's): name an address.
+// Belongs to the thread of its loop, whose tasks are resumed there. While the connection stands, its socket stays in
+// the epoll, level-triggered. So a statement costs a send and a receive and no epoll_ctl, and the end of a server is
+// noticed between statements. Looking up a host's name blocks (it is the resolver's): name an address.
 #pragma once
 
 #include <memory>
@@ -51,7 +52,7 @@ struct PgOptions {
 
 class PgConnection;
 
-/// What is sent and answered as one: a statement, a text of several, a pipeline. A wait of the task that asks.
+/// What is sent and answered as one: a statement, a text of several, a pipeline. The asking task waits for it.
 class PgExchange : public Wait {
  public:
   void cancel(Fault why) noexcept final;
@@ -66,11 +67,11 @@ class PgExchange : public Wait {
   virtual bool send(PGconn* connection) noexcept = 0;
   /// Takes the next result. True: nothing comes after it.
   virtual bool take(postgres::Answer answer) noexcept = 0;
-  /// It is over, well or with the error of a statement.
+  /// The exchange has ended, without an error or with that of a statement.
   virtual void end(PGconn*) noexcept {}
   /// Its first statement, for messages.
   virtual std::string_view text() const noexcept = 0;
-  /// That it took effect cannot be excluded when its answer is lost.
+  /// True when it may have taken effect although its answer is lost.
   virtual bool is_in_doubt(bool in_transaction) const = 0;
 
   bool queue() noexcept final;
@@ -125,15 +126,15 @@ class [[nodiscard]] PgExecute final : public PgQuery {
   PgParameters parameters_;
 };
 
-/// A cancel that a helper thread carries to the server. Whoever asked may be gone before it has arrived.
+/// A cancel that a helper thread carries to the server. The connection may be gone before the cancel has arrived.
 class PgCancel;
 
 class PgConnection : private Watch, private Timer {
  public:
   enum class State : std::uint8_t { closed, connecting, idle, busy, draining };
 
-  /// Told when a connection that was connecting or draining has become idle, and when one that was not busy is closed.
-  /// In the loop's thread.
+  /// Told when a connection that was connecting or draining has become idle. Also told when one that was not busy is
+  /// closed. In the loop's thread.
   class Owner {
    public:
     virtual void on_settled(PgConnection& connection) noexcept = 0;
@@ -144,7 +145,7 @@ class PgConnection : private Watch, private Timer {
 
   /// `options` and `owner` outlive it.
   PgConnection(Loop& loop, const PgOptions& options, Owner* owner = nullptr) noexcept;
-  /// Closes it; the server rolls back what is open. Nobody waits for an answer.
+  /// Closes the connection; the server rolls back what is open. No task waits for an answer.
   ~PgConnection();
   PgConnection(const PgConnection&) = delete;
   PgConnection& operator=(const PgConnection&) = delete;
@@ -163,7 +164,7 @@ class PgConnection : private Watch, private Timer {
     Owner* outer_ = nullptr;
   };
 
-  /// Until it is idle: connects, or connects again after a loss, or waits until it has drained.
+  /// Waits until the connection is idle: it connects, connects again after a loss, or drains.
   Open open() noexcept { return Open(*this); }
   /// A prepared statement. The connection is idle, or closed: then this is Fault::unavailable.
   template <class... Values>
@@ -174,9 +175,9 @@ class PgConnection : private Watch, private Timer {
   PgText query(const char* sql) noexcept { return {*this, sql}; }
   PgText query(const std::string& sql) noexcept { return {*this, sql.c_str()}; }
 
-  /// Connects without anybody waiting: the owner is told. It is closed.
+  /// Connects while no task waits; the owner is told. The connection is closed.
   void connect() noexcept;
-  /// Rolls back what is open without anybody waiting: the owner is told. No effect unless it is idle.
+  /// Rolls back what is open while no task waits; the owner is told. No effect unless the connection is idle.
   void reset() noexcept;
 
   State state() const noexcept { return state_; }
@@ -216,7 +217,7 @@ class PgConnection : private Watch, private Timer {
   void roll_back_when_ready() noexcept;
   void become_idle() noexcept;
   void close(Error why) noexcept;
-  /// Closes what is lost, with what the server or libpq said last.
+  /// Closes a lost connection, with the last message of the server or of libpq.
   void lose() noexcept;
 
   Loop& loop_;

@@ -4,8 +4,8 @@
 //   for (const int id : ids) pipeline.add(kRead, id);
 //   const Result<std::span<const PgRows>> rows = co_await pipeline.run();     // one for each, in their order
 //
-// The statements are one transaction, unless they say otherwise themselves (begin … commit): when one fails, those
-// after it are not carried out and none has had an effect. run() then gives the failure of the first. Texts of
+// The statements are one transaction, unless they say otherwise themselves (begin … commit). When one fails, those
+// after it are not carried out, and none has had an effect. run() then gives the failure of the first. Texts of
 // parameters are taken over by add().
 //
 // Belongs to the thread of the connection's loop. Can be filled and run again after clear(), and then allocates nothing

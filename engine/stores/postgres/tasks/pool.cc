@@ -1,4 +1,4 @@
-// pool.cc: who has which connection, who waits, and when to connect again.
+// pool.cc: which task has which connection, which tasks wait, and when to connect again.
 #include "engine/stores/postgres/tasks/pool.h"
 
 #include <fmt/format.h>
@@ -74,7 +74,7 @@ Result<PgPool::Lease> PgPool::Acquire::await_resume() noexcept {
 }
 
 void PgPool::Acquire::cancel(Fault why) noexcept {
-  if (!in_line_) return;  // it is served: the task goes on, and its next wait ends
+  if (!in_line_) return;  // it has been served: the task goes on, and its next wait ends
   pool_.remove(*this);
   end_with(why);
 }
@@ -123,7 +123,7 @@ void PgPool::take_back(Slot& slot) noexcept {
 }
 
 void PgPool::settled(Slot& slot) noexcept {
-  if (slot.is_lent) return;  // whoever has it is told by its statements
+  if (slot.is_lent) return;  // the task that has it learns of the loss from its statements
   if (std::exchange(slot.is_connecting, false)) --connecting_;
   if (slot.connection.state() == PgConnection::State::idle) {
     if (!std::exchange(slot.has_stood, true)) {
@@ -162,7 +162,7 @@ void PgPool::failed(const Error& why) noexcept {
   }
 }
 
-/// Connects for those who wait, as far as the limits allow: after a failure one at a time, with pauses.
+/// Connects for the tasks that wait, as far as the limits allow. After a failure one at a time, with pauses.
 void PgPool::grow() noexcept {
   const int most = failing_since_ == kNever ? kConnectingMax : 1;
   while (!retry_.is_set() && !closed_.empty() && connecting_ < most &&

@@ -8,12 +8,12 @@
 //     const Result<PgRows> rows = co_await (*lease)->execute(kRead, 7);
 //   }                                                                    // given back at the end of its scope
 //
-// A connection that comes back in a transaction, or with a statement that was abandoned, is rolled back or drained
-// before the next one has it; one that is lost is replaced. While the server is away the pool tries again, after 10 ms
-// at first and 500 ms at last, and whoever waits goes on waiting; once none of its connections has stood for
-// `give_up_after`, everybody who waits is told Fault::unavailable with the reason, and those who come later begin anew.
+// A connection that comes back in a transaction, or with an abandoned statement, is rolled back or drained before the
+// next task has it. One that is lost is replaced. While the server is away the pool tries again, after 10 ms at first
+// and 500 ms at last, and tasks go on waiting. When no connection has stood for `give_up_after`, every waiting task
+// gets Fault::unavailable with the reason. Tasks that come later begin anew.
 //
-// Whoever is cancelled while it waits leaves the line, and its place with it.
+// A task that is cancelled while it waits leaves the line, and loses its place.
 //
 // Belongs to the thread of its loop: each worker has a pool of its own, and a share of the connections.
 #pragma once
@@ -39,7 +39,7 @@ class PgPool {
 
  public:
   PgPool(Loop& loop, PgPoolOptions options);
-  /// Closes them. Nobody waits, and nothing is lent out.
+  /// Closes the connections. No task may wait, and nothing may be lent out.
   ~PgPool();
   PgPool(const PgPool&) = delete;
   PgPool& operator=(const PgPool&) = delete;
@@ -92,8 +92,8 @@ class PgPool {
     Acquire* next_ = nullptr;
   };
 
-  /// Connects all of them, kConnectingMax at a time; ends with the first failure. For whoever wants to hear of a wrong
-  /// password at once, and to find the connections ready: else they are made as they are needed.
+  /// Connects all of them, kConnectingMax at a time; ends with the first failure. So a wrong password shows at once,
+  /// and the connections are ready. Without this call they are made as they are needed.
   Task<> open();
   /// Waits for its turn. Gives a connection that is idle.
   Acquire acquire() noexcept { return Acquire(*this); }
@@ -108,7 +108,7 @@ class PgPool {
   };
   Counts counts() const noexcept;
 
-  static constexpr int kConnectingMax = 32;  ///< at once: a server's queue for those who knock is short
+  static constexpr int kConnectingMax = 32;  ///< at once: a server's queue for new connections is short
 
  private:
   struct Line {  ///< of tasks, first come first
@@ -154,7 +154,7 @@ struct PgRoom {
 };
 Task<PgRoom> connection_room(PgConnection& connection);
 
-/// Makes sure that the server admits `needed` more connections, before any of them is tried: Fault::invalid with both
+/// Makes sure that the server admits `needed` more connections, before any of them is tried. Fault::invalid with both
 /// numbers and what to do.
 Task<> need_connections(PgConnection& connection, int needed);
 

@@ -1,4 +1,4 @@
-// statement.h: what a task asks PostgreSQL, and what it is told: statements, their parameters, rows.
+// statement.h: what a task sends to PostgreSQL and gets back: statements, their parameters, rows.
 //
 // Thread-safe: no state is shared. Nothing waits.
 #pragma once
@@ -24,8 +24,8 @@ struct PgStatement {
   bool only_reads = false;  ///< when its answer is lost, nothing is in doubt
 };
 
-/// Values for $1, $2 …, sent as text. Numbers are written into place. Texts are not copied: they must live until the
-/// statement has been sent, which is before the task that awaits it is suspended. nullptr is NULL.
+/// Values for $1, $2 …, sent as text. Numbers are written into place. Texts are not copied. They must live until the
+/// statement has been sent, which is before the awaiting task is suspended. nullptr is NULL.
 class PgParameters {
  public:
   static constexpr std::size_t kMax = 6;
