@@ -45,9 +45,10 @@ const Rooms rooms = {
     {"engine/runtime", {"engine/task", "kv/base"}},
     {"engine/store", {"engine/check", "kv/base"}},
     {"engine/stores", {"engine/store"}},
+    {"engine/server", {"engine/record", "kv/base"}},
     {"engine/stores/*",
-     {"engine/base", "engine/check", "engine/record", "engine/runtime", "engine/store", "engine/task", "kv",
-      "kv/base"}},
+     {"engine/base", "engine/check", "engine/record", "engine/runtime", "engine/server", "engine/store", "engine/task",
+      "kv", "kv/base"}},
 
     // What actors are, and what they are made to do.
     {"engine/actor", {"engine/base", "engine/record", "engine/store", "engine/task", "kv/base"}},

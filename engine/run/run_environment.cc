@@ -94,7 +94,8 @@ RunEnvironment::RunEnvironment(const Scenario& scenario, const RunRequest& reque
 RunEnvironment::~RunEnvironment() { tear_down(); }
 
 Result<void> RunEnvironment::open_store() {
-  BackendOptions options{.protocol = request_.protocol, .dsn = request_.dsn};
+  const BackendKind& kind = *backend_named(request_.store);
+  BackendOptions options{.protocol = request_.protocol, .dsn = request_.dsn.of(kind)};
   const auto milliseconds_of = [&](std::string_view option) -> std::optional<Nanos> {
     const auto text = tuned(pattern_, option);
     return text ? std::optional<Nanos>(std::chrono::milliseconds(std::stoll(*text))) : std::nullopt;
@@ -103,7 +104,6 @@ Result<void> RunEnvironment::open_store() {
   options.statement_timeout = milliseconds_of("statement-timeout-ms").value_or(kNever);
   options.deadlock_timeout =
       request_.deadlock_timeout.value_or(milliseconds_of("deadlock-timeout-ms").value_or(options.deadlock_timeout));
-  const BackendKind& kind = *backend_named(request_.store);
   for (const std::string_view option : kind.traits.own_options) {
     if (auto value = tuned(pattern_, option)) options.own.emplace_back(option, std::move(*value));
   }
@@ -118,7 +118,7 @@ Result<void> RunEnvironment::open_store() {
   state_.protocol = &backend_->protocol();
   // Where every wait is looked at as it begins, a cycle is known at once.
   if (state_.protocol->deadlocks == DeadlockBreaking::after_timeout) detection_after_ = options.deadlock_timeout;
-  return backend_->set_up(scenario_.rows(), pattern_.ddl);
+  return backend_->set_up(scenario_.rows(), pattern_.ddl_on(request_.store));
 }
 
 /// However a performance ends: the executor goes first, then the sessions and the world, whose locks may still name
@@ -154,7 +154,7 @@ Result<void> RunEnvironment::set_up_actors() {
   }
   for (const auto& actor : state_.actors) {
     contexts_.push_back(
-        std::make_unique<Context>(Context{.db = Database(actor->session),
+        std::make_unique<Context>(Context{.db = Database(actor->session, request_.store),
                                           .name = actor->name,
                                           .random = Random(request_.seed, static_cast<std::uint64_t>(actor->index)),
                                           .measures = request_.measure,
@@ -171,7 +171,7 @@ Result<void> RunEnvironment::perform(Schedule* schedule) {
   tear_down();
   state_.begin_anew();
   if (!as_new_ && backend_) {
-    if (Result<void> ready = backend_->set_up(scenario_.rows(), pattern_.ddl); !ready) return ready;
+    if (Result<void> ready = backend_->set_up(scenario_.rows(), pattern_.ddl_on(request_.store)); !ready) return ready;
   }
   as_new_ = false;
   if (state_.recording) lock_order_ = std::make_unique<sync::LockOrder>();
@@ -212,7 +212,7 @@ void RunEnvironment::judge(record::Run& run) {
     }
   }
   final_rows_ = rows;
-  const Final end(std::move(rows), backend_.get(), scenario_.world_type(), world_.get());
+  const Final end(std::move(rows), backend_.get(), scenario_.world_type(), world_.get(), request_.store);
   lockstep::judge(scenario_, pattern_, end, state_, run);
 }
 

@@ -49,7 +49,7 @@ std::string to_text(const ScheduleFile& file);
 Result<ScheduleFile> schedule_file_of(const std::string& text);
 
 /// Writes down the schedule of a finished run, by performing it once more. Fault::invalid as replay().
-Result<ScheduleFile> written_down(const Scenario& scenario, const record::Run& run, const std::string& dsn = {},
+Result<ScheduleFile> written_down(const Scenario& scenario, const record::Run& run, const Dsns& dsn = {},
                                   const StopSource* stop = nullptr);
 
 /// Performs it, and compares every step before it is taken: who is enabled (but on a server, where it is a matter of

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/store/dsns.h"
 #include "engine/store/traits.h"
 #include "kv/base/clock.h"
 #include "kv/base/result.h"

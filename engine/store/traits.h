@@ -69,6 +69,8 @@ struct StoreOption {
   std::string_view variable_help;  ///< one line
 };
 
+  /// `text` can be one for this store, as far as its form tells.
+  bool (*fits)(const std::string& text);
 struct StoreTraits {
   std::string_view title;  ///< in a sentence: "PostgreSQL", "the store"
   Waits waits;

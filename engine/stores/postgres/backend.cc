@@ -203,7 +203,7 @@ void PostgresBackend::serve_search() {
   common_.describes_waits = false;
   // Whoever runs a server of his own may have put it where he wants it.
   if (server_ != "private") return;
-  common_.processor = std::make_unique<OneProcessor>();
+  common_.processor = std::make_unique<server::OneProcessor>();
   common_.processor->take_in(common_.monitor->pid());
 }
 
@@ -289,6 +289,8 @@ std::vector<int> PostgresBackend::server_processes() {
   return found;
 }
 
+bool is_dsn(const std::string& text) { return Dsn::parse(text).ok(); }
+
 bool is_server_named(const std::string& dsn) {
   const char* const variable = std::getenv(kVariable);
   return !dsn.empty() || (variable != nullptr && *variable != '\0');
@@ -328,7 +330,8 @@ BackendKind backend_postgres() {
                                         .help = "the PostgreSQL server to use (LOCKSTEP_DSN; default: a private one)",
                                         .variable = kVariable,
                                         .variable_help = "the PostgreSQL server to use, as --dsn; default: a private "
-                                                         "one, started and removed"},
+                                                         "one, started and removed",
+                                        .fits = is_dsn},
                      .own_options = {}},
           .protocols = postgres::protocol_list(),
           .open = open_postgres,
