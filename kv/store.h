@@ -17,6 +17,7 @@
 
 #include "kv/base/clock.h"
 #include "kv/base/conflict_scope.h"
+#include "kv/base/holds.h"
 #include "kv/base/result.h"
 #include "kv/base/waiter.h"
 #include "kv/durability.h"
@@ -156,6 +157,7 @@ struct ProtocolInfo {
   std::string_view summary;  ///< one line: what it does on a conflict
   bool serializable;         ///< else it promises snapshot isolation
   bool reads_snapshot;       ///< plain reads see one moment, and take no locks
+  HoldsUntilEnd holds;       ///< what plain reads and writes lock until the end
   bool breaks_deadlocks;     ///< finds a cycle of waits as it closes, and gives one of its members up
   ConflictScope scope;       ///< whom a step can meet
   bool on_trial;             ///< new: nothing says yet what is to be expected of it

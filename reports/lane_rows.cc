@@ -25,13 +25,14 @@ bool only_reads(const Event& event) { return one_of(event.verb, {"read", "scan",
 bool only_waits(const Event& event) { return one_of(event.verb, {"wait", "pause", "sleep"}); }
 
 /// True when the operation, granted, leaves its actor holding something until the end of its transaction or an unlock.
-bool takes_hold(const Event& event, std::string_view protocol) {
+bool takes_hold(const Event& event, HoldsUntilEnd holds) {
   if (event.verb.starts_with("lock") || event.verb.starts_with("try_") ||
       one_of(event.verb, {"upgrade", "acquire", "request", "read_for_update", "scan_for_update"})) {
     return event.detail != "not obtained";
   }
-  if (one_of(event.verb, {"write", "insert", "write_if", "add", "add_if", "erase"})) return protocol != "occ";
-  if (one_of(event.verb, {"read", "scan"})) return protocol.starts_with("2pl");
+  if (one_of(event.verb, {"write", "insert", "write_if", "add", "add_if", "erase"}))
+    return holds != HoldsUntilEnd::nothing;
+  if (one_of(event.verb, {"read", "scan"})) return holds == HoldsUntilEnd::reads_and_writes;
   return false;
 }
 
@@ -71,7 +72,7 @@ struct ActorStory {
 
 class Teller {
  public:
-  explicit Teller(const record::Run& run) : run_(run), actors_(run.actors.size()) {}
+  Teller(const record::Run& run, HoldsUntilEnd holds) : run_(run), holds_(holds), actors_(run.actors.size()) {}
 
   std::vector<LaneRow> tell() {
     for (next_ = 0; next_ < run_.events.size();) follow(run_.events[next_++]);
@@ -202,7 +203,7 @@ class Teller {
       give_all(event.actor);
     } else if (gives_back(asked)) {
       give(event.actor, asked.object);
-    } else if (takes_hold(granted, run_.protocol) || (waited && !only_waits(asked))) {
+    } else if (takes_hold(granted, holds_) || (waited && !only_waits(asked))) {
       const std::string name = asked.verb == "execute" ? "" : asked.object;
       const bool held = std::find(actor.held.begin(), actor.held.end(), name) != actor.held.end();
       if (!held) {
@@ -377,6 +378,7 @@ class Teller {
   }
 
   const record::Run& run_;
+  const HoldsUntilEnd holds_;
   std::vector<ActorStory> actors_;
   std::vector<LaneRow> rows_;
   std::vector<Change> changes_;  ///< since the last row
@@ -386,7 +388,9 @@ class Teller {
 
 }  // namespace
 
-std::vector<LaneRow> lane_rows(const record::Run& run) { return Teller(run).tell(); }
+std::vector<LaneRow> lane_rows(const record::Run& run, HoldsOf holds_of) {
+  return Teller(run, holds_of(run.store, run.protocol)).tell();
+}
 
 std::string operation_text(const Event& event) {
   if (event.verb == "execute") return event.object;

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/record/run.h"
+#include "kv/base/holds.h"
 
 namespace lockstep::reports {
 
@@ -38,9 +40,13 @@ struct LaneRow {
   std::vector<Change> changes;   ///< since the row before
 };
 
+/// What plain operations hold until the end at that store and protocol, as their traits say. A recording does not say
+/// it, so reports ask; for a store or protocol that is not known any more the answer is HoldsUntilEnd::writes.
+using HoldsOf = HoldsUntilEnd (*)(std::string_view store, std::string_view protocol);
+
 /// The rows in the order of the events. An operation gives one row when it is answered at once and two when it waited.
-/// An undisturbed retry is one row.
-std::vector<LaneRow> lane_rows(const record::Run& run);
+/// A retry that nobody disturbed is one row.
+std::vector<LaneRow> lane_rows(const record::Run& run, HoldsOf holds_of);
 
 /// An operation in words: "lock B", "write A = 90", "commit".
 std::string operation_text(const record::Event& event);

@@ -3,7 +3,7 @@
 
 namespace lockstep::reports {
 
-Result<OpenRecording> OpenRecording::open(const std::string& path) {
+Result<OpenRecording> OpenRecording::open(const std::string& path, HoldsOf holds_of) {
   OpenRecording recording;
   recording.path = path;
   Result<record::Reader> reader = record::Reader::salvage(path, recording.wrong);
@@ -18,7 +18,7 @@ Result<OpenRecording> OpenRecording::open(const std::string& path) {
       recording.run.events.push_back(event.copy());
       return true;
     }));
-    recording.rows = lane_rows(recording.run);
+    recording.rows = lane_rows(recording.run, holds_of);
     recording.spans = spans_of(recording.rows);
     if (recording.spans.size() <= kSpansWhole) return recording;
     recording.rows.clear();

@@ -29,7 +29,7 @@ struct OpenRecording {
   bool whole() const noexcept { return !summary.has_value(); }
 
   /// Fault::invalid when not even the coordinates can be read.
-  static Result<OpenRecording> open(const std::string& path);
+  static Result<OpenRecording> open(const std::string& path, HoldsOf holds_of);
 };
 
 }  // namespace lockstep::reports

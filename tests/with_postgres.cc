@@ -61,7 +61,7 @@ int main(int argc, char** argv) {
   struct sigaction action{};
   action.sa_handler = forward;
   for (const int signal : kSignals) ::sigaction(signal, &action, nullptr);
-  auto cluster = lockstep::postgres::PrivateCluster::start();
+  auto cluster = lockstep::postgres::start_private_cluster();
   if (!cluster) {
     std::fprintf(stderr, "with_postgres: %s\n", cluster.error().message.c_str());
     return 3;

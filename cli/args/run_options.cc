@@ -55,7 +55,9 @@ std::vector<OptionSpec> dsn_option() {
     help += (help.empty() ? "" : "; ") + std::string(kind.traits.dsn->help);
   }
   if (help.empty()) return {};
-  return {{"dsn", value, help}};
+  OptionSpec option{"dsn", value, help + "; STORE=DSN: that of one store, once for each"};
+  option.repeats = true;
+  return {std::move(option)};
 }
 
 std::vector<OptionSpec> run_options() {
@@ -91,7 +93,7 @@ std::string read_run_options(const Arguments& arguments, RunRequest& request) {
   request.pattern = arguments.value("pattern");
   request.executor = arguments.value("executor", request.executor);
   request.schedule = arguments.value("schedule");
-  request.dsn = arguments.value("dsn");
+  request.dsn = arguments.all("dsn");
   if (arguments.has("seed") && !read_number(arguments.value("seed"), request.seed)) {
     return fmt::format("--seed \"{}\" is no whole number from 0 to 18446744073709551615", arguments.value("seed"));
   }

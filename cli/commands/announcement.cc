@@ -9,7 +9,7 @@ namespace lockstep::cli {
 void announce_store(const RunRequest& request) {
   const BackendKind* const kind = backend_named(request.store);
   if (kind == nullptr) return;
-  if (const std::string text = kind->announcement(request.dsn); !text.empty()) complain(text);
+  if (const std::string text = kind->announcement(request.dsn.of(*kind)); !text.empty()) complain(text);
 }
 
 }  // namespace lockstep::cli

@@ -29,9 +29,10 @@ StoreChoice choose_stores(const Arguments& arguments, std::string& error) {
   }
   choice.stores = choice.asked;
   if (!choice.asked.empty()) return choice;
-  const std::string dsn = arguments.value("dsn");
+  const Dsns dsns = arguments.all("dsn");
   for (const BackendKind& kind : backends()) {
     const std::string name(kind.name);
+    const std::string dsn = dsns.of(kind);
     if (const auto available = kind.available(dsn); !available) {
       choice.left_out.emplace_back(name, available.error().message);
       continue;

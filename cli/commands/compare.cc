@@ -78,7 +78,7 @@ std::string read_time(const Arguments& arguments, const char* option, Nanos& tim
 std::string read_request(const Arguments& arguments, load::CompareRequest& request) {
   load::RoundRequest& round = request.round;
   round.store = arguments.value("store", std::string(default_backend().name));
-  round.dsn = arguments.value("dsn");
+  round.dsn = arguments.all("dsn");
   if (arguments.has("strategy")) {
     request.strategies = arguments.listed("strategy");
     if (request.strategies.empty()) return "--strategy is empty; name at least one";

@@ -47,7 +47,7 @@ int replay_run(Program& program) {
   const std::string name = program.arguments.value("ID|FILE");
   std::string error;
   ReplayOptions options{.executor = program.arguments.value("executor", "threads"),
-                        .dsn = program.arguments.value("dsn")};
+                        .dsn = program.arguments.all("dsn")};
   read_number(program, "until", "steps", options.until, error);
   read_number(program, "times", "times", options.times, error);
   if (error.empty() && options.times == 0) error = "--times 0: once at least";

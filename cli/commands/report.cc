@@ -15,6 +15,7 @@
 #include "cli/commands/program.h"
 #include "cli/text/json.h"
 #include "engine/base/suggest.h"
+#include "engine/store/backend.h"
 
 namespace lockstep::cli {
 namespace {
@@ -158,7 +159,7 @@ class Reporting {
         code = kInterrupted;
         return false;
       }
-      Result<reports::OpenRecording> recording = reports::OpenRecording::open(path);
+      Result<reports::OpenRecording> recording = reports::OpenRecording::open(path, holds_until_end);
       if (!recording) {
         complain(recording.error().message);
         damaged_ = true;

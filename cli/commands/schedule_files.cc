@@ -25,7 +25,7 @@ OptionSpec save_schedule_option() {
   return {"save-schedule", "FILE", "write the schedule as a text file that lockstep replay FILE takes", Names::file};
 }
 
-Result<void> save_schedule(const Scenario& scenario, const record::Run& run, OutputFile& file, const std::string& dsn) {
+Result<void> save_schedule(const Scenario& scenario, const record::Run& run, OutputFile& file, const Dsns& dsn) {
   const Result<ScheduleFile> written = written_down(scenario, run, dsn);
   if (!written) return written.error();
   return file.keep(to_text(*written));

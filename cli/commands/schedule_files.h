@@ -11,8 +11,8 @@ namespace lockstep::cli {
 
 /// The option --save-schedule, for every command that ends with a run.
 OptionSpec save_schedule_option();
-/// Performs the run once more and writes its schedule to the file.
-Result<void> save_schedule(const Scenario& scenario, const record::Run& run, OutputFile& file, const std::string& dsn);
+/// Performs the run once more and writes its schedule down.
+Result<void> save_schedule(const Scenario& scenario, const record::Run& run, OutputFile& file, const Dsns& dsn);
 
 /// True when what a user names is a file, not the id of a run.
 bool is_schedule_file(const std::string& name);

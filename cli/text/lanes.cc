@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "cli/text/text.h"
+#include "engine/store/backend.h"
 #include "reports/lane_rows.h"
 
 namespace lockstep::cli {
@@ -86,7 +87,10 @@ Style text_style(Mark mark) {
 class Layout {
  public:
   Layout(const record::Run& run, const Terminal& terminal, const LaneOptions& options)
-      : terminal_(terminal), options_(options), virtual_time_(run.virtual_time), rows_(reports::lane_rows(run)) {
+      : terminal_(terminal),
+        options_(options),
+        virtual_time_(run.virtual_time),
+        rows_(reports::lane_rows(run, holds_until_end)) {
     for (const std::string& name : run.actors) names_.push_back(terminal.clean(name));
     for (const LaneRow& row : rows_) {
       cells_.push_back({terminal.clean(row.text), terminal.clean(row.status), terminal.clean(row.short_status)});

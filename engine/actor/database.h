@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/actor/operation.h"
+#include "engine/store/sql.h"
 
 namespace lockstep {
 
@@ -114,8 +115,9 @@ class [[nodiscard]] StoreCall final : public StoreOperation {
 
 class Database {
  public:
-  /// `session` outlives it and may be set later.
-  explicit Database(const std::unique_ptr<Session>& session) : session_(session) {}
+  /// `session` outlives it and may be set later; so does the text of `store`, the name of the session's store.
+  explicit Database(const std::unique_ptr<Session>& session, std::string_view store = {})
+      : session_(session), store_(store) {}
 
   /// `claims`: every key that the transaction may lock, for protocols that want to know up front (the banker's).
   StoreCall<void> begin(std::span<const std::string> claims = {}) {
@@ -154,11 +156,12 @@ class Database {
   StoreCall<Table> scan_for_update(std::string_view from, std::string_view to, std::size_t limit = SIZE_MAX) {
     return {session_, {.verb = Verb::scan_for_update, .key = from, .upper = to, .limit = limit}};
   }
-  /// A statement in the store's SQL; gives its rows. Only where the pattern's stores have SQL.
-  StoreCall<Table> execute(std::string_view sql) { return {session_, {.verb = Verb::execute, .key = sql}}; }
+  /// A statement in the store's SQL, or in the words that `sql` has for this store; gives its rows. Only where the
+  /// pattern's stores have SQL.
+  StoreCall<Table> execute(const Sql& sql) { return {session_, {.verb = Verb::execute, .key = sql.text_on(store_)}}; }
   /// execute() for a statement without rows: gives the number of rows touched.
-  StoreCall<std::int64_t> execute_count(std::string_view sql) {
-    return {session_, {.verb = Verb::execute, .key = sql}};
+  StoreCall<std::int64_t> execute_count(const Sql& sql) {
+    return {session_, {.verb = Verb::execute, .key = sql.text_on(store_)}};
   }
   StoreCall<void> savepoint(std::string_view name) { return {session_, {.verb = Verb::savepoint, .key = name}}; }
   StoreCall<void> rollback_to(std::string_view name) { return {session_, {.verb = Verb::rollback_to, .key = name}}; }
@@ -168,6 +171,7 @@ class Database {
 
  private:
   const std::unique_ptr<Session>& session_;
+  std::string_view store_;
 };
 
 }  // namespace lockstep

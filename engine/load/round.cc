@@ -85,9 +85,9 @@ class Round {
 };
 
 Result<void> Round::open() {
-  const BackendOptions options{
-      .protocol = request_.protocol, .dsn = request_.dsn, .blocking = on_threads(), .clock = &clock_};
   const BackendKind& kind = *backend_named(request_.store);
+  const BackendOptions options{
+      .protocol = request_.protocol, .dsn = request_.dsn.of(kind), .blocking = on_threads(), .clock = &clock_};
   Result<std::unique_ptr<Backend>> opened = kind.open(options);
   if (!opened) return opened.error();
   backend_ = std::move(*opened);

@@ -30,7 +30,7 @@ struct RoundRequest {
   std::string protocol;
   std::string pattern;
   std::string executor = "threads";
-  std::string dsn;
+  Dsns dsn;
   Shape shape;
   int sessions = 1;
   int workers = 2;  ///< threads of the coroutines executor

@@ -1,19 +1,14 @@
 // session.cc: when a transaction starts, how it is tried again, and what is counted.
 #include "engine/load/session.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
-#include "engine/actor/pause.h"
+#include "engine/actor/transactions.h"
 
 namespace lockstep::load {
 namespace {
-
-Nanos back_off(int attempt, Random& random) {
-  constexpr std::int64_t kFirst = 100'000;
-  constexpr std::int64_t kMost = 10'000'000;
-  const std::int64_t limit = std::min(kMost, kFirst << std::min(attempt, 16));
-  return Nanos(static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(limit + 1)));
-}
 
 /// When the transactions of one session are meant to start.
 class Arrivals {
@@ -41,7 +36,89 @@ class Arrivals {
   Nanos next_{0};
 };
 
-Task<> give_back(LoadContext& context) { co_await context.db.abort(); }
+/// The transactions of a session, one after the other, until the plan says stop.
+class BodiesOfLoad {
+ public:
+  BodiesOfLoad(LoadSession& session, const Plan& plan) : session_(session), plan_(plan), arrivals_(session, plan) {}
+
+  bool next() {
+    if (plan_.stopping.load(std::memory_order_relaxed) || commits_ >= commits_most_) return false;
+    now_ = clock_.now();
+    if (now_ < plan_.measure_from) session_.waits_before = session_.waits_until_now();
+    if (now_ >= plan_.measure_until && !session_.waits_then) session_.waits_then = session_.waits_until_now();
+    intended_ = arrivals_.next(now_, session_.context.random, std::exchange(first_, false));
+    is_drawn_ = false;
+    return true;
+  }
+
+  /// In slices: a session that has little to do must see the end all the same.
+  std::optional<Nanos> time_to_begin() {
+    if (intended_ <= now_) return Nanos(0);
+    now_ = clock_.now();
+    if (intended_ <= now_) return Nanos(0);
+    if (plan_.stopping.load(std::memory_order_relaxed)) return std::nullopt;
+    return std::min(intended_ - now_, Nanos(std::chrono::milliseconds(50)));
+  }
+
+  /// Every attempt draws the same numbers. Else a strategy that aborts much would end up with the transactions that are
+  /// least often in conflict.
+  Task<> body() {
+    if (!std::exchange(is_drawn_, true)) drawn_ = session_.context.random;
+    session_.context.random = drawn_;
+    return plan_.pattern.body(session_.context);
+  }
+
+  void gave_back(const Result<void>& ended) {
+    if (!ended.ok() && is_environment(ended.fault())) session_.failure = ended.error();
+  }
+
+  void committed() {
+    ++commits_;
+    if (!counts()) return;
+    ++session_.committed;
+    session_.latency.record(now_ - intended_);
+  }
+
+  AfterFault after_fault(const Error& why, bool may_try, int) {
+    if (is_environment(why.fault) && !session_.failure) session_.failure = why;
+    if (session_.failure) return AfterFault::ends;
+    const bool counted = counts();
+    if (why.fault == Fault::refused) {
+      session_.refused += counted ? 1 : 0;
+      return AfterFault::goes_on;
+    }
+    session_.aborts[static_cast<std::size_t>(why.fault)] += counted ? 1 : 0;
+    if (!may_try) {
+      session_.given_up += counted ? 1 : 0;
+      if (session_.gave_up.empty()) session_.gave_up = why.message;
+      return AfterFault::goes_on;
+    }
+    if (plan_.stopping.load(std::memory_order_relaxed)) return AfterFault::goes_on;
+    session_.retries += counted ? 1 : 0;
+    return AfterFault::tries_again;
+  }
+
+  Database& database() { return session_.context.db; }
+  Random& pauses() { return session_.pauses; }
+
+ private:
+  /// In the measured time. Sets now_.
+  bool counts() {
+    now_ = clock_.now();
+    return now_ >= plan_.measure_from && now_ < plan_.measure_until;
+  }
+
+  LoadSession& session_;
+  const Plan& plan_;
+  const Clock& clock_ = session_.state.clock();
+  Arrivals arrivals_;
+  const std::uint64_t commits_most_ = plan_.request.commits_most == 0 ? UINT64_MAX : plan_.request.commits_most;
+  std::uint64_t commits_ = 0;
+  bool first_ = true;
+  bool is_drawn_ = false;  ///< drawn_ is this transaction's
+  Random drawn_{0, 0};
+  Nanos now_{0}, intended_{0};
+};
 
 }  // namespace
 
@@ -50,7 +127,7 @@ LoadSession::LoadSession(const Plan& plan, std::size_t index, const Zipf& zipf, 
     : state(false, false, kNever, nullptr),
       executor(std::move(where)),
       actor(static_cast<int>(index), "S" + std::to_string(index + 1), state, *executor),
-      context{.db = Database(actor.session),
+      context{.db = Database(actor.session, plan.request.store),
               .random = Random(plan.request.shape.seed, index),
               .shape = plan.request.shape,
               .zipf = zipf,
@@ -60,66 +137,8 @@ LoadSession::LoadSession(const Plan& plan, std::size_t index, const Zipf& zipf, 
       pauses(~plan.request.shape.seed, index) {}
 
 Task<> drive(LoadSession& session, const Plan& plan) {
-  const Clock& clock = session.state.clock();
-  Arrivals arrivals(session, plan);
-  bool first = true;
-  std::uint64_t commits = 0;
-  const std::uint64_t commits_most = plan.request.commits_most == 0 ? UINT64_MAX : plan.request.commits_most;
-  while (!plan.stopping.load(std::memory_order_relaxed) && commits < commits_most) {
-    Nanos now = clock.now();
-    if (now < plan.measure_from) session.waits_before = session.waits_until_now();
-    if (now >= plan.measure_until && !session.waits_then) session.waits_then = session.waits_until_now();
-    const Nanos intended = arrivals.next(now, session.context.random, first);
-    first = false;
-    if (intended > now) {
-      // Waits in slices, so that a session with long gaps sees the end of the round.
-      while (now < intended && !plan.stopping.load(std::memory_order_relaxed)) {
-        co_await pause(std::min(intended - now, Nanos(std::chrono::milliseconds(50))));
-        now = clock.now();
-      }
-      if (now < intended) co_return;
-    }
-    const Random drawn = session.context.random;
-    for (int attempt = 1;; ++attempt) {
-      // A retry makes the choice of the first attempt. Otherwise a strategy that aborts much would end up with the
-      // transactions that conflict least.
-      session.context.random = drawn;
-      const Result<void> ended = co_await tried(plan.pattern.body(session.context));
-      const bool left_open = session.actor.session != nullptr && session.actor.session->in_transaction();
-      if (left_open) {
-        const Result<void> given_back = co_await tried(give_back(session.context));
-        if (!given_back.ok() && is_environment(given_back.fault())) session.failure = given_back.error();
-      }
-      now = clock.now();
-      const bool counts = now >= plan.measure_from && now < plan.measure_until;
-      if (ended.ok()) {
-        ++commits;
-        if (counts) {
-          ++session.committed;
-          session.latency.record(now - intended);
-        }
-        break;
-      }
-      const Fault fault = ended.fault();
-      if (is_environment(fault) && !session.failure) session.failure = ended.error();
-      if (session.failure) co_return;
-      if (fault == Fault::refused) {
-        session.refused += counts ? 1 : 0;
-        break;
-      }
-      session.aborts[static_cast<std::size_t>(fault)] += counts ? 1 : 0;
-      // After a failed version check the body reads again, as after an abort.
-      const bool again = is_retry_safe(fault) || fault == Fault::version_changed;
-      if (!again || attempt > plan.request.retries_most) {
-        session.given_up += counts ? 1 : 0;
-        if (session.gave_up.empty()) session.gave_up = ended.error().message;
-        break;
-      }
-      if (plan.stopping.load(std::memory_order_relaxed)) break;
-      session.retries += counts ? 1 : 0;
-      if (plan.request.retry == Retry::jitter) co_await pause(back_off(attempt, session.pauses));
-    }
-  }
+  const RetryPolicy policy{.most = plan.request.retries_most, .backs_off = plan.request.retry == Retry::jitter};
+  return perform_transactions(session.actor, BodiesOfLoad(session, plan), policy);
 }
 
 }  // namespace lockstep::load

@@ -9,6 +9,7 @@
 #include "engine/actor/run_state.h"
 #include "engine/record/run.h"
 #include "engine/scenario/scenario.h"
+#include "engine/store/dsns.h"
 
 namespace lockstep {
 
@@ -18,8 +19,8 @@ struct ReplayOptions {
   std::string executor = "threads";
   /// Stops after this many steps of the schedule, once all that they caused has happened.
   std::size_t until = std::numeric_limits<std::size_t>::max();
-  std::string dsn = {};  ///< postgres: as RunRequest::dsn
-  /// How often to replay; from 2 on the threads stay from one time to the next, on one processor.
+  Dsns dsn = {};  ///< as RunRequest::dsn
+  /// How often; from 2 on the threads stay from one time to the next, on one processor.
   std::uint64_t times = 1;
 };
 

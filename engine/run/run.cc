@@ -69,7 +69,7 @@ bool can_run_on(const Pattern& pattern, std::string_view store) {
   const BackendKind* const kind = backend_named(store);
   const bool on_trial = kind != nullptr && std::any_of(kind->protocols.begin(), kind->protocols.end(),
                                                        [](const ProtocolTraits& each) { return each.on_trial; });
-  if (!on_trial || !pattern.ddl.empty()) return false;
+  if (!on_trial || pattern.has_ddl()) return false;
   const std::vector<std::string> stores = pattern.stores();
   return std::any_of(stores.begin(), stores.end(), [](const std::string& named) {
     const BackendKind* const other = backend_named(named);

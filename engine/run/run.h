@@ -19,7 +19,7 @@ struct RunRequest {
   std::string executor = "threads";
   std::string schedule = {};  ///< empty = the pattern's own; "free"; or "T1 T2 T1 …" (strict)
   std::uint64_t seed = 1;
-  std::string dsn = {};
+  Dsns dsn = {};                               ///< stores with StoreTraits::dsn; default: their own
   Nanos limit = std::chrono::seconds(30);      ///< longest run; then the verdict is `hung`
   std::optional<Nanos> lock_timeout = {};      ///< default: the pattern's, else the protocol's
   std::optional<Nanos> deadlock_timeout = {};  ///< of the server; default 50 ms

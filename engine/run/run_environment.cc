@@ -4,8 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
-#include "engine/actor/pause.h"
+#include "engine/actor/transactions.h"
 #include "engine/executors/executors.h"
 #include "engine/executors/offloaded_session.h"
 #include "engine/gdb/registry.h"
@@ -28,47 +29,36 @@ bool waits_in_process(const RunRequest& request) {
   return kind == nullptr || kind->traits.waits == Waits::in_process;
 }
 
-/// Rolls back what a body left open.
-Task<> give_back(Context& context) { co_await context.db.abort(); }
+/// The one transaction of an actor of a scenario: its body.
+class BodyOfActor {
+ public:
+  BodyOfActor(Context& context, const std::function<Task<>(Context&)>& body, Actor& actor)
+      : context_(context), body_(body), actor_(actor) {}
 
-/// How long to wait before attempt + 1: a random time up to a limit that doubles ("full jitter"; M. Brooker,
-/// "Exponential backoff and jitter", 2015). So two actors that gave up for each other do not meet again for ever.
-Nanos back_off(int attempt, Random& random) {
-  constexpr std::int64_t kFirst = 100'000;
-  constexpr std::int64_t kMost = 10'000'000;
-  const std::int64_t limit = std::min(kMost, kFirst << std::min(attempt, 16));
-  return Nanos(std::uniform_int_distribution<std::int64_t>(0, limit)(random));
-}
-
-/// How an actor runs its body again.
-struct Retries {
-  int most = 0;
-  bool backs_off = false;  ///< waits in between; a schedule has its own order of steps
-};
-
-/// The root of every actor: runs the body, gives back what it left open, and runs it again where that is safe.
-Task<> act(Context& context, const std::function<Task<>(Context&)>& body, Actor& actor, Retries retries) {
-  for (int attempt = 1;; ++attempt) {
-    actor.begin_attempt();
-    const std::uint64_t commits_before = actor.commits();
-    const Result<void> ended = co_await tried(body(context));
-    if (actor.transaction_open()) {
-      if (actor.session->in_transaction()) {
-        (void)co_await tried(give_back(context));
-      } else {
-        actor.note_transaction(Verb::abort, std::nullopt);
-      }
-    }
-    if (ended.ok()) co_return;
-    actor.note_refusal(ended.error());
-    const bool again = is_retry_safe(ended.fault()) && attempt <= retries.most && actor.commits() == commits_before &&
-                       !actor.stopping();
-    if (!again) co_await fail(ended.error());
-    actor.run.retries.fetch_add(1, std::memory_order_relaxed);
-    actor.emit({.kind = record::EventKind::retry, .detail = std::to_string(attempt)});
-    if (retries.backs_off) co_await pause(back_off(attempt, context.random));
+  bool next() { return !std::exchange(has_begun_, true); }
+  static std::optional<Nanos> time_to_begin() { return Nanos(0); }
+  Task<> body() {
+    actor_.begin_attempt();
+    return body_(context_);
   }
-}
+  static void gave_back(const Result<void>&) {}
+  static void committed() {}
+  AfterFault after_fault(const Error& why, bool may_try, int attempt) {
+    actor_.note_refusal(why);
+    if (!may_try) return AfterFault::fails;
+    actor_.run.retries.fetch_add(1, std::memory_order_relaxed);
+    actor_.emit({.kind = record::EventKind::retry, .detail = std::to_string(attempt)});
+    return AfterFault::tries_again;
+  }
+  Database& database() { return context_.db; }
+  Random& pauses() { return context_.random; }
+
+ private:
+  Context& context_;
+  const std::function<Task<>(Context&)>& body_;
+  Actor& actor_;
+  bool has_begun_ = false;
+};
 
 }  // namespace
 
@@ -94,7 +84,8 @@ RunEnvironment::RunEnvironment(const Scenario& scenario, const RunRequest& reque
 RunEnvironment::~RunEnvironment() { tear_down(); }
 
 Result<void> RunEnvironment::open_store() {
-  BackendOptions options{.protocol = request_.protocol, .dsn = request_.dsn};
+  const BackendKind& kind = *backend_named(request_.store);
+  BackendOptions options{.protocol = request_.protocol, .dsn = request_.dsn.of(kind)};
   const auto milliseconds_of = [&](std::string_view option) -> std::optional<Nanos> {
     const auto text = tuned(pattern_, option);
     return text ? std::optional<Nanos>(std::chrono::milliseconds(std::stoll(*text))) : std::nullopt;
@@ -103,7 +94,6 @@ Result<void> RunEnvironment::open_store() {
   options.statement_timeout = milliseconds_of("statement-timeout-ms").value_or(kNever);
   options.deadlock_timeout =
       request_.deadlock_timeout.value_or(milliseconds_of("deadlock-timeout-ms").value_or(options.deadlock_timeout));
-  const BackendKind& kind = *backend_named(request_.store);
   for (const std::string_view option : kind.traits.own_options) {
     if (auto value = tuned(pattern_, option)) options.own.emplace_back(option, std::move(*value));
   }
@@ -118,7 +108,7 @@ Result<void> RunEnvironment::open_store() {
   state_.protocol = &backend_->protocol();
   // A protocol that looks at every wait as it begins finds a cycle at once.
   if (state_.protocol->deadlocks == DeadlockBreaking::after_timeout) detection_after_ = options.deadlock_timeout;
-  return backend_->set_up(scenario_.rows(), pattern_.ddl);
+  return backend_->set_up(scenario_.rows(), pattern_.ddl_on(request_.store));
 }
 
 /// Takes a performance down, however it ended. The order: the executor, the sessions, the world, the actors. Locks of
@@ -141,7 +131,7 @@ Result<void> RunEnvironment::set_up_actors() {
   world_ = scenario_.make_world();
   state_.actors.reserve(pattern_.actors.size());
   contexts_.reserve(pattern_.actors.size());
-  const Retries retries{.most = retries_, .backs_off = free_};
+  const RetryPolicy policy{.most = retries_, .backs_off = free_};
   for (std::size_t i = 0; i < pattern_.actors.size(); ++i) {
     const ActorSpec& spec = pattern_.actors[i];
     auto actor = std::make_unique<Actor>(static_cast<int>(i), spec.name, state_, *executor_);
@@ -154,7 +144,7 @@ Result<void> RunEnvironment::set_up_actors() {
   }
   for (const auto& actor : state_.actors) {
     contexts_.push_back(
-        std::make_unique<Context>(Context{.db = Database(actor->session),
+        std::make_unique<Context>(Context{.db = Database(actor->session, request_.store),
                                           .name = actor->name,
                                           .random = Random(request_.seed, static_cast<std::uint64_t>(actor->index)),
                                           .measures = request_.measure,
@@ -162,7 +152,7 @@ Result<void> RunEnvironment::set_up_actors() {
                                           .world_object = world_.get(),
                                           .actor = actor.get()}));
     const ActorSpec& spec = pattern_.actors[static_cast<std::size_t>(actor->index)];
-    actor->set_body(act(*contexts_.back(), spec.body, *actor, retries));
+    actor->set_body(perform_transactions(*actor, BodyOfActor(*contexts_.back(), spec.body, *actor), policy));
   }
   return {};
 }
@@ -171,7 +161,7 @@ Result<void> RunEnvironment::perform(Schedule* schedule) {
   tear_down();
   state_.begin_anew();
   if (!as_new_ && backend_) {
-    if (Result<void> ready = backend_->set_up(scenario_.rows(), pattern_.ddl); !ready) return ready;
+    if (Result<void> ready = backend_->set_up(scenario_.rows(), pattern_.ddl_on(request_.store)); !ready) return ready;
   }
   as_new_ = false;
   if (state_.recording) lock_order_ = std::make_unique<sync::LockOrder>();
@@ -212,7 +202,7 @@ void RunEnvironment::judge(record::Run& run) {
     }
   }
   final_rows_ = rows;
-  const Final end(std::move(rows), backend_.get(), scenario_.world_type(), world_.get());
+  const Final end(std::move(rows), backend_.get(), scenario_.world_type(), world_.get(), request_.store);
   lockstep::judge(scenario_, pattern_, end, state_, run);
 }
 

@@ -234,7 +234,7 @@ Result<ScheduleFile> schedule_file_of(const std::string& text) {
   return std::move(*file);
 }
 
-Result<ScheduleFile> written_down(const Scenario& scenario, const record::Run& run, const std::string& dsn,
+Result<ScheduleFile> written_down(const Scenario& scenario, const record::Run& run, const Dsns& dsn,
                                   const StopSource* stop) {
   if (run.schedule == "free") {
     return Error{Fault::invalid, {}, "a run under the free schedule has no schedule: it keeps no order of steps"};

@@ -48,8 +48,8 @@ std::string to_text(const ScheduleFile& file);
 /// short, or names an actor that it does not list.
 Result<ScheduleFile> schedule_file_of(const std::string& text);
 
-/// The schedule of a finished run, which is performed once more to find it. Fault::invalid as replay().
-Result<ScheduleFile> written_down(const Scenario& scenario, const record::Run& run, const std::string& dsn = {},
+/// Writes down the schedule of a finished run, by performing it once more. Fault::invalid as replay().
+Result<ScheduleFile> written_down(const Scenario& scenario, const record::Run& run, const Dsns& dsn = {},
                                   const StopSource* stop = nullptr);
 
 /// Performs the schedule, and compares every step with the file before it is taken. Compared are the operation, its

@@ -68,9 +68,9 @@ std::int64_t Final::total() const {
   return sum;
 }
 
-std::int64_t Final::ask(const std::string& sql) const {
+std::int64_t Final::ask(const Sql& sql) const {
   if (backend_ == nullptr) return -1;
-  const Result<Table> table = backend_->query(sql);
+  const Result<Table> table = backend_->query(std::string(sql.text_on(store_)));
   if (!table || table->empty() || table->front().empty() || !table->front().front()) return -1;
   return number_of(*table->front().front());
 }
@@ -83,6 +83,11 @@ std::optional<record::Verdict> Pattern::expected(std::string_view store, std::st
     if (it->store == store && it->protocol == "*") return it->verdict;
   }
   return std::nullopt;
+}
+
+const std::vector<std::string>& Pattern::ddl_on(std::string_view store) const {
+  const auto own = ddl_of_store.find(store);
+  return own == ddl_of_store.end() ? ddl : own->second;
 }
 
 std::vector<std::string> Pattern::stores() const {
@@ -127,6 +132,11 @@ Scenario Scenario::schedule(std::string order) && {
 
 Scenario Scenario::ddl(std::vector<std::string> statements) && {
   current().ddl = std::move(statements);
+  return std::move(*this);
+}
+
+Scenario Scenario::ddl_on(const std::string& store, std::vector<std::string> statements) && {
+  current().ddl_of_store[store] = std::move(statements);
   return std::move(*this);
 }
 

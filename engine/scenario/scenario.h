@@ -14,6 +14,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -60,8 +61,8 @@ struct Context {
 /// The end of a run, as an invariant sees it.
 class Final {
  public:
-  Final(State state, Backend* backend, std::type_index world_type, void* world)
-      : state_(std::move(state)), backend_(backend), world_type_(world_type), world_(world) {}
+  Final(State state, Backend* backend, std::type_index world_type, void* world, std::string_view store = {})
+      : state_(std::move(state)), backend_(backend), world_type_(world_type), world_(world), store_(store) {}
 
   /// The committed value; empty when there is no such key.
   std::string operator[](std::string_view key) const;
@@ -72,7 +73,7 @@ class Final {
   /// The sum of all values that are numbers.
   std::int64_t total() const;
   /// The first column of the first row that `sql` gives, as a number; -1 when it cannot be asked.
-  std::int64_t ask(const std::string& sql) const;
+  std::int64_t ask(const Sql& sql) const;
 
   template <class W>
   const W& world() const {
@@ -86,6 +87,7 @@ class Final {
   Backend* backend_;
   std::type_index world_type_;
   void* world_;
+  std::string_view store_;
 };
 
 /// A value of the initial state: text or a number.
@@ -122,7 +124,8 @@ struct Pattern {
   std::vector<ActorSpec> actors = {};
   std::string schedule = {};          ///< the default order of steps; empty = the actors take turns
   std::vector<std::string> ddl = {};  ///< statements run at set-up, for stores with SQL
-  std::vector<std::pair<std::string, std::string>> tuning = {};  ///< as Scenario::tune() gives them
+  std::map<std::string, std::vector<std::string>, std::less<>> ddl_of_store = {};  ///< those of a store in their place
+  std::vector<std::pair<std::string, std::string>> tuning = {};                    ///< as Scenario::tune() gives them
   std::vector<Expectation> expectations = {};
   std::string why = {};          ///< what the run shows, one or two sentences
   std::string fix = {};          ///< one sentence; empty when nothing is to be fixed
@@ -130,6 +133,9 @@ struct Pattern {
 
   /// nullopt: the pattern says nothing of it, and runs there only on trial.
   std::optional<record::Verdict> expected(std::string_view store, std::string_view protocol) const;
+  /// The statements that are run at set-up on that store.
+  const std::vector<std::string>& ddl_on(std::string_view store) const;
+  bool has_ddl() const noexcept { return !ddl.empty() || !ddl_of_store.empty(); }
   /// The stores it says something of, in the order of the expectations.
   std::vector<std::string> stores() const;
 };
@@ -163,6 +169,8 @@ class Scenario {
   Scenario schedule(std::string order) &&;
   /// Statements that make the pattern's own tables, for stores with SQL.
   Scenario ddl(std::vector<std::string> statements) &&;
+  /// The same in the words of one store, in place of the others.
+  Scenario ddl_on(const std::string& store, std::vector<std::string> statements) &&;
   /// The verdicts on `store` ("kv", "sqlite", "postgres", or "none" for in-process locks alone): "PROTOCOL: VERDICT,
   /// …", "*" for every protocol not named. What is not named is not supported, unless it is new (can_run_on() in
   /// engine/run/run.h).

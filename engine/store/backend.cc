@@ -76,6 +76,12 @@ const BackendKind* backend_named(std::string_view name) {
   return kind == kinds.end() ? nullptr : &*kind;
 }
 
+HoldsUntilEnd holds_until_end(std::string_view store, std::string_view protocol) {
+  const BackendKind* const kind = backend_named(store);
+  const ProtocolTraits* const traits = kind == nullptr ? nullptr : kind->protocol_named(protocol);
+  return traits == nullptr ? HoldsUntilEnd::writes : traits->holds;
+}
+
 const BackendKind& default_backend() { return backends().front(); }
 
 const BackendKind* modelling_backend() {

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/store/dsns.h"
 #include "engine/store/traits.h"
 #include "kv/base/clock.h"
 #include "kv/base/result.h"
@@ -238,6 +239,9 @@ std::span<const BackendKind> backends();
 
 /// The kind with that name, or nullptr.
 const BackendKind* backend_named(std::string_view name);
+
+/// ProtocolTraits::holds of that protocol; HoldsUntilEnd::writes when this build has none of that name.
+HoldsUntilEnd holds_until_end(std::string_view store, std::string_view protocol);
 
 /// The first of backends().
 const BackendKind& default_backend();

@@ -12,6 +12,7 @@
 #include "engine/check/level.h"
 #include "kv/base/clock.h"
 #include "kv/base/conflict_scope.h"
+#include "kv/base/holds.h"
 
 namespace lockstep {
 
@@ -56,7 +57,8 @@ struct ProtocolTraits {
   DeadlockBreaking deadlocks;
   ConflictScope scope;       ///< for a search: which transactions a step can meet
   bool begin_order_matters;  ///< for a search: which of two transactions began first decides what becomes of them
-  bool reads_snapshot;       ///< plain reads see one moment and never wait
+  bool reads_snapshot;       ///< plain reads see one moment and wait for nobody
+  HoldsUntilEnd holds;       ///< what plain reads and writes lock until the end
   std::optional<StoreModel> model;  ///< nullopt: nothing stands for it
   bool on_trial;  ///< scenarios do not say yet what they expect of it: it runs them, and is not judged
 };
@@ -67,6 +69,8 @@ struct StoreOption {
   std::string_view help;           ///< one line
   std::string_view variable;       ///< of the environment, where it is not typed
   std::string_view variable_help;  ///< one line
+  /// `text` can be one for this store, as far as its form tells.
+  bool (*fits)(const std::string& text);
 };
 
 struct StoreTraits {

@@ -21,6 +21,7 @@ ProtocolEntry protocol_2pl_banker() {
                .summary = "waits while a grant could lead to a deadlock; needs the claims of each transaction",
                .serializable = true,
                .reads_snapshot = false,
+               .holds = HoldsUntilEnd::reads_and_writes,
                .breaks_deadlocks = false,
                .scope = ConflictScope::store,
                .on_trial = false},

@@ -18,6 +18,7 @@ ProtocolEntry protocol_2pl_detect() {
                    .summary = "waits; finds a deadlock when it forms and gives up the youngest of the cycle",
                    .serializable = true,
                    .reads_snapshot = false,
+                   .holds = HoldsUntilEnd::reads_and_writes,
                    .breaks_deadlocks = true,
                    .scope = ConflictScope::keys,
                    .on_trial = false},

@@ -27,6 +27,7 @@ ProtocolEntry protocol_2pl_no_wait() {
                    .summary = "gives up at once when a lock is not free",
                    .serializable = true,
                    .reads_snapshot = false,
+                   .holds = HoldsUntilEnd::reads_and_writes,
                    .breaks_deadlocks = false,
                    .scope = ConflictScope::keys,
                    .on_trial = false},

@@ -24,6 +24,7 @@ ProtocolEntry protocol_2pl_timeout() {
                    .summary = "waits for a lock up to a limit (50 ms by default), then gives up",
                    .serializable = true,
                    .reads_snapshot = false,
+                   .holds = HoldsUntilEnd::reads_and_writes,
                    .breaks_deadlocks = false,
                    .scope = ConflictScope::keys,
                    .on_trial = false},

@@ -79,6 +79,7 @@ ProtocolEntry protocol_2pl_wait_die() {
                    .summary = "waits only for younger transactions; a younger one gives up at once",
                    .serializable = true,
                    .reads_snapshot = false,
+                   .holds = HoldsUntilEnd::reads_and_writes,
                    .breaks_deadlocks = false,
                    .scope = ConflictScope::keys,
                    .on_trial = false},

@@ -89,6 +89,7 @@ ProtocolEntry protocol_2pl_wound_wait() {
                    .summary = "waits for older transactions and makes younger ones give up what it needs",
                    .serializable = true,
                    .reads_snapshot = false,
+                   .holds = HoldsUntilEnd::reads_and_writes,
                    .breaks_deadlocks = false,
                    .scope = ConflictScope::wounds,
                    .on_trial = false},

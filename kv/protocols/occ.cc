@@ -468,6 +468,7 @@ ProtocolEntry protocol_occ() {
                    .summary = "never waits; checks at commit that nothing read or scanned has changed",
                    .serializable = true,
                    .reads_snapshot = false,
+                   .holds = HoldsUntilEnd::nothing,
                    .breaks_deadlocks = false,
                    .scope = ConflictScope::keys,
                    .on_trial = false},

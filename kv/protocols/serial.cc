@@ -321,6 +321,7 @@ ProtocolEntry protocol_serial() {
                    .summary = "one transaction at a time: waits in one queue for the whole store",
                    .serializable = true,
                    .reads_snapshot = false,
+                   .holds = HoldsUntilEnd::writes,
                    .breaks_deadlocks = false,
                    .scope = ConflictScope::store,
                    .on_trial = false},

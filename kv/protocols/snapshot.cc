@@ -18,6 +18,7 @@ ProtocolEntry protocol_snapshot() {
                    .summary = "readers see one moment and never wait; of two writers of a row the first wins",
                    .serializable = false,
                    .reads_snapshot = true,
+                   .holds = HoldsUntilEnd::writes,
                    .breaks_deadlocks = true,
                    .scope = ConflictScope::snapshot,
                    .on_trial = false},

@@ -22,6 +22,7 @@ ProtocolEntry protocol_ssi() {
                    .summary = "as snapshot, and gives up at commit what could not have happened in a serial order",
                    .serializable = true,
                    .reads_snapshot = true,
+                   .holds = HoldsUntilEnd::writes,
                    .breaks_deadlocks = true,
                    .scope = ConflictScope::snapshot,
                    .on_trial = false},

@@ -1,7 +1,7 @@
 // The banker's algorithm on the table of Silberschatz, Galvin and Gagne, "Operating System Concepts", section "Banker's
 // algorithm": five processes, three types of resources. P1's request of (1, 0, 2) is safe. P4's of (3, 3, 0) is not
 // available. P0's of (0, 2, 0) is available but unsafe: after it no order would be left in which all can finish.
-#include "engine/sync/banker.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -1,6 +1,6 @@
 // The price of the banker (Dijkstra, 1965, EWD123, 6): it believes the claims. A process that claims more than it will
 // ever use makes others wait for a danger that is none.
-#include "engine/sync/banker.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

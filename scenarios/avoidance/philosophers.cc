@@ -1,6 +1,6 @@
 // The philosophers under the banker: five types of resources, one unit of each. Four may take their left fork. The
 // fifth one is told to wait, though the fork before it is free.
-#include "engine/sync/banker.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -1,6 +1,6 @@
 // Avoidance instead of detection (Dijkstra, 1965, EWD123): two resources in opposite orders. Four ways to deal with
 // them: the ostrich's, which looks away; the banker's; all at once; in one order.
-#include "engine/sync/banker.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -1,6 +1,6 @@
 // A deadlock across a mutex and a row: the database sees one lock of the cycle, the program the other one. Neither can
 // find it; it takes a wait-for graph over both. Only a time-out on the row would end it without one.
-#include "engine/sync/sync.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -24,14 +24,14 @@ using runtime::PgPool;
 using runtime::PgRows;
 
 /// Every session moves money between two accounts of its own, one transfer after the other.
-struct Load {
+struct ServerLoad {
   int sessions = 1;
   int connections = 1;  ///< at most one for each session; threads have one each
   int transfers_each = 1;
   Nanos span{0};  ///< how long; 0 = until each has made `transfers_each`
 };
 
-struct Loaded {
+struct ServerFigures {
   std::uint64_t committed = 0;
   std::uint64_t failed = 0;   ///< with a fault that should not be
   std::uint64_t lost = 0;     ///< with their connection
@@ -61,7 +61,7 @@ struct Loaded {
   }
 };
 
-inline bool goes_on(const Load& load, bool over, std::uint64_t made) {
+inline bool goes_on(const ServerLoad& load, bool over, std::uint64_t made) {
   return load.span > Nanos(0) ? !over : made < static_cast<std::uint64_t>(load.transfers_each);
 }
 
@@ -85,8 +85,8 @@ inline runtime::PgOptions options_of(const postgres::Common& server) {
 
 struct Run {
   const postgres::Common& server;
-  const Load& load;
-  Loaded loaded{};
+  const ServerLoad& load;
+  ServerFigures loaded{};
   PgPool* pool = nullptr;
   std::string begin{};
   bool over = false;
@@ -166,7 +166,7 @@ inline Task<> fill(const postgres::Common* server, std::int64_t sessions) {
 }  // namespace tasks
 
 /// A task for each session, all of them on one loop, over a pool.
-inline Loaded on_tasks(const postgres::Common& server, const Load& load) {
+inline ServerFigures on_tasks(const postgres::Common& server, const ServerLoad& load) {
   tasks::Run run{.server = server, .load = load};
   const Result<void> ended = runtime::run(tasks::all(&run));
   if (!ended.ok()) run.loaded.error = ended.error();
@@ -209,11 +209,11 @@ namespace threads {
 
 struct Run {
   postgres::Common& server;
-  const Load& load;
+  const ServerLoad& load;
   std::atomic<int> ready{0};  ///< connected, or failed to
   std::atomic<bool> begin{false}, over{false};
   Mutex mutex{};
-  Loaded loaded LOCKSTEP_GUARDED_BY(mutex){};
+  ServerFigures loaded LOCKSTEP_GUARDED_BY(mutex){};
 };
 
 /// The session blocks, so nobody is ever woken.
@@ -251,7 +251,7 @@ inline void session(Run& run, int number) {
   run.ready.fetch_add(1, std::memory_order_relaxed);
   run.begin.wait(false);
   const std::string from = account(number, 'a'), to = account(number, 'b');
-  Loaded mine;
+  ServerFigures mine;
   std::uint64_t made = 0;
   while (session.ok() && goes_on(run.load, run.over.load(std::memory_order_relaxed), made)) {
     const std::optional<Error> failed = transfer(**session, from, to);
@@ -274,7 +274,7 @@ inline void session(Run& run, int number) {
 }  // namespace threads
 
 /// A thread and a connection (libpqxx) for each session.
-inline Loaded on_threads(postgres::Common& server, const Load& load) {
+inline ServerFigures on_threads(postgres::Common& server, const ServerLoad& load) {
   threads::Run run{.server = server, .load = load};
   std::vector<std::thread> sessions;
   std::optional<Error> refused;

@@ -3,7 +3,7 @@
 // lock here, and the cycle shows in the wait-for graph. (cppcoreguidelines CP.52: "Do not hold locks or other
 // synchronization primitives over suspension points".)
 #include "engine/actor/pause.h"
-#include "engine/sync/sync.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

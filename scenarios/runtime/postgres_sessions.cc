@@ -12,15 +12,15 @@ namespace lockstep::scenarios {
 namespace {
 
 using namespace std::chrono_literals;
-using database_transfers::Load;
-using database_transfers::Loaded;
+using database_transfers::ServerFigures;
+using database_transfers::ServerLoad;
 
 struct Ledger {
   std::int64_t accounts = 0;
   std::uint64_t failed = 0;
 };
 
-void count(const Context& c, Ledger& ledger, const std::string& row, const Loaded& loaded) {
+void count(const Context& c, Ledger& ledger, const std::string& row, const ServerFigures& loaded) {
   ledger.failed += loaded.failed;
   if (loaded.lost == 0) return;
   c.note(fmt::format("{}: {} transfers lost with their connections, {} of them with an unknown outcome", row,
@@ -28,11 +28,11 @@ void count(const Context& c, Ledger& ledger, const std::string& row, const Loade
 }
 
 /// A thread for each connection, then a task for each.
-Result<void> compare(const Context& c, postgres::Common& server, const Load& load, Ledger& ledger) {
+Result<void> compare(const Context& c, postgres::Common& server, const ServerLoad& load, Ledger& ledger) {
   const std::string row = fmt::format("{} connections", load.connections);
-  const Loaded threads = database_transfers::on_threads(server, load);
+  const ServerFigures threads = database_transfers::on_threads(server, load);
   if (threads.error) return *threads.error;
-  const Loaded tasks = database_transfers::on_tasks(server, load);
+  const ServerFigures tasks = database_transfers::on_tasks(server, load);
   if (tasks.error) return *tasks.error;
   count(c, ledger, row, threads);
   count(c, ledger, row, tasks);
@@ -45,9 +45,9 @@ Result<void> compare(const Context& c, postgres::Common& server, const Load& loa
 }
 
 /// Many sessions share few connections.
-Result<void> share(const Context& c, postgres::Common& server, const Load& load, Ledger& ledger) {
+Result<void> share(const Context& c, postgres::Common& server, const ServerLoad& load, Ledger& ledger) {
   const std::string row = fmt::format("{} sessions over {}", load.sessions, load.connections);
-  const Loaded tasks = database_transfers::on_tasks(server, load);
+  const ServerFigures tasks = database_transfers::on_tasks(server, load);
   if (tasks.error) return *tasks.error;
   count(c, ledger, row, tasks);
   c.figure(row, "coroutines", tasks.per_second(), "/s");
@@ -64,7 +64,7 @@ Task<> transfer_all(Context& c) {
   if (server == nullptr) co_await fail(Fault::unsupported, "the scenario needs PostgreSQL");
 
   std::vector<int> connections = {3};
-  Load shared{.sessions = 24, .connections = 3, .transfers_each = 2};
+  ServerLoad shared{.sessions = 24, .connections = 3, .transfers_each = 2};
   if (c.measures) {
     connections = {1, 8, 32, 100, 500};
     shared = {.sessions = 10'000, .connections = 100, .span = 2s};
@@ -82,7 +82,7 @@ Task<> transfer_all(Context& c) {
   const Result<void> filled = database_transfers::fill(*server, ledger.accounts / 2);
   if (!filled.ok()) co_await fail(filled.error());
   for (const int each : connections) {
-    Load load{.sessions = each, .connections = each, .transfers_each = 2};
+    ServerLoad load{.sessions = each, .connections = each, .transfers_each = 2};
     if (c.measures) load.span = 500ms;
     const Result<void> compared = compare(c, *server, load, ledger);
     if (!compared.ok()) co_await fail(compared.error());

@@ -1,7 +1,7 @@
 // Sync over async: a request on the only worker calls `future.get()`. The work that would fill the future is queued for
 // the same worker (S. Toub, "Should I expose synchronous wrappers for asynchronous methods?", 2012). As in
 // mutex-across-suspension the worker is a lock here, so the cycle shows.
-#include "engine/sync/sync.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

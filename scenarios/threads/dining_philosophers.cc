@@ -3,7 +3,7 @@
 #include <array>
 
 #include "engine/actor/pause.h"
-#include "engine/sync/sync.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -2,7 +2,7 @@
 // the notification and the moment that the waiter has the mutex again, a third one may have taken what it was about.
 #include <algorithm>
 
-#include "engine/sync/sync.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -1,7 +1,7 @@
 // The lost wake-up (Birrell, 1989, "An Introduction to Programming with Threads", 4): a condition variable remembers
 // nothing. A thread that looks, lets go of the mutex and only then waits may wait for a notification that has already
 // come.
-#include "engine/sync/sync.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

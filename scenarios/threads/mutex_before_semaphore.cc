@@ -1,6 +1,6 @@
 // The bounded buffer with its locks in the wrong order (Dijkstra, 1965, EWD123, 4.3 has them right). The producer holds
 // the mutex while it waits for a free slot; the consumer needs the mutex to make one.
-#include "engine/sync/sync.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -1,7 +1,7 @@
 // An order violation without a hang: two jobs take the same two mutexes in opposite orders, but at different hours. The
 // run is clean, and a checker of lock orders warns all the same (Linux's lockdep:
 // Documentation/locking/lockdep-design). A search tells the warning that will hang one day from the one that cannot.
-#include "engine/sync/sync.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -1,7 +1,7 @@
 // A pool that every request needs twice: two connections, two requests, and each request opens a second connection
 // while it holds the first. (The "pool locking" of HikariCP's documentation, "About Pool Sizing".) Hold and wait,
 // without any mutex.
-#include "engine/sync/sync.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

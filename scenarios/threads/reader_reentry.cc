@@ -1,7 +1,7 @@
 // A reader reads again while a writer waits (POSIX, pthread_rwlock_rdlock: "may deadlock"). A fair shared mutex lets no
 // reader pass a waiting writer. So the second read waits for the writer, and the writer waits for the first read of the
 // same thread.
-#include "engine/sync/sync.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -1,7 +1,7 @@
 // Locking what one holds: a function that locks calls another one that locks the same mutex (C++ standard,
 // [thread.mutex.class]: undefined; POSIX: EDEADLK or for ever). The shortest cycle there is: a thread that waits for
 // itself.
-#include "engine/sync/sync.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -1,7 +1,7 @@
 // Shared to exclusive: two readers of a shared mutex both want to write and keep their shared hold meanwhile
 // (Boost.Thread manual, UpgradeLockable). Each waits for the other one to leave. An upgrade mutex admits only one such
 // reader.
-#include "engine/sync/sync.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

@@ -1,6 +1,6 @@
 // A ring of three mutexes: no two threads block each other, so nothing is wrong with any pair. Only the graph of all
 // three has a cycle.
-#include "engine/sync/sync.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

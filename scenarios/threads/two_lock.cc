@@ -2,7 +2,7 @@
 // out: one order; std::lock's try-and-start-with-the-other; giving up after a limit; trying and backing off for a
 // random time.
 #include "engine/actor/pause.h"
-#include "engine/sync/sync.h"
+#include "engine/sync.h"
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {

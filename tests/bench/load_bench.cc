@@ -192,7 +192,7 @@ int run_all(int argc, char** argv) {
     return 2;
   }
   ::setenv("PGOPTIONS", "-c enable_seqscan=off", 1);  // as the engine's sessions have it
-  auto cluster = postgres::PrivateCluster::start({.settings = {"shared_buffers=256MB", "autovacuum=off"}});
+  auto cluster = postgres::start_private_cluster({.settings = {"shared_buffers=256MB", "autovacuum=off"}});
   if (!cluster.ok()) return std::fprintf(stderr, "%s\n", cluster.error().message.c_str()), 3;
   fmt::print("{:8} {:>8}  {:12} {:>11}  {:>6}  {:>11}\n", "workload", "sessions", "driver", "committed", "ratio",
              "CPU");

@@ -305,7 +305,7 @@ int run_all(int argc, char** argv) {
         stderr);
     return 2;
   }
-  auto cluster = postgres::PrivateCluster::start(
+  auto cluster = postgres::start_private_cluster(
       {.settings = {fmt::format("max_connections={}", kConnectionsMax), "shared_buffers=256MB", "autovacuum=off"}});
   if (!cluster.ok()) return std::fprintf(stderr, "%s\n", cluster.error().message.c_str()), 3;
   const std::string dsn = (*cluster)->dsn();

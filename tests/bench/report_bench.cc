@@ -126,7 +126,7 @@ int measure(const Settings& settings) {
 
   const auto begin = std::chrono::steady_clock::now();
   reports::Report report;
-  auto recording = reports::OpenRecording::open(path);
+  auto recording = reports::OpenRecording::open(path, [](auto, auto) { return HoldsUntilEnd::writes; });
   if (!recording) return fmt::print(stderr, "{}\n", recording.error().message), 1;
   report.recordings.push_back(std::move(*recording));
   const std::string page = reports::html_report(report, {.version = "bench", .nonce = "bench", .links = {}});

@@ -2,11 +2,18 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/record/run.h"
+#include "kv/base/holds.h"
 
 namespace lockstep::cli::samples {
+
+/// As a catalogue of stores would answer, for tests that have none (reports::HoldsOf).
+inline HoldsUntilEnd holds_of(std::string_view, std::string_view protocol) {
+  return protocol.starts_with("2pl") ? HoldsUntilEnd::reads_and_writes : HoldsUntilEnd::writes;
+}
 
 /// Writes the events of a run down, numbered, ten microseconds of virtual time a step.
 class Story {

@@ -33,7 +33,7 @@ wait $pid
 /// started.
 std::string server() {
   if (const char* dsn = std::getenv("LOCKSTEP_TEST_DSN"); dsn != nullptr && *dsn != '\0') return dsn;
-  static const auto cluster = postgres::PrivateCluster::start();
+  static const auto cluster = postgres::start_private_cluster();
   return cluster ? (*cluster)->dsn() : std::string();
 }
 

@@ -241,6 +241,20 @@ for words in "--store toy" "--store=kv,toy" "--store kv,toy --seed 1"; do
   expect "$words: unless its server is elsewhere" [ "${err#*toy-server}" = "$err" ]
   settings=
 done
+for words in "--dsn toy=here" "--dsn=toy=here" "--dsn other=there --dsn toy=here" "--dsn host=here" "--dsn=toy://here"; do
+  builder apt-get dpkg-query
+  for store in toy other; do
+    mkdir -p "$tree/engine/stores/$store"
+    printf 'server_package=%s-server\nserver_named=\nhave_server() { false; }\n' $store >"$tree/engine/stores/$store/server.sh"
+  done
+  settings="LOCKSTEP_INSTALL=no"
+  # shellcheck disable=SC2086
+  start run x --store toy $words
+  expect "$words: is a server for the store" [ "${err#*toy-server}" = "$err" ]
+  start run x --store toy --dsn other=there
+  expect "one for another store is not" contains "$err" "toy-server"
+  settings=
+done
 builder apt-get dpkg-query
 start run x --store postgres --dsn host=x
 expect "with a DSN no server is needed" [ "${err#*postgresql}" = "$err" ]

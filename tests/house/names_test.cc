@@ -106,8 +106,6 @@ constexpr Exception kExceptions[] = {
     {"cli/commands/kv.cc", "kv"},
     // kv's default, as programs that use it as a library see it.
     {"kv/store.h", "2pl-detect"},
-    // Recordings do not say what a protocol holds; those of all versions are drawn by its name.
-    {"reports/lane_rows.cc", "occ"},
 };
 
 bool is_excepted(std::string_view path, std::string_view literal) {

@@ -54,3 +54,4 @@ check ProtocolTraits engine/store/traits.h lockstep::ProtocolTraits
 check StoreOption engine/store/traits.h lockstep::StoreOption
 check StoreTraits engine/store/traits.h lockstep::StoreTraits
 check BackendKind engine/store/backend.h lockstep::BackendKind
+check ServerKind engine/server/server_kind.h lockstep::server::ServerKind

@@ -44,7 +44,7 @@ class Hostile : public testing::Test {
     record::Run run = hostile_run();
     const auto saved = record::save(run, folder_.path());
     ASSERT_TRUE(saved.ok()) << saved.error().message;
-    auto recording = OpenRecording::open(*saved);
+    auto recording = OpenRecording::open(*saved, cli::samples::holds_of);
     ASSERT_TRUE(recording.ok()) << recording.error().message;
     report_.recordings.push_back(std::move(*recording));
   }

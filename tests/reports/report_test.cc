@@ -32,7 +32,7 @@ class Reports : public testing::Test {
   Report report_of(const std::vector<std::string>& paths) {
     Report report;
     for (const std::string& path : paths) {
-      auto recording = OpenRecording::open(path);
+      auto recording = OpenRecording::open(path, cli::samples::holds_of);
       EXPECT_TRUE(recording.ok()) << (recording ? "" : recording.error().message);
       if (recording) report.recordings.push_back(std::move(*recording));
     }
@@ -130,7 +130,7 @@ TEST_F(Reports, WhatIsLeftOfARecordingThatIsCutShortIsShown) {
 TEST_F(Reports, ARecordingOfWhichNothingIsLeftIsRefused) {
   const std::string path = save(cli::samples::two_lock());
   std::filesystem::resize_file(path, 200);
-  const auto recording = OpenRecording::open(path);
+  const auto recording = OpenRecording::open(path, cli::samples::holds_of);
   ASSERT_FALSE(recording.ok());
   EXPECT_THAT(recording.error().message, HasSubstr("it is cut short"));
 }

@@ -19,7 +19,7 @@ using testing::IsEmpty;
 using testing::Not;
 
 std::string lanes_of(const record::Run& run) {
-  const auto rows = lane_rows(run);
+  const auto rows = lane_rows(run, cli::samples::holds_of);
   return lanes_svg(run, rows, spans_of(rows), "g");
 }
 
@@ -75,7 +75,7 @@ TEST(Svg, EveryPictureHasATitleAndADescription) {
 }
 
 TEST(Spans, TellWhoHeldAndWaitedForWhatFromWhereToWhere) {
-  const auto rows = lane_rows(cli::samples::two_lock());
+  const auto rows = lane_rows(cli::samples::two_lock(), cli::samples::holds_of);
   const auto spans = spans_of(rows);
   ASSERT_EQ(spans.size(), 5u);  // the retry that nobody disturbed is one row
   EXPECT_EQ(spans[2].kind, Span::Kind::wait);

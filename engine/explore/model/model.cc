@@ -29,7 +29,7 @@ ModelChoice model_of(const Scenario& scenario, const RunRequest& resolved) {
   }
   const Pattern& pattern = *scenario.pattern_named(resolved.pattern);
   const std::vector<std::string> stores = pattern.stores();
-  if (!pattern.ddl.empty() || std::find(stores.begin(), stores.end(), modelling->name) == stores.end())
+  if (pattern.has_ddl() || std::find(stores.begin(), stores.end(), modelling->name) == stores.end())
     return none(fmt::format("the pattern {} speaks SQL, which {} does not", pattern.name, modelling->name));
   if (kind.traits.waits == Waits::external && has_time_limit(pattern, resolved))
     return none("waits end by the server's clock, which no schedule decides");
@@ -38,7 +38,7 @@ ModelChoice model_of(const Scenario& scenario, const RunRequest& resolved) {
   Model model{.request = resolved, .name = fmt::format("{} {}", modelling->name, protocol)};
   model.request.store = modelling->name;
   model.request.protocol = protocol;
-  model.request.dsn.clear();
+  model.request.dsn = {};
   model.request.deadlock_timeout.reset();
   if (kind.traits.lock_timeout != kNever && !has_time_limit(pattern, resolved))
     model.request.lock_timeout = kind.traits.lock_timeout;

@@ -44,6 +44,7 @@ ProtocolTraits traits_of(const kv::ProtocolInfo& info) {
           .scope = info.scope,
           .begin_order_matters = true,
           .reads_snapshot = info.reads_snapshot,
+          .holds = info.holds,
           .model = std::nullopt,
           .on_trial = info.on_trial};
 }

@@ -204,7 +204,7 @@ void PostgresBackend::serve_search() {
   common_.describes_waits = false;
   // A server that the user runs stays on the processors where the user has put it.
   if (server_ != "private") return;
-  common_.processor = std::make_unique<OneProcessor>();
+  common_.processor = std::make_unique<server::OneProcessor>();
   common_.processor->take_in(common_.monitor->pid());
 }
 
@@ -290,6 +290,8 @@ std::vector<int> PostgresBackend::server_processes() {
   return found;
 }
 
+bool is_dsn(const std::string& text) { return Dsn::parse(text).ok(); }
+
 bool is_server_named(const std::string& dsn) {
   const char* const variable = std::getenv(kVariable);
   return !dsn.empty() || (variable != nullptr && *variable != '\0');
@@ -329,7 +331,8 @@ BackendKind backend_postgres() {
                                         .help = "the PostgreSQL server to use (LOCKSTEP_DSN; default: a private one)",
                                         .variable = kVariable,
                                         .variable_help = "the PostgreSQL server to use, as --dsn; default: a private "
-                                                         "one, started and removed"},
+                                                         "one, started and removed",
+                                        .fits = is_dsn},
                      .own_options = {}},
           .protocols = postgres::protocol_list(),
           .open = open_postgres,

@@ -1,26 +1,57 @@
-// cluster.cc: puts a private server together from its parts.
+// cluster.cc: what makes a private server a PostgreSQL: its programs, its settings, its data.
 #include "engine/stores/postgres/cluster.h"
 
 #include <fmt/format.h>
 #include <libpq-fe.h>
+#include <sys/ipc.h>
+#include <sys/shm.h>
 
-#include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
-#include <thread>
 #include <utility>
 
-#include "engine/stores/postgres/cluster_folder.h"
 #include "engine/stores/postgres/data_template.h"
 #include "engine/stores/postgres/server_binaries.h"
-#include "engine/stores/postgres/supervisor.h"
-#include "kv/base/mutex.h"
 
 namespace lockstep::postgres {
 namespace {
 
-using std::chrono::milliseconds;
-using std::chrono::steady_clock;
+using server::ServerFolder;
+using server::ServerKind;
+using server::ServerUser;
+
+constexpr std::string_view kPidFile = "/data/postmaster.pid";
+constexpr int kSharedMemoryLine = 7;  // of the pid file (src/include/utils/pidfile.h): key and id of the segment
+
+/// A server that was killed leaves its (tiny) System V segment behind, noted in a pid file that a server that ended by
+/// itself has removed. It goes when the last of the server's children, which notice their parent's end, lets go of it.
+void remove_shared_memory(const std::string& folder) noexcept {
+  std::ifstream file(folder + std::string(kPidFile));
+  std::string line;
+  long pid = 0;
+  for (int number = 1; std::getline(file, line) && number <= kSharedMemoryLine; ++number) {
+    // Negative for a process without a postmaster, such as initdb's own.
+    if (number == 1) pid = std::labs(std::strtol(line.c_str(), nullptr, 10));
+    if (number != kSharedMemoryLine || pid <= 1) continue;
+    const auto space = line.find_last_of(' ');
+    if (space == std::string::npos) return;
+    const int id = static_cast<int>(std::strtol(line.c_str() + space, nullptr, 10));
+    shmid_ds segment{};
+    if (id >= 0 && ::shmctl(id, IPC_STAT, &segment) == 0 && segment.shm_cpid == pid) ::shmctl(id, IPC_RMID, nullptr);
+  }
+}
+
+const ServerKind& cluster_kind() {
+  static const ServerKind kind{.title = "PostgreSQL",
+                               .name = "lockstep-pg",
+                               .users = {"postgres", "nobody"},
+                               .socket = "/s/.s.PGSQL.5432",
+                               .pid_file = kPidFile,
+                               .stop_signal = SIGQUIT,
+                               .remove_leftovers = remove_shared_memory};
+  return kind;
+}
 
 /// Why each differs from the server's default.
 const std::vector<std::string>& settings() {
@@ -45,120 +76,57 @@ const std::vector<std::string>& settings() {
   return list;
 }
 
-std::vector<std::string> server_arguments(const ServerBinaries& binaries, const ClusterFolder& folder,
-                                          const std::vector<std::string>& further) {
-  std::vector<std::string> arguments = {binaries.postgres(), "-D", folder.data(), "-c",
-                                        "unix_socket_directories=" + folder.socket_folder()};
-  for (const auto* list : {&settings(), &further}) {
-    for (const auto& setting : *list) arguments.insert(arguments.end(), {"-c", setting});
+class ClusterRecipe final : public server::ServerRecipe {
+ public:
+  ClusterRecipe(ServerBinaries binaries, const ClusterOptions& options)
+      : binaries_(std::move(binaries)), options_(options) {}
+
+  const ServerKind& kind() const noexcept override { return cluster_kind(); }
+
+  Result<bool> make_data(const ServerFolder& folder, const ServerUser& user, int attempt) override {
+    // The second attempt is for a template that looked whole and was not.
+    return postgres::make_data(binaries_, user, folder, attempt == 1 ? UseTemplate::yes : UseTemplate::no);
   }
-  return arguments;
-}
 
-Error no_start(const ClusterFolder& folder, const std::string& reason) {
-  return Error{
-      Fault::unavailable, {}, fmt::format("the private PostgreSQL {}:\n{}", reason, tail_of(folder.log(), 10))};
-}
-
-/// Tries to connect often at first, then every 20 ms.
-std::optional<Error> wait_until_ready(SupervisedServer& server, const ClusterFolder& folder, const std::string& dsn,
-                                      milliseconds limit) {
-  const auto deadline = steady_clock::now() + limit;
-  for (milliseconds step{1};; step = std::min(step * 2, milliseconds(20))) {
-    if (server.ended()) return no_start(folder, "did not start");
-    if (::PQping(dsn.c_str()) == PQPING_OK) return std::nullopt;
-    if (steady_clock::now() > deadline) {
-      return no_start(folder, fmt::format("did not accept connections within {} ms", limit.count()));
+  std::vector<std::string> arguments(const ServerFolder& folder) const override {
+    std::vector<std::string> arguments = {binaries_.postgres(), "-D", folder.data(), "-c",
+                                          "unix_socket_directories=" + folder.socket_folder()};
+    for (const auto* list : {&settings(), &options_.settings}) {
+      for (const auto& setting : *list) arguments.insert(arguments.end(), {"-c", setting});
     }
-    std::this_thread::sleep_for(step);
+    return arguments;
   }
-}
 
-}  // namespace
+  std::string dsn(const ServerFolder& folder) const override {
+    return fmt::format("host='{}' port=5432 user=postgres dbname=postgres", folder.socket_folder());
+  }
 
-struct PrivateCluster::Parts {
-  ClusterFolder folder;  // destroyed after the server has been stopped
-  SupervisedServer server;
-  std::string dsn;
+  bool accepts(const std::string& dsn) const override { return ::PQping(dsn.c_str()) == PQPING_OK; }
+
+ private:
+  const ServerBinaries binaries_;
+  const ClusterOptions& options_;
 };
 
-PrivateCluster::PrivateCluster(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
-PrivateCluster::~PrivateCluster() = default;
-
-Result<std::unique_ptr<PrivateCluster>> PrivateCluster::start(const ClusterOptions& options) {
-  remove_stale_clusters();
-  const auto binaries = find_server_binaries();
-  if (!binaries) return binaries.error();
-  const auto user = server_user();
-  if (!user) return user.error();
-  // The second round is for a template that looked whole and was not.
-  for (const auto use_template : {UseTemplate::yes, UseTemplate::no}) {
-    auto parts = std::make_unique<Parts>();
-    auto folder = ClusterFolder::create(*user);
-    if (!folder) return folder.error();
-    parts->folder = std::move(folder).value();
-    const auto from_template = make_data(*binaries, *user, parts->folder, use_template);
-    if (!from_template) return from_template.error();
-    auto server =
-        SupervisedServer::start(server_arguments(*binaries, parts->folder, options.settings), *user, parts->folder);
-    if (!server) return server.error();
-    parts->server = std::move(server).value();
-    parts->dsn = fmt::format("host='{}' port=5432 user=postgres dbname=postgres", parts->folder.socket_folder());
-    auto failed = wait_until_ready(parts->server, parts->folder, parts->dsn, options.start_max);
-    if (!failed) return std::unique_ptr<PrivateCluster>(new PrivateCluster(std::move(parts)));
-    if (!*from_template) return *std::move(failed);
-  }
-  return Error{Fault::unavailable, {}, "the private PostgreSQL did not start"};
-}
-
-const std::string& PrivateCluster::dsn() const noexcept { return parts_->dsn; }
-const std::string& PrivateCluster::folder() const noexcept { return parts_->folder.path(); }
-bool PrivateCluster::alive() noexcept { return !parts_->server.ended(); }
-void PrivateCluster::let_go() noexcept { parts_->server.let_go(); }
-
-int PrivateCluster::server_pid() const {
-  std::ifstream file(parts_->folder.data() + "/postmaster.pid");
-  int pid = 0;
-  return file >> pid ? pid : 0;
-}
-
-namespace {
-
-/// Lives in a function, so that it is made when first used and destroyed by exit().
-struct Shared {
-  Mutex mutex;
-  std::unique_ptr<PrivateCluster> cluster LOCKSTEP_GUARDED_BY(mutex);
-};
-
-Shared& shared() {
-  static Shared instance;
+/// Made when first used and destroyed by exit().
+server::SharedServer& shared() {
+  static server::SharedServer instance([] { return start_private_cluster(); });
   return instance;
 }
 
 }  // namespace
 
-Result<std::string> private_cluster_dsn() {
-  Shared& state = shared();
-  const MutexLock lock(state.mutex);
-  if (state.cluster == nullptr || !state.cluster->alive()) {
-    state.cluster.reset();
-    auto started = PrivateCluster::start();
-    if (!started) return started.error();
-    state.cluster = std::move(started).value();
-  }
-  return state.cluster->dsn();
+Result<std::unique_ptr<server::PrivateServer>> start_private_cluster(const ClusterOptions& options) {
+  auto binaries = find_server_binaries();
+  if (!binaries) return binaries.error();
+  ClusterRecipe recipe(std::move(binaries).value(), options);
+  return server::PrivateServer::start(recipe, options.start_max);
 }
 
-bool has_private_cluster() {
-  Shared& state = shared();
-  const MutexLock lock(state.mutex);
-  return state.cluster != nullptr;
-}
+std::vector<std::string> remove_stale_clusters() { return server::remove_stale_folders(cluster_kind()); }
 
-void end_private_cluster() noexcept {
-  Shared& state = shared();
-  const MutexLock lock(state.mutex);
-  state.cluster.reset();
-}
+Result<std::string> private_cluster_dsn() { return shared().dsn(); }
+bool has_private_cluster() { return shared().exists(); }
+void end_private_cluster() noexcept { shared().end(); }
 
 }  // namespace lockstep::postgres

@@ -13,12 +13,15 @@
 #include <string>
 #include <string_view>
 
-#include "engine/stores/postgres/supervisor.h"
+#include "engine/server/supervisor.h"
 
 namespace lockstep::postgres {
 namespace {
 
 namespace fs = std::filesystem;
+using server::run_to_end;
+using server::ServerFolder;
+using server::ServerUser;
 
 constexpr std::string_view kTemplatePrefix = "pgdata-";
 constexpr std::chrono::seconds kInitdbMax{60};
@@ -95,21 +98,21 @@ void store_template(const std::string& cache, const std::string& stored, const s
   remove_tree(beside);
 }
 
-/// Drops the two template databases, which no run needs: no database is created in a private cluster. Two thirds of the
-/// files are theirs, and making files is the main cost of a start. (ext4 takes 0.3 ms for each when others were removed
-/// in the last half minute.) On failure they stay.
-void keep_one_database(const ServerBinaries& binaries, const ServerUser& user, const ClusterFolder& folder) {
+/// Drops the two template databases. Two thirds of the files are theirs, and making files is what a start costs (ext4
+/// takes 0.3 ms for each when others were removed in the last half minute). Nobody creates databases in a private
+/// cluster. Should it fail, they stay.
+void keep_one_database(const ServerBinaries& binaries, const ServerUser& user, const ServerFolder& folder) {
   const std::string script = folder.path() + "/one-database.sql";
   std::ofstream(script) << "update pg_database set datistemplate = false where datname in ('template0', 'template1')\n"
                            "drop database template0\n"
                            "drop database template1\n";
-  (void)run_to_end({binaries.postgres(), "--single", "-F", "-D", folder.data(), "postgres"}, user, folder.path(),
-                   script, folder.log(), kInitdbMax);
+  (void)run_to_end({binaries.postgres(), "--single", "-F", "-D", folder.data(), "postgres"}, user, folder, script,
+                   kInitdbMax);
 }
 
 }  // namespace
 
-Result<bool> make_data(const ServerBinaries& binaries, const ServerUser& user, const ClusterFolder& folder,
+Result<bool> make_data(const ServerBinaries& binaries, const ServerUser& user, const ServerFolder& folder,
                        UseTemplate use_template) {
   const auto cache = cache_folder();
   const std::string stored = cache ? fmt::format("{}/{}{}", *cache, kTemplatePrefix, binaries.key) : "";
@@ -120,7 +123,7 @@ Result<bool> make_data(const ServerBinaries& binaries, const ServerUser& user, c
   if (!empty_data(user, folder.data())) return Error{Fault::io, {}, fmt::format("cannot make {}", folder.data())};
   const auto made = run_to_end({binaries.initdb(), "--no-sync", "--auth=trust", "--username=postgres",
                                 "--encoding=UTF8", "--locale=C", "--pgdata=" + folder.data()},
-                               user, folder.path(), "/dev/null", folder.log(), kInitdbMax);
+                               user, folder, "/dev/null", kInitdbMax);
   if (!made) return made.error();
   keep_one_database(binaries, user, folder);
   if (cache) store_template(*cache, stored, folder.data());

@@ -8,7 +8,7 @@
 // Thread-safe, also against other processes.
 #pragma once
 
-#include "engine/stores/postgres/cluster_folder.h"
+#include "engine/server/server_folder.h"
 #include "engine/stores/postgres/server_binaries.h"
 #include "kv/base/result.h"
 
@@ -18,7 +18,7 @@ enum class UseTemplate { yes, no };
 
 /// Fills the folder's empty data/ with a new cluster whose superuser is `postgres`. Waits for initdb, at most 60 s.
 /// True when it came from the template. Fault::unavailable with the end of initdb's output.
-Result<bool> make_data(const ServerBinaries& binaries, const ServerUser& user, const ClusterFolder& folder,
-                       UseTemplate use_template);
+Result<bool> make_data(const ServerBinaries& binaries, const server::ServerUser& user,
+                       const server::ServerFolder& folder, UseTemplate use_template);
 
 }  // namespace lockstep::postgres

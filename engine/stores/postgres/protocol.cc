@@ -51,6 +51,7 @@ ProtocolTraits traits_of(const Row& row) {
           .scope = ConflictScope::store,
           .begin_order_matters = true,
           .reads_snapshot = true,
+          .holds = HoldsUntilEnd::writes,
           .model = row.model,
           .on_trial = false};
 }

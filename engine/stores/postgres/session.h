@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/server/one_processor.h"
 #include "engine/store/backend.h"
 #include "engine/stores/postgres/connection.h"
 #include "engine/stores/postgres/monitor.h"
-#include "engine/stores/postgres/one_processor.h"
 #include "engine/stores/postgres/statements.h"
 #include "kv/base/mutex.h"
 
@@ -60,9 +60,9 @@ struct Common {
   Nanos connect_max{};
   std::unique_ptr<Monitor> monitor;
   Actors actors;
-  IdleConnections idle;                     ///< of sessions that do not block
-  bool describes_waits = true;              ///< for people: what lock, which row
-  std::unique_ptr<OneProcessor> processor;  ///< nullptr: the system places threads and processes
+  IdleConnections idle;                             ///< of sessions that do not block
+  bool describes_waits = true;                      ///< for people: what lock, which row
+  std::unique_ptr<server::OneProcessor> processor;  ///< nullptr: the machine decides where everybody runs
 };
 
 /// A session on a connection of its own. attempt() belongs to its actor; cancel() and blockers() may come from any

@@ -1,14 +1,11 @@
-// session_pq.cc: a session that never blocks, on libpq's asynchronous interface (PostgreSQL manual, 34.4).
+// session_pq.cc: a session that never blocks (async_connection.h).
 //
-//   phase 0 --send--> phase 1: flush, consume what has come; finished when PQgetResult gives nullptr
-//
-// PQconsumeInput need not drain the socket, so the executor must poll level-triggered.
+//   phase 0 --send--> phase 1: move bytes, take answers; finished when the last one has come
 #include <fmt/format.h>
-#include <poll.h>
 
 #include <cstdlib>
-#include <cstring>
 
+#include "engine/stores/postgres/async_connection.h"
 #include "engine/stores/postgres/errors.h"
 #include "engine/stores/postgres/session.h"
 
@@ -29,9 +26,6 @@ class PqSession final : public PostgresSession {
   bool attempt(Pending& pending, Waiter& waiter) override;
 
  private:
-  /// The server's last words to a session that it ends while nothing is asked of it.
-  static void note_farewell(void* self, const PGresult* notice);
-
   bool send(const Call& call);
   bool is_still_there();
   /// Takes what has come; true when the whole answer has.
@@ -39,11 +33,10 @@ class PqSession final : public PostgresSession {
   void take_answer(Answer answer);
   void note_loss(const Request& request);
 
-  Connection connection_;
+  AsyncConnection connection_;
   std::string name_;
   bool ran_sql_ = false;  // which may have changed settings, taken locks of the session, made temporary tables
   ServerAnswer outcome_;  // of the request in flight
-  std::string farewell_code_, farewell_said_;
 };
 
 /// What DISCARD ALL does (PostgreSQL manual), except for prepared statements, which the next session needs too.
@@ -52,29 +45,29 @@ constexpr const char* kForget =
     " discard temp; discard sequences;";
 
 PqSession::~PqSession() {
-  const bool is_idle = connection_ != nullptr && ::PQstatus(connection_.get()) == CONNECTION_OK &&
-                       ::PQtransactionStatus(connection_.get()) == PQTRANS_IDLE && farewell_code_.empty();
-  if (!is_idle || ::PQsetnonblocking(connection_.get(), 0) != 0) return;
+  Connection idle = connection_.release();
+  if (idle == nullptr) return;
   // Its locks are given back now, as if the connection had been closed. The portable verbs leave nothing.
-  if (ran_sql_ && !ask(connection_.get(), kForget, {}, common_.connect_max)) return;
-  ::PQsetNoticeReceiver(connection_.get(), [](void*, const PGresult*) {}, nullptr);
-  common_.idle.give({std::move(connection_), ran_sql_ ? std::string() : name_});
+  if (ran_sql_ && !ask(idle.get(), kForget, {}, common_.connect_max)) return;
+  common_.idle.give({std::move(idle), ran_sql_ ? std::string() : name_});
 }
 
 std::optional<Error> PqSession::open(const std::string& name) {
   name_ = name;
-  auto [idle, ready_for] = common_.idle.take(name);
-  connection_ = std::move(idle);
-  if (connection_ != nullptr && !is_still_there()) connection_ = nullptr;
-  if (connection_ != nullptr && ready_for != name) {
+  auto [connection, ready_for] = common_.idle.take(name);
+  if (connection != nullptr) {
+    connection_.adopt(std::move(connection));
+    if (!is_still_there()) connection_.close();
+  }
+  if (connection_.is_open() && ready_for != name) {
     const std::string setup =
         common_.session_setup + fmt::format("set application_name = {};", quoted_value("lockstep " + name));
-    if (!ask(connection_.get(), setup, {}, common_.connect_max)) connection_ = nullptr;  // gone meanwhile
+    if (!ask(connection_.get(), setup, {}, common_.connect_max)) connection_.close();  // gone meanwhile
   }
-  if (connection_ == nullptr) {
-    auto connection = connect(common_.dsn, "lockstep " + name, common_.connect_max);
-    if (!connection) return connection.error();
-    connection_ = std::move(connection).value();
+  if (!connection_.is_open()) {
+    auto connected = connect(common_.dsn, "lockstep " + name, common_.connect_max);
+    if (!connected) return connected.error();
+    connection_.adopt(std::move(connected).value());
     if (common_.processor != nullptr) common_.processor->take_in(::PQbackendPID(connection_.get()));
     std::string setup = common_.session_setup;
     for (const auto& statement : prepared_statements()) {
@@ -82,20 +75,11 @@ std::optional<Error> PqSession::open(const std::string& name) {
     }
     if (const auto done = ask(connection_.get(), setup, {}, common_.connect_max); !done) return done.error();
   }
-  if (::PQsetnonblocking(connection_.get(), 1) != 0) {
+  if (!connection_.stop_blocking()) {
     return Error{Fault::internal, {}, one_line(::PQerrorMessage(connection_.get()))};
   }
-  ::PQsetNoticeReceiver(connection_.get(), note_farewell, this);
   attach(::PQbackendPID(connection_.get()));
   return std::nullopt;
-}
-
-void PqSession::note_farewell(void* self, const PGresult* notice) {
-  const std::string severity = field_of(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
-  if (severity != "FATAL" && severity != "PANIC") return;
-  auto& session = *static_cast<PqSession*>(self);
-  session.farewell_code_ = field_of(notice, PG_DIAG_SQLSTATE);
-  session.farewell_said_ = field_of(notice, PG_DIAG_MESSAGE_PRIMARY);
 }
 
 bool PqSession::send(const Call& call) {
@@ -111,12 +95,19 @@ bool PqSession::send(const Call& call) {
 /// Before a commit: a connection that was lost earlier is told apart from one that is lost with the commit on its way.
 /// Asks the socket, not the server.
 bool PqSession::is_still_there() {
-  const bool readable = ::PQconsumeInput(connection_.get()) != 0;
-  (void)::PQisBusy(connection_.get());  // takes in what was read: the farewell may be there before the end of file
-  return readable && farewell_code_.empty() && ::PQstatus(connection_.get()) == CONNECTION_OK;
+  connection_.move_bytes(false);
+  return connection_.is_sound();
 }
 
 void PqSession::take_answer(Answer answer) {
+  if (const auto refused = refused_copy(answer.get())) {
+    outcome_.failed = true;
+    outcome_.lost = true;
+    outcome_.code = refused->code;
+    outcome_.said = refused->message;
+    connection_.close();
+    return;
+  }
   switch (::PQresultStatus(answer.get())) {
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:
@@ -127,16 +118,6 @@ void PqSession::take_answer(Answer answer) {
       outcome_.rows = std::strtoll(::PQcmdTuples(answer.get()), nullptr, 10);
       outcome_.table = table_of(answer.get());
       return;
-    case PGRES_COPY_IN:
-    case PGRES_COPY_OUT:
-    case PGRES_COPY_BOTH:
-      // The stream of a COPY would have to be drained; ending the session is the way out that always works.
-      outcome_.failed = true;
-      outcome_.lost = true;
-      outcome_.code = "0A000";
-      outcome_.said = "COPY between server and client cannot be used here, and has ended the session";
-      connection_.reset();
-      return;
     default:
       break;
   }
@@ -145,26 +126,21 @@ void PqSession::take_answer(Answer answer) {
   outcome_.failed = true;
   outcome_.code = field_of(answer.get(), PG_DIAG_SQLSTATE);
   outcome_.said = field_of(answer.get(), PG_DIAG_MESSAGE_PRIMARY);
-  const std::string severity = field_of(answer.get(), PG_DIAG_SEVERITY_NONLOCALIZED);
-  outcome_.fatal = severity == "FATAL" || severity == "PANIC";
+  outcome_.fatal = ends_session(answer.get());
   if (outcome_.said.empty()) outcome_.said = one_line(::PQresultErrorMessage(answer.get()));
 }
 
 bool PqSession::take(Waiting& waiting) {
-  PGconn* const connection = connection_.get();
-  const int flushed = ::PQflush(connection);
-  // A failure to send or to read is not the end yet. The server's last message may have come before: PQgetResult gives
-  // it, then the failure itself. It cannot block on a closed connection.
-  const bool usable = flushed >= 0 && ::PQconsumeInput(connection) != 0;
-  while (!usable || ::PQisBusy(connection) == 0) {
-    Answer answer(::PQgetResult(connection));
+  connection_.move_bytes();
+  const bool finished = connection_.take_answers([this](Answer answer) {
     if (answer == nullptr) return true;
     take_answer(std::move(answer));
-    if (connection_ == nullptr) return true;
-  }
+    return !connection_.is_open();
+  });
+  if (finished) return true;
   waiting = Waiting{};
-  waiting.fd = ::PQsocket(connection);
-  waiting.events = static_cast<short>(flushed == 1 ? POLLIN | POLLOUT : POLLIN);
+  waiting.fd = connection_.socket();
+  waiting.events = connection_.events();
   waiting.external = true;
   return false;
 }
@@ -175,12 +151,12 @@ void PqSession::note_loss(const Request& request) {
   // It was sent as one text, so the answer comes after the commit. (That of a prepared statement may come before.)
   if (request.verb == Verb::commit && !outcome_.failed && outcome_.tag == "COMMIT") return;
   outcome_.failed = true;
-  if (outcome_.code.empty() && !farewell_code_.empty()) {
-    outcome_.code = farewell_code_;
-    outcome_.said = farewell_said_;
+  if (const auto& last_words = connection_.last_words(); outcome_.code.empty() && last_words) {
+    outcome_.code = last_words->code;
+    outcome_.said = last_words->message;
     outcome_.fatal = true;
   }
-  if (outcome_.said.empty() && connection_ != nullptr) outcome_.said = one_line(::PQerrorMessage(connection_.get()));
+  if (outcome_.said.empty() && connection_.is_open()) outcome_.said = one_line(::PQerrorMessage(connection_.get()));
   if (outcome_.said.empty()) outcome_.said = "the connection to PostgreSQL is lost";
 }
 
@@ -202,11 +178,10 @@ bool PqSession::attempt(Pending& pending, Waiter& /*waiter*/) {
   }
   if (!take(pending.waiting)) return false;
   outcome_.cancelled = flight_ends();
-  if (connection_ == nullptr || ::PQstatus(connection_.get()) != CONNECTION_OK) {
+  if (!connection_.is_open() || ::PQstatus(connection_.get()) != CONNECTION_OK) {
     note_loss(pending.request);
   } else {
-    const auto status = ::PQtransactionStatus(connection_.get());
-    outcome_.in_transaction = status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+    outcome_.in_transaction = connection_.in_transaction();
   }
   settle(pending, std::move(outcome_));
   return true;

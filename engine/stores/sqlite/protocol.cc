@@ -55,6 +55,7 @@ ProtocolTraits traits_of(const Row& row) {
           .scope = ConflictScope::store,
           .begin_order_matters = true,
           .reads_snapshot = row.protocol.journal == Journal::wal,
+          .holds = HoldsUntilEnd::writes,
           .model = model_of(row.protocol),
           .on_trial = false};
 }

@@ -35,6 +35,12 @@ Task<> refuse(LoadContext& c) {
   co_await fail(Fault::refused, "none left");
 }
 
+/// A retry would add twice what is acknowledged once.
+Task<> fail_behind_its_commit(LoadContext& c) {
+  co_await add_one(c);
+  co_await fail(Fault::version_changed, "somebody else was faster");
+}
+
 Workload counter() {
   return workload("counters")
       .rows(4, [](const Shape& shape) { return numbered("n/", shape.rows, "0"); })
@@ -42,6 +48,7 @@ Workload counter() {
       .pattern("liar", "adds nothing", add_nothing)
       .unsafe_at({"kv/*"})
       .pattern("refused", "gives up", refuse)
+      .pattern("late", "gives up behind its commit", fail_behind_its_commit)
       .holds("what is acknowledged is there",
              [](const Settled& end) { return end.total() == end.counts[0] ? std::string() : "it is not"; });
 }
@@ -72,6 +79,18 @@ TEST(Round, KeepsWhatItAcknowledgesAtEveryProtocolOnBothExecutors) {
       EXPECT_THAT(result->note, IsEmpty());
     }
   }
+}
+
+TEST(Round, NeverTriesAgainWhatHasCommitted) {
+  const Workload workload = counter();
+  RoundRequest request = brief("kv", "2pl-detect", "coroutines");
+  request.pattern = "late";
+  const auto result = run_round(workload, request, nullptr);
+  ASSERT_TRUE(result.ok()) << result.error().message;
+  EXPECT_GT(result->given_up, 0u);
+  EXPECT_EQ(result->retries, 0u);
+  EXPECT_THAT(result->gave_up, HasSubstr("somebody else was faster"));
+  EXPECT_THAT(result->broken, IsEmpty());
 }
 
 TEST(Round, RunsOnSqlite) {

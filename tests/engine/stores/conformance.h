@@ -71,10 +71,12 @@ class Conformance : public ::testing::TestWithParam<StoreAt> {
     options.lock_timeout = lock_timeout;
     options.blocking = GetParam().blocking;
     options.clock = &clock_;
-    if (kind->traits.dsn) {
+    if (kind->name == "postgres") {
       options.dsn = postgres_testing::test_dsn();
       if (options.dsn.empty())
         GTEST_SKIP() << "no PostgreSQL: no server programs here, and LOCKSTEP_TEST_DSN is not set";
+    } else if (const auto here = kind->available({}); !here) {
+      GTEST_SKIP() << here.error().message;
     }
     if (kind->traits.waits == Waits::external) real_clock = true;
     if (real_clock) options.clock = &real_clock_;

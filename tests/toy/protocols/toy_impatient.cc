@@ -15,6 +15,7 @@ ProtocolEntry protocol_toy_impatient() {
                    .summary = "waits for a lock up to a limit (5 ms by default), then gives up",
                    .serializable = true,
                    .reads_snapshot = false,
+                   .holds = HoldsUntilEnd::writes,
                    .breaks_deadlocks = false,
                    .scope = ConflictScope::keys,
                    .on_trial = true},

@@ -109,17 +109,10 @@ PgConnection::~PgConnection() {
   loop_.unwatch(*this);
 }
 
-bool PgConnection::in_transaction() const noexcept {
-  if (connection_ == nullptr) return false;
-  const PGTransactionStatusType status = ::PQtransactionStatus(connection_.get());
-  return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
-}
-
 void PgConnection::connect() noexcept {
   LOCKSTEP_CHECK(state_ == State::closed, "a connection that is not closed cannot connect");
   state_ = State::connecting;
   step_ = Step::connect;
-  farewell_.reset();
   failure_.reset();
   doomed_.reset();
   cancel_.reset();
@@ -131,8 +124,7 @@ void PgConnection::connect() noexcept {
     why_closed_ = begun.error();
     return;
   }
-  connection_ = std::move(begun).value();
-  ::PQsetNoticeReceiver(connection_.get(), note_farewell, this);
+  connection_.adopt(std::move(begun).value());
   if (deadline_ != kNever) loop_.timers().set(*this, deadline_);
   (void)loop_.watch(*this, ::PQsocket(connection_.get()), POLLOUT);
 }
@@ -145,7 +137,7 @@ void PgConnection::go_on_connecting() noexcept {
     (void)loop_.watch(*this, ::PQsocket(connection), next == PGRES_POLLING_READING ? POLLIN : POLLOUT);
     return;
   }
-  if (next != PGRES_POLLING_OK || ::PQsetnonblocking(connection, 1) != 0) {
+  if (next != PGRES_POLLING_OK || !connection_.stop_blocking()) {
     return close(postgres::no_connection(connection, postgres::one_line(::PQerrorMessage(connection))));
   }
   watch_socket();
@@ -169,7 +161,7 @@ void PgConnection::prepare_statements() noexcept {
 
 void PgConnection::watch_socket() noexcept {
   const short events = is_flushing_ ? POLLIN | POLLOUT : POLLIN;
-  LOCKSTEP_CHECK(loop_.keep_watching(*this, ::PQsocket(connection_.get()), events), "a socket cannot be watched");
+  LOCKSTEP_CHECK(loop_.keep_watching(*this, connection_.socket(), events), "a socket cannot be watched");
 }
 
 void PgConnection::send_internally(const char* sql, Step step) noexcept {
@@ -196,11 +188,8 @@ bool PgConnection::begin(PgExchange& exchange) noexcept {
   }
   state_ = State::busy;
   exchange_ = &exchange;
-  const bool has_more = ::PQflush(connection_.get()) == 1;  // a failure shows at the socket, after the last words
-  if (has_more != is_flushing_) {
-    is_flushing_ = has_more;
-    watch_socket();
-  }
+  (void)connection_.flush();
+  watch_for_writing();
   return true;
 }
 
@@ -215,40 +204,34 @@ void PgConnection::on_ready() noexcept {
 }
 
 void PgConnection::take_input() noexcept {
-  PGconn* const connection = connection_.get();
-  int flushed = 0;
-  if (is_flushing_ || state_ != State::busy) flushed = ::PQflush(connection);
-  // A failure to send or to read is not the end yet. The server's last message may have come before it: PQgetResult
-  // gives it, then the failure itself. It cannot block on a closed socket.
-  const bool is_usable = flushed >= 0 && ::PQconsumeInput(connection) != 0;
+  connection_.move_bytes(is_flushing_ || state_ != State::busy);
   if (state_ == State::idle || (state_ == State::draining && has_answer_ && step_ == Step::answer)) {
-    (void)::PQisBusy(connection);  // takes in notices
-    if (!is_usable || farewell_ || ::PQstatus(connection) != CONNECTION_OK) lose();
+    if (!connection_.is_sound()) lose();
     return;
   }
-  while (!is_usable || ::PQisBusy(connection) == 0) {
-    const bool is_last = take(postgres::Answer(::PQgetResult(connection)));
-    if (state_ == State::closed) return;
-    if (is_last) return answered();
-  }
-  if ((flushed == 1) != is_flushing_) {
-    is_flushing_ = flushed == 1;
-    watch_socket();
-  }
+  const bool is_answered =
+      connection_.take_answers([this](postgres::Answer answer) { return take(std::move(answer)); });
+  if (state_ == State::closed) return;
+  is_answered ? answered() : watch_for_writing();
+}
+
+/// The loop watches the socket for writing as long as libpq has more to send.
+void PgConnection::watch_for_writing() noexcept {
+  if (connection_.has_more_to_send() == is_flushing_) return;
+  is_flushing_ = connection_.has_more_to_send();
+  watch_socket();
 }
 
 /// True: nothing more comes.
 bool PgConnection::take(postgres::Answer answer) noexcept {
   // In a pipeline it stands between two statements.
   if (answer == nullptr) return !is_in_pipeline(connection_.get()) || ::PQstatus(connection_.get()) != CONNECTION_OK;
-  const ExecStatusType status = ::PQresultStatus(answer.get());
-  if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
-    // Its stream would have to be drained; to end the session always works.
-    close(
-        {Fault::unsupported, "0A000", "COPY between server and client cannot be used here, and has ended the session"});
+  if (auto refused = postgres::refused_copy(answer.get())) {
+    close(*std::move(refused));
     return true;
   }
-  note_farewell(this, answer.get());
+  const ExecStatusType status = ::PQresultStatus(answer.get());
+  connection_.note_last_words(answer.get());
   if (exchange_ != nullptr) return exchange_->take(std::move(answer));
   if (auto failure = postgres::failure_in(answer.get()); failure && !failure_) failure_ = std::move(failure);
   return status == PGRES_PIPELINE_SYNC;
@@ -358,24 +341,10 @@ void PgConnection::become_idle() noexcept {
 
 // -- ends --
 
-void PgConnection::note_farewell(void* self, const PGresult* notice) {
-  const char* const severity = ::PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
-  if (severity == nullptr || (std::string_view(severity) != "FATAL" && std::string_view(severity) != "PANIC")) return;
-  static_cast<PgConnection*>(self)->farewell_ = postgres::error_in(notice);
-}
-
-void PgConnection::lose() noexcept {
-  if (farewell_) return close(*std::move(farewell_));
-  close({Fault::unavailable,
-         {},
-         fmt::format("the connection to PostgreSQL is lost: {}",
-                     postgres::one_line(::PQerrorMessage(connection_.get())))});
-}
-
 void PgConnection::close(Error why) noexcept {
   loop_.timers().cancel(*this);
   loop_.unwatch(*this);
-  connection_.reset();
+  connection_.close();
   state_ = State::closed;
   is_flushing_ = false;
   why_closed_ = std::move(why);

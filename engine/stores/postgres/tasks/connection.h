@@ -1,5 +1,5 @@
 // connection.h: a PostgreSQL connection for tasks on loops. No call blocks the worker: a task waits, and the loop
-// watches the socket (libpq's asynchronous interface, PostgreSQL manual 34.4).
+// watches the socket (async_connection.h).
 //
 //   PgConnection connection(self.loop(), options);        // options.statements = a list with kRead in it
 //   const Result<void> open = co_await connection.open();
@@ -37,6 +37,7 @@
 #include <utility>
 
 #include "engine/runtime/strand.h"
+#include "engine/stores/postgres/async_connection.h"
 #include "engine/stores/postgres/tasks/statement.h"
 
 namespace lockstep::runtime {
@@ -182,9 +183,9 @@ class PgConnection : private Watch, private Timer {
 
   State state() const noexcept { return state_; }
   /// A transaction is open, failed or not.
-  bool in_transaction() const noexcept;
+  bool in_transaction() const noexcept { return connection_.in_transaction(); }
   /// Its process in the server; 0 when it is closed.
-  int server_pid() const noexcept { return connection_ == nullptr ? 0 : ::PQbackendPID(connection_.get()); }
+  int server_pid() const noexcept { return connection_.is_open() ? ::PQbackendPID(connection_.get()) : 0; }
   /// Why it was closed.
   const Error& why_closed() const noexcept { return why_closed_; }
 
@@ -209,7 +210,7 @@ class PgConnection : private Watch, private Timer {
   bool take(postgres::Answer answer) noexcept;
   void answered() noexcept;
   void watch_socket() noexcept;
-  static void note_farewell(void* self, const PGresult* notice);
+  void watch_for_writing() noexcept;
 
   // Draining, connecting: limits in time.
   void fire() noexcept override;
@@ -217,27 +218,26 @@ class PgConnection : private Watch, private Timer {
   void roll_back_when_ready() noexcept;
   void become_idle() noexcept;
   void close(Error why) noexcept;
-  /// Closes a lost connection, with the last message of the server or of libpq.
-  void lose() noexcept;
+  /// Closes what is lost, with what the server or libpq said last.
+  void lose() noexcept { close(connection_.loss()); }
 
   Loop& loop_;
   const PgOptions& options_;
   Owner* owner_;
 
-  postgres::Connection connection_;
+  postgres::AsyncConnection connection_;
   State state_ = State::closed;
   Step step_ = Step::connect;  ///< while connecting or draining
   bool has_turn_ = false;      ///< the exchange is in the loop's queue, or is being run from it
-  bool is_flushing_ = false;   ///< libpq has more to send
+  bool is_flushing_ = false;   ///< libpq has more to send: the loop watches the socket for writing too
   bool was_in_transaction_ = false;
   bool has_answer_ = false;  ///< draining: of the abandoned statement
   PgExchange* exchange_ = nullptr;
   std::shared_ptr<PgCancel> cancel_;  ///< shared: the helper thread may be late
   Nanos cancelled_at_{0};
   Nanos deadline_{0};
-  std::optional<Error> doomed_;    ///< why the open transaction can only be rolled back: its first failure
-  std::optional<Error> failure_;   ///< of set_up or roll_back
-  std::optional<Error> farewell_;  ///< the server's last words
+  std::optional<Error> doomed_;   ///< why the open transaction can only be rolled back: its first failure
+  std::optional<Error> failure_;  ///< of set_up or roll_back
   Error why_closed_{Fault::unavailable, {}, "the connection to PostgreSQL is not open"};
 };
 

@@ -9,7 +9,7 @@
 namespace lockstep::runtime {
 
 void PgPipeline::append(const PgStatement& statement, const PgParameters& parameters) {
-  Call call{.statement = &statement, .values = {}, .count = parameters.count()};
+  PipelinedCall call{.statement = &statement, .values = {}, .count = parameters.count()};
   for (int i = 0; i < call.count; ++i) {
     const char* const value = parameters.values()[i];
     call.values[static_cast<std::size_t>(i)] = value == nullptr ? -1 : static_cast<std::ptrdiff_t>(texts_.size());
@@ -33,7 +33,7 @@ bool PgPipeline::Run::send(PGconn* connection) noexcept {
     return false;
   }
   if (::PQenterPipelineMode(connection) == 0) return false;
-  for (const Call& call : pipeline_.calls_) {
+  for (const PipelinedCall& call : pipeline_.calls_) {
     std::array<const char*, PgParameters::kMax> values{};
     for (int i = 0; i < call.count; ++i) {
       const std::ptrdiff_t at = call.values[static_cast<std::size_t>(i)];
@@ -69,7 +69,7 @@ std::string_view PgPipeline::Run::text() const noexcept {
 }
 
 bool PgPipeline::Run::is_in_doubt(bool in_transaction) const {
-  for (const Call& call : pipeline_.calls_) {
+  for (const PipelinedCall& call : pipeline_.calls_) {
     const Request request{.verb = Verb::execute, .key = call.statement->sql};
     if (!call.statement->only_reads && postgres::is_in_doubt_when_lost(request, in_transaction)) return true;
   }

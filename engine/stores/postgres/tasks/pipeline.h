@@ -54,7 +54,7 @@ class PgPipeline {
 
  private:
   /// One statement; its values lie in texts_, one after the other, each with its zero byte.
-  struct Call {
+  struct PipelinedCall {
     const PgStatement* statement;
     std::array<std::ptrdiff_t, PgParameters::kMax> values;  ///< where in texts_; -1 = NULL
     int count;
@@ -62,7 +62,7 @@ class PgPipeline {
   void append(const PgStatement& statement, const PgParameters& parameters);
 
   PgConnection& connection_;
-  std::vector<Call> calls_;
+  std::vector<PipelinedCall> calls_;
   std::string texts_;
   std::vector<PgRows> rows_;
   bool has_zero_byte_ = false;

@@ -46,8 +46,8 @@ PgPool::~PgPool() {
 
 PgConnection& PgPool::Lease::operator*() const noexcept { return slot_->connection; }
 
-PgPool::Counts PgPool::counts() const noexcept {
-  Counts counts = counts_;
+PgPool::PoolCounts PgPool::counts() const noexcept {
+  PoolCounts counts = counts_;
   counts.connected = standing_;
   counts.idle = static_cast<int>(idle_.size());
   counts.waiting = line_.size;
@@ -56,7 +56,7 @@ PgPool::Counts PgPool::counts() const noexcept {
 
 // -- waiting --
 
-bool PgPool::Acquire::queue() noexcept {
+bool PgPool::LeaseWait::queue() noexcept {
   if (pool_.line_.size == 0 && !pool_.idle_.empty()) {
     slot_ = pool_.idle_.back();
     pool_.idle_.pop_back();
@@ -68,18 +68,18 @@ bool PgPool::Acquire::queue() noexcept {
   return true;
 }
 
-Result<PgPool::Lease> PgPool::Acquire::await_resume() noexcept {
+Result<PgPool::Lease> PgPool::LeaseWait::await_resume() noexcept {
   if (failure_) return *std::move(failure_);
   return Lease(&pool_, std::exchange(slot_, nullptr));
 }
 
-void PgPool::Acquire::cancel(Fault why) noexcept {
-  if (!in_line_) return;  // it has been served: the task goes on, and its next wait ends
+void PgPool::LeaseWait::cancel(Fault why) noexcept {
+  if (!in_line_) return;  // it is served: the task goes on, and its next wait ends
   pool_.remove(*this);
   end_with(why);
 }
 
-void PgPool::append(Acquire& wait) noexcept {
+void PgPool::append(LeaseWait& wait) noexcept {
   wait.previous_ = line_.last;
   wait.next_ = nullptr;
   (line_.last == nullptr ? line_.first : line_.last->next_) = &wait;
@@ -88,7 +88,7 @@ void PgPool::append(Acquire& wait) noexcept {
   counts_.waiting_most = std::max(counts_.waiting_most, ++line_.size);
 }
 
-void PgPool::remove(Acquire& wait) noexcept {
+void PgPool::remove(LeaseWait& wait) noexcept {
   (wait.previous_ == nullptr ? line_.first : wait.previous_->next_) = wait.next_;
   (wait.next_ == nullptr ? line_.last : wait.next_->previous_) = wait.previous_;
   wait.in_line_ = false;
@@ -102,7 +102,7 @@ void PgPool::offer(Slot& slot) noexcept {
     idle_.push_back(&slot);
     return;
   }
-  Acquire& first = *line_.first;
+  LeaseWait& first = *line_.first;
   remove(first);
   slot.is_lent = true;
   first.slot_ = &slot;
@@ -155,7 +155,7 @@ void PgPool::failed(const Error& why) noexcept {
   if (!is_opening_ && (standing_ > 0 || now - failing_since_ < options_.give_up_after)) return;
   failing_since_ = kNever;
   while (line_.first != nullptr) {
-    Acquire& wait = *line_.first;
+    LeaseWait& wait = *line_.first;
     remove(wait);
     wait.failure_ = why;
     wait.complete();

@@ -71,10 +71,10 @@ class PgPool {
     Slot* slot_;
   };
 
-  class [[nodiscard]] Acquire final : public Wait {
+  class [[nodiscard]] LeaseWait final : public Wait {
    public:
-    explicit Acquire(PgPool& pool) noexcept : pool_(pool) {}
-    ~Acquire() {
+    explicit LeaseWait(PgPool& pool) noexcept : pool_(pool) {}
+    ~LeaseWait() {
       if (slot_ != nullptr) pool_.take_back(*slot_);
     }
     Result<Lease> await_resume() noexcept;
@@ -88,17 +88,17 @@ class PgPool {
     Slot* slot_ = nullptr;
     std::optional<Error> failure_;
     bool in_line_ = false;
-    Acquire* previous_ = nullptr;
-    Acquire* next_ = nullptr;
+    LeaseWait* previous_ = nullptr;
+    LeaseWait* next_ = nullptr;
   };
 
   /// Connects all of them, kConnectingMax at a time; ends with the first failure. So a wrong password shows at once,
   /// and the connections are ready. Without this call they are made as they are needed.
   Task<> open();
   /// Waits for its turn. Gives a connection that is idle.
-  Acquire acquire() noexcept { return Acquire(*this); }
+  LeaseWait acquire() noexcept { return LeaseWait(*this); }
 
-  struct Counts {
+  struct PoolCounts {
     int connected = 0;  ///< lent out or idle
     int idle = 0;
     std::size_t waiting = 0;       ///< tasks
@@ -106,18 +106,18 @@ class PgPool {
     std::uint64_t lost = 0;        ///< connections that had stood
     std::uint64_t reconnects = 0;  ///< connections that were made anew
   };
-  Counts counts() const noexcept;
+  PoolCounts counts() const noexcept;
 
   static constexpr int kConnectingMax = 32;  ///< at once: a server's queue for new connections is short
 
  private:
   struct Line {  ///< of tasks, first come first
-    Acquire* first = nullptr;
-    Acquire* last = nullptr;
+    LeaseWait* first = nullptr;
+    LeaseWait* last = nullptr;
     std::size_t size = 0;
   };
-  struct Retry final : Timer {
-    explicit Retry(PgPool& p) noexcept : pool(p) {}
+  struct Reconnect final : Timer {
+    explicit Reconnect(PgPool& p) noexcept : pool(p) {}
     void fire() noexcept override { pool.grow(); }
     PgPool& pool;
   };
@@ -127,8 +127,8 @@ class PgPool {
   void offer(Slot& slot) noexcept;
   void failed(const Error& why) noexcept;
   void grow() noexcept;
-  void append(Acquire& wait) noexcept;
-  void remove(Acquire& wait) noexcept;
+  void append(LeaseWait& wait) noexcept;
+  void remove(LeaseWait& wait) noexcept;
 
   Loop& loop_;
   const PgPoolOptions options_;
@@ -141,8 +141,8 @@ class PgPool {
   Nanos failing_since_{kNever};
   Nanos pause_{0};           ///< before the next attempt to connect, after a failure
   bool is_opening_ = false;  ///< the first failure is told at once
-  Retry retry_{*this};
-  Counts counts_;
+  Reconnect retry_{*this};
+  PoolCounts counts_;
 };
 
 /// How many connections a server admits.

@@ -20,7 +20,6 @@
 #include <fstream>
 #include <functional>
 
-#include "engine/stores/postgres/cluster_folder.h"
 #include "tests/engine/stores/postgres/postgres_client.h"
 
 namespace lockstep::postgres {
@@ -103,7 +102,7 @@ class Owner {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // the test program itself may be killed
       ::close(ends[0]);
       before();
-      auto cluster = PrivateCluster::start();
+      auto cluster = start_private_cluster();
       const std::string text =
           cluster ? (*cluster)->folder() + " " + std::to_string((*cluster)->server_pid()) + "\n" : "\n";
       [[maybe_unused]] const auto written = ::write(ends[1], text.data(), text.size());
@@ -160,7 +159,7 @@ class PostgresCluster : public testing::Test {
 };
 
 TEST_F(PostgresCluster, AnswersWhileItLivesAndIsGoneAfterwards) {
-  auto cluster = PrivateCluster::start();
+  auto cluster = start_private_cluster();
   ASSERT_TRUE(cluster) << cluster.error().message;
   const std::string folder = (*cluster)->folder(), dsn = (*cluster)->dsn();
   const pid_t server = (*cluster)->server_pid();
@@ -173,7 +172,7 @@ TEST_F(PostgresCluster, AnswersWhileItLivesAndIsGoneAfterwards) {
 }
 
 TEST_F(PostgresCluster, IsNotRunByRootAndIsClosedToOthers) {
-  auto cluster = PrivateCluster::start();
+  auto cluster = start_private_cluster();
   ASSERT_TRUE(cluster) << cluster.error().message;
   struct stat data{};
   struct stat socket{};
@@ -185,7 +184,7 @@ TEST_F(PostgresCluster, IsNotRunByRootAndIsClosedToOthers) {
 }
 
 TEST_F(PostgresCluster, SurvivesTheSweepOfStaleOnes) {
-  auto cluster = PrivateCluster::start();
+  auto cluster = start_private_cluster();
   ASSERT_TRUE(cluster) << cluster.error().message;
   EXPECT_THAT(remove_stale_clusters(), Not(Contains((*cluster)->folder())));
   EXPECT_TRUE(accepts((*cluster)->dsn()));
@@ -222,7 +221,7 @@ TEST_F(PostgresCluster, EndsWhenOwnerAndSupervisorAreKilledAndIsSweptUpAtTheNext
   owner.end(SIGKILL);
   EXPECT_TRUE(eventually([&] { return !runs(owner.server); })) << "the kernel stops the server with its supervisor";
   ASSERT_TRUE(fs::exists(owner.folder));
-  auto next = PrivateCluster::start();
+  auto next = start_private_cluster();
   ASSERT_TRUE(next) << next.error().message;
   EXPECT_FALSE(fs::exists(owner.folder));
 }
@@ -304,7 +303,7 @@ TEST_F(PostgresCluster, SweepTakesAFolderThatItsOwnerNeverLocked) {
 }
 
 TEST_F(PostgresCluster, KnowsThatItsServerHasDied) {
-  auto cluster = PrivateCluster::start();
+  auto cluster = start_private_cluster();
   ASSERT_TRUE(cluster) << cluster.error().message;
   const std::string folder = (*cluster)->folder();
   const int segment = shared_memory_of(folder);
@@ -319,7 +318,7 @@ TEST_F(PostgresCluster, KnowsThatItsServerHasDied) {
 }
 
 TEST_F(PostgresCluster, LetGoStopsItWithoutWaiting) {
-  auto cluster = PrivateCluster::start();
+  auto cluster = start_private_cluster();
   ASSERT_TRUE(cluster) << cluster.error().message;
   const std::string folder = (*cluster)->folder();
   (*cluster)->let_go();
@@ -327,7 +326,7 @@ TEST_F(PostgresCluster, LetGoStopsItWithoutWaiting) {
 }
 
 TEST_F(PostgresCluster, SaysWhyTheServerDoesNotStart) {
-  auto cluster = PrivateCluster::start({.settings = {"shared_buffers=nonsense"}});
+  auto cluster = start_private_cluster({.settings = {"shared_buffers=nonsense"}});
   ASSERT_FALSE(cluster);
   EXPECT_EQ(cluster.fault(), Fault::unavailable);
   EXPECT_THAT(cluster.error().message, HasSubstr("shared_buffers"));
@@ -335,7 +334,7 @@ TEST_F(PostgresCluster, SaysWhyTheServerDoesNotStart) {
 
 TEST_F(PostgresCluster, SaysHowToGetAServerWhenThereIsNone) {
   const Variable folder("LOCKSTEP_PG_BIN", "/nonexistent");
-  const auto cluster = PrivateCluster::start();
+  const auto cluster = start_private_cluster();
   ASSERT_FALSE(cluster);
   EXPECT_EQ(cluster.fault(), Fault::unavailable);
   EXPECT_THAT(cluster.error().message, HasSubstr("/nonexistent"));
@@ -345,14 +344,14 @@ TEST_F(PostgresCluster, LiesInTmpdirUnlessASocketsPathWouldNotFit) {
   const TemporaryFolder base;
   {
     const Variable tmpdir("TMPDIR", base.path);
-    auto cluster = PrivateCluster::start();
+    auto cluster = start_private_cluster();
     ASSERT_TRUE(cluster) << cluster.error().message;
     EXPECT_THAT((*cluster)->folder(), HasSubstr(base.path));
   }
   const std::string deep = base.path + "/" + std::string(80, 'x');
   fs::create_directories(deep);
   const Variable tmpdir("TMPDIR", deep);
-  auto cluster = PrivateCluster::start();
+  auto cluster = start_private_cluster();
   ASSERT_TRUE(cluster) << cluster.error().message;
   EXPECT_THAT((*cluster)->folder(), Not(HasSubstr(deep)));
 }
@@ -362,7 +361,7 @@ TEST_F(PostgresCluster, AvoidsATmpdirThatTheServersUserCannotEnter) {
   const TemporaryFolder base;
   ::chmod(base.path.c_str(), 0700);
   const Variable tmpdir("TMPDIR", base.path);
-  auto cluster = PrivateCluster::start();
+  auto cluster = start_private_cluster();
   ASSERT_TRUE(cluster) << cluster.error().message;
   EXPECT_THAT((*cluster)->folder(), Not(HasSubstr(base.path)));
 }
@@ -372,7 +371,7 @@ TEST_F(PostgresCluster, StartsFromATemplateAndAlsoWithoutOrWithADamagedOne) {
   const Variable place("XDG_CACHE_HOME", cache.path);
   for (const char* state : {"empty", "filled", "damaged", "mended"}) {
     SCOPED_TRACE(state);
-    auto cluster = PrivateCluster::start();
+    auto cluster = start_private_cluster();
     ASSERT_TRUE(cluster) << cluster.error().message;
     EXPECT_TRUE(accepts((*cluster)->dsn()));
     ASSERT_EQ(std::distance(fs::directory_iterator(cache.path + "/lockstep"), fs::directory_iterator()), 1);
@@ -388,18 +387,18 @@ TEST_F(PostgresCluster, StartsWithoutACache) {
   const TemporaryFolder folder;
   std::ofstream(folder.path + "/file");
   const Variable place("XDG_CACHE_HOME", folder.path + "/file");  // cannot be made a folder, even by root
-  auto cluster = PrivateCluster::start();
+  auto cluster = start_private_cluster();
   ASSERT_TRUE(cluster) << cluster.error().message;
 }
 
 TEST_F(PostgresCluster, DoesNotTakeATemplateThatOthersMayWrite) {
   const TemporaryFolder cache;
   const Variable place("XDG_CACHE_HOME", cache.path);
-  ASSERT_TRUE(PrivateCluster::start());
+  ASSERT_TRUE(start_private_cluster());
   const fs::path stored = fs::directory_iterator(cache.path + "/lockstep")->path();
   std::ofstream(stored / "postgresql.auto.conf") << "# planted\n";
   ::chmod(stored.c_str(), 0777);
-  auto cluster = PrivateCluster::start();
+  auto cluster = start_private_cluster();
   ASSERT_TRUE(cluster) << cluster.error().message;
   std::ifstream file((*cluster)->folder() + "/data/postgresql.auto.conf");
   const std::string text((std::istreambuf_iterator<char>(file)), {});

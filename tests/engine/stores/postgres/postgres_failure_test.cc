@@ -19,7 +19,7 @@
 namespace lockstep {
 namespace {
 
-using postgres::PrivateCluster;
+using postgres::start_private_cluster;
 using postgres_testing::Client;
 using postgres_testing::eventually;
 using postgres_testing::open_backend;
@@ -43,7 +43,7 @@ class PostgresFailure : public testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
     if (!postgres_testing::has_server_programs()) GTEST_SKIP() << "skipped: no PostgreSQL server is installed";
-    auto cluster = PrivateCluster::start({.settings = {"max_connections=12"}});
+    auto cluster = start_private_cluster({.settings = {"max_connections=12"}});
     ASSERT_TRUE(cluster) << cluster.error().message;
     cluster_ = std::move(cluster).value();
     BackendOptions options;
@@ -81,7 +81,7 @@ class PostgresFailure : public testing::TestWithParam<bool> {
     return t1_->end();
   }
 
-  std::unique_ptr<PrivateCluster> cluster_;
+  std::unique_ptr<server::PrivateServer> cluster_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Client> t1_, t2_;
 
@@ -227,7 +227,7 @@ TEST_P(PostgresConnect, WithABadDsnIsInvalidAndDoesNotRepeatIt) {
 /// A private server that asks for passwords, and a user who may do nothing.
 TEST_P(PostgresConnect, WithAWrongPasswordIsUnavailableAndWithoutRightsIsForbidden) {
   if (!postgres_testing::has_server_programs()) GTEST_SKIP() << "skipped: no PostgreSQL server is installed";
-  auto cluster = PrivateCluster::start();
+  auto cluster = start_private_cluster();
   ASSERT_TRUE(cluster) << cluster.error().message;
   const auto dsn = postgres::Dsn::parse((*cluster)->dsn());
   auto admin = postgres::connect(*dsn, "test", 5s);

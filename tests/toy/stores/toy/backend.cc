@@ -212,6 +212,7 @@ ProtocolTraits in_turn() {
           .scope = ConflictScope::store,
           .begin_order_matters = true,
           .reads_snapshot = false,
+          .holds = HoldsUntilEnd::writes,
           .model = std::nullopt,
           .on_trial = true};
 }

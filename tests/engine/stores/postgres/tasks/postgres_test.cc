@@ -516,7 +516,7 @@ TEST_F(PgTasks, GoOnWhenTheirSessionsAreKilled) {
 
 // -- a server that goes away --
 
-Task<> server_restarts(Group& group, Bank* bank, postgres::PrivateCluster* cluster) {
+Task<> server_restarts(Group& group, Bank* bank, server::PrivateServer* cluster) {
   for (int i = 0; i < 20; ++i) group.spawn(mover(bank, i));
   co_await until(&bank->more_done, 50);
   // The postmaster ends every session and starts anew when one of them was killed.
@@ -535,7 +535,7 @@ Task<> server_restarts(Group& group, Bank* bank, postgres::PrivateCluster* clust
   co_await until(&bank->more_lost, 20);
   bank->over = true;
 }
-Task<> pool_on_a_dying_server(const PgOptions* options, postgres::PrivateCluster* cluster) {
+Task<> pool_on_a_dying_server(const PgOptions* options, server::PrivateServer* cluster) {
   Strand& self = co_await this_strand();
   PgPool pool(self.loop(), {.connection = *options, .connections_max = 4, .give_up_after = 300ms});
   Bank bank{.pool = &pool};
@@ -547,13 +547,13 @@ class PgServers : public PgTasks {
  protected:
   void SetUp() override {
     if (!postgres_testing::has_server_programs()) GTEST_SKIP() << "skipped: no PostgreSQL server is installed";
-    auto cluster = postgres::PrivateCluster::start();
+    auto cluster = postgres::start_private_cluster();
     ASSERT_TRUE(cluster) << cluster.error().message;
     cluster_ = std::move(cluster).value();
     set_up_on(cluster_->dsn());
   }
   void TearDown() override {}
-  std::unique_ptr<postgres::PrivateCluster> cluster_;
+  std::unique_ptr<server::PrivateServer> cluster_;
 };
 
 TEST_F(PgServers, ThatCrashAreComeBackToAndThoseThatAreGoneAreToldOf) {

@@ -1,7 +1,7 @@
 // one_processor.cc: see one_processor.h.
-#include "engine/stores/postgres/one_processor.h"
+#include "engine/server/one_processor.h"
 
-namespace lockstep::postgres {
+namespace lockstep::server {
 
 OneProcessor::OneProcessor() {
   const int here = ::sched_getcpu();
@@ -19,4 +19,4 @@ void OneProcessor::take_in(int pid) const noexcept {
   if (pinned_) ::sched_setaffinity(pid, sizeof here_, &here_);
 }
 
-}  // namespace lockstep::postgres
+}  // namespace lockstep::server

@@ -1,13 +1,11 @@
-// cluster_folder.cc: makes the folder of a private cluster and finds the stale ones.
-#include "engine/stores/postgres/cluster_folder.h"
+// server_folder.cc: makes the folder of a private server and finds the stale ones.
+#include "engine/server/server_folder.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <pwd.h>
 #include <sys/file.h>
-#include <sys/ipc.h>
-#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -27,13 +25,12 @@
 
 #include "engine/record/owned_folder.h"
 
-namespace lockstep::postgres {
+namespace lockstep::server {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kPrefix = "lockstep-pg-";
-constexpr std::string_view kSocketName = "/s/.s.PGSQL.5432";
+constexpr std::size_t kRandomLetters = 6;  // of mkdtemp()
 constexpr int kSupervisorStopMsMax = 3000;
 
 Error failed(int number, const std::string& what) {
@@ -51,8 +48,10 @@ std::vector<std::string> bases() {
   return result;
 }
 
-bool socket_fits(const std::string& base) {
-  return base.size() + 1 + kPrefix.size() + 6 + kSocketName.size() < sizeof(sockaddr_un::sun_path);
+std::string prefix_of(const ServerKind& kind) { return fmt::format("{}-", kind.name); }
+
+bool socket_fits(const ServerKind& kind, const std::string& base) {
+  return base.size() + 1 + prefix_of(kind).size() + kRandomLetters + kind.socket.size() < sizeof(sockaddr_un::sun_path);
 }
 
 /// True when the user may pass through every folder of the path.
@@ -80,29 +79,7 @@ std::optional<Error> make_subfolder(const std::string& path, const ServerUser& u
   return std::nullopt;
 }
 
-/// What the first lines of postmaster.pid say (PostgreSQL's src/include/utils/pidfile.h).
-struct PidFile {
-  pid_t pid = 0;
-  int shared_memory = -1;
-};
-
-std::optional<PidFile> read_pid_file(const std::string& path) {
-  std::ifstream file(path);
-  PidFile result;
-  std::string line;
-  for (int number = 1; std::getline(file, line); ++number) {
-    // Negative for a process without a postmaster, such as initdb's own.
-    if (number == 1) result.pid = static_cast<pid_t>(std::labs(std::strtol(line.c_str(), nullptr, 10)));
-    if (number == 7) {  // shared memory: key and id
-      if (const auto space = line.find_last_of(' '); space != std::string::npos) {
-        result.shared_memory = static_cast<int>(std::strtol(line.c_str() + space, nullptr, 10));
-      }
-    }
-  }
-  return result.pid > 1 ? std::optional(result) : std::nullopt;
-}
-
-/// The process that listens on the socket, as the kernel knows it, not a file. 0 = none; nullopt = cannot be told.
+/// The process that listens on the socket: the kernel's word, not a file's. 0 = nobody; nullopt = cannot be told.
 std::optional<pid_t> listener_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -122,28 +99,15 @@ std::optional<pid_t> listener_of(const std::string& path) {
   return result;
 }
 
-/// Removes the (tiny) System V segment of a server that was killed. The pid file names it; a server that ended by
-/// itself has removed that file. The segment goes when the last of the server's children lets go of it; they notice
-/// their parent's end.
-void remove_shared_memory(const std::string& folder) {
-  const auto pid_file = read_pid_file(folder + "/data/postmaster.pid");
-  if (!pid_file || pid_file->shared_memory < 0) return;
-  shmid_ds segment{};
-  if (::shmctl(pid_file->shared_memory, IPC_STAT, &segment) == 0 && segment.shm_cpid == pid_file->pid) {
-    ::shmctl(pid_file->shared_memory, IPC_RMID, nullptr);
-  }
-}
-
 /// Stops the server that listens in the folder, if there is one. False: it may still run, and the folder must stay.
-bool stop_server_in(const std::string& folder) {
-  const std::string socket = folder + std::string(kSocketName);
-  const auto pid_file = read_pid_file(folder + "/data/postmaster.pid");
+bool stop_server_in(const ServerKind& kind, const std::string& folder) {
+  const pid_t pid = server_pid_in(kind, folder);
   // The handle first, the proof after it: the id cannot pass to another process while the listener still answers.
-  const int handle = pid_file ? static_cast<int>(::syscall(SYS_pidfd_open, pid_file->pid, 0)) : -1;
-  const auto listener = listener_of(socket);
+  const int handle = pid > 1 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1;
+  const auto listener = listener_of(folder + std::string(kind.socket));
   bool gone = listener == 0;
-  if (handle >= 0 && pid_file && listener == pid_file->pid) {
-    for (const int signal : {SIGQUIT, SIGKILL}) {
+  if (handle >= 0 && listener == pid) {
+    for (const int signal : {kind.stop_signal, SIGKILL}) {
       ::syscall(SYS_pidfd_send_signal, handle, signal, nullptr, 0);
       pollfd ended{handle, POLLIN, 0};
       gone = ::poll(&ended, 1, kSupervisorStopMsMax) == 1;
@@ -154,8 +118,8 @@ bool stop_server_in(const std::string& folder) {
   return gone;
 }
 
-/// Removes the folder if it belongs to this user and its lock is free.
-bool remove_if_stale(const std::string& folder) {
+/// Removes the folder if it is ours and nobody holds its lock.
+bool remove_if_stale(const ServerKind& kind, const std::string& folder) {
   const int directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (directory < 0) return false;
   struct stat status{};
@@ -165,8 +129,8 @@ bool remove_if_stale(const std::string& folder) {
     // lock.
     const int lock = ::openat(directory, "owner", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (lock >= 0) {
-      if (::flock(lock, LOCK_EX | LOCK_NB) == 0 && same_file(lock, folder + "/owner") && stop_server_in(folder)) {
-        remove_shared_memory(folder);
+      if (::flock(lock, LOCK_EX | LOCK_NB) == 0 && same_file(lock, folder + "/owner") && stop_server_in(kind, folder)) {
+        kind.remove_leftovers(folder);
         std::error_code failed;
         fs::remove_all(folder, failed);
         removed = !failed;
@@ -180,9 +144,9 @@ bool remove_if_stale(const std::string& folder) {
 
 }  // namespace
 
-Result<ServerUser> server_user() {
+Result<ServerUser> server_user(const ServerKind& kind) {
   if (::geteuid() != 0) return ServerUser{};
-  for (const char* name : {"postgres", "nobody"}) {
+  for (const char* name : kind.users) {
     std::vector<char> buffer(16384);
     passwd entry{};
     passwd* found = nullptr;
@@ -192,41 +156,43 @@ Result<ServerUser> server_user() {
   }
   return Error{Fault::unavailable,
                {},
-               "PostgreSQL does not run as root, and there is neither a user \"postgres\" nor \"nobody\" to run it as"};
+               fmt::format("{} does not run as root, and there is neither a user \"{}\" to run it as", kind.title,
+                           fmt::join(kind.users, "\" nor \""))};
 }
 
-ClusterFolder::~ClusterFolder() { remove(); }
+ServerFolder::~ServerFolder() { remove(); }
 
-ClusterFolder::ClusterFolder(ClusterFolder&& other) noexcept
-    : path_(std::exchange(other.path_, {})), lock_fd_(std::exchange(other.lock_fd_, -1)) {}
+ServerFolder::ServerFolder(ServerFolder&& other) noexcept
+    : kind_(other.kind_), path_(std::exchange(other.path_, {})), lock_fd_(std::exchange(other.lock_fd_, -1)) {}
 
-ClusterFolder& ClusterFolder::operator=(ClusterFolder&& other) noexcept {
+ServerFolder& ServerFolder::operator=(ServerFolder&& other) noexcept {
   if (this != &other) {
     remove();
+    kind_ = other.kind_;
     path_ = std::exchange(other.path_, {});
     lock_fd_ = std::exchange(other.lock_fd_, -1);
   }
   return *this;
 }
 
-Result<ClusterFolder> ClusterFolder::create(const ServerUser& user) {
+Result<ServerFolder> ServerFolder::create(const ServerKind& kind, const ServerUser& user) {
   Error error{Fault::io, {}, "no folder for temporary files: TMPDIR is too long or closed to the server's user"};
   for (const std::string& base : bases()) {
-    if (!socket_fits(base) || !open_to(user, base)) continue;
-    // A few attempts: between making the folder and locking it, another process that cleans up may take it for a stale
-    // one.
+    if (!socket_fits(kind, base) || !open_to(user, base)) continue;
+    // A few attempts: between making the folder and locking it, somebody who cleans up may take it for a stale one.
     for (int attempt = 0; attempt < 10; ++attempt) {
-      std::string path = fmt::format("{}/{}XXXXXX", base, kPrefix);
+      std::string path = fmt::format("{}/{}XXXXXX", base, prefix_of(kind));
       if (::mkdtemp(path.data()) == nullptr) {
         error = failed(errno, fmt::format("cannot make a folder in {}", base));
         break;
       }
-      ClusterFolder folder;
+      ServerFolder folder;
       folder.lock_fd_ = ::open((path + "/owner").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
       if (folder.lock_fd_ < 0 || ::flock(folder.lock_fd_, LOCK_EX | LOCK_NB) != 0 ||
           !same_file(folder.lock_fd_, path + "/owner")) {
         continue;
       }
+      folder.kind_ = &kind;
       folder.path_ = path;
       if (user.drop && ::chmod(path.c_str(), 0711) != 0) return failed(errno, path);
       for (const std::string& part : {folder.data(), folder.socket_folder()}) {
@@ -238,29 +204,38 @@ Result<ClusterFolder> ClusterFolder::create(const ServerUser& user) {
   return error;
 }
 
-void ClusterFolder::remove() noexcept {
+void ServerFolder::remove() noexcept {
   if (!path_.empty()) {
     std::error_code ignored;
-    remove_shared_memory(path_);
+    kind_->remove_leftovers(path_);
     fs::remove_all(path_, ignored);
     path_.clear();
   }
   if (lock_fd_ >= 0) ::close(std::exchange(lock_fd_, -1));
 }
 
-std::vector<std::string> remove_stale_clusters() {
+std::vector<std::string> remove_stale_folders(const ServerKind& kind) {
   std::vector<std::string> removed;
   for (const std::string& base : bases()) {
     std::vector<std::string> candidates;
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator(base, ignored)) {
-      if (entry.path().filename().string().starts_with(kPrefix)) candidates.push_back(entry.path().string());
+      if (entry.path().filename().string().starts_with(prefix_of(kind))) candidates.push_back(entry.path().string());
     }
     for (auto& folder : candidates) {
-      if (remove_if_stale(folder)) removed.push_back(std::move(folder));
+      if (remove_if_stale(kind, folder)) removed.push_back(std::move(folder));
     }
   }
   return removed;
+}
+
+int server_pid_in(const ServerKind& kind, const std::string& folder) {
+  std::ifstream file(folder + std::string(kind.pid_file));
+  std::string line;
+  if (!std::getline(file, line)) return 0;
+  // Negative for a process that is no server yet, such as PostgreSQL's initdb while it fills the folder.
+  const long pid = std::labs(std::strtol(line.c_str(), nullptr, 10));
+  return pid > 1 ? static_cast<int>(pid) : 0;
 }
 
 std::string tail_of(const std::string& path, std::size_t lines_max) {
@@ -275,4 +250,4 @@ std::string tail_of(const std::string& path, std::size_t lines_max) {
   return text;
 }
 
-}  // namespace lockstep::postgres
+}  // namespace lockstep::server

@@ -3,7 +3,7 @@
 
 #include <sched.h>
 
-namespace lockstep::postgres {
+namespace lockstep::server {
 
 /// Keeps the calling thread, which must also end this, where it is now; does nothing where that is not allowed. Not
 /// thread-safe.
@@ -22,4 +22,4 @@ class OneProcessor {
   bool pinned_ = false;
 };
 
-}  // namespace lockstep::postgres
+}  // namespace lockstep::server

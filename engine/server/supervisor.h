@@ -1,4 +1,4 @@
-// supervisor.h: child processes of a private cluster: a program run to its end, and a server under a supervisor.
+// supervisor.h: child processes of a private server: a program run to its end, and a server under a supervisor.
 //
 // The supervisor is a small process between the owner and the server. It has a session of its own, so that a ^C in the
 // terminal reaches neither of the two. It holds the reading end of a pipe; only the owner has the writing end. However
@@ -6,7 +6,7 @@
 // removes the folder. When the supervisor itself is killed, the kernel stops the server (PR_SET_PDEATHSIG). That works
 // because the thread that forked the server is the supervisor's only one.
 //
-//   owner ──pipe──▶ supervisor ──parent of──▶ postgres
+//   owner ──pipe──▶ supervisor ──parent of──▶ server
 //
 // A child that this process forks later without exec inherits the writing end; the server then lives until it ends too.
 #pragma once
@@ -17,16 +17,17 @@
 #include <string>
 #include <vector>
 
-#include "engine/stores/postgres/cluster_folder.h"
+#include "engine/server/server_folder.h"
 #include "kv/base/result.h"
 
-namespace lockstep::postgres {
+namespace lockstep::server {
 
-/// Runs `arguments` (the program first, an absolute path) as `user`, in a session of its own and in `folder`. Its
-/// output is appended to the file `log`. Waits for its end, at most `limit`. The program dies with the calling thread.
-/// Fault::unavailable with the reason when it cannot be started, fails, or takes longer (then it is killed).
-Result<void> run_to_end(const std::vector<std::string>& arguments, const ServerUser& user, const std::string& folder,
-                        const std::string& input, const std::string& log, std::chrono::seconds limit);
+/// Runs `arguments` (the program first, an absolute path) as `user` in a session of its own, in the folder; its input
+/// is the file `input`, its output is appended to the folder's log. Waits for its end, at most `limit`. The program
+/// dies with the calling thread. Fault::unavailable with the reason when it cannot be started, fails, or takes longer
+/// (then it is killed).
+Result<void> run_to_end(const std::vector<std::string>& arguments, const ServerUser& user, const ServerFolder& folder,
+                        const std::string& input, std::chrono::seconds limit);
 
 /// A server under its supervisor. Movable; not thread-safe.
 class SupervisedServer {
@@ -39,7 +40,7 @@ class SupervisedServer {
   /// Starts `arguments` as `user`, output appended to the folder's log. Returns once the supervisor runs. When the
   /// server could not be started, ended() says so. Fault::unavailable when the machine gives no process or pipe.
   static Result<SupervisedServer> start(const std::vector<std::string>& arguments, const ServerUser& user,
-                                        const ClusterFolder& folder);
+                                        const ServerFolder& folder);
 
   /// True when the server has ended without stop(), or was never started.
   bool ended() noexcept;
@@ -56,4 +57,4 @@ class SupervisedServer {
   pid_t supervisor_ = -1;
 };
 
-}  // namespace lockstep::postgres
+}  // namespace lockstep::server

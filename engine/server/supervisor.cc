@@ -1,6 +1,6 @@
-// supervisor.cc: forks. Only async-signal-safe calls are made between fork and exec, and in the supervisor, which never
-// execs. Another thread of the owner may have held any lock at the moment of the fork.
-#include "engine/stores/postgres/supervisor.h"
+// supervisor.cc: forks. Between fork and exec (and in the supervisor, which never execs before its end) only
+// async-signal-safe calls are made: another thread of the owner may have held any lock at the moment of the fork.
+#include "engine/server/supervisor.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -18,7 +18,7 @@
 #include <ctime>
 #include <utility>
 
-namespace lockstep::postgres {
+namespace lockstep::server {
 namespace {
 
 // The supervisor's descriptors; it closes every other one.
@@ -33,7 +33,8 @@ constexpr int kOwnerWaitsMs = 15000;  // for the supervisor: more than it takes 
 class Vectors {
  public:
   explicit Vectors(const std::vector<std::string>& arguments) : arguments_(arguments) {
-    // The user's locale, time zone and PG* variables must not change what the server is; LD_LIBRARY_PATH must stay.
+    // The user's locale, time zone and settings for database clients must not change what the server is;
+    // LD_LIBRARY_PATH must stay.
     environment_ = {"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", "LANG=C", "TZ=UTC", "HOME=/"};
     if (const char* path = std::getenv("LD_LIBRARY_PATH"))
       environment_.push_back(fmt::format("LD_LIBRARY_PATH={}", path));
@@ -59,8 +60,20 @@ struct Plan {
   char* const* argv;
   char* const* envp;
   const char* folder;
+  const char* supervisor;  ///< its name
+  int stop_signal;
   ServerUser user;
 };
+
+Plan plan_of(const Vectors& vectors, const ServerUser& user, const ServerFolder& folder) {
+  return {.program = vectors.argv()[0],
+          .argv = vectors.argv(),
+          .envp = vectors.envp(),
+          .folder = folder.path().c_str(),
+          .supervisor = folder.kind().name,
+          .stop_signal = folder.kind().stop_signal,
+          .user = user};
+}
 
 void sleep_ms(long ms) noexcept {
   timespec span{ms / 1000, ms % 1000 * 1'000'000};
@@ -115,10 +128,10 @@ void close_from(int first) noexcept {
   for (int fd = first; fd < 65536; ++fd) ::close(fd);  // a kernel before 5.9
 }
 
-/// Immediate shutdown first: nothing of the cluster is kept, so there is nothing to check-point. SIGKILL if that fails.
-void stop_server(pid_t server) noexcept {
+/// Immediate shutdown first: nothing of the server is kept, so there is nothing to check-point. SIGKILL if that fails.
+void stop_server(pid_t server, int stop_signal) noexcept {
   int status = 0;
-  for (const int signal : {SIGQUIT, SIGKILL}) {
+  for (const int signal : {stop_signal, SIGKILL}) {
     ::kill(server, signal);
     if (reaped_within(server, kStopMsMax, &status)) return;
   }
@@ -136,7 +149,7 @@ extern "C" void note_child(int) {}
   log = ::fcntl(log, F_DUPFD, 16);
   if (::dup2(owner, kOwnerPipe) < 0 || ::dup2(log, 1) < 0 || ::dup2(log, 2) < 0 || ::dup2(lock, kLock) < 0) ::_exit(1);
   close_from(kFirstUnused);
-  ::prctl(PR_SET_NAME, "lockstep-pg");
+  ::prctl(PR_SET_NAME, plan.supervisor);
 
   // SIGCHLD is let through only inside ppoll, so that an end between the checks is not missed.
   struct sigaction action{};
@@ -156,7 +169,7 @@ extern "C" void note_child(int) {}
     ::close(kLock);  // the server must not keep the folder's lock
     ::close(kOwnerPipe);
     if (::open("/dev/null", O_RDONLY) != 0) ::_exit(1);
-    become(plan, self, SIGQUIT);
+    become(plan, self, plan.stop_signal);
   }
   for (;;) {
     pollfd pipe{kOwnerPipe, POLLIN, 0};
@@ -167,8 +180,8 @@ extern "C" void note_child(int) {}
     if (ready == 1) break;  // end of file: the owner let go or is dead
   }
   ::signal(SIGCHLD, SIG_DFL);
-  stop_server(server);
-  // The lock is kept to the end (it is not close-on-exec), so that no other process begins to remove the same folder.
+  stop_server(server, plan.stop_signal);
+  // The lock is kept to the end (it is not close-on-exec): nobody else begins to remove the same folder.
   if (::chdir("/") != 0) ::_exit(1);
   char remove[] = "rm", options[] = "-rf", end_of_options[] = "--";
   char* const arguments[] = {remove, options, end_of_options, const_cast<char*>(plan.folder), nullptr};
@@ -176,25 +189,25 @@ extern "C" void note_child(int) {}
   ::_exit(1);
 }
 
-Error no_process(const char* what) {
+Error no_process(const ServerKind& kind, const std::string& what) {
   return Error{
-      Fault::unavailable, {}, fmt::format("cannot start a private PostgreSQL: {}: {}", what, std::strerror(errno))};
+      Fault::unavailable, {}, fmt::format("cannot start a private {}: {}: {}", kind.title, what, std::strerror(errno))};
 }
 
 int open_log(const std::string& path) { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600); }
 
 }  // namespace
 
-Result<void> run_to_end(const std::vector<std::string>& arguments, const ServerUser& user, const std::string& folder,
-                        const std::string& input, const std::string& log, std::chrono::seconds limit) {
+Result<void> run_to_end(const std::vector<std::string>& arguments, const ServerUser& user, const ServerFolder& folder,
+                        const std::string& input, std::chrono::seconds limit) {
   const Vectors vectors(arguments);
-  const Plan plan{arguments.front().c_str(), vectors.argv(), vectors.envp(), folder.c_str(), user};
+  const Plan plan = plan_of(vectors, user, folder);
   const int read_from = ::open(input.c_str(), O_RDONLY | O_CLOEXEC);
-  if (read_from < 0) return no_process(input.c_str());
-  const int output = open_log(log);
+  if (read_from < 0) return no_process(folder.kind(), input);
+  const int output = open_log(folder.log());
   if (output < 0) {
     ::close(read_from);
-    return no_process(log.c_str());
+    return no_process(folder.kind(), folder.log());
   }
   const pid_t self = ::getpid();
   const pid_t child = ::fork();
@@ -207,7 +220,7 @@ Result<void> run_to_end(const std::vector<std::string>& arguments, const ServerU
   }
   ::close(output);
   ::close(read_from);
-  if (child < 0) return no_process("fork");
+  if (child < 0) return no_process(folder.kind(), "fork");
   int status = 0;
   if (!reaped_within(child, std::chrono::milliseconds(limit).count(), &status)) {
     ::kill(child, SIGKILL);
@@ -215,7 +228,7 @@ Result<void> run_to_end(const std::vector<std::string>& arguments, const ServerU
     return Error{Fault::unavailable, {}, fmt::format("{} took more than {} s", arguments.front(), limit.count())};
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  return Error{Fault::unavailable, {}, fmt::format("{} failed:\n{}", arguments.front(), tail_of(log, 12))};
+  return Error{Fault::unavailable, {}, fmt::format("{} failed:\n{}", arguments.front(), tail_of(folder.log(), 12))};
 }
 
 SupervisedServer::~SupervisedServer() { stop(); }
@@ -233,16 +246,15 @@ SupervisedServer& SupervisedServer::operator=(SupervisedServer&& other) noexcept
 }
 
 Result<SupervisedServer> SupervisedServer::start(const std::vector<std::string>& arguments, const ServerUser& user,
-                                                 const ClusterFolder& folder) {
+                                                 const ServerFolder& folder) {
   const Vectors vectors(arguments);
-  const std::string path = folder.path();
-  const Plan plan{arguments.front().c_str(), vectors.argv(), vectors.envp(), path.c_str(), user};
+  const Plan plan = plan_of(vectors, user, folder);
   const int log = open_log(folder.log());
-  if (log < 0) return no_process(folder.log().c_str());
+  if (log < 0) return no_process(folder.kind(), folder.log());
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) {
     ::close(log);
-    return no_process("pipe");
+    return no_process(folder.kind(), "pipe");
   }
   SupervisedServer result;
   result.pipe_ = ends[1];
@@ -250,7 +262,7 @@ Result<SupervisedServer> SupervisedServer::start(const std::vector<std::string>&
   if (result.supervisor_ == 0) supervise(plan, ends[0], folder.lock_fd(), log);
   ::close(ends[0]);
   ::close(log);
-  if (result.supervisor_ < 0) return no_process("fork");
+  if (result.supervisor_ < 0) return no_process(folder.kind(), "fork");
   return result;
 }
 
@@ -278,4 +290,4 @@ void SupervisedServer::stop() noexcept {
   supervisor_ = -1;
 }
 
-}  // namespace lockstep::postgres
+}  // namespace lockstep::server
