@@ -14,6 +14,7 @@ struct Want {
   bool event = false;  ///< what is waited for is no thing but something to happen
   std::string wants_at = {},
               held_at = {};  ///< lines of the source, "file.cc:33": asked for it, took it; empty: not known
+  bool says_all = false;     ///< `object` is the whole label: what is drawn are no waits
 };
 
 /// What stood when the first cycle closed; the edges of the cycle in its order, then other waits.

@@ -39,6 +39,7 @@ const Rooms rooms = {
     {"engine/base", {"kv/base"}},
     {"engine/record", {"kv/base"}},
     {"engine/check", {"kv/base"}},
+    {"engine/histories", {"engine/check", "kv/base"}},
 
     // Coroutines, and the stores.
     {"engine/task", {"kv/base"}},
@@ -69,8 +70,8 @@ const Rooms rooms = {
      {"engine/actor", "engine/base", "engine/explore/model", "engine/explore/search", "engine/record", "engine/run",
       "engine/scenario", "engine/schedule", "engine/store", "engine/sync"}},
     {"engine/load",
-     {"engine/actor", "engine/base", "engine/check", "engine/executors", "engine/record", "engine/scenario",
-      "engine/store", "kv/base"}},
+     {"engine/actor", "engine/base", "engine/check", "engine/executors", "engine/histories", "engine/record",
+      "engine/scenario", "engine/store", "kv/base"}},
 
     // The doors of the engine lie in engine/ itself: headers that gather what a scenario's author needs.
     {"engine", {"engine/sync"}},
@@ -83,11 +84,12 @@ const Rooms rooms = {
      {"engine/base", "engine/gdb", "engine/record", "engine/run", "engine/scenario", "engine/store", "kv/base",
       "scenarios"}},
     {"cli/text",
-     {"cli/args", "engine/explore", "engine/explore/search", "engine/record", "engine/run", "engine/scenario",
-      "engine/store", "kv/log", "reports"}},
+     {"cli/args", "engine/check", "engine/explore", "engine/explore/search", "engine/histories", "engine/record",
+      "engine/run", "engine/scenario", "engine/store", "kv/log", "reports"}},
     {"cli/commands",
-     {"cli/args", "cli/text", "engine/actor", "engine/base", "engine/explore", "engine/gdb", "engine/load",
-      "engine/record", "engine/run", "engine/schedule", "engine/store", "kv/base", "kv/log", "reports", "scenarios"}},
+     {"cli/args", "cli/text", "engine/actor", "engine/base", "engine/check", "engine/explore", "engine/gdb",
+      "engine/histories", "engine/load", "engine/record", "engine/run", "engine/schedule", "engine/store", "kv/base",
+      "kv/log", "reports", "scenarios"}},
     {"cli", {"cli/commands"}},
 };
 

@@ -15,6 +15,7 @@ CommandSpec debug_command();
 CommandSpec report_command();
 CommandSpec runs_command();
 CommandSpec check_command();
+CommandSpec check_history_command();
 CommandSpec matrix_command();
 CommandSpec kv_command();
 CommandSpec man_command();

@@ -11,9 +11,10 @@ namespace lockstep::cli {
 
 const std::vector<CommandSpec>& commands() {
   static const std::vector<CommandSpec> all = {
-      list_command(),  show_command(),       run_command(),      explore_command(), compare_command(), replay_command(),
-      debug_command(), report_command(),     runs_command(),     check_command(),   matrix_command(),  kv_command(),
-      man_command(),   completion_command(), complete_command(), help_command(),
+      list_command(),          show_command(),   run_command(),    explore_command(), compare_command(),
+      replay_command(),        debug_command(),  report_command(), runs_command(),    check_command(),
+      check_history_command(), matrix_command(), kv_command(),     man_command(),     completion_command(),
+      complete_command(),      help_command(),
   };
   return all;
 }
@@ -53,7 +54,7 @@ const std::vector<CodeMeaning>& exit_codes() {
       {kNotAsExpected,
        "a verdict that was not expected, or an invariant broken under a strategy said to be safe; a damaged store"},
       {kUsage, "a wrong name, option or schedule"},
-      {kStoreUnavailable, "the store could not be opened, or failed in mid-run"},
+      {kStoreUnavailable, "the store could not be opened, or failed in mid-run; check-history: it is not known"},
       {kInternal, "an internal error, or standard output or the recording could not be written"},
       {kTimeBudgetHit, "ended by --timeout, which nobody expected, or a search by --budget"},
       {kInterrupted, "interrupted; what happened up to then is shown and saved"},

@@ -1,4 +1,4 @@
-// json.cc: the only file that knows the JSON library.
+// json.cc: what commands say as JSON. Of others only history_json.cc knows the JSON library.
 #include "cli/text/json.h"
 
 #include <fmt/format.h>

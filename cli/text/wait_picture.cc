@@ -17,6 +17,7 @@ std::string repeated(const char* text, std::size_t count) {
 }
 
 std::string wanted(const Want& want) {
+  if (want.says_all) return want.object;
   if (want.object.empty()) return "waits";
   return (want.event ? "waits for " : "wants ") + want.object;
 }
@@ -33,8 +34,13 @@ class Picture {
   Picture(const Waits& waits, const Terminal& terminal, std::size_t width)
       : waits_(waits), terminal_(terminal), width_(width) {
     for (Want want : waits.cycle) {
-      want = {terminal.clean(want.from), terminal.cut(terminal.clean(want.object), kObjectMost),
-              terminal.clean(want.to), want.event};
+      want = {terminal.clean(want.from),
+              terminal.cut(terminal.clean(want.object), kObjectMost),
+              terminal.clean(want.to),
+              want.event,
+              {},
+              {},
+              want.says_all};
       cycle_.push_back(std::move(want));
     }
   }
@@ -157,7 +163,8 @@ class Picture {
     const std::size_t fixed = columns(from) + columns(to) + 11;
     const std::size_t room = width_ - std::min(width_, fixed);
     const std::string label =
-        terminal_.cut(wanted({from, terminal_.clean(want.object), to, want.event}), std::max<std::size_t>(room, 8));
+        terminal_.cut(wanted({from, terminal_.clean(want.object), to, want.event, {}, {}, want.says_all}),
+                      std::max<std::size_t>(room, 8));
     Line line;
     line.add(Style::heading, from).add(" ");
     const std::string shaft = repeated(g.horizontal, 2);

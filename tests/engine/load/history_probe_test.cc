@@ -209,7 +209,7 @@ TEST(History, TellsWriteSkewFromWhatASnapshotAllows) {
   const ProbeRecords a{probe_record(0, 10, {0, 0}, {1, 0}, {0, 1})};
   const ProbeRecords b{probe_record(1, 11, {0, 0}, {1, 0}, {1, 1})};
   EXPECT_EQ(found(Level::snapshot, a, b, {1, 1}), "");
-  EXPECT_EQ(found(Level::serializable, a, b, {1, 1}), "G2;");
+  EXPECT_EQ(found(Level::serializable, a, b, {1, 1}), "G2-item;");
 }
 
 TEST(History, ShowsReadsOfTwoStates) {
