@@ -17,9 +17,6 @@ struct Interval {
   double high = 0;
 };
 
-/// How sure an interval is: of 100 comparisons of two identical strategies one is expected to find a difference.
-inline constexpr double kConfidence = 0.99;
-
 /// What stands for "no upper end": a number that JSON can hold.
 inline constexpr double kUnbounded = 1e9;
 
