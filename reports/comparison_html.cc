@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 
 #include "engine/record/comparison.h"
+#include "engine/record/comparison_change.h"
 #include "reports/charts.h"
 #include "reports/escape.h"
 #include "reports/page.h"
@@ -45,7 +47,7 @@ std::string load_of(const ComparedGroup& group, const char* but = nullptr) {
   }
   text += " · " + counted(group.rows, "row", "rows");
   if (left_out != "theta") text += fmt::format(" · theta {:g}", group.theta);
-  if (left_out != "read %") text += fmt::format(" · {} % read", group.read_percent);
+  if (left_out != "read %" && group.read_percent >= 0) text += fmt::format(" · {} % read", group.read_percent);
   if (left_out != "rate" && group.rate > 0) text += fmt::format(" · {:g} a second wanted", group.rate);
   return text;
 }
@@ -99,7 +101,7 @@ std::string correct_table(const ComparedGroup& group) {
                         {"CPU s", true},
                         {"server CPU s", true}},
             .rows = {},
-            .look = "cells"};
+            .look = "cells stack"};
   for (const ComparedRow& row : group.strategies) {
     if (!row.correct()) continue;
     const Estimate& rate = row.committed_per_s;
@@ -129,7 +131,8 @@ std::string proofs(const ComparedGroup& group) {
 std::string wrong_table(const ComparedGroup& group) {
   Table all{.caption = "WRONG: broke an invariant or its isolation, so not ranked",
             .columns = {{"strategy"}, {"ok/s", true}, {"rounds broken", true}, {"of", true}, {"what was seen"}},
-            .rows = {}};
+            .rows = {},
+            .look = "stack"};
   for (const ComparedRow& row : group.strategies) {
     if (row.correct()) continue;
     all.rows.push_back(
@@ -200,7 +203,8 @@ std::string aborts_table(const ComparedGroup& group) {
   Table all{.caption = "Aborts and waits by cause, all rounds together",
             .columns =
                 {{"strategy"}, {"committed", true}, {"aborts"}, {"refused", true}, {"waits", true}, {"waited s", true}},
-            .rows = {}};
+            .rows = {},
+            .look = "stack"};
   for (const ComparedRow& row : group.strategies)
     all.rows.push_back({row.strategy, Cell::number(row.committed), aborts_of(row) + reason_of(row),
                         Cell::number(row.refused), Cell::number(row.waits), Cell::number(row.wait_s, 2)});
@@ -292,7 +296,146 @@ std::string conditions(const Comparison& comparison) {
   return facts(all);
 }
 
+std::optional<Comparison> comparison_in(const record::Run& run) {
+  const auto document = run.documents.find(record::kComparisonDocument);
+  if (document == run.documents.end()) return std::nullopt;
+  Result<Comparison> comparison = record::comparison_of(document->second);
+  if (!comparison) return std::nullopt;
+  return std::move(*comparison);
+}
+
+struct StrategyCounts {
+  std::size_t correct = 0, wrong = 0;
+};
+
+/// A strategy that is wrong under one load is wrong.
+StrategyCounts strategy_counts(const Comparison& comparison) {
+  std::map<std::string, bool> all;
+  for (const ComparedGroup& group : comparison.groups) {
+    for (const ComparedRow& row : group.strategies) {
+      const auto [at, fresh] = all.try_emplace(row.strategy, true);
+      at->second = at->second && row.correct();
+    }
+  }
+  StrategyCounts counts;
+  for (const auto& [name, correct] : all) ++(correct ? counts.correct : counts.wrong);
+  return counts;
+}
+
+std::string percent_text(double ratio) {
+  constexpr double kMost = 10;  // an interval of few rounds may reach to any height
+  return ratio > kMost ? fmt::format(">{:+.0f} %", 100 * (kMost - 1)) : fmt::format("{:+.1f} %", 100 * (ratio - 1));
+}
+
+std::string change_text(const record::ComparisonChange& change) {
+  return change.ratio ? percent_text(change.ratio->median) : std::string("–");
+}
+
+std::string change_interval(const record::ComparisonChange& change) {
+  if (!change.ratio) return "too few rounds";
+  return fmt::format("{} to {}", percent_text(change.ratio->low), percent_text(change.ratio->high));
+}
+
+const char* look_of_change(record::ChangeKind kind) {
+  switch (kind) {
+    case record::ChangeKind::slower:
+    case record::ChangeKind::became_wrong:
+    case record::ChangeKind::wrong:
+      return "bad";
+    case record::ChangeKind::faster:
+    case record::ChangeKind::became_correct:
+      return "good";
+    default:
+      return "";
+  }
+}
+
+const char* sign_of_change(record::ChangeKind kind) {
+  switch (kind) {
+    case record::ChangeKind::slower:
+      return "▼ ";
+    case record::ChangeKind::faster:
+      return "▲ ";
+    case record::ChangeKind::became_wrong:
+    case record::ChangeKind::wrong:
+      return "✗ ";
+    case record::ChangeKind::became_correct:
+      return "✓ ";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
+
+std::string comparison_outcome(const record::Run& run) {
+  const std::optional<Comparison> comparison = comparison_in(run);
+  if (!comparison) return {};
+  const StrategyCounts counts = strategy_counts(*comparison);
+  if (counts.wrong == 0) return fmt::format("{} correct", counts.correct);
+  return fmt::format("{} correct, {} WRONG", counts.correct, counts.wrong);
+}
+
+std::string comparison_box(const record::Run& run) {
+  const std::optional<Comparison> comparison = comparison_in(run);
+  if (!comparison) return {};
+  const StrategyCounts counts = strategy_counts(*comparison);
+  const bool expected = comparison->as_expected();
+  std::string word = fmt::format("✓ {} correct", counts.correct);
+  if (counts.wrong > 0) word += fmt::format(" <span class=\"bad\">✗ {} WRONG</span>", counts.wrong);
+  std::string how;
+  for (const std::string& sentence : comparison->verdict) how += (how.empty() ? "" : "; ") + sentence;
+  const char* const expectation = !expected          ? "not as expected: a strategy that is said to be safe is WRONG"
+                                  : counts.wrong > 0 ? "as expected: what is WRONG is said to be unsafe there"
+                                                     : "as expected";
+  return fmt::format(
+      "<div class=\"verdict {}\"><p class=\"word\">{}</p><p class=\"how\">{}</p><p class=\"exp\">{}</p></div>\n",
+      expected ? "ok" : "bad", word, html(how), expectation);
+}
+
+std::string changes_html(const record::Run& base, const record::Run& run, const std::string& id, int level) {
+  const std::optional<Comparison> before = comparison_in(base), now = comparison_in(run);
+  if (!before || !now) return {};
+  if (const std::string why = record::why_not_comparable(*before, *now); !why.empty())
+    return section(id + "-chg", "Since the baseline", "<p class=\"warn\">" + html(why) + "</p>\n", level);
+  Table all{.caption = "Committed transactions a second against the baseline, with a 99 % interval",
+            .columns = {{"load"},
+                        {"strategy"},
+                        {"baseline ok/s", true},
+                        {"now ok/s", true},
+                        {"change", true},
+                        {"interval"},
+                        {"what has become of it"}},
+            .rows = {},
+            .look = "stack"};
+  for (const record::ComparisonChange& change : record::changes_since(*before, *now)) {
+    all.rows.push_back({change.load, change.strategy, whole(change.before_per_s), whole(change.now_per_s),
+                        change_text(change), change_interval(change),
+                        sign_of_change(change.kind) + std::string(name_of(change.kind))});
+    all.rows.back().back().look = look_of_change(change.kind);
+  }
+  return section(
+      id + "-chg", "Since the baseline",
+      table(all) +
+          "<p class=\"dim\">The rounds of the two comparisons did not run next to each other: the interval covers "
+          "what changes from round to round, not another machine or one that had something else to do.</p>\n",
+      level);
+}
+
+std::string changes_markdown(const record::Run& base, const record::Run& run) {
+  const std::optional<Comparison> before = comparison_in(base), now = comparison_in(run);
+  if (!before || !now) return {};
+  if (const std::string why = record::why_not_comparable(*before, *now); !why.empty()) return markdown(why) + "\n\n";
+  std::string text =
+      "| load | strategy | baseline ok/s | now ok/s | change | interval (99 %) | |\n"
+      "| --- | --- | ---: | ---: | ---: | --- | --- |\n";
+  for (const record::ComparisonChange& change : record::changes_since(*before, *now)) {
+    text += fmt::format("| {} | {} | {} | {} | {} | {} | {}{} |\n", markdown(change.load), markdown(change.strategy),
+                        per_s(change.before_per_s), per_s(change.now_per_s), markdown(change_text(change)),
+                        markdown(change_interval(change)), sign_of_change(change.kind), name_of(change.kind));
+  }
+  return text + "\n";
+}
 
 std::string comparison_html(const record::Run& run, const std::string& id, int level) {
   const auto document = run.documents.find(record::kComparisonDocument);

@@ -6,7 +6,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "engine/record/exploration.h"
 #include "engine/record/matrix.h"
+#include "engine/record/moments.h"
 #include "engine/record/reader.h"
 #include "engine/record/run_json.h"
 #include "engine/record/state_graph.h"
@@ -99,6 +101,14 @@ Json documents_of(const Run& run) {
       documents["state-graph"] = Json::parse(record::to_json(*read));
     }
   }
+  if (const auto moments = run.documents.find(record::kMomentsDocument); moments != run.documents.end()) {
+    if (const auto read = record::moments_of(moments->second))
+      documents["moments"] = Json::parse(record::to_json(*read));
+  }
+  if (const auto found = run.documents.find(record::kExplorationDocument); found != run.documents.end()) {
+    if (const auto read = record::exploration_of(found->second))
+      documents["exploration"] = Json::parse(record::to_json(*read));
+  }
   return documents;
 }
 
@@ -120,7 +130,7 @@ std::string head_of(const OpenRecording& recording) {
   json["recording"] = recording.path;
   json["damaged"] = recording.wrong.empty() ? Json(nullptr) : Json(recording.wrong);
   for (std::size_t i = 0; i < run.invariants.size(); ++i) json["invariants"][i]["detail"] = run.invariants[i].detail;
-  json["environment"] = run.environment;
+  json["environment"] = record::environment_json(run.environment);
   json["documents"] = documents_of(run);
   json["events"] = Json::array();
   std::string text = harmless(json);

@@ -17,7 +17,7 @@ namespace {
 
 using record::StateGraph;
 
-constexpr std::size_t kBytesMost = 1'200'000;  ///< a page stays below 2 MB
+constexpr std::size_t kBytesMost = 1'500'000;  ///< a page stays below 2 MB
 
 std::string ends_table(const StateGraph& graph) {
   Table all{.caption = "How the orders of steps end",
@@ -60,7 +60,10 @@ std::string explorer(const record::Run& run, const std::string& id) {
   std::string intro = fmt::format(
       "<p>{} of the scenario, {} between them{}.</p>\n", counted(graph->states.size(), "state", "states"),
       counted(graph->moves(), "step", "steps"),
-      graph->complete ? ": every order of steps" : fmt::format("; the graph was cut at {} states", graph->limit));
+      graph->complete ? ": every order of steps"
+                      : fmt::format(": not every order of steps. Beyond {} states no new line of play was begun; moves "
+                                    "that are not kept cannot be picked, and the others lead to an end",
+                                    graph->limit));
   std::string data = json_in_script(record::to_json(*graph));
   if (data.size() > kBytesMost || graph->states.empty()) {
     return intro + ends_table(*graph) + "<p>The graph is too large to be part of a page.</p>";
@@ -72,7 +75,8 @@ std::string explorer(const record::Run& run, const std::string& id) {
       "<div data-explorer=\"{}\" data-command=\"{}\">\n<div class=\"controls\" role=\"group\" aria-label=\"steps "
       "back\"><button type=\"button\" class=\"b\" data-go=\"first\">Start</button><button type=\"button\" "
       "class=\"b go\" data-go=\"back\">← Back</button><button type=\"button\" class=\"b\" data-go=\"next\">Again "
-      "→</button></div>\n",
+      "→</button><button type=\"button\" class=\"b\" data-go=\"random\">By chance</button><button type=\"button\" "
+      "class=\"b\" data-go=\"end\">By chance to the end</button></div>\n",
       id, html(command_of(*graph)));
   text +=
       "<p class=\"controls\"><b>Who goes next?</b></p><div class=\"pick controls\" data-p=\"moves\" role=\"group\" "

@@ -5,9 +5,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <charconv>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <utility>
+
+#include "engine/record/moments.h"
 
 namespace lockstep::reports {
 namespace {
@@ -36,6 +41,13 @@ bool takes_hold(const Event& event, HoldsUntilEnd holds) {
   return false;
 }
 
+/// An operation of the store, as against one of an in-process lock.
+bool is_of_store(const Event& event) {
+  return one_of(event.verb,
+                {"begin", "read", "read_for_update", "write", "insert", "write_if", "add", "add_if", "erase", "scan",
+                 "scan_for_update", "execute", "savepoint", "rollback_to", "commit", "abort"});
+}
+
 bool is_shared(const Event& event) { return one_of(event.verb, {"read", "scan", "lock_shared", "try_lock_shared"}); }
 
 bool gives_back(const Event& event) { return one_of(event.verb, {"unlock", "release", "give_back"}); }
@@ -57,6 +69,38 @@ std::string words(std::string_view name) {
   return text;
 }
 
+std::string lower(std::string_view text) {
+  std::string all(text);
+  std::transform(all.begin(), all.end(), all.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return all;
+}
+
+/// Locks that need no words beside what they are on. (An update lock is exclusive but for plain reads.)
+bool is_plain(std::string_view how) {
+  return how.starts_with("exclusive") || how.starts_with("shared") || how.starts_with("update");
+}
+bool is_shared_lock(std::string_view how) { return lower(how).starts_with("shared") || how == "snapshot"; }
+bool is_view(std::string_view how) { return how.starts_with("snapshot"); }
+
+/// "a, b" without what `name` begins with: "T1: write A: …" of a store's own sentence.
+std::string without_subject(const std::string& sentence, const std::string& name) {
+  std::string_view rest = sentence;
+  if (rest.starts_with(name + ": ")) rest.remove_prefix(name.size() + 2);
+  constexpr std::size_t kOperationMost = 60;
+  const std::size_t colon = rest.find(": ");
+  if (colon < kOperationMost && !rest.starts_with("gave up")) rest.remove_prefix(colon + 2);
+  return std::string(rest);
+}
+
+/// The number that an add was asked to add: "-10" of "-10 if >= 0".
+std::int64_t delta_of(std::string_view detail) {
+  std::int64_t delta = 0;
+  if (detail.starts_with('+')) detail.remove_prefix(1);
+  std::from_chars(detail.data(), detail.data() + detail.size(), delta);
+  return delta;
+}
+
 /// What one actor is doing.
 struct ActorStory {
   std::optional<Event> asked;  ///< the request that has not been answered
@@ -68,11 +112,28 @@ struct ActorStory {
   std::string last_fault;
   bool stopped = false;   ///< told to end
   bool given_up = false;  ///< the last answer was a fault that ended the transaction
+
+  // The data; only with moments.
+  bool in_transaction = false;
+  bool looks = false;                                              ///< sees a moment of its own
+  std::map<std::string, std::optional<std::string>> written = {};  ///< nullopt: erased
+  std::vector<std::pair<std::string, std::map<std::string, std::optional<std::string>>>> savepoints = {};
 };
 
 class Teller {
  public:
-  Teller(const record::Run& run, HoldsUntilEnd holds) : run_(run), holds_(holds), actors_(run.actors.size()) {}
+  Teller(const record::Run& run, HoldsUntilEnd holds) : run_(run), holds_(holds), actors_(run.actors.size()) {
+    const auto document = run.documents.find(record::kMomentsDocument);
+    if (document == run.documents.end()) return;
+    Result<record::Moments> moments = record::moments_of(document->second);
+    if (!moments) return;
+    moments_ = std::move(*moments);
+    tells_locks_ = !moments_->locks.empty();
+    for (const record::Moments::Locks& each : moments_->locks) {
+      for (const record::HeldLock& lock : each.held) locks_have_views_ = locks_have_views_ || is_view(lock.how);
+    }
+    for (const auto& [key, value] : moments_->given) committed_[key] = value;
+  }
 
   std::vector<LaneRow> tell() {
     for (next_ = 0; next_ < run_.events.size();) follow(run_.events[next_++]);
@@ -80,14 +141,27 @@ class Teller {
     if (!rows_.empty()) {
       for (Change& change : changes_) rows_.back().changes.push_back(std::move(change));
     }
+    number_upwards();
     return std::move(rows_);
   }
 
  private:
   ActorStory& story(const Event& event) { return actors_[static_cast<std::size_t>(event.actor)]; }
 
+  /// Later rows of an operation come after the first rows of others: they bear no number.
+  void number_upwards() {
+    std::uint32_t highest = 0;
+    for (LaneRow& row : rows_) {
+      if (row.step <= highest) row.step = 0;
+      highest = std::max(highest, row.step);
+    }
+  }
+
   void follow(const Event& event) {
     if (ended_ && event.kind != EventKind::note) return;
+    took_.clear();
+    gave_.clear();
+    follow_locks(event.seq);
     if (event.actor == record::kNobody || event.actor >= static_cast<int>(actors_.size())) {
       follow_run(event);
       return;
@@ -122,6 +196,131 @@ class Teller {
     }
   }
 
+  /// What the store told of its locks after the event.
+  void follow_locks(std::uint64_t seq) {
+    if (!tells_locks_) return;
+    const std::vector<record::Moments::Locks>& all = moments_->locks;
+    for (; next_locks_ < all.size() && all[next_locks_].since <= seq; ++next_locks_) {
+      const std::vector<record::HeldLock>& held = all[next_locks_].held;
+      for (const record::HeldLock& old : held_) {
+        if (std::find(held.begin(), held.end(), old) == held.end()) lose(old, held);
+      }
+      for (const record::HeldLock& lock : held) {
+        if (std::find(held_.begin(), held_.end(), lock) == held_.end()) gain(lock);
+      }
+      held_ = held;
+    }
+  }
+
+  bool is_actor(int actor) const { return actor >= 0 && actor < static_cast<int>(actors_.size()); }
+
+  void gain(const record::HeldLock& lock) {
+    if (!is_actor(lock.actor)) return;
+    ActorStory& actor = actors_[static_cast<std::size_t>(lock.actor)];
+    actor.held.push_back(lock.object);
+    took_.push_back(lock);
+    Change& made = change(Change::Kind::take, lock.actor, lock.object);
+    made.shared = is_shared_lock(lock.how);
+    if (!is_plain(lock.how) || lock.how.find(' ') != std::string::npos) made.how = lock.how;
+    if (is_view(lock.how) && !actor.looks) look(lock.actor);
+  }
+
+  void lose(const record::HeldLock& old, const std::vector<record::HeldLock>& now) {
+    if (!is_actor(old.actor)) return;
+    ActorStory& actor = actors_[static_cast<std::size_t>(old.actor)];
+    const auto found = std::find(actor.held.begin(), actor.held.end(), old.object);
+    if (found != actor.held.end()) actor.held.erase(found);
+    change(Change::Kind::give, old.actor, old.object);
+    const bool another = std::any_of(now.begin(), now.end(), [&old](const record::HeldLock& lock) {
+      return lock.actor == old.actor && lock.object == old.object;
+    });
+    if (!another) gave_.push_back(old);
+  }
+
+  // --- the data ---
+
+  void look(int index) {
+    ActorStory& actor = actors_[static_cast<std::size_t>(index)];
+    if (actor.looks) return;
+    actor.looks = true;
+    change(Change::Kind::look, index, "");
+  }
+
+  void write(int index, const std::string& key, std::optional<std::string> value) {
+    Change& made = change(Change::Kind::write, index, key);
+    made.erased = !value;
+    made.value = value.value_or("");
+    actors_[static_cast<std::size_t>(index)].written[key] = std::move(value);
+  }
+
+  /// The number that the transaction sees in the row.
+  std::int64_t number_in(const ActorStory& actor, const std::string& key) const {
+    const auto own = actor.written.find(key);
+    const auto row = committed_.find(key);
+    const std::string text = own != actor.written.end() ? own->second.value_or("")
+                             : row != committed_.end()  ? row->second
+                                                        : std::string();
+    return delta_of(text);
+  }
+
+  /// The transaction is over, and what it has written with it.
+  void end_data(int index, bool committed) {
+    if (!moments_) return;
+    ActorStory& actor = actors_[static_cast<std::size_t>(index)];
+    actor.in_transaction = false;
+    if (!actor.written.empty()) {
+      change(committed ? Change::Kind::install : Change::Kind::undo, index, "");
+      for (auto& [key, value] : actor.written) {
+        if (!committed) break;
+        if (value) {
+          committed_[key] = *value;
+        } else {
+          committed_.erase(key);
+        }
+      }
+    }
+    if (actor.looks) change(Change::Kind::blind, index, "");
+    actor.looks = false;
+    actor.written.clear();
+    actor.savepoints.clear();
+  }
+
+  void follow_data(const Event& asked, const Event& event) {
+    if (!moments_) return;
+    const int index = event.actor;
+    ActorStory& actor = story(event);
+    const std::string& verb = asked.verb;
+    const bool touched = event.detail.starts_with("1 row");
+    if (verb == "begin") actor.in_transaction = true;
+    if (verb == "write" || verb == "insert") write(index, asked.object, asked.detail);
+    if (verb == "write_if" && touched) write(index, asked.object, asked.detail.substr(0, asked.detail.find(" if ")));
+    if (verb == "add" && event.detail != "nothing") write(index, asked.object, event.detail);
+    if (verb == "add_if" && touched)
+      write(index, asked.object, std::to_string(number_in(actor, asked.object) + delta_of(asked.detail)));
+    if (verb == "erase" && touched) write(index, asked.object, std::nullopt);
+    if (verb == "savepoint") actor.savepoints.emplace_back(asked.object, actor.written);
+    if (verb == "rollback_to") roll_back_to(index, asked.object);
+    if (verb == "commit") end_data(index, true);
+    if (verb == "abort") end_data(index, false);
+  }
+
+  /// The first operation that looks at data takes the snapshot, also where it then waits.
+  void follow_view(const Event& asked) {
+    if (!moments_ || moments_->reads != record::ReadsSee::snapshot || locks_have_views_) return;
+    const bool sees = !one_of(asked.verb, {"begin", "commit", "abort", "savepoint", "release", "rollback_to"});
+    if (story(asked).in_transaction && sees && is_of_store(asked)) look(asked.actor);
+  }
+
+  void roll_back_to(int index, const std::string& name) {
+    ActorStory& actor = actors_[static_cast<std::size_t>(index)];
+    while (!actor.savepoints.empty() && actor.savepoints.back().first != name) actor.savepoints.pop_back();
+    if (actor.savepoints.empty()) return;
+    change(Change::Kind::undo, index, "");
+    actor.written.clear();
+    const auto kept = actor.savepoints.back().second;
+    for (const auto& [key, value] : kept) write(index, key, value);
+  }
+
   void follow_run(const Event& event) {
     if (event.kind == EventKind::cycle) {
       std::vector<int> cycle = event.others;
@@ -142,6 +341,7 @@ class Teller {
     ActorStory& actor = story(event);
     if (actor.retry && tell_quiet_retry(event)) return;
     actor.given_up = actor.given_up && event.verb == "abort";
+    follow_view(event);
     actor.asked = event;
     actor.wait_began_ns = -1;
     actor.shown = false;
@@ -158,6 +358,7 @@ class Teller {
       }
       if (event.kind == EventKind::grant && event.verb == "commit") {
         ActorStory& actor = story(first);
+        follow_quietly(first, i);
         row(first, Mark::retry,
             fmt::format("retry {}: ✓ commit at {:.2f}", actor.retry->detail, static_cast<double>(event.at_ns) / 1e6));
         actor.retry.reset();
@@ -169,20 +370,49 @@ class Teller {
     return false;
   }
 
+  /// The locks and the data of the events up to `last`, which bear no rows of their own.
+  void follow_quietly(const Event& first, std::size_t last) {
+    Event asked = first;
+    follow_view(asked);
+    for (std::size_t i = next_; i <= last; ++i) {
+      const Event& event = run_.events[i];
+      follow_locks(event.seq);
+      if (event.actor != first.actor) {
+        if (event.kind == EventKind::finish && is_actor(event.actor)) story(event).finished = true;
+        continue;
+      }
+      if (event.kind == EventKind::request) follow_view(asked = event);
+      if (event.kind == EventKind::grant) follow_data(asked, event);
+    }
+  }
+
   void follow_wait(const Event& event) {
     ActorStory& actor = story(event);
     const bool again = actor.shown;
     if (!again) actor.wait_began_ns = event.at_ns;
     actor.shown = true;
-    change(Change::Kind::wait, event.actor, event.verb == "execute" ? "" : event.object).others = event.others;
-    const std::string whom = names_of(event.others, run_);
+    const std::string wanted = wanted_by(event);
+    change(Change::Kind::wait, event.actor, wanted).others = event.others;
+    std::string whom = names_of(event.others, run_);
     LaneRow& told = row(event, Mark::wait, asked_text(actor, event));
     if (whom.empty()) {
       told.status = told.short_status = event.detail;
     } else {
-      told.status = again ? "now for " + whom : "waits for " + whom;
+      // A lock that the row's own text does not name.
+      const bool unnamed = tells_locks_ && wanted != event.object && !event.detail.empty();
       told.short_status = again ? "now " + whom : "waits " + whom;
+      if (unnamed) whom += " (" + event.detail + ")";
+      told.status = again ? "now for " + whom : "waits for " + whom;
     }
+  }
+
+  /// What is waited for: the object of the operation; where the actor in its way holds something else alone, that.
+  std::string wanted_by(const Event& event) const {
+    const std::string object = event.verb == "execute" ? "" : event.object;
+    if (!tells_locks_ || event.others.empty() || !is_actor(event.others.front())) return object;
+    const std::vector<std::string>& held = actors_[static_cast<std::size_t>(event.others.front())].held;
+    const bool holds_it = std::find(held.begin(), held.end(), object) != held.end();
+    return !holds_it && held.size() == 1 ? held.front() : object;
   }
 
   void follow_grant(const Event& event) {
@@ -194,13 +424,18 @@ class Teller {
     Event granted = asked;
     granted.detail = event.detail;
     end_request(event.actor);
+    follow_data(asked, event);
     Mark mark = Mark::operation;
     if (event.verb == "abort" && actor.given_up) return;  // the row of the fault says it
     if (event.verb == "commit") {
-      give_all(event.actor);
+      if (!tells_locks_) give_all(event.actor);
       mark = Mark::good;
     } else if (event.verb == "abort") {
-      give_all(event.actor);
+      if (!tells_locks_) give_all(event.actor);
+    } else if (tells_locks_ && is_of_store(asked)) {
+      const bool took = std::any_of(took_.begin(), took_.end(),
+                                    [&event](const record::HeldLock& lock) { return lock.actor == event.actor; });
+      mark = (waited && !only_waits(asked)) || (took && !only_reads(asked)) ? Mark::grant : Mark::operation;
     } else if (gives_back(asked)) {
       give(event.actor, asked.object);
     } else if (takes_hold(granted, holds_) || (waited && !only_waits(asked))) {
@@ -219,9 +454,31 @@ class Teller {
     if (waited) {
       told.status = "after " + duration_text(wait_ns);
       told.short_status = "+" + duration_text(wait_ns);
+    } else if (const std::string lock = named_lock(event.actor); !lock.empty()) {
+      told.status = told.short_status = lock;
     } else if (one_of(asked.verb, {"lock", "lock_shared", "acquire", "request", "read_for_update"})) {
       told.status = "granted";
     }
+  }
+
+  /// The lock that the actor has got just now, where it has a name of its own: "RESERVED lock".
+  std::string named_lock(int actor) const {
+    for (const record::HeldLock& lock : took_) {
+      if (lock.actor != actor || is_plain(lock.how)) continue;
+      const std::size_t last = lock.how.rfind(", ");  // "snapshot, write lock": what is new comes last
+      return last == std::string::npos ? lock.how : lock.how.substr(last + 2);
+    }
+    return {};
+  }
+
+  /// What an actor gave back just now; where the store does not tell, what it has.
+  std::vector<std::string> given_back(int index) const {
+    if (!tells_locks_) return actors_[static_cast<std::size_t>(index)].held;
+    std::vector<std::string> all;
+    for (const record::HeldLock& lock : gave_) {
+      if (lock.actor == index) all.push_back(is_plain(lock.how) ? lock.object : lock.how);
+    }
+    return all;
   }
 
   void follow_fault(const Event& event) {
@@ -236,9 +493,13 @@ class Teller {
     std::string text = shown || event.verb.empty() ? what : asked_text(actor, event) + ": " + what;
     const bool given_up = event.fault && is_retry_safe(*event.fault) && *event.fault != Fault::busy &&
                           *event.fault != Fault::version_changed;
+    const bool refused_to_wait = event.fault && one_of(name_of(*event.fault), {"busy", "busy_snapshot"});
+    if (refused_to_wait && !event.detail.empty())
+      text += ": " + without_subject(event.detail, run_.actors[static_cast<std::size_t>(event.actor)]);
     if ((given_up || ends_transaction(event)) && run_.store != record::kNoStore) {
-      text += given_back_text(actor.held);
-      give_all(event.actor);
+      text += given_back_text(given_back(event.actor));
+      if (!tells_locks_) give_all(event.actor);
+      if (!refused_to_wait) end_data(event.actor, false);
       actor.given_up = true;
     }
     actor.last_fault = event.fault ? std::string(name_of(*event.fault)) : "";
@@ -277,6 +538,7 @@ class Teller {
       actor.retry.reset();
     }
     actor.finished = true;
+    end_data(event.actor, false);
     give_all(event.actor);
     const std::string fault = event.fault ? std::string(name_of(*event.fault)) : "";
     if (!event.fault) return;
@@ -380,6 +642,12 @@ class Teller {
   const record::Run& run_;
   const HoldsUntilEnd holds_;
   std::vector<ActorStory> actors_;
+  std::optional<record::Moments> moments_;
+  bool tells_locks_ = false;
+  bool locks_have_views_ = false;  ///< a snapshot is one of the store's locks
+  std::size_t next_locks_ = 0;
+  std::vector<record::HeldLock> held_, took_, gave_;  ///< now; by the event in hand
+  std::map<std::string, std::string> committed_;
   std::vector<LaneRow> rows_;
   std::vector<Change> changes_;  ///< since the last row
   std::size_t next_ = 0;

@@ -17,19 +17,32 @@ enum class LaneState : std::uint8_t { gone, alive, holds, waits };
 
 enum class Mark : std::uint8_t { operation, grant, wait, fault, good, retry, cycle, time, note };
 
-/// What a row changes in the holds and the waits. Played from the first row on, they give the lock table and the
-/// wait-for graph at any moment.
+/// What a row changes in the holds, the waits and the data. Played from the first row on, they give the lock table, the
+/// wait-for graph and the rows of the store (data.h) at any moment.
 struct Change {
-  enum class Kind : std::uint8_t { take, give, wait, go_on };
+  enum class Kind : std::uint8_t {
+    take,
+    give,
+    wait,
+    go_on,
+    write,    ///< the actor's transaction has written `object`; the others do not see it yet
+    install,  ///< what it has written is committed
+    undo,     ///< what it has written is gone
+    look,     ///< from here on the transaction sees what is committed now
+    blind,    ///< it has no such view any more
+  };
   Kind kind = Kind::take;
   int actor = 0;
-  std::string object;            ///< "": what a statement locks has no name
-  std::vector<int> others = {};  ///< of a wait: the actors in its way; record::kNobody: a session outside the run
+  std::string object = {};       ///< "": what a statement locks has no name
+  std::vector<int> others = {};  ///< of a wait: the actors in its way; record::kNobody: somebody outside the run
   bool shared = false;           ///< of take: others may hold it too
+  std::string how = {};          ///< of take: a lock of another kind than exclusive or shared: "RESERVED lock"
+  std::string value = {};        ///< of write
+  bool erased = false;           ///< of write: the row is gone
 };
 
 struct LaneRow {
-  std::uint32_t step = 0;  ///< the operation's number; 0 = none
+  std::uint32_t step = 0;  ///< the operation's number at its first row, so that numbers go up; 0 = none
   std::int64_t at_ns = 0;
   int actor = record::kNobody;  ///< kNobody: the row concerns the run as a whole
   Mark mark = Mark::note;
@@ -46,6 +59,7 @@ using HoldsOf = HoldsUntilEnd (*)(std::string_view store, std::string_view proto
 
 /// The rows in the order of the events. An operation gives one row when it is answered at once and two when it waited.
 /// A retry that nobody disturbed is one row.
+/// The locks are those that the store told (moments.h); where it did not, those that the operations must have got.
 std::vector<LaneRow> lane_rows(const record::Run& run, HoldsOf holds_of);
 
 /// An operation in words: "lock B", "write A = 90", "commit".

@@ -173,7 +173,7 @@ class Drawing {
     add("<rect class=\"{}\" x=\"{:.1f}\" y=\"{:g}\" width=\"{:.1f}\" height=\"{:g}\"/>", look, from, y, wide, kBar);
     if (waits && wide > 3)
       add("<rect class=\"wb\" x=\"{:.1f}\" y=\"{:g}\" width=\"{:.1f}\" height=\"{:g}\"/>", from, y, wide, kBar);
-    const std::string name = neutral(span.object.empty() ? "rows" : span.object);
+    const std::string name = neutral(!span.how.empty() ? span.how : span.object.empty() ? "rows" : span.object);
     const std::string label = fitting(waits && !span.object.empty() ? "wants " + name : name, name, wide - 8);
     if (!label.empty() && waits) {
       add("<rect class=\"lb\" x=\"{:.1f}\" y=\"{:g}\" width=\"{:.1f}\" height=\"{:g}\"/>", from + 2, y + 1.5,
@@ -198,6 +198,7 @@ class Drawing {
     std::string text = run_.actors[static_cast<std::size_t>(span.actor)];
     text += span.kind == Span::Kind::wait ? " waits for " : span.shared ? " shares " : " holds ";
     text += span.object.empty() ? "rows of a statement" : span.object;
+    if (!span.how.empty()) text += " (" + span.how + ")";
     std::string whom;
     for (const int other : span.others) {
       whom += (whom.empty() ? "" : ", ") +

@@ -11,6 +11,7 @@
 #include "reports/matrix_html.h"
 #include "reports/page.h"
 #include "reports/report.h"
+#include "reports/search_html.h"
 #include "reports/text.h"
 #include "reports/waits.h"
 #include "reports/words.h"
@@ -58,13 +59,16 @@ void one(std::string& text, const OpenRecording& recording, const char* level) {
   append(text, "{} · schedule {} · seed {} · run {}\n\n", markdown(strategy(run)), markdown_code(run.schedule),
          run.seed, markdown_code(run.id));
   if (!recording.wrong.empty()) append(text, "**This recording is damaged:** {}\n\n", markdown(recording.wrong));
-  append(text, "**{} {}** — {} ({})\n\n", sign_of_verdict(run.verdict), name_of(run.verdict), markdown(run.summary),
-         markdown(expectation(run)));
+  const std::string compared = comparison_outcome(run);
+  append(text, "**{}** — {} ({})\n\n",
+         compared.empty() ? fmt::format("{} {}", sign_of_verdict(run.verdict), name_of(run.verdict)) : compared,
+         markdown(run.summary), markdown(expectation(run)));
   for (const record::Invariant& invariant : run.invariants) {
     append(text, "- {} {}{}\n", invariant.held ? "✓ holds:" : "✗ broken:", markdown(invariant.text),
            invariant.detail.empty() ? "" : " — " + markdown(invariant.detail));
   }
   if (!run.invariants.empty()) text += "\n";
+  text += search_markdown(run);
   if (!run.why.empty()) append(text, "**Why.** {}\n\n", markdown(run.why));
   if (!run.fix.empty()) append(text, "**Fix.** {}\n\n", markdown(run.fix));
   if (!run.fix_command.empty()) fenced(text, run.fix_command);
@@ -111,12 +115,18 @@ std::string markdown_report(const Report& report) {
       "| --- | --- | --- | --- | ---: | ---: | ---: |\n";
   for (const OpenRecording& recording : report.recordings) {
     const Run& run = recording.run;
-    append(text, "| {} | {} | {} | {} {} | {} | {} | {} |\n", markdown_code(run.id), markdown(run.scenario),
-           markdown(strategy(run)), sign_of_verdict(run.verdict), name_of(run.verdict), grouped(run.outcomes.committed),
-           grouped(run.outcomes.aborted), grouped(run.outcomes.retries));
+    const std::string compared = comparison_outcome(run);
+    append(text, "| {} | {} | {} | {} | {} | {} | {} |\n", markdown_code(run.id), markdown(run.scenario),
+           markdown(strategy(run)),
+           compared.empty() ? fmt::format("{} {}", sign_of_verdict(run.verdict), name_of(run.verdict)) : compared,
+           grouped(run.outcomes.committed), grouped(run.outcomes.aborted), grouped(run.outcomes.retries));
   }
   text += "\n";
-  for (const OpenRecording& recording : report.recordings) one(text, recording, "##");
+  for (const OpenRecording& recording : report.recordings) {
+    one(text, recording, "##");
+    if (report.baseline && &recording != &report.recordings.front())
+      text += changes_markdown(report.recordings.front().run, recording.run);
+  }
   return text;
 }
 

@@ -39,6 +39,8 @@ std::string table(const Table& table) {
     text += fmt::format("<th scope=\"col\"{}>{}</th>", column.numeric ? " class=\"n\"" : "", html(column.name));
   }
   text += "</tr></thead><tbody>\n";
+  // Where columns do not stand side by side, each cell says which it is of.
+  const bool stacks = table.look.find("stack") != std::string::npos;
   for (const std::vector<Cell>& row : table.rows) {
     text += "<tr>";
     for (std::size_t i = 0; i < row.size(); ++i) {
@@ -46,8 +48,9 @@ std::string table(const Table& table) {
       if (table.columns[i].numeric) look += look.empty() ? "n" : " n";
       text += look.empty() ? "<td" : fmt::format("<td class=\"{}\"", look);
       if (row[i].spans > 1) text += fmt::format(" colspan=\"{}\"", row[i].spans);
+      if (stacks) text += fmt::format(" data-c=\"{}\"", html(table.columns[i].name));
       if (!row[i].sorts_as.empty()) text += fmt::format(" data-v=\"{}\"", html(row[i].sorts_as));
-      text += ">" + row[i].inner;
+      text += stacks ? "><div>" + row[i].inner + "</div>" : ">" + row[i].inner;
     }
     text += "\n";
   }

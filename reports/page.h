@@ -39,8 +39,8 @@ struct Table {
   std::vector<Column> columns;
   std::vector<std::vector<Cell>> rows;
   bool sortable = true;
-  bool tall = false;  ///< scrolls in a window of its own
-  std::string look = {};
+  bool tall = false;      ///< scrolls in a window of its own
+  std::string look = {};  ///< classes; "stack": on a narrow page a row is a card, not a line
   std::string id = {};
   int least_width = 0;  ///< pixels; 0: what the cells ask for
 };

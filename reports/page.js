@@ -34,7 +34,7 @@
       return table.get(object);
     };
     standing.forEach((actor, i) => {
-      actor.held.forEach((shared, object) => row(object)[0].push(actors[i] + (shared ? ' (shared)' : '')));
+      actor.held.forEach((how, object) => row(object)[0].push(actors[i] + (how ? ` (${how})` : '')));
     });
     standing.forEach((actor, i) => {
       if (actor.wait) row(actor.wait.object)[1].push(actors[i]);
@@ -56,6 +56,56 @@
       row.append(cell);
       body.append(row);
     }
+  }
+
+  // --- the rows of the store: versions, what is not committed, what snapshots see ---------------------------------
+
+  /** What a run began with; nothing where the recording does not say. */
+  const freshData = ({given, words, actors}) => given && {
+    committed: new Map(given.map(([key, value]) => [words[key], {value: words[value], version: 0, by: -1}])),
+    actors: actors.map(() => ({written: new Map(), view: null})),
+  };
+
+  function changeData(data, [kind, actor, object, value, erased], words) {
+    const who = data.actors[actor];
+    if (kind === 4) who.written.set(words[object], erased ? null : words[value]);
+    if (kind === 5) {
+      who.written.forEach((now, key) => {
+        const row = data.committed.get(key);
+        data.committed.set(key, {value: now, version: (row ? row.version : 0) + 1, by: actor});
+      });
+    }
+    if (kind === 5 || kind === 6) who.written.clear();
+    if (kind === 7) who.view = new Map(data.committed);
+    if (kind === 8) who.view = null;
+  }
+
+  function drawData(body, data, actors) {
+    const version = (row) => {
+      const by = row.by < 0 ? '' : ' by ' + actors[row.by];
+      return [row.value === null ? make('i', '', 'no such row') : row.value, ' ', make('span', 'dim', `v${row.version}${by}`)];
+    };
+    const keys = new Set(data.committed.keys());
+    data.actors.forEach((actor) => actor.written.forEach((value, key) => keys.add(key)));
+    const lines = (cell, all) => {
+      all.forEach((parts, i) => cell.append(...(i ? [make('br')] : []), ...parts));
+      if (!all.length) cell.textContent = '\u2013';
+      return cell;
+    };
+    body.replaceChildren(...[...keys].sort().map((key) => {
+      const row = make('tr'), now = data.committed.get(key), written = [], seen = [];
+      data.actors.forEach((actor, i) => {
+        const name = () => [make('b', '', actors[i]), ' '];
+        if (actor.written.has(key)) written.push([...name(), actor.written.get(key) ?? 'erased']);
+        if (!actor.view) return;
+        const old = actor.view.get(key) ?? {value: null, version: 0, by: -1};
+        const late = now && now.version > old.version ? [' ', make('span', 'wait', 'older')] : [];
+        seen.push([...name(), ...version(old), ...late]);
+      });
+      row.append(make('td', 'mono', key), lines(make('td'), now ? [version(now)] : []), lines(make('td'), written),
+        lines(make('td'), seen));
+      return row;
+    }));
   }
 
   const rim = (node, x, y) => {
@@ -169,7 +219,77 @@
     }
     press(name) {
       const end = this.data.rows.length;
+      if (name === 'predict') return this.predict(!this.predicts);
+      if (this.predicts && name === 'next' && this.asks()) return;
+      this.ask(null);
       this.go({first: 0, back: this.at - 1, next: this.at + 1, last: end, telling: this.data.start}[name]);
+    }
+    /** On: the page keeps the verdict and what is to come to itself, and asks before it shows. */
+    predict(on) {
+      this.predicts = on;
+      this.right = this.asked = 0;
+      this.told = this.verdict = '';
+      document.documentElement.classList.toggle('predict', on);
+      this.root.querySelector('button[data-go=predict]').setAttribute('aria-pressed', on);
+      this.say(null);
+      this.ask(null);
+      if (!on) return this.go(this.data.start);
+      this.go(0);
+      const verdicts = ['clean', 'deadlock', 'abort', 'anomaly', 'timeout', 'hung'];
+      if (!verdicts.includes(this.data.verdict)) verdicts.push(this.data.verdict);
+      this.ask('How will this run end?', verdicts.map((verdict) => [verdict, () => {
+        this.verdict = verdict;
+        this.say(`You expect: ${verdict}. Next goes on.`);
+        this.ask(null);
+      }]));
+    }
+    /** The question of the next row, where it has one. */
+    asks() {
+      const {rows, words, actors} = this.data, row = rows[this.at];
+      if (!row || row[2] < 0 || !this.find('ask').hidden) return !!row && !this.find('ask').hidden;
+      const before = this.standing[row[2]], kinds = {wait: 'it waits', fault: 'it fails'};
+      const answer = kinds[row[3]] || 'it goes on';
+      if (!['wait', 'fault', 'grant', 'good'].includes(row[3])) return false;
+      const parts = words[row[4]].split(': '), doing = parts[0].startsWith('retry') ? parts.slice(0, 2).join(': ') : parts[0];
+      const question = before.wait ? `${actors[row[2]]} waits${before.wait.object ? ' for ' + before.wait.object : ''}. How does the wait end?`
+        : `${actors[row[2]]} is about to: ${doing}. What happens?`;
+      const choices = before.wait ? ['it goes on', 'it fails'] : ['it goes on', 'it waits', 'it fails'];
+      this.ask(question, choices.map((choice) => [choice, () => {
+        this.asked += 1;
+        if (choice === answer) this.right += 1;
+        this.ask(null);
+        const status = words[row[5]] ? ', ' + words[row[5]] : '';
+        this.told = `${choice === answer ? '\u2713 right' : '\u2717 no'}: ${answer}${status}. ${this.right} of ${this.asked} right so far.`;
+        this.say(this.told);
+        this.go(this.at + 1);
+      }]));
+      return true;
+    }
+    /** At the end: the verdict beside what was expected. */
+    judge() {
+      if (!this.predicts || this.at < this.data.rows.length) return;
+      document.documentElement.classList.remove('predict');
+      const {verdict} = this.data, right = this.verdict === verdict;
+      const expected = this.verdict ? ` You expected ${this.verdict}: ${right ? '\u2713 right' : '\u2717 no'}.` : '';
+      this.say(`${this.told || ''} The end: ${verdict}.${expected}`.trim());
+      this.predicts = false;
+      this.root.querySelector('button[data-go=predict]').setAttribute('aria-pressed', false);
+    }
+    ask(question, choices) {
+      const box = this.find('ask');
+      box.hidden = !question;
+      if (!question) return;
+      box.replaceChildren(make('b', '', question), ...choices.map(([words, chosen]) => {
+        const button = make('button', 'b', words);
+        button.type = 'button';
+        button.addEventListener('click', chosen);
+        return button;
+      }));
+    }
+    say(words) {
+      const line = this.find('said');
+      line.hidden = !words;
+      line.textContent = words || '';
     }
     go(to, quietly) {
       const {rows, words, actors} = this.data;
@@ -177,15 +297,22 @@
       const standing = nobody(actors);
       rows.slice(0, this.at).forEach(([, , , , , , changes]) => changes.forEach(([kind, actor, object, extra]) => {
         const who = standing[actor];
-        if (kind === 0) who.held.set(words[object], (who.held.get(words[object]) ?? true) && !!extra);
+        if (kind === 0) who.held.set(words[object], words[extra]);
         if (kind === 1) who.held.delete(words[object]);
         if (kind === 2) who.wait = {object: words[object], others: extra};
         if (kind === 3) who.wait = null;
       }));
       rows.slice(0, this.at).forEach(([, , actor, , , , , ends]) => { if (ends) standing[actor].gone = true; });
+      this.standing = standing;
       this.draw(standing);
+      const data = freshData(this.data), table = this.find('data');
+      if (data && table) {
+        rows.slice(0, this.at).forEach((row) => row[6].forEach((change) => changeData(data, change, words)));
+        drawData(table, data, actors);
+      }
       this.tell(quietly);
       if (!quietly) history.replaceState(null, '', `#${this.prefix}-row=${this.at}`);
+      this.judge();
     }
     tell(quietly) {
       const {rows, words, actors, unit} = this.data;
@@ -248,6 +375,8 @@
     press(name) {
       if (name === 'first') while (this.path.length) this.ahead.push(this.path.pop());
       if (name === 'back' && this.path.length) this.ahead.push(this.path.pop());
+      if (name === 'random') return this.take(this.chance());
+      if (name === 'end') return this.playToEnd();
       if (name === 'next') return this.take(this.ahead[this.ahead.length - 1] || (this.moves().length === 1 && this.moves()[0]));
       this.show();
     }
@@ -258,12 +387,22 @@
       }
       super.key(event);
     }
+    /** A move by chance among those that are kept; each of them leads to an end. */
+    chance() {
+      const moves = this.moves().filter((move) => move[2] >= 0);
+      return moves[Math.floor(Math.random() * moves.length)];
+    }
+    playToEnd() {
+      this.ahead = [];
+      for (let move = this.chance(); move; move = this.chance()) this.path.push(move);
+      this.show();
+    }
     name(move) { return this.data.actors[move[0]] + (move[1] ? ':timeout' : ''); }
     show(quietly) {
       const {texts, actors} = this.data, state = this.state();
       const standing = nobody(actors);
       state.actors.forEach(([stands], i) => { standing[i].gone = stands === 'finished'; });
-      state.holds.forEach(([actor, what, how]) => standing[actor].held.set(texts[what], texts[how] === 'shared'));
+      state.holds.forEach(([actor, what, how]) => standing[actor].held.set(texts[what], texts[how] === 'exclusive' ? '' : texts[how]));
       state.waits.forEach(([from, to, what]) => {
         const wait = standing[from].wait || (standing[from].wait = {object: texts[what], others: []});
         wait.others.push(to);
@@ -282,6 +421,9 @@
       this.enable('first', this.path.length > 0);
       this.enable('back', this.path.length > 0);
       this.enable('next', this.ahead.length > 0 || state.moves.length === 1);
+      const over = !state.moves.some((move) => move[2] >= 0);
+      this.enable('random', !over);
+      this.enable('end', !over);
       const words = this.path.map((move) => `${move[0]}${move[1] ? 't' : ''}`).join('.');
       if (!quietly) history.replaceState(null, '', `#${this.prefix}=${words}`);
     }
@@ -299,6 +441,8 @@
         const good = state.verdict === 'clean' || state.verdict === 'avoided';
         parts.push(make('span', (good ? 'good' : 'bad') + ' fin',
           `${good ? '\u2713' : '\u2717'} the end: ${state.verdict}` + (state.summary ? ', ' + state.summary : '')));
+      } else if (!state.moves.some((move) => move[2] >= 0)) {
+        parts.push(make('span', 'dim', 'The graph of this recording was cut here.'));
       }
       this.find('now').replaceChildren(...parts);
       const schedule = this.path.map((move) => this.name(move)).join(' ');

@@ -8,8 +8,11 @@
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 #include <unordered_map>
 
+#include "reports/data.h"
 #include "reports/escape.h"
 #include "reports/page.h"
 #include "reports/spans.h"
@@ -31,12 +34,17 @@ class RowData {
  public:
   explicit RowData(const record::Run& run) : run_(run), gone_(run.actors.size(), false) { word(""); }
 
-  std::string data(const std::vector<LaneRow>& rows, std::size_t start) {
-    Json all = Json::array();
+  std::string data(const std::vector<LaneRow>& rows, std::size_t start, const std::optional<Data>& begin) {
+    Json all = Json::array(), given = Json::array();
     for (const LaneRow& row : rows) all.push_back(row_of(row));
+    if (begin) {
+      for (const auto& [key, row] : begin->committed) given.push_back({word(key), word(row.value.value_or(""))});
+    }
     return harmless({{"actors", run_.actors},
                      {"unit", run_.virtual_time ? "ms (virtual)" : "ms"},
                      {"start", start},
+                     {"verdict", name_of(run_.verdict)},
+                     {"given", begin ? std::move(given) : Json(nullptr)},
                      {"words", words_},
                      {"rows", std::move(all)}});
   }
@@ -58,7 +66,10 @@ class RowData {
   Json change_of(const Change& change) {
     Json all = Json::array({static_cast<int>(change.kind), change.actor, word(change.object)});
     if (change.kind == Change::Kind::wait) all.push_back(change.others);
-    if (change.kind == Change::Kind::take && change.shared) all.push_back(1);
+    if (change.kind == Change::Kind::take)
+      all.push_back(word(!change.how.empty() ? change.how : change.shared ? "shared" : ""));
+    if (change.kind == Change::Kind::write) all.push_back(word(change.value));
+    if (change.kind == Change::Kind::write && change.erased) all.push_back(1);
     return all;
   }
 
@@ -114,7 +125,7 @@ std::string lock_rows(const record::Run& run, const Standing& standing) {
   const auto append = [](std::string& list, const std::string& name) { list += (list.empty() ? "" : ", ") + name; };
   for (std::size_t i = 0; i < standing.actors.size(); ++i) {
     for (const Standing::Held& held : standing.actors[i].held) {
-      append(objects[held.object].first, run.actors[i] + (held.shared ? " (shared)" : ""));
+      append(objects[held.object].first, held.of(run.actors[i]));
     }
     if (standing.actors[i].waits) append(objects[standing.actors[i].wanted].second, run.actors[i]);
   }
@@ -126,6 +137,70 @@ std::string lock_rows(const record::Run& run, const Standing& standing) {
                    who.second.empty() ? "" : " class=\"wait\"", html(who.second.empty() ? "–" : who.second));
   }
   return rows;
+}
+
+std::string version_text(const Data::Row& row, const record::Run& run) {
+  std::string text = row.value ? html(*row.value) : "<i>no such row</i>";
+  text += fmt::format(" <span class=\"dim\">v{}{}</span>", row.version,
+                      row.by < 0 ? "" : " by " + html(run.actors[static_cast<std::size_t>(row.by)]));
+  return text;
+}
+
+/// A line for each actor that has something to say of the row.
+std::string lines_of(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += (text.empty() ? "" : "<br>") + line;
+  return text.empty() ? "–" : text;
+}
+
+/// The rows of the store: what is committed, what is written and not committed, what snapshots see.
+std::string data_rows(const record::Run& run, const Data& data) {
+  std::set<std::string> keys;
+  for (const auto& [key, row] : data.committed) keys.insert(key);
+  for (const Data::Actor& actor : data.actors) {
+    for (const auto& [key, value] : actor.written) keys.insert(key);
+  }
+  std::string rows;
+  for (const std::string& key : keys) {
+    const auto committed = data.committed.find(key);
+    std::vector<std::string> written, seen;
+    for (std::size_t i = 0; i < data.actors.size(); ++i) {
+      const Data::Actor& actor = data.actors[i];
+      const std::string name = "<b>" + html(run.actors[i]) + "</b> ";
+      if (const auto own = actor.written.find(key); own != actor.written.end())
+        written.push_back(name + (own->second ? html(*own->second) : "erased"));
+      if (!actor.view) continue;
+      const auto old = actor.view->find(key);
+      const Data::Row row = old == actor.view->end() ? Data::Row() : old->second;
+      const bool is_old = committed != data.committed.end() && committed->second.version > row.version;
+      seen.push_back(name + version_text(row, run) + (is_old ? " <span class=\"wait\">older</span>" : ""));
+    }
+    fmt::format_to(std::back_inserter(rows), "<tr><td class=\"mono\">{}<td>{}<td>{}<td>{}\n", html(key),
+                   committed == data.committed.end() ? "–" : version_text(committed->second, run), lines_of(written),
+                   lines_of(seen));
+  }
+  return rows.empty() ? "<tr><td colspan=\"4\" class=\"dim\">no rows" : rows;
+}
+
+std::string what_reads_see(record::ReadsSee reads) {
+  switch (reads) {
+    case record::ReadsSee::latest:
+      return "A plain read sees what was committed last, or its own write.";
+    case record::ReadsSee::statement:
+      return "A plain read sees what was committed when its statement began, or its own write.";
+    case record::ReadsSee::snapshot:
+      return "All plain reads of a transaction see one moment, its snapshot, or its own writes.";
+  }
+  return {};
+}
+
+std::string data_table(const record::Run& run, const Data& data) {
+  return "<table class=\"data\"><caption>Rows of the store after this row; v2: its second change since the begin. " +
+         what_reads_see(reads_of(run)) +
+         "</caption><thead><tr><th scope=\"col\">row</th><th scope=\"col\">committed</th><th scope=\"col\">written, "
+         "not "
+         "committed</th><th scope=\"col\">a snapshot sees</th></tr></thead><tbody data-p=\"data\">" +
+         data_rows(run, data) + "</tbody></table>\n";
 }
 
 std::string button(const char* go, const char* words, const char* look = "b") {
@@ -154,18 +229,25 @@ std::string player(const record::Run& run, const std::vector<LaneRow>& rows, con
   if (rows.empty() || run.actors.empty()) return {};
   const std::size_t telling = telling_row(rows);
   const Standing standing = standing_after(rows, run.actors.size(), telling);
+  const std::optional<Data> begin = data_at_begin(run);
+  constexpr std::size_t kDataRowsMost = 40;
+  const bool has_data = begin && begin->committed.size() <= kDataRowsMost;
   std::string text = fmt::format(
       "<div data-player=\"{}\">\n<div class=\"controls\" role=\"group\" aria-label=\"step through the run\">", id);
   text += button("first", "Start") + button("back", "← Back", "b go") + button("next", "Next →", "b go") +
           button("last", "End");
   const bool cycle = rows[telling].mark == Mark::cycle;
   text += button("telling", cycle ? "◆ The cycle" : "The moment that matters");
+  text +=
+      "<button type=\"button\" class=\"b\" data-go=\"predict\" aria-pressed=\"false\">Predict before you see</button>";
   text += fmt::format(
       "<input type=\"range\" min=\"0\" max=\"{}\" value=\"{}\" data-p=\"slider\" aria-label=\"row of the "
       "story\"></div>\n",
       rows.size(), telling + 1);
-  text += "<p class=\"now\" data-p=\"now\" aria-live=\"polite\">" + now_text(run, rows, telling) +
-          "</p>\n<div class=\"two\"><div>";
+  text +=
+      "<p class=\"now\" data-p=\"now\" aria-live=\"polite\">" + now_text(run, rows, telling) +
+      "</p>\n<div class=\"ask controls\" data-p=\"ask\" role=\"group\" aria-label=\"your prediction\" hidden></div>\n"
+      "<p class=\"said controls\" data-p=\"said\" aria-live=\"polite\" hidden></p>\n<div class=\"two\"><div>";
   text +=
       "<table><caption>Lock table after this row</caption><thead><tr><th scope=\"col\">what</th><th scope=\"col\">held "
       "by</th><th "
@@ -176,14 +258,22 @@ std::string player(const record::Run& run, const std::vector<LaneRow>& rows, con
               ? fmt::format("<p class=\"dim\">{} actors are too many for a picture; the table has them all.</p>",
                             run.actors.size())
               : graph;
+  text += "</div></div>\n";
+  if (has_data) {
+    Data data = *begin;
+    for (std::size_t row = 0; row <= telling; ++row) {
+      for (const Change& change : rows[row].changes) data.apply(change);
+    }
+    text += "<div class=\"scroll\">" + data_table(run, data) + "</div>\n";
+  }
   text +=
-      "</div></div>\n<p class=\"dim controls\">Keys: ← back, → next, Home, End. A row of the steps or a sign in the "
+      "<p class=\"dim controls\">Keys: ← back, → next, Home, End. A row of the steps or a sign in the "
       "lanes goes "
       "there. The address keeps the place.</p>";
   text += fmt::format(
       "<noscript><p class=\"dim\">Scripts are off: this is the moment that tells most. The table of steps has the "
       "whole story.</p></noscript>\n<script type=\"application/json\" id=\"{}-data\">{}</script></div>\n",
-      id, RowData(run).data(rows, telling + 1));
+      id, RowData(run).data(rows, telling + 1, has_data ? begin : std::nullopt));
   return text;
 }
 

@@ -1,5 +1,5 @@
-// player.h: the part of a page that steps through a run: the lock table and the wait-for graph at any moment. With
-// scripts off it shows the moment that tells most.
+// player.h: the part of a page that steps through a run: the lock table, the wait-for graph and the rows of the store
+// at any moment. With scripts off it shows the moment that tells most.
 #pragma once
 
 #include <string>

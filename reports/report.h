@@ -33,6 +33,7 @@ struct Options {
   std::string nonce;    ///< of the page's script; letters and digits, made by chance
   /// Of each recording: the files beside the page. As many as there are recordings, or none.
   std::vector<std::vector<Link>> links = {};
+  Pages pages = {};  ///< of the cells of a matrix
 };
 
 /// What is reported: one run, or several side by side; with `baseline`, the first is what the others are compared with.

@@ -6,6 +6,7 @@
 #include "engine/record/comparison.h"
 #include "engine/record/matrix.h"
 #include "engine/record/state_graph.h"
+#include "reports/comparison_html.h"
 #include "reports/escape.h"
 #include "reports/page.h"
 #include "reports/report.h"
@@ -45,6 +46,14 @@ std::string difference(const OpenRecording& recording, const OpenRecording& base
   return first == 0 ? "the same events" : fmt::format("from event {} on", first);
 }
 
+/// The verdict, or how many strategies of a comparison are correct.
+std::string outcome(const Run& run) {
+  const std::string compared = comparison_outcome(run), cells = matrix_outcome(run);
+  if (!compared.empty()) return compared;
+  if (!cells.empty()) return cells;
+  return std::string(sign_of_verdict(run.verdict)) + " " + std::string(name_of(run.verdict));
+}
+
 std::string side_by_side(const Report& report) {
   const bool based = report.baseline;
   Table all{.caption = based ? "Each run beside the baseline; ≠ marks what differs" : "The runs",
@@ -79,8 +88,7 @@ std::string side_by_side(const Report& report) {
     row.emplace_back(Html{fmt::format("<a href=\"#r{}\">{}</a>", i + 1, html(run.id))});
     row.emplace_back(run.scenario);
     row.push_back(cell(strategy(run), strategy(base.run)));
-    row.push_back(cell(std::string(sign_of_verdict(run.verdict)) + " " + std::string(name_of(run.verdict)),
-                       std::string(sign_of_verdict(base.run.verdict)) + " " + std::string(name_of(base.run.verdict))));
+    row.push_back(cell(outcome(run), outcome(base.run)));
     row.back().look = run.as_expected() ? "" : "bad";
     row.emplace_back(run.expected ? std::string(run.as_expected() ? "✓" : "✗ ") +
                                         (run.as_expected() ? "" : std::string(name_of(*run.expected)))
@@ -117,12 +125,14 @@ std::string html_report(const Report& report, const Options& options) {
       head.kind = "matrix";
       head.headline = recording.run.title;
       head.subtitle = recording.run.store;
+      head.title = fmt::format("{}: {} — Lockstep", recording.run.title, matrix_outcome(recording.run));
     } else if (recording.run.documents.count(record::kComparisonDocument) > 0) {
       head.kind = "comparison of strategies";
+      head.title = fmt::format("{}: {} — Lockstep", recording.run.scenario, comparison_outcome(recording.run));
     } else if (recording.run.documents.count(record::kStateGraphDocument) > 0) {
       head.kind = "report of an exploration, and its shortest run";
     }
-    return page(head, run_html(recording, "r1", 2, links_of(options, 0)));
+    return page(head, run_html(recording, "r1", 2, links_of(options, 0), options.pages));
   }
   head.kind = "report of several runs";
   std::string common = report.recordings.front().run.scenario;
@@ -136,8 +146,10 @@ std::string html_report(const Report& report, const Options& options) {
   for (std::size_t i = 0; i < report.recordings.size(); ++i) {
     const OpenRecording& recording = report.recordings[i];
     const std::string id = fmt::format("r{}", i + 1);
+    std::string inner = run_html(recording, id, 3, links_of(options, i), options.pages);
+    if (report.baseline && i > 0) inner = changes_html(report.recordings.front().run, recording.run, id, 3) + inner;
     body += section(id, fmt::format("{} · {} · {}", recording.run.id, recording.run.scenario, strategy(recording.run)),
-                    run_html(recording, id, 3, links_of(options, i)));
+                    inner);
   }
   return page(head, body);
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "engine/record/comparison.h"
 #include "reports/comparison_html.h"
 #include "reports/escape.h"
 #include "reports/explorer.h"
@@ -15,6 +16,7 @@
 #include "reports/page.h"
 #include "reports/player.h"
 #include "reports/run_summary_html.h"
+#include "reports/search_html.h"
 #include "reports/text.h"
 #include "reports/words.h"
 
@@ -178,6 +180,11 @@ std::string raw_data(const OpenRecording& recording, const std::string& id, int 
 }  // namespace
 
 std::string coordinates(const Run& run) {
+  // A comparison is of many protocols and patterns, under no schedule.
+  if (run.documents.contains(record::kComparisonDocument)) {
+    return facts(
+        {{"store", run.store}, {"executor", run.executor}, {"seed", std::to_string(run.seed)}, {"run", run.id}});
+  }
   return facts({{"store", run.store == record::kNoStore ? "in-process" : run.store},
                 {"protocol", run.protocol == record::kNoProtocol ? "" : run.protocol},
                 {"pattern", run.pattern},
@@ -192,12 +199,19 @@ std::string verdict_box(const Run& run) {
   std::string word(name_of(run.verdict));
   std::transform(word.begin(), word.end(), word.begin(),
                  [](char c) { return static_cast<char>(c >= 'a' ? c - 32 : c); });
+  // Anomalies of cells are what a matrix is there to show: it has no verdict of its own.
+  if (const std::string cells = matrix_outcome(run); !cells.empty()) {
+    return fmt::format(
+        "<div class=\"verdict {}\"><p class=\"word\">{}</p><p class=\"how\">{}</p><p class=\"exp\">{}</p></div>\n",
+        good ? "ok" : "bad", html(cells), html(run.summary), html(expectation(run)));
+  }
   return fmt::format(
       "<div class=\"verdict {}\"><p class=\"word\">{} {}</p><p class=\"how\">{}</p><p class=\"exp\">{}</p></div>\n",
       good ? "ok" : "bad", sign_of_verdict(run.verdict), word, html(run.summary), html(expectation(run)));
 }
 
-std::string run_html(const OpenRecording& recording, const std::string& id, int level, const std::vector<Link>& links) {
+std::string run_html(const OpenRecording& recording, const std::string& id, int level, const std::vector<Link>& links,
+                     const Pages& pages) {
   const Run& run = recording.run;
   std::string text = coordinates(run);
   if (!recording.wrong.empty()) {
@@ -206,8 +220,9 @@ std::string run_html(const OpenRecording& recording, const std::string& id, int 
                         grouped(recording.whole() ? run.events.size() : recording.summary->events),
                         counted(recording.events, "event", "events"));
   }
-  text += verdict_box(run) + invariants(run);
-  for (const std::string& inner : {matrix_html(run, id, level), comparison_html(run, id, level)}) {
+  const std::string compared = comparison_box(run);
+  text += (compared.empty() ? verdict_box(run) : compared) + invariants(run);
+  for (const std::string& inner : {matrix_html(run, id, level, pages), comparison_html(run, id, level)}) {
     if (!inner.empty()) return text + inner + environment(recording, id, level) + raw_data(recording, id, level, links);
   }
   const record::Outcomes& outcomes = run.outcomes;
@@ -215,6 +230,7 @@ std::string run_html(const OpenRecording& recording, const std::string& id, int 
                  {"aborted", grouped(outcomes.aborted)},
                  {"retries", grouped(outcomes.retries)},
                  {"events", grouped(recording.events)}});
+  text += search_html(run, id, level);
   text += lesson(run, id, level);
   text += figures_html(run, id, level);
   if (const std::string inner = explorer(run, id + "-x"); !inner.empty()) {

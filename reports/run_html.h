@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "reports/matrix_html.h"
 #include "reports/open_recording.h"
 
 namespace lockstep::reports {
@@ -19,7 +20,8 @@ std::string verdict_box(const record::Run& run);
 
 /// `id`: prefix of all ids of this run on its page. `level`: of its headlines (2 when the page is about this run
 /// alone).
-std::string run_html(const OpenRecording& recording, const std::string& id, int level, const std::vector<Link>& links);
+std::string run_html(const OpenRecording& recording, const std::string& id, int level, const std::vector<Link>& links,
+                     const Pages& pages);
 
 /// Coordinates as names and values.
 std::string coordinates(const record::Run& run);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace lockstep::reports {
@@ -18,6 +19,7 @@ std::vector<Span> spans_of(const std::vector<LaneRow>& rows) {
   const auto begin = [&](Span::Kind kind, const Change& change, std::size_t row) {
     spans.push_back({.kind = kind,
                      .shared = change.shared,
+                     .how = change.how,
                      .actor = change.actor,
                      .object = change.object,
                      .others = change.others,
@@ -52,6 +54,8 @@ std::vector<Span> spans_of(const std::vector<LaneRow>& rows) {
           end(waiting->second, row);
           waits.erase(waiting);
           break;
+        default:  // of the data
+          break;
       }
     }
   }
@@ -69,9 +73,10 @@ Standing standing_after(const std::vector<LaneRow>& rows, std::size_t actors, st
       switch (change.kind) {
         case Change::Kind::take:
           if (held == actor.held.end()) {
-            actor.held.push_back({change.object, change.shared});
+            actor.held.push_back({change.object, change.shared, change.how});
           } else {
             held->shared = held->shared && change.shared;
+            held->how = change.how;
           }
           break;
         case Change::Kind::give:
@@ -86,6 +91,8 @@ Standing standing_after(const std::vector<LaneRow>& rows, std::size_t actors, st
           actor.waits = false;
           actor.wanted.clear();
           actor.others.clear();
+          break;
+        default:  // of the data
           break;
       }
     }
@@ -108,6 +115,17 @@ std::size_t telling_row(const std::vector<LaneRow>& rows) {
   }
   for (std::size_t row = rows.size(); row-- > 0;) {
     if (rows[row].mark == Mark::wait) return row;
+  }
+  // Nobody waited: the moment from which on somebody sees what is no longer so.
+  std::set<int> looking;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    bool installs = false;
+    for (const Change& change : rows[row].changes) {
+      if (change.kind == Change::Kind::look) looking.insert(change.actor);
+      if (change.kind == Change::Kind::blind) looking.erase(change.actor);
+      installs = installs || change.kind == Change::Kind::install;
+    }
+    if (installs && !looking.empty()) return row;
   }
   return rows.empty() ? 0 : rows.size() - 1;
 }

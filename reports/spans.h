@@ -12,7 +12,8 @@ namespace lockstep::reports {
 struct Span {
   enum class Kind : std::uint8_t { hold, wait };
   Kind kind = Kind::hold;
-  bool shared = false;  ///< of a hold
+  bool shared = false;   ///< of a hold
+  std::string how = {};  ///< of a hold: a lock of another kind than exclusive or shared
   int actor = 0;
   std::string object;
   std::vector<int> others = {};  ///< of a wait: the actors in its way, at first
@@ -29,6 +30,12 @@ struct Standing {
   struct Held {
     std::string object;
     bool shared = false;
+    std::string how = {};  ///< as in Change
+
+    /// "T1 (shared)", "T1 (RESERVED lock)".
+    std::string of(const std::string& actor) const {
+      return actor + (!how.empty() ? " (" + how + ")" : shared ? " (shared)" : "");
+    }
   };
   struct Actor {
     std::vector<Held> held;
@@ -43,8 +50,8 @@ struct Standing {
 /// After row `last` (an index) has happened.
 Standing standing_after(const std::vector<LaneRow>& rows, std::size_t actors, std::size_t last);
 
-/// The row to show first: where the first cycle of waits closed, else the first fault, the last wait to begin, the last
-/// row.
+/// The row to show first: where the first cycle of waits closed, else the first fault, the last wait to begin, the first
+/// commit that a snapshot does not see, the last row.
 std::size_t telling_row(const std::vector<LaneRow>& rows);
 
 }  // namespace lockstep::reports

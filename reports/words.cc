@@ -1,6 +1,8 @@
 // words.cc: see words.h.
 #include "reports/words.h"
 
+#include "engine/record/comparison.h"
+
 namespace lockstep::reports {
 
 std::string expectation(const record::Run& run) {
@@ -14,6 +16,7 @@ const char* sign_of_verdict(record::Verdict verdict) noexcept {
 }
 
 std::string strategy(const record::Run& run) {
+  if (run.documents.contains(record::kComparisonDocument)) return run.store + ", compared";
   std::string text = run.store == record::kNoStore ? "in-process" : run.store + " " + run.protocol;
   text += " " + run.pattern;
   return run.executor == "threads" ? text : text + " " + run.executor;

@@ -7,6 +7,7 @@
 #include "cli/args/runs_folder.h"
 #include "cli/args/tree.h"
 #include "scenarios/catalogue.h"
+#include "scenarios/workloads.h"
 
 namespace lockstep::cli {
 namespace {
@@ -57,11 +58,36 @@ std::vector<Suggestion> protocols(const Typed& typed) {
   return all;
 }
 
+/// What was typed for the command's first argument: the scenario or the workload.
+std::string subject_of(const Typed& typed) {
+  const std::vector<ArgumentSpec>& arguments = typed.command->arguments;
+  return arguments.empty() ? std::string() : typed.arguments.value(arguments.front().name);
+}
+
 std::vector<Suggestion> patterns(const Typed& typed) {
   std::vector<Suggestion> all;
-  if (const Scenario* scenario = scenarios::find(typed.arguments.value("NAME"))) {
+  if (const Scenario* scenario = scenarios::find(subject_of(typed))) {
     for (const Pattern& pattern : scenario->patterns()) all.push_back({pattern.name, pattern.summary});
   }
+  return all;
+}
+
+/// The patterns of the workload that run on the store, then the store's protocols.
+std::vector<Suggestion> strategies(const Typed& typed) {
+  std::vector<Suggestion> all;
+  const std::string store = typed.arguments.value("store", std::string(default_backend().name));
+  if (const load::Workload* const workload = scenarios::find_workload(subject_of(typed))) {
+    for (const load::LoadPattern& pattern : workload->patterns()) {
+      if (pattern.runs_on(store)) all.push_back({pattern.name, pattern.summary});
+    }
+  }
+  for (Suggestion& protocol : protocols(typed)) all.push_back(std::move(protocol));
+  return all;
+}
+
+std::vector<Suggestion> workloads() {
+  std::vector<Suggestion> all;
+  for (const load::Workload& each : scenarios::workloads()) all.push_back({each.name, each.title()});
   return all;
 }
 
@@ -89,6 +115,20 @@ std::vector<Suggestion> named(Names names, const std::vector<std::string>& choic
       return scenario_suggestions();
     case Names::theme:
       return plain(theme_names());
+    case Names::scenario_or_theme: {
+      std::vector<Suggestion> all = plain(theme_names());
+      for (Suggestion& each : scenario_suggestions()) all.push_back(std::move(each));
+      return all;
+    }
+    case Names::scenario_or_run: {
+      std::vector<Suggestion> all = scenario_suggestions();
+      for (Suggestion& each : saved_runs(typed)) all.push_back(std::move(each));
+      return all;
+    }
+    case Names::workload:
+      return workloads();
+    case Names::strategy:
+      return strategies(typed);
     case Names::store: {
       std::vector<Suggestion> all;
       for (const BackendKind& kind : backends()) all.push_back({std::string(kind.name), std::string(kind.summary)});
@@ -110,6 +150,18 @@ std::vector<Suggestion> named(Names names, const std::vector<std::string>& choic
   return {};
 }
 
+/// What can stand behind the last comma of a list that has begun, with what stands before it; nothing twice.
+std::vector<Suggestion> behind_commas(std::vector<Suggestion> all, const std::string& begun) {
+  const std::size_t comma = begun.rfind(',');
+  if (comma == std::string::npos) return all;
+  const std::string before = begun.substr(0, comma + 1);
+  std::erase_if(all, [&before](const Suggestion& each) {
+    return ("," + before).find("," + each.word + ",") != std::string::npos;
+  });
+  for (Suggestion& each : all) each.word = before + each.word;
+  return all;
+}
+
 std::vector<Suggestion> all_suggestions(const std::vector<std::string>& words) {
   std::vector<Suggestion> all;
   if (words.size() < 2) {
@@ -124,7 +176,10 @@ std::vector<Suggestion> all_suggestions(const std::vector<std::string>& words) {
   if (command == nullptr) return all;
   const std::vector<OptionSpec> options = all_options(*command);
   const Typed typed = read(words, options, *command);
-  if (typed.awaited != nullptr) return named(typed.awaited->names, typed.awaited->choices, typed);
+  if (typed.awaited != nullptr) {
+    all = named(typed.awaited->names, typed.awaited->choices, typed);
+    return typed.awaited->takes_list() ? behind_commas(std::move(all), words.back()) : all;
+  }
   if (words.back().starts_with("-")) {
     for (const OptionSpec& option : options) all.push_back({"--" + option.name, option.help});
     return all;

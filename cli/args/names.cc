@@ -5,6 +5,7 @@
 
 #include "engine/base/suggest.h"
 #include "scenarios/catalogue.h"
+#include "scenarios/workloads.h"
 
 namespace lockstep::cli {
 namespace {
@@ -26,6 +27,17 @@ std::vector<std::string> theme_names() {
       names.push_back(theme);
   }
   return names;
+}
+
+std::vector<std::string> workload_names() {
+  std::vector<std::string> names;
+  for (const load::Workload& each : scenarios::workloads()) names.push_back(each.name);
+  return names;
+}
+
+bool is_theme(const std::string& name) {
+  const std::vector<std::string> themes = theme_names();
+  return std::find(themes.begin(), themes.end(), name) != themes.end();
 }
 
 std::vector<std::string> store_names() {

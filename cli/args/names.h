@@ -10,6 +10,8 @@ namespace lockstep::cli {
 
 std::vector<std::string> scenario_names();
 std::vector<std::string> theme_names();
+std::vector<std::string> workload_names();
+bool is_theme(const std::string& name);
 std::vector<std::string> store_names();
 /// The names of the stores for sentences: those that wait in this process first.
 std::vector<std::string> store_names_in_prose();

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cctype>
 #include <deque>
 #include <optional>
 
@@ -108,19 +109,20 @@ std::string take(Built& built, Arguments& arguments) {
   return {};
 }
 
-/// CLI11's own words, which name the option and what it lacks, as one line.
+/// What is wrong, in one line of our own: CLI11's sentence names the option, and what that is the tree knows.
 std::string complaint(const CLI::ParseError& error, const Built* built) {
-  std::string text = error.what();
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  if (const auto* missing = dynamic_cast<const CLI::ArgumentMismatch*>(&error);
-      missing != nullptr && built != nullptr) {
-    for (const OptionSpec& spec : all_options(*built->command)) {
-      if (text.find("--" + spec.name + ":") != std::string::npos) {
-        return fmt::format("--{} needs {} (lockstep {} --help)", spec.name, spec.value, built->command->name);
-      }
-    }
+  const std::string text = error.what();
+  if (built == nullptr) return "the command line cannot be read (lockstep --help)";
+  for (const OptionSpec& spec : all_options(*built->command)) {
+    const std::size_t at = text.find("--" + spec.name);
+    if (at == std::string::npos) continue;
+    const char behind = at + 2 + spec.name.size() < text.size() ? text[at + 2 + spec.name.size()] : ' ';
+    if (std::isalnum(static_cast<unsigned char>(behind)) != 0 || behind == '-') continue;  // another, longer name
+    if (spec.value.empty())
+      return fmt::format("--{} takes no value (lockstep {} --help)", spec.name, built->command->name);
+    return fmt::format("--{} needs {} (lockstep {} --help)", spec.name, spec.value, built->command->name);
   }
-  return text;
+  return fmt::format("the command line of {0} cannot be read (lockstep {0} --help)", built->command->name);
 }
 
 /// The command of the first word that names one; nullptr: none does.

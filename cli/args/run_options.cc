@@ -2,6 +2,7 @@
 #include "cli/args/run_options.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -87,8 +88,33 @@ std::vector<OptionSpec> run_options() {
   return options;
 }
 
+std::vector<std::string> stores_asked_for(const Arguments& arguments) {
+  if (arguments.has("store")) return arguments.listed("store");
+  if (!arguments.has("dsn")) return {};
+  for (const BackendKind& kind : backends()) {
+    if (kind.traits.dsn) return {std::string(kind.name)};
+  }
+  return {};
+}
+
+std::string wrong_dsn(const Arguments& arguments, const std::vector<std::string>& stores) {
+  if (!arguments.has("dsn") || stores.empty()) return {};
+  std::vector<std::string> servers;
+  for (const BackendKind& kind : backends()) {
+    if (kind.traits.dsn) servers.emplace_back(kind.name);
+  }
+  const bool any = std::any_of(stores.begin(), stores.end(), [&servers](const std::string& store) {
+    return std::find(servers.begin(), servers.end(), store) != servers.end();
+  });
+  if (any) return {};
+  return fmt::format("--dsn names a server, and {} has none; --dsn goes with --store {}", fmt::join(stores, ", "),
+                     listed_in_prose(servers));
+}
+
 std::string read_run_options(const Arguments& arguments, RunRequest& request) {
-  request.store = arguments.value("store");
+  const std::vector<std::string> stores = stores_asked_for(arguments);
+  if (std::string wrong = wrong_dsn(arguments, stores); !wrong.empty()) return wrong;
+  request.store = stores.size() == 1 ? stores.front() : arguments.value("store");
   request.protocol = arguments.value("protocol");
   request.pattern = arguments.value("pattern");
   request.executor = arguments.value("executor", request.executor);

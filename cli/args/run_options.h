@@ -16,6 +16,12 @@ std::vector<OptionSpec> run_options();
 /// --dsn, as the stores that take it say; empty when none does.
 std::vector<OptionSpec> dsn_option();
 
+/// The stores of --store; without it, of --dsn: the one that takes it. Empty: neither was typed.
+std::vector<std::string> stores_asked_for(const Arguments& arguments);
+
+/// Why --dsn cannot be taken with these stores: none of them has a server; empty: it can, or was not typed.
+std::string wrong_dsn(const Arguments& arguments, const std::vector<std::string>& stores);
+
 /// Fills `request` from what was typed. An error for people, or empty.
 std::string read_run_options(const Arguments& arguments, RunRequest& request);
 

@@ -12,7 +12,23 @@ namespace lockstep::cli {
 class Program;
 
 /// What a value names; for completion.
-enum class Names { nothing, choices, scenario, theme, store, protocol, pattern, run, folder, file, command };
+enum class Names {
+  nothing,
+  choices,
+  scenario,
+  theme,
+  scenario_or_theme,
+  scenario_or_run,
+  workload,
+  store,
+  protocol,
+  pattern,
+  strategy,  ///< of a workload: a pattern, a protocol, or PROTOCOL/PATTERN
+  run,
+  folder,
+  file,
+  command
+};
 
 struct OptionSpec {
   std::string name;   ///< without dashes: "store"
@@ -21,6 +37,9 @@ struct OptionSpec {
   Names names = Names::nothing;
   std::vector<std::string> choices = {};  ///< with Names::choices
   bool repeats = false;
+
+  /// Its values may be several, with commas.
+  bool takes_list() const { return value == "LIST" || value == "NAMES"; }
 };
 
 struct ArgumentSpec {

@@ -23,7 +23,7 @@ bool is_unavailable(Fault fault) { return is_environment(fault) && fault != Faul
 /// What --store names, else every store that can be had here. An error for people, or empty, in `error`.
 StoreChoice choose_stores(const Arguments& arguments, std::string& error) {
   StoreChoice choice;
-  choice.asked = arguments.listed("store");
+  choice.asked = stores_asked_for(arguments);
   for (const std::string& store : choice.asked) {
     if (!contains(store_names(), store)) error = unknown_name("store", store, store_names());
   }
@@ -48,14 +48,17 @@ StoreChoice choose_stores(const Arguments& arguments, std::string& error) {
 std::vector<OptionSpec> cell_options() {
   std::vector<OptionSpec> options = run_options();
   for (OptionSpec& option : options) {
-    if (option.name == "store")
+    if (option.name == "store") {
+      option.value = "NAMES";
       option.help =
           fmt::format("only these stores, such as {}; each must then be there", fmt::join(store_names_in_prose(), ","));
+    }
+    if (option.name == "executor") option.value = "NAMES";
     if (option.name == "executor") option.help = "threads (the default), coroutines, or both: threads,coroutines";
     if (option.name == "timeout") option.help = "the longest single run; default: 30s";
   }
-  options.push_back(
-      {"scenario", "NAMES", "only these scenarios or themes, such as deadlock,stock/oversell", Names::scenario});
+  options.push_back({"scenario", "NAMES", "only these scenarios or themes, such as deadlock,stock/oversell",
+                     Names::scenario_or_theme});
   return options;
 }
 

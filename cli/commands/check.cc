@@ -50,13 +50,19 @@ class Check {
     } else {
       const Terminal& terminal = program_.terminal;
       program_.out.write(check_failures(cells_, terminal));
-      Line line;
-      line.add(" ").add(differing == 0 ? Style::good : Style::fault,
-                        differing == 0 ? terminal.glyphs().good : terminal.glyphs().fault);
-      line.add(terminal.clean(fmt::format(" {} checked: {} as expected, {} not · seed {} · {:.1f} s",
-                                          counted(done, "cell", "cells"), done - differing, differing, base_.seed,
-                                          wall_ms_ / 1000)));
-      program_.out.write(line.str(terminal));
+      const std::string said = terminal.clean(fmt::format("{} checked: {} as expected, {} not · seed {} · {:.1f} s",
+                                                          counted(done, "cell", "cells"), done - differing, differing,
+                                                          base_.seed, wall_ms_ / 1000));
+      std::vector<Line> lines;
+      for (const std::string& part : wrapped(said, terminal.width > 20 ? terminal.width - 3 : 17)) {
+        Line& line = lines.emplace_back();
+        if (lines.size() == 1) {
+          line.add(" ").add(differing == 0 ? Style::good : Style::fault,
+                            differing == 0 ? terminal.glyphs().good : terminal.glyphs().fault);
+        }
+        line.to(3).add(part);
+      }
+      program_.out.write(str(lines, terminal));
     }
     for (const auto& [store, why] : choice_.left_out) complain(fmt::format("{} was left out: {}", store, why));
     if (waiting > 0 && program_.stopped())
@@ -118,7 +124,7 @@ CommandSpec check_command() {
           "Without --store, PostgreSQL is checked when a server is named (--dsn, LOCKSTEP_DSN) or can be started "
           "here.\n\n"
           "The exit code is 1 when a verdict is not as expected, 3 when a store that was asked for is not there.",
-      .arguments = {{"NAME", "only this scenario or theme", false, Names::theme}},
+      .arguments = {{"NAME", "only this scenario or theme", false, Names::scenario_or_theme}},
       .options = std::move(options),
       .examples = {{"check", "Everything that can run here."},
                    {"check --store kv,sqlite,postgres --junit check.xml", "For CI."},

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
 #include "cli/args/command_line.h"
 #include "cli/args/exit_code.h"
@@ -19,6 +20,7 @@
 #include "cli/text/json.h"
 #include "engine/base/suggest.h"
 #include "engine/load/history_probe.h"
+#include "engine/record/comparison_change.h"
 #include "engine/run/verdict.h"
 #include "scenarios/workloads.h"
 
@@ -31,8 +33,15 @@ constexpr int kRoundsMost = 1000;
 const load::Workload* workload_named(const std::string& name, std::string& error) {
   const load::Workload* workload = scenarios::find_workload(name);
   if (workload != nullptr) return workload;
-  std::vector<std::string> names;
-  for (const load::Workload& each : scenarios::workloads()) names.push_back(each.name);
+  std::vector<std::string> names = workload_names();
+  const bool has_workloads = std::any_of(names.begin(), names.end(),
+                                         [&name](const std::string& each) { return each.starts_with(name + "/"); });
+  if (has_workloads || is_theme(name)) {
+    std::erase_if(names, [&name](const std::string& each) { return !each.starts_with(name + "/"); });
+    error = names.empty() ? fmt::format("{} is a theme without workloads: {}", name, fmt::join(workload_names(), ", "))
+                          : fmt::format("{} is a theme; its workloads: {}", name, fmt::join(names, ", "));
+    return nullptr;
+  }
   error = unknown_name("workload", name, names);
   return nullptr;
 }
@@ -77,7 +86,10 @@ std::string read_time(const Arguments& arguments, const char* option, Nanos& tim
 
 std::string read_request(const Arguments& arguments, load::CompareRequest& request) {
   load::RoundRequest& round = request.round;
-  round.store = arguments.value("store", std::string(default_backend().name));
+  const std::vector<std::string> stores = stores_asked_for(arguments);
+  if (stores.size() > 1) return "--store takes one store; a comparison is of strategies on one";
+  if (std::string wrong = wrong_dsn(arguments, stores); !wrong.empty()) return wrong;
+  round.store = stores.empty() ? std::string(default_backend().name) : stores.front();
   round.dsn = arguments.all("dsn");
   if (arguments.has("strategy")) {
     request.strategies = arguments.listed("strategy");
@@ -113,7 +125,9 @@ std::string typed_command(const Program& program, const load::CompareRequest& re
   std::string command = "lockstep compare " + shell_quoted(program.arguments.value("NAME"));
   for (const OptionSpec& option : program.command.options) {
     const std::string& name = option.name;
-    if (name == "dsn" || name == "out" || name == "json" || name == "no-record" || name == "seed") continue;
+    if (name == "baseline" || name == "tolerance" || name == "dsn" || name == "out" || name == "json" ||
+        name == "no-record" || name == "seed")
+      continue;
     if (program.arguments.has(name)) {
       command +=
           fmt::format(" --{} {}", name, shell_quoted(fmt::format("{}", fmt::join(program.arguments.all(name), ","))));
@@ -169,6 +183,46 @@ int code_of(const record::Comparison& comparison) {
   }
 }
 
+/// The comparison that --baseline names, and how much slower counts as a regression.
+struct Baseline {
+  record::Comparison comparison;
+  std::string id;
+  double tolerance = 0.05;
+};
+
+/// nullopt: none was asked for.
+Result<std::optional<Baseline>> baseline_asked_for(const Arguments& arguments, const load::Workload& workload) {
+  if (!arguments.has("baseline")) {
+    if (arguments.has("tolerance")) return Error{Fault::invalid, {}, "--tolerance goes with --baseline"};
+    return std::optional<Baseline>();
+  }
+  Baseline baseline;
+  double percent = 100 * baseline.tolerance;
+  if (const std::string wrong = read_one(arguments, "tolerance", 0.0, 100.0, percent); !wrong.empty())
+    return Error{Fault::invalid, {}, wrong};
+  baseline.tolerance = percent / 100;
+  const Result<std::string> path = record::find(runs_folder(arguments), arguments.value("baseline"));
+  if (!path) return path.error();
+  const Result<record::Run> run = record::load(*path);
+  if (!run) return run.error();
+  const auto document = run->documents.find(record::kComparisonDocument);
+  if (document == run->documents.end()) {
+    return Error{
+        Fault::invalid, {}, fmt::format("the baseline {} is a run of {}, no comparison", run->id, run->scenario)};
+  }
+  Result<record::Comparison> comparison = record::comparison_of(document->second);
+  if (!comparison) return comparison.error();
+  if (comparison->workload != workload.name) {
+    return Error{
+        Fault::invalid,
+        {},
+        fmt::format("the baseline {} is of the workload {}, not {}", run->id, comparison->workload, workload.name)};
+  }
+  baseline.comparison = std::move(*comparison);
+  baseline.id = run->id;
+  return std::optional<Baseline>(std::move(baseline));
+}
+
 int compare_strategies(Program& program) {
   std::string error;
   const load::Workload* const workload = workload_named(program.arguments.value("NAME"), error);
@@ -176,6 +230,8 @@ int compare_strategies(Program& program) {
   load::CompareRequest request;
   if (error = read_request(program.arguments, request); !error.empty()) return usage_error(error);
   if (Result<load::CompareRequest> known = resolve(*workload, request); !known) return fail_with(known.error());
+  const Result<std::optional<Baseline>> baseline = baseline_asked_for(program.arguments, *workload);
+  if (!baseline) return fail_with(baseline.error());
   if (!program.quiet) announce_store({.store = request.round.store, .dsn = request.round.dsn});
 
   const std::string started_at = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::now()));
@@ -189,6 +245,16 @@ int compare_strategies(Program& program) {
   if (!compared) return fail_with(compared.error());
 
   int code = code_of(compared->comparison);
+  std::optional<BaselineChanges> since;
+  if (*baseline) {
+    const record::Comparison& before = (*baseline)->comparison;
+    if (error = record::why_not_comparable(before, compared->comparison); !error.empty()) complain(error);
+    since = BaselineChanges{.id = short_id((*baseline)->id, runs_folder(program.arguments)),
+                            .tolerance = (*baseline)->tolerance,
+                            .changes = record::changes_since(before, compared->comparison)};
+    if (!error.empty() && code == kAsExpected) code = kUsage;
+    if (since->regressions() > 0 && code == kAsExpected) code = kNotAsExpected;
+  }
   record::Run run = recording_of(program, request, *compared, started_at);
   std::string path;
   if (!program.arguments.has("no-record")) {
@@ -201,13 +267,14 @@ int compare_strategies(Program& program) {
     }
   }
   if (program.json) {
-    program.out.write(compare_json(compared->comparison, run, path));
+    program.out.write(compare_json(compared->comparison, run, path, since));
   } else if (program.quiet) {
     program.out.write(compare_line(compared->comparison));
+    if (since) program.out.write(changes_line(*since) + "\n");
   } else {
     std::vector<Hint> hints{{"again", run.command}};
     if (!path.empty()) hints.push_back({"saved", path});
-    program.out.write(compare_text(compared->comparison, program.terminal, hints));
+    program.out.write(compare_text(compared->comparison, program.terminal, since, hints));
   }
   return code;
 }
@@ -236,16 +303,22 @@ CommandSpec compare_command() {
           "interval holds 1, or with fewer than 3 rounds, the answer is \"no clear difference\". Latency goes from "
           "the intended start of a transaction to its commit, retries included.\n\n"
           "--sessions, --theta, --read and --executor take lists: every combination is a group of its own.\n\n"
+          "--baseline holds the result against an older comparison: each strategy's change with a 99 % interval. The "
+          "exit "
+          "code is 1 when a regression is proved: a strategy that has become WRONG, or one whose whole interval lies "
+          "below "
+          "the old throughput and that is slower by at least --tolerance. Compare on the same machine, with as many "
+          "rounds; the interval knows nothing of what else the machine did.\n\n"
           "Workloads: " +
           names + ".",
-      .arguments = {{"NAME", "the workload", true}},
+      .arguments = {{"NAME", "the workload", true, Names::workload}},
       .options = {{"store", "NAME", listed_in_prose(stores), Names::store},
-                  {"strategy", "LIST", "what is compared; default: every pattern, and every protocol"},
+                  {"strategy", "LIST", "what is compared; default: every pattern, and every protocol", Names::strategy},
                   {"sessions", "LIST", "sessions at once; default: 8"},
                   {"theta", "LIST", "how uneven rows are chosen: 0 all alike, up to 0.9999 (Zipf); default: 0"},
                   {"read", "LIST", "percent of reads, where the workload has some; default: the workload's (50, 95)"},
                   {"rows", "N", "among how many rows is chosen (the hot set); default: the workload's"},
-                  {"executor", "LIST", "threads (the default), coroutines"},
+                  {"executor", "LIST", "threads (the default), coroutines", Names::choices, {"threads", "coroutines"}},
                   {"workers", "N", "threads of the coroutines executor; default: 2"},
                   {"for", "TIME", "the measured time of each round; default: 2s"},
                   {"warmup", "TIME", "before it; default: 500ms"},
@@ -267,11 +340,15 @@ CommandSpec compare_command() {
                    Names::choices,
                    {"read-committed", "snapshot", "serializable"}},
                   {"seed", "N", "the seed of the keys; default: 1"},
+                  {"baseline", "ID", "hold the result against this saved comparison", Names::run},
+                  {"tolerance", "PERCENT", "with --baseline: how much slower is no regression yet; default: 5"},
                   {"no-record", "", "do not save the comparison"},
                   out_option(),
                   {"json", "", "the result as JSON"}},
       .examples = {{"compare stock/oversell --store postgres --sessions 32 --for 10s", "Which way to sell the last."},
                    {"compare money/transfer --strategy 2pl-detect,occ --theta 0,0.9,0.99", "Locks or validation."},
+                   {"compare money/hot-counter --baseline 5c1e --strategy plain",
+                    "For CI: exits 1 when a strategy has become slower or WRONG."},
                    {"compare money/hot-counter --rate 5000 --sessions 64", "Tail latency in an open loop."}},
       .run = compare_strategies};
   const auto seed = std::find_if(command.options.begin(), command.options.end(),

@@ -15,8 +15,10 @@
 #include "cli/args/run_options.h"
 #include "cli/args/runs_folder.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/named_scenario.h"
 #include "cli/commands/program.h"
 #include "cli/text/output.h"
+#include "cli/text/ticker.h"
 #include "engine/gdb/tracing.h"
 #include "engine/run/run.h"
 #include "engine/schedule/schedule.h"
@@ -41,7 +43,9 @@ Result<std::pair<record::Run, std::string>> find_or_run(Program& program, const 
   if (scenario == nullptr) return Error{Fault::invalid, {}, error};
   RunRequest request;
   if (error = read_run_options(program.arguments, request); !error.empty()) return Error{Fault::invalid, {}, error};
+  Ticker ticker(!program.quiet, "run " + scenario->name);
   Result<record::Run> ran = run(*scenario, request, &program.stop);
+  ticker.end();
   if (!ran) return ran.error();
   ran->command = command_of(*ran, request);
   const Result<std::string> path = record::save(*ran, folder);
@@ -128,6 +132,11 @@ std::vector<std::string> replay_of(const record::Run& run, const Arguments& argu
 
 int debug(Program& program) {
   const std::string folder = runs_folder(program.arguments);
+  if (is_theme(program.arguments.value("NAME|ID"))) {
+    int code = kUsage;
+    (void)scenario_or_complaint(program, program.arguments.value("NAME|ID"), code);
+    return code;
+  }
   const auto found = find_or_run(program, folder);
   if (!found) return fail_with(found.error());
   const auto& [run, path] = *found;
@@ -215,7 +224,8 @@ CommandSpec debug_command() {
           "lockstep.py beside the recording).\n\n"
           "When gdb may not trace, the setting to change is said: in a container the capability SYS_PTRACE, on a host "
           "kernel.yama.ptrace_scope.",
-      .arguments = {{"NAME|ID", "a scenario, or a saved run by a unique beginning of its id", true, Names::run}},
+      .arguments = {{"NAME|ID", "a scenario, or a saved run by a unique beginning of its id", true,
+                     Names::scenario_or_run}},
       .options = std::move(options),
       .examples = {{"debug threads/two-lock", "gdb, one step before the deadlock."},
                    {"debug 7f3a --batch -- -ex 'lockstep graph'", "For scripts and CI."},

@@ -2,11 +2,10 @@
 #include "engine/explore/explore.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
-#include <cstdio>
 
 #include "cli/args/command_line.h"
 #include "cli/args/exit_code.h"
@@ -16,11 +15,15 @@
 #include "cli/args/runs_folder.h"
 #include "cli/commands/announcement.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/named_scenario.h"
 #include "cli/commands/program.h"
 #include "cli/commands/schedule_files.h"
 #include "cli/text/explore_text.h"
 #include "cli/text/hints.h"
 #include "cli/text/json.h"
+#include "cli/text/text.h"
+#include "cli/text/ticker.h"
+#include "engine/record/exploration.h"
 
 namespace lockstep::cli {
 namespace {
@@ -77,9 +80,49 @@ void save_disagreements(Program& program, Exploration& explored, const std::stri
   }
 }
 
-/// Saves the shortest run of every way to end badly (of any way when none is bad), the first with the state graph.
-/// Answers their ids, in the order of the findings; empty: not saved.
-std::vector<std::string> save_all(Program& program, Exploration& explored, int& code) {
+record::ExplorationSummary summary_of(const Scenario& scenario, const Exploration& explored,
+                                      const std::vector<std::string>& ids, bool is_as_expected) {
+  const auto known = [](double number) { return number < 0 ? std::nullopt : std::optional<double>(number); };
+  record::ExplorationSummary summary;
+  summary.strategy = name_of(explored.strategy);
+  summary.model = explored.model;
+  summary.sampled = is_sampling(explored.strategy);
+  summary.complete = explored.complete;
+  summary.as_expected = is_as_expected;
+  summary.expected = scenario.pattern_named(explored.run.pattern)->expected(explored.run.store, explored.run.protocol);
+  if (!summary.sampled) summary.interleavings = known(explored.interleavings);
+  if (!explored.model.empty()) {
+    summary.classes = explored.classes;
+  } else if (explored.strategy == Strategy::exhaustive || explored.strategy == Strategy::bounded) {
+    summary.classes = explored.runs;
+  }
+  summary.runs = explored.runs;
+  summary.pruned = explored.pruned;
+  summary.left_out = explored.left_out;
+  summary.seconds = explored.seconds;
+  summary.seed = explored.run.seed;
+  const double whole = summary.sampled ? static_cast<double>(explored.runs) : explored.interleavings;
+  for (std::size_t i = 0; i < explored.findings.size(); ++i) {
+    const Finding& each = explored.findings[i];
+    const double part = summary.sampled ? static_cast<double>(each.runs) : each.interleavings;
+    record::ExplorationSummary::Finding& finding = summary.findings.emplace_back();
+    finding.verdict = each.verdict;
+    finding.what = each.what;
+    finding.runs = each.runs;
+    if (!summary.sampled) finding.interleavings = known(each.interleavings);
+    if (part >= 0 && whole > 0) finding.share = part / whole;
+    finding.preemptions = each.preemptions;
+    finding.fewest_steps = each.fewest_steps;
+    finding.schedule = each.shortest.schedule;
+    finding.run = ids[i];
+  }
+  return summary;
+}
+
+/// Saves the shortest run of every way to end badly (of any way when none is bad), the first with the state graph and
+/// what the search has found. Answers their ids, in the order of the findings; empty: not saved.
+std::vector<std::string> save_all(Program& program, const Scenario& scenario, Exploration& explored,
+                                  bool is_as_expected, int& code) {
   std::vector<std::string> ids;
   const std::string folder = runs_folder(program.arguments);
   const bool all_good = std::all_of(explored.findings.begin(), explored.findings.end(),
@@ -104,6 +147,16 @@ std::vector<std::string> save_all(Program& program, Exploration& explored, int& 
     }
   }
   ids.resize(explored.findings.size());
+  if (!ids.empty() && !ids.front().empty()) {
+    // Once more, now that the ids of the others are known.
+    record::Run& first = explored.findings.front().shortest;
+    first.documents[record::kExplorationDocument] =
+        record::to_json(summary_of(scenario, explored, ids, is_as_expected));
+    if (const auto saved = record::save(first, folder); !saved) {
+      complain(saved.error().message);
+      if (code == kAsExpected) code = kInternal;
+    }
+  }
   save_disagreements(program, explored, folder, code);
   return ids;
 }
@@ -120,9 +173,10 @@ Result<void> write_graph(const Exploration& explored, OutputFile& file) {
 }
 
 int explore_scenario(Program& program) {
+  int code = kAsExpected;
+  const Scenario* const scenario = scenario_or_complaint(program, program.arguments.value("NAME"), code);
+  if (scenario == nullptr) return code;
   std::string error;
-  const Scenario* scenario = scenario_named(program.arguments.value("NAME"), error);
-  if (scenario == nullptr) return usage_error(error);
   ExploreRequest request;
   if (error = read_run_options(program.arguments, request.run); !error.empty()) return usage_error(error);
   if (error = read_budget(program.arguments, request); !error.empty()) return usage_error(error);
@@ -140,25 +194,23 @@ int explore_scenario(Program& program) {
   const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
   if (!schedule_file) return fail_with(schedule_file.error());
   if (*graph_file || !program.arguments.has("no-record")) request.most_states = kStatesMost;
-  const bool shows_progress = !program.quiet && !program.json && ::isatty(STDERR_FILENO) != 0;
-  if (shows_progress) {
-    request.progress = [](std::uint64_t runs) {
-      std::fprintf(stderr, "\r%llu runs", static_cast<unsigned long long>(runs));
-    };
-  }
+  std::atomic<std::uint64_t> runs{0};
+  request.progress = [&runs](std::uint64_t done) { runs.store(done, std::memory_order_relaxed); };
   if (!program.quiet) announce_store(request.run);
+  Ticker ticker(!program.quiet, "explore " + scenario->name,
+                [&runs] { return counted(runs.load(std::memory_order_relaxed), "run", "runs"); });
   Result<Exploration> result = explore(*scenario, request, &program.stop);
-  if (shows_progress) std::fputs("\r\033[K", stderr);
+  ticker.end();
   if (!result) return fail_with(result.error());
   Exploration& explored = *result;
 
   const bool expected = as_expected(*scenario, explored);
   const bool sampled = is_sampling(request.strategy);
-  int code = explored.interrupted             ? int{kInterrupted}
-             : !expected                      ? int{kNotAsExpected}
-             : !explored.complete && !sampled ? int{kTimeBudgetHit}
-                                              : int{kAsExpected};
-  const std::vector<std::string> ids = save_all(program, explored, code);
+  code = explored.interrupted             ? int{kInterrupted}
+         : !expected                      ? int{kNotAsExpected}
+         : !explored.complete && !sampled ? int{kTimeBudgetHit}
+                                          : int{kAsExpected};
+  const std::vector<std::string> ids = save_all(program, *scenario, explored, expected, code);
   if (*schedule_file && !explored.findings.empty()) {
     const Result<void> saved =
         save_schedule(*scenario, explored.findings.front().shortest, **schedule_file, request.run.dsn);

@@ -5,6 +5,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/program.h"
 #include "cli/text/kv_text.h"
+#include "cli/text/ticker.h"
 #include "kv/log/inspect.h"
 #include "kv/log/recovery.h"
 
@@ -19,7 +20,9 @@ std::string folder_of(const Program& program) {
 }
 
 int verify(Program& program) {
+  Ticker ticker(!program.quiet, "kv verify " + folder_of(program));
   const Result<kv::FolderReport> report = kv::inspect(kv::posix_files(), folder_of(program));
+  ticker.end();
   if (!report) return fail_with(report.error());
   program.out.write(program.json ? kv_verify_json(*report) : kv_verify_text(*report, program.terminal, program.quiet));
   return report->first_problem() == nullptr ? kAsExpected : kNotAsExpected;
@@ -33,7 +36,9 @@ int damage_or_success(const std::optional<Error>& damage) {
 }
 
 int dump_rows(Program& program) {
+  Ticker ticker(!program.quiet, "kv dump " + folder_of(program));
   const Result<kv::Contents> contents = kv::read_contents(kv::posix_files(), folder_of(program));
+  ticker.end();
   if (!contents) return fail_with(contents.error());
   program.out.write(program.json ? kv_rows_json(*contents)
                                  : kv_rows_text(*contents, program.terminal, program.arguments.has("full")));

@@ -8,50 +8,11 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/program.h"
 #include "cli/text/json.h"
+#include "cli/text/scenario_list.h"
 #include "cli/text/text.h"
 
 namespace lockstep::cli {
 namespace {
-
-/// "all", or their names.
-std::string stores_of(const Scenario& scenario) {
-  const std::vector<std::string> stores = scenario.stores();
-  if (stores.size() > 1 && stores.size() == store_names().size()) return "all";
-  std::string text;
-  for (const std::string& store : stores) text += (text.empty() ? "" : " ") + store_title(store);
-  return text;
-}
-
-std::string scenarios_text(const std::vector<const Scenario*>& scenarios, const Terminal& terminal) {
-  std::size_t name_width = 8, stores_width = 6;
-  for (const Scenario* scenario : scenarios) {
-    name_width = std::max(name_width, columns(scenario->name));
-    stores_width = std::max(stores_width, columns(stores_of(*scenario)));
-  }
-  const std::size_t title_at = name_width + stores_width + 4;
-  constexpr std::size_t kTitleLeast = 24;
-  const bool below = title_at + kTitleLeast > terminal.width;
-  std::vector<Line> lines;
-  for (const Scenario* scenario : scenarios) {
-    Line line;
-    line.add(Style::bold, scenario->name).to(name_width + 2).add(Style::dim, stores_of(*scenario));
-    const std::string title = terminal.clean(scenario->title());
-    if (terminal.piped) {
-      lines.push_back(std::move(line.to(title_at).add(title)));
-      continue;
-    }
-    if (below) {
-      lines.push_back(std::move(line));
-      line = Line();
-    }
-    const std::size_t at = below ? 4 : title_at;
-    for (const std::string& part : wrapped(title, terminal.width - at)) {
-      lines.push_back(std::move(line.to(at).add(part)));
-      line = Line();
-    }
-  }
-  return str(lines, terminal);
-}
 
 std::string stores_text(const Terminal& terminal, bool protocols) {
   std::vector<Line> lines;
@@ -90,7 +51,7 @@ int list(Program& program) {
   std::string error;
   const auto scenarios = scenarios_named(program.arguments.all("THEME"), error);
   if (!error.empty()) return usage_error(error);
-  program.out.write(program.json ? list_json(scenarios) : scenarios_text(scenarios, terminal));
+  program.out.write(program.json ? list_json(scenarios) : scenario_list(scenarios, terminal));
   return kAsExpected;
 }
 
@@ -101,7 +62,7 @@ CommandSpec list_command() {
       .name = "list",
       .summary = "the scenarios: name, stores, what each shows",
       .description = "Prints one line a scenario. In-process scenarios use locks of the program itself and no store.",
-      .arguments = {{"THEME", "only this theme (or this one scenario)", false, Names::theme}},
+      .arguments = {{"THEME", "only this theme (or this one scenario)", false, Names::scenario_or_theme}},
       .options = {{"stores", "", "the stores instead of the scenarios"},
                   {"protocols", "", "the stores with their protocols: how each isolates transactions"},
                   {"json", "", "as JSON"}},

@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <exception>
+#include <new>
 
 #include "cli/args/exit_code.h"
 #include "cli/commands/signals.h"
@@ -67,8 +68,12 @@ int run_program(int argc, const char* const* argv) {
   // No code of Lockstep throws; the libraries below it may (memory, formats).
   try {
     code = dispatch(argc, argv, out);
+  } catch (const std::bad_alloc&) {
+    complain("there is not enough memory for this");
+    return kInternal;
   } catch (const std::exception& error) {
-    complain(fmt::format("internal error: {}", error.what()));
+    complain(
+        fmt::format("internal error in a library below: {}; please report it with the command line", error.what()));
     return kInternal;
   }
   if (out.error() != 0 && !out.reader_gone()) {

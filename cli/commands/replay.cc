@@ -18,6 +18,7 @@
 #include "cli/text/hints.h"
 #include "cli/text/json.h"
 #include "cli/text/run_text.h"
+#include "cli/text/ticker.h"
 #include "engine/run/run.h"
 
 namespace lockstep::cli {
@@ -70,13 +71,16 @@ int replay_run(Program& program) {
   }
   const Scenario* scenario = scenario_named(recorded.scenario, error);
   if (scenario == nullptr) return usage_error(error);
+  if (error = wrong_dsn(program.arguments, {store_title(recorded.store)}); !error.empty()) return usage_error(error);
   const auto graph_file = file_asked_for(program.arguments, "graph");
   if (!graph_file) return fail_with(graph_file.error());
   const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
   if (!schedule_file) return fail_with(schedule_file.error());
   if (!program.quiet) announce_store({.store = recorded.store, .dsn = options.dsn});
+  Ticker ticker(!program.quiet, "replay " + name);
   const Result<Replay> replayed =
       file ? replay(*scenario, *file, options, &program.stop) : replay(*scenario, recorded, options, &program.stop);
+  ticker.end();
   if (!replayed) return program.stopped() ? int{kInterrupted} : fail_with(replayed.error());
   show(program, *replayed, recorded.id);
   if (*graph_file) {

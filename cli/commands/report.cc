@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -14,7 +15,10 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/program.h"
 #include "cli/text/json.h"
+#include "cli/text/text.h"
+#include "cli/text/ticker.h"
 #include "engine/base/suggest.h"
+#include "engine/record/matrix.h"
 #include "engine/store/backend.h"
 
 namespace lockstep::cli {
@@ -200,19 +204,72 @@ class Reporting {
           Error{Fault::permission, {}, fmt::format("cannot make {}: {}", folder.string(), error.message())});
     reports::Options options{.version = kVersion, .nonce = chance_letters(), .links = links_from(folder)};
     std::vector<ReportFile> files;
+    Ticker ticker(!program_.quiet, "report", [this] { return doing(); });
+    if (program_.arguments.has("cells")) {
+      if (const std::string failed = write_cells(folder, options, files); !failed.empty()) {
+        ticker.end();
+        complain(failed);
+        return kInternal;
+      }
+    }
     for (const FormatInfo* info : formats_) {
       const std::string path = (folder / info->file).string();
       Draft draft(path);
       const auto written = render(*info, report_, options, [&draft](std::string_view text) { draft.write(text); });
-      if (!written) return fail_with(written.error());
+      if (!written) {
+        ticker.end();
+        return fail_with(written.error());
+      }
       if (const std::string failed = draft.keep(); !failed.empty()) {
+        ticker.end();
         complain(failed);
         return kInternal;
       }
       files.push_back({std::string(info->name), path, draft.bytes()});
     }
+    ticker.end();
     tell(files);
     return ending();
+  }
+
+  std::string doing() const {
+    const std::size_t done = cells_done_.load(std::memory_order_relaxed);
+    return done == 0 ? "" : counted(done, "cell", "cells");
+  }
+
+  /// A page for each cell of the matrices, in the folder "cells" beside the report, and where each is. Cells whose
+  /// recording is gone keep their command. What failed, for people; empty: nothing did.
+  std::string write_cells(const std::filesystem::path& folder, reports::Options& options,
+                          std::vector<ReportFile>& files) {
+    std::error_code error;
+    std::filesystem::create_directories(folder / "cells", error);
+    if (error) return fmt::format("cannot make {}: {}", (folder / "cells").string(), error.message());
+    for (const reports::OpenRecording& matrix : report_.recordings) {
+      const auto document = matrix.run.documents.find(record::kMatrixDocument);
+      if (document == matrix.run.documents.end()) continue;
+      const Result<std::vector<record::MatrixCell>> cells = record::matrix_of(document->second);
+      if (!cells) return cells.error().message;
+      for (const record::MatrixCell& cell : *cells) {
+        if (program_.stopped()) return {};
+        if (cell.run.empty()) continue;
+        const Result<std::string> found = record::find(runs_folder_, cell.run);
+        if (!found) continue;
+        Result<reports::OpenRecording> recording = reports::OpenRecording::open(*found);
+        if (!recording) continue;
+        // By the name of its folder, which is an id whatever the matrix holds.
+        const std::string name = "cells/" + std::filesystem::path(*found).parent_path().filename().string() + ".html";
+        Draft draft((folder / name).string());
+        reports::Report one;
+        one.recordings.push_back(std::move(*recording));
+        draft.write(reports::html_report(one, {.version = options.version, .nonce = options.nonce, .links = {}}));
+        if (const std::string failed = draft.keep(); !failed.empty()) return failed;
+        options.pages[cell.run] = name;
+        files.push_back({"html", (folder / name).string(), draft.bytes()});
+        cells_done_.fetch_add(1, std::memory_order_relaxed);
+      }
+    }
+    if (options.pages.empty()) return "--cells: no matrix with saved runs is among these recordings";
+    return {};
   }
 
   /// What lies beside the page: the recording, and the other formats that are being written.
@@ -235,7 +292,15 @@ class Reporting {
     std::vector<std::string> ids;
     for (const reports::OpenRecording& recording : report_.recordings) ids.push_back(recording.run.id);
     if (program_.json) return program_.out.write(report_json(ids, files));
-    for (const ReportFile& file : files) program_.out.write(program_.terminal.clean(file.path) + "\n");
+    // Of hundreds of cells one line is enough.
+    const std::size_t cells = cells_done_.load(std::memory_order_relaxed);
+    if (cells > 0)
+      program_.out.write(
+          program_.terminal.clean(fmt::format("{} in {}", counted(cells, "page", "pages"),
+                                              std::filesystem::path(files.front().path).parent_path().string())) +
+          "\n");
+    for (std::size_t i = cells; i < files.size(); ++i)
+      program_.out.write(program_.terminal.clean(files[i].path) + "\n");
   }
 
   int ending() const { return program_.stopped() ? kInterrupted : damaged_ ? kInternal : kAsExpected; }
@@ -246,6 +311,7 @@ class Reporting {
   std::vector<std::string> paths_;
   reports::Report report_;
   bool damaged_ = false;
+  std::atomic<std::size_t> cells_done_{0};
 };
 
 int report(Program& program) { return Reporting(program).run(); }
@@ -280,6 +346,7 @@ CommandSpec report_command() {
       .options = {{"format", "LIST", "html (the default), md, csv, json, junit, trace: one or more, with commas",
                    Names::choices, format_names()},
                   {"baseline", "ID", "set the runs against this one", Names::run},
+                  {"cells", "", "of a matrix: also a page for each cell, in the folder cells; the matrix leads there"},
                   {"out", "DIR", "where the files are written; \"-\": standard output", Names::folder},
                   {"runs", "DIR", "the folder of saved runs (LOCKSTEP_RUNS; default: lockstep-runs)", Names::folder},
                   {"json", "", "what was written, as JSON"}},

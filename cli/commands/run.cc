@@ -11,11 +11,14 @@
 #include "cli/args/runs_folder.h"
 #include "cli/commands/announcement.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/named_scenario.h"
+#include "cli/commands/prediction.h"
 #include "cli/commands/program.h"
 #include "cli/commands/schedule_files.h"
 #include "cli/commands/wait_graph.h"
 #include "cli/text/hints.h"
 #include "cli/text/json.h"
+#include "cli/text/ticker.h"
 #include "engine/gdb/registry.h"
 #include "engine/run/run.h"
 
@@ -49,11 +52,11 @@ void show(Program& program, const record::Run& run, const std::string& folder, c
 }
 
 int run_once(Program& program) {
-  std::string error;
-  const Scenario* scenario = scenario_named(program.arguments.value("NAME"), error);
-  if (scenario == nullptr) return usage_error(error);
+  int code = kAsExpected;
+  const Scenario* const scenario = scenario_or_complaint(program, program.arguments.value("NAME"), code);
+  if (scenario == nullptr) return code;
   RunRequest request;
-  if (error = read_run_options(program.arguments, request); !error.empty()) return usage_error(error);
+  if (const std::string error = read_run_options(program.arguments, request); !error.empty()) return usage_error(error);
   request.measure = true;
   const Result<RunRequest> resolved = resolve(*scenario, request);
   if (!resolved) return fail_with(resolved.error());
@@ -62,19 +65,25 @@ int run_once(Program& program) {
   const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
   if (!schedule_file) return fail_with(schedule_file.error());
 
+  if (program.arguments.has("predict") && (program.json || program.quiet))
+    return usage_error("--predict asks a person; it does not go with --json or --quiet");
+  std::optional<record::Verdict> predicted;
+  if (program.arguments.has("predict")) predicted = ask_for_prediction(program, *scenario, *resolved);
   if (program.arguments.has("hold")) {
     const Result<std::string> script = write_gdb_script(runs_folder(program.arguments));
     if (!script) return fail_with(script.error());
     debugging::hold_at_cycles(script->c_str());
   }
   if (!program.quiet) announce_store(*resolved);
+  Ticker ticker(!program.quiet, "run " + scenario->name);
   Result<record::Run> ran = run(*scenario, request, &program.stop);
+  ticker.end();
   if (!ran) return program.stopped() ? int{kInterrupted} : fail_with(ran.error());
   record::Run& run = *ran;
   run.command = command_of(run, request);
   if (program.arguments.has("expect")) run.expected = record::verdict_named(program.arguments.value("expect"));
 
-  int code = exit_code_of(run, request.limit);
+  code = exit_code_of(run, request.limit);
   const std::string folder = runs_folder(program.arguments);
   std::string path, save_error;
   if (!program.arguments.has("no-record")) {
@@ -85,7 +94,8 @@ int run_once(Program& program) {
     }
   }
   show(program, run, folder, path);
-  // The result stands, but a file that was asked for is missing.
+  if (predicted) program.out.write(prediction_line(*predicted, run, program.terminal));
+  // The result stands, but what was asked for is not all there.
   if (!save_error.empty()) {
     complain(save_error);
     if (code == kAsExpected) code = kInternal;
@@ -119,6 +129,7 @@ CommandSpec run_command() {
   options.push_back({"no-record", "", "do not save the run"});
   options.push_back(save_schedule_option());
   options.push_back(wait_graph_option());
+  options.push_back({"predict", "", "ask how it will end before it is shown; the answer is read from standard input"});
   options.push_back({"hold", "", "stand still at the first cycle of waits, for a debugger to be attached, until ^C"});
   options.push_back({"full", "", "every row of a long run, every text whole"});
   options.push_back({"json", "", "the result as JSON, in place of the picture"});
@@ -142,6 +153,7 @@ CommandSpec run_command() {
                    {"run deadlock/two-lock --store postgres", "The same on a real PostgreSQL."},
                    {"run deadlock/two-lock --schedule \"T1 T1 T1 T1\"",
                     "T1 goes first; after the last entry, in turns."},
+                   {"run isolation/write-skew --predict", "Say how it will end before you see it."},
                    {"run isolation/write-skew --protocol occ --json", "For scripts: one JSON object on one line."}},
       .run = run_once,
   };

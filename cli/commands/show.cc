@@ -6,47 +6,17 @@
 
 #include "cli/args/exit_code.h"
 #include "cli/args/names.h"
+#include "cli/commands/actor_steps.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/named_scenario.h"
 #include "cli/commands/program.h"
 #include "cli/text/json.h"
 #include "cli/text/run_text.h"
 #include "cli/text/text.h"
 #include "engine/run/run.h"
-#include "reports/lane_rows.h"
 
 namespace lockstep::cli {
 namespace {
-
-constexpr Nanos kTryLimit = std::chrono::seconds(1);
-
-using Steps = std::map<std::string, std::string>;  ///< actor -> "begin, lock A, …"
-
-/// What each actor does. The pattern is run once to find out, where that costs next to nothing: in this process, in
-/// virtual time. A retried actor shows its last attempt. Empty where a run would need a server.
-Steps steps_of(const Scenario& scenario, const Pattern& pattern) {
-  RunRequest request;
-  request.pattern = pattern.name;
-  request.executor = "coroutines";
-  request.limit = kTryLimit;
-  for (const std::string& store : pattern.stores()) {
-    const BackendKind* const kind = backend_named(store);
-    const bool here = kind == nullptr || kind->traits.waits == Waits::in_process;
-    if (here && request.store.empty()) request.store = store;
-  }
-  if (request.store.empty()) return {};
-  const Result<record::Run> tried = run(scenario, request);
-  if (!tried) return {};
-  std::vector<std::vector<std::string>> done(tried->actors.size());
-  for (const record::Event& event : tried->events) {
-    if (event.actor == record::kNobody) continue;
-    auto& steps = done[static_cast<std::size_t>(event.actor)];
-    if (event.kind == record::EventKind::retry) steps.clear();
-    if (event.kind == record::EventKind::request) steps.push_back(reports::operation_text(event));
-  }
-  Steps all;
-  for (std::size_t i = 0; i < done.size(); ++i) all[tried->actors[i]] = fmt::format("{}", fmt::join(done[i], ", "));
-  return all;
-}
 
 /// "deadlock: 2pl-detect · abort: occ, snapshot".
 std::string expectations(const Pattern& pattern, const std::string& store, const Terminal& terminal) {
@@ -85,13 +55,19 @@ std::string given_text(const Scenario& scenario) {
 
 void add_pattern(std::vector<Line>& lines, const Scenario& scenario, const Pattern& pattern, const Terminal& terminal) {
   lines.emplace_back();
-  lines.push_back(Line()
-                      .add(" ")
-                      .add(Style::dim, "pattern")
-                      .to(11)
-                      .add(Style::heading, terminal.clean(pattern.name))
-                      .add(pattern.summary.empty() ? "" : terminal.clean(": " + pattern.summary)));
-  const Steps steps = steps_of(scenario, pattern);
+  const std::string name = terminal.clean(pattern.name);
+  const std::string summary = pattern.summary.empty() ? "" : ": " + terminal.clean(pattern.summary);
+  const auto texts = wrapped(name + summary, terminal.width > 31 ? terminal.width - 11 : 20);
+  Line head;
+  head.add(" ").add(Style::dim, "pattern").to(11);
+  if (texts.front().starts_with(name)) {
+    head.add(Style::heading, name).add(texts.front().substr(name.size()));
+  } else {
+    head.add(Style::heading, texts.front());
+  }
+  lines.push_back(std::move(head));
+  for (std::size_t i = 1; i < texts.size(); ++i) lines.push_back(Line().to(11).add(texts[i]));
+  const ActorSteps steps = steps_of(scenario, pattern);
   for (const ActorSpec& actor : pattern.actors) {
     const auto found = steps.find(actor.name);
     add_paragraph(lines, terminal, Style::bold, actor.name, found == steps.end() ? "(see the source)" : found->second);
@@ -130,9 +106,9 @@ std::string show_text(const Scenario& scenario, const Terminal& terminal) {
 }
 
 int show(Program& program) {
-  std::string error;
-  const Scenario* scenario = scenario_named(program.arguments.value("NAME"), error);
-  if (scenario == nullptr) return usage_error(error);
+  int code = kAsExpected;
+  const Scenario* const scenario = scenario_or_complaint(program, program.arguments.value("NAME"), code);
+  if (scenario == nullptr) return code;
   program.out.write(program.json ? show_json(*scenario) : show_text(*scenario, program.terminal));
   return kAsExpected;
 }

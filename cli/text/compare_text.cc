@@ -38,6 +38,40 @@ std::string cpu_of(const ComparedRow& row) {
   return us < 10 ? fmt::format("{:.1f}", us) : fmt::format("{:.0f}", us);
 }
 
+/// The columns of a row of the table beside its name; a narrower terminal gets two lines a strategy instead.
+constexpr std::size_t kRowColumns = 66;
+
+/// Parts with two spaces in between, on as many lines as they need.
+void add_parts(std::vector<Line>& lines, const Terminal& terminal, const std::vector<std::string>& parts) {
+  constexpr std::size_t kIndent = 5;
+  Line line;
+  line.to(kIndent);
+  bool first = true;
+  for (const std::string& part : parts) {
+    if (part.empty()) continue;
+    if (!first && line.columns() + 2 + columns(part) > terminal.width) {
+      lines.push_back(std::move(line));
+      line = Line().to(kIndent);
+      first = true;
+    }
+    line.add(first ? "" : "  ").add(part);
+    first = false;
+  }
+  lines.push_back(std::move(line));
+}
+
+void add_narrow_row(std::vector<Line>& lines, const Terminal& terminal, const ComparedRow& row) {
+  lines.push_back(Line().add(" ").add(row.place == "best" ? Style::good : Style::bold,
+                                      terminal.cut(terminal.clean(row.strategy), terminal.width - 1)));
+  const std::string place = row.place == "not measured" ? "not measured" : ratio_of(row);
+  add_parts(
+      lines, terminal,
+      {per_s(row.committed_per_s.median) + " ok/s", place.empty() || place == "best" ? place : place + " of the best",
+       "p50 " + ms_of(row.p50_ms) + " ms", "p99 " + ms_of(row.p99_ms) + " ms", "p99.9 " + ms_of(row.p999_ms) + " ms",
+       fmt::format("retries {:.0f} %", 100 * row.retries_per_commit()),
+       cpu_of(row).empty() ? "" : "cpu " + cpu_of(row) + " us"});
+}
+
 void add_row(std::vector<Line>& lines, const Terminal& terminal, const ComparedRow& row, std::size_t name_width) {
   Line line;
   line.add(" ").add(row.place == "best" ? Style::good : Style::plain,
@@ -72,20 +106,28 @@ void add_group(std::vector<Line>& lines, const ComparedGroup& group, const Termi
   name_width = std::min<std::size_t>(name_width, 24);
   std::string load = fmt::format("{} on {}", group.store, group.executor);
   if (group.helpers > 0) load += fmt::format(" (calls on at most {} helper threads)", group.helpers);
-  load += fmt::format(", {} sessions, {} rows, theta {:g}, {} % reads", group.sessions, group.rows, group.theta,
-                      group.read_percent);
+  load += fmt::format(", {}, {} rows, theta {:g}",
+                      counted(static_cast<unsigned>(group.sessions), "session", "sessions"), group.rows, group.theta);
+  if (group.read_percent >= 0) load += fmt::format(", {} % reads", group.read_percent);
   if (group.rate > 0) load += fmt::format(", open loop at {:g} a second", group.rate);
   for (const std::string& part : wrapped(terminal.clean(load), terminal.width > 20 ? terminal.width - 1 : 12)) {
     lines.push_back(Line().add(Style::dim, " " + part));
   }
+  const bool narrow = name_width + 2 + kRowColumns > terminal.width;
   Line head;
   head.add(Style::dim, " CORRECT").to(name_width + 2);
-  head.add(Style::dim, fmt::format("{:>8} {:<17}{:>7} {:>7} {:>7} {:>7} {:>6}", "ok/s", "vs best", "p50 ms", "p99",
-                                   "p99.9", "retries", "cpu us"));
+  if (!narrow) {
+    head.add(Style::dim, fmt::format("{:>8} {:<17}{:>7} {:>7} {:>7} {:>7} {:>6}", "ok/s", "vs best", "p50 ms", "p99",
+                                     "p99.9", "retries", "cpu us"));
+  }
   lines.push_back(std::move(head));
   for (const ComparedRow& row : group.strategies) {
     if (row.place == "wrong") continue;
-    add_row(lines, terminal, row, name_width);
+    if (narrow) {
+      add_narrow_row(lines, terminal, row);
+    } else {
+      add_row(lines, terminal, row, name_width);
+    }
     add_details(lines, terminal, row);
   }
   bool said = false;
@@ -142,13 +184,65 @@ void add_notes(std::vector<Line>& lines, const record::Comparison& comparison, c
 
 }  // namespace
 
+std::size_t BaselineChanges::regressions() const {
+  return static_cast<std::size_t>(std::count_if(
+      changes.begin(), changes.end(), [this](const auto& change) { return record::is_regression(change, tolerance); }));
+}
+
+std::string changes_line(const BaselineChanges& since) {
+  if (since.regressions() == 0) return fmt::format("no proven regression since {}", since.id);
+  std::string names;
+  for (const record::ComparisonChange& change : since.changes) {
+    if (record::is_regression(change, since.tolerance)) names += (names.empty() ? "" : ", ") + change.strategy;
+  }
+  return fmt::format("{} since {}: {}", counted(since.regressions(), "proven regression", "proven regressions"),
+                     since.id, names);
+}
+
+namespace {
+
+std::string change_text(const record::ComparisonChange& change) {
+  std::string text = std::string(name_of(change.kind));
+  if (!change.ratio) return text;
+  const auto percent = [](double ratio) {
+    constexpr double kMost = 10;  // an interval of few rounds may reach to any height
+    return ratio > kMost ? fmt::format(">{:+.0f}", 100 * (kMost - 1)) : fmt::format("{:+.1f}", 100 * (ratio - 1));
+  };
+  return fmt::format("{} % [{} to {}], {:.0f} -> {:.0f} ok/s: {}", percent(change.ratio->median),
+                     percent(change.ratio->low), percent(change.ratio->high), change.before_per_s, change.now_per_s,
+                     text);
+}
+
+void add_changes(std::vector<Line>& lines, const BaselineChanges& since, const Terminal& terminal) {
+  std::string load;
+  for (const record::ComparisonChange& change : since.changes) {
+    if (change.load != load) add_paragraph(lines, terminal, Style::bold, "since", since.id + ", " + change.load);
+    load = change.load;
+    const bool bad = record::is_regression(change, since.tolerance);
+    add_paragraph(lines, terminal, Style::plain, "",
+                  fmt::format("{}{}: {}", bad ? std::string(terminal.glyphs().fault) + " " : "", change.strategy,
+                              change_text(change)));
+  }
+  add_paragraph(
+      lines, terminal, since.regressions() == 0 ? Style::good : Style::fault,
+      since.regressions() == 0 ? "no worse" : "WORSE",
+      fmt::format("{}; 99 % intervals, up to {:.3g} % slower is allowed", changes_line(since), 100 * since.tolerance));
+}
+
+}  // namespace
+
 std::string compare_text(const record::Comparison& comparison, const Terminal& terminal,
-                         const std::vector<Hint>& hints) {
+                         const std::optional<BaselineChanges>& since, const std::vector<Hint>& hints) {
   std::vector<Line> lines;
-  lines.push_back(Line()
-                      .add(Style::heading, terminal.clean(comparison.workload))
-                      .add(fmt::format("   {} rounds of {:g} s, warm-up {:g} s, retry {}", comparison.rounds,
-                                       comparison.round_s, comparison.warmup_s, comparison.retry)));
+  const std::string rounds = fmt::format("{} rounds of {:g} s, warm-up {:g} s, retry {}", comparison.rounds,
+                                         comparison.round_s, comparison.warmup_s, comparison.retry);
+  Line title;
+  title.add(Style::heading, terminal.clean(comparison.workload));
+  if (title.columns() + 3 + columns(rounds) > terminal.width) {
+    lines.push_back(std::move(title));
+    title = Line();
+  }
+  lines.push_back(std::move(title.add("   " + rounds)));
   lines.emplace_back();
   for (const ComparedGroup& group : comparison.groups) add_group(lines, group, terminal);
   for (const std::string& sentence : comparison.verdict)
@@ -157,6 +251,7 @@ std::string compare_text(const record::Comparison& comparison, const Terminal& t
     add_paragraph(lines, terminal, Style::bold, std::string(record::name_of(comparison.ending)),
                   "this is what was finished up to then");
   }
+  if (since) add_changes(lines, *since, terminal);
   add_proofs(lines, comparison, terminal);
   add_notes(lines, comparison, terminal);
   for (const Hint& hint : hints) {

@@ -29,7 +29,8 @@ std::string share_of(const Finding& finding, const Exploration& explored) {
   if (part < 0 || whole <= 0) return "?";
   const double percent = 100 * part / whole;
   if (percent > 0 && percent < 0.1) return "<0.1 %";
-  return fmt::format("{:.{}f} %", percent, percent < 10 || (percent > 99.9 && percent < 100) ? 1 : 0);
+  if (percent > 99.9 && percent < 100) return ">99.9 %";
+  return fmt::format("{:.{}f} %", percent, percent < 10 ? 1 : 0);
 }
 
 void add_table(std::vector<Line>& lines, const Exploration& explored, const Terminal& terminal) {

@@ -80,7 +80,9 @@ std::string run_json(const record::Run& run, const std::string& path) {
   Json figures = Json::array();
   for (const record::Event& event : run.events) {
     if (event.kind != record::EventKind::figure) continue;
-    figures.push_back({{"row", event.object}, {"column", event.verb}, {"value", event.detail}});
+    Json figure = {{"row", event.object}, {"column", event.verb}};
+    figure.update(record::measured_json(event.detail));
+    figures.push_back(std::move(figure));
   }
   if (!figures.empty()) json["figures"] = figures;  // only of runs that have measured something
   if (const Json potential = lock_orders_json(run); !potential.empty()) json["potential_deadlocks"] = potential;
@@ -89,7 +91,10 @@ std::string run_json(const record::Run& run, const std::string& path) {
 
 std::string explore_json(const std::string& scenario, const Exploration& explored, const std::vector<std::string>& ids,
                          bool as_expected) {
-  const auto counted = [](double number) { return number < 0 ? Json(nullptr) : Json(number); };
+  // A count is a whole number as long as a double can hold it.
+  const auto counted = [](double number) {
+    return number < 0 ? Json(nullptr) : number < 9e15 ? Json(static_cast<std::uint64_t>(number)) : Json(number);
+  };
   Json findings = Json::array();
   Json shortest = nullptr;
   for (std::size_t i = 0; i < explored.findings.size(); ++i) {
@@ -168,7 +173,28 @@ std::string explore_json(const std::string& scenario, const Exploration& explore
                {"findings", findings}});
 }
 
-std::string compare_json(const record::Comparison& comparison, const record::Run& run, const std::string& path) {
+namespace {
+
+Json changes_json(const BaselineChanges& since) {
+  Json all = Json::array();
+  for (const record::ComparisonChange& each : since.changes) {
+    Json ratio = nullptr;
+    if (each.ratio) ratio = {{"median", each.ratio->median}, {"low", each.ratio->low}, {"high", each.ratio->high}};
+    all.push_back({{"load", each.load},
+                   {"strategy", each.strategy},
+                   {"change", name_of(each.kind)},
+                   {"before_per_s", each.before_per_s},
+                   {"now_per_s", each.now_per_s},
+                   {"ratio", std::move(ratio)},
+                   {"regression", record::is_regression(each, since.tolerance)}});
+  }
+  return {{"id", since.id}, {"tolerance", since.tolerance}, {"regressions", since.regressions()}, {"changes", all}};
+}
+
+}  // namespace
+
+std::string compare_json(const record::Comparison& comparison, const record::Run& run, const std::string& path,
+                         const std::optional<BaselineChanges>& since) {
   Json json{{"schema", kJsonSchema}, {"id", nullptr}, {"recording", nullptr}};
   if (!path.empty()) {
     json["id"] = run.id;
@@ -177,8 +203,9 @@ std::string compare_json(const record::Comparison& comparison, const record::Run
   json["command"] = run.command;
   json["seed"] = run.seed;
   json["store_version"] = run.store_version;
-  json["environment"] = run.environment;
+  json["environment"] = record::environment_json(run.environment);
   json["as_expected"] = comparison.as_expected();
+  if (since) json["baseline"] = changes_json(*since);
   json.update(Json::parse(record::to_json(comparison)));
   return line(json);
 }
@@ -247,7 +274,7 @@ std::string stores_json(std::span<const BackendKind> kinds) {
   return line({{"schema", kJsonSchema}, {"stores", all}});
 }
 
-std::string runs_json(const std::string& folder, const std::vector<record::SavedRun>& runs,
+std::string runs_json(const std::string& folder, const std::vector<record::SavedRun>& runs, std::size_t hidden,
                       const std::vector<std::string>& unreadable) {
   Json all = Json::array();
   for (const record::SavedRun& run : runs) {
@@ -263,7 +290,8 @@ std::string runs_json(const std::string& folder, const std::vector<record::Saved
                    {"events", run.events},
                    {"recording", run.path}});
   }
-  return line({{"schema", kJsonSchema}, {"folder", folder}, {"runs", all}, {"unreadable", unreadable}});
+  return line(
+      {{"schema", kJsonSchema}, {"folder", folder}, {"runs", all}, {"hidden", hidden}, {"unreadable", unreadable}});
 }
 
 std::string matrix_json(const std::string& id, const std::vector<Cell>& cells, std::uint64_t seed,

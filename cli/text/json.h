@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/args/cells.h"
+#include "cli/text/compare_text.h"
 #include "engine/explore/explore.h"
 #include "engine/record/comparison.h"
 #include "engine/record/run.h"
@@ -24,13 +25,15 @@ std::string run_json(const record::Run& run, const std::string& path);
 std::string explore_json(const std::string& scenario, const Exploration& explored, const std::vector<std::string>& ids,
                          bool as_expected);
 /// `run`: the recording; `path`: where it lies, empty when it was not saved.
-std::string compare_json(const record::Comparison& comparison, const record::Run& run, const std::string& path);
+std::string compare_json(const record::Comparison& comparison, const record::Run& run, const std::string& path,
+                         const std::optional<BaselineChanges>& since);
 /// `id`: of the recording.
 std::string replay_json(const Replay& replayed, const std::string& id);
 std::string list_json(const std::vector<const Scenario*>& scenarios);
 std::string show_json(const Scenario& scenario);
 std::string stores_json(std::span<const BackendKind> kinds);
-std::string runs_json(const std::string& folder, const std::vector<record::SavedRun>& runs,
+/// `hidden`: how many runs were left out as cells of matrices.
+std::string runs_json(const std::string& folder, const std::vector<record::SavedRun>& runs, std::size_t hidden,
                       const std::vector<std::string>& unreadable);
 /// `id`: of the saved matrix; empty: not saved.
 std::string matrix_json(const std::string& id, const std::vector<Cell>& cells, std::uint64_t seed,

@@ -22,6 +22,7 @@ constexpr std::size_t kTextUsual = 34;     ///< only texts up to this length can
 constexpr std::size_t kCutShare = 20;      ///< wide lanes may shorten one text in this many
 constexpr std::size_t kRowsMost = 240;     ///< more are folded
 constexpr std::size_t kRowsAtEnd = 60;
+constexpr std::size_t kStairsMost = 12;  ///< long names below each other, a line each
 
 struct Cell {
   std::string text, status, short_status;
@@ -174,7 +175,29 @@ class Layout {
     status_at_ += text_at_ + longest_name_ + (pitch_ == 0 ? 3 : 1);
   }
 
+  std::size_t lane_at(std::size_t lane, bool wide) const { return kLanesAt + lane * (wide ? content_ + gap_ : pitch_); }
+
+  /// Names that do not fit over their lanes stand below each other, each at its own lane.
+  bool has_long_names(bool wide) const {
+    if (names_.size() > kStairsMost || (!wide && pitch_ == 0)) return false;
+    return longest_name_ > (wide ? content_ : pitch_ - 1);
+  }
+
+  void stairs(bool wide) {
+    for (std::size_t i = 0; i < names_.size(); ++i) {
+      Line line;
+      if (i + 1 == names_.size())
+        line.add(Style::dim, fmt::format("{:>5}{:>8}", "step", virtual_time_ ? "virt ms" : "ms"));
+      for (std::size_t before = 0; before < i; ++before)
+        line.to(lane_at(before, wide)).add(Style::dim, terminal_.glyphs().alive);
+      const std::size_t at = lane_at(i, wide);
+      line.to(at).add(Style::heading, terminal_.cut(names_[i], terminal_.width - std::min(terminal_.width - 8, at)));
+      lines_.push_back(std::move(line));
+    }
+  }
+
   void head(bool wide) {
+    if (has_long_names(wide)) return stairs(wide);
     Line line;
     line.add(Style::dim, fmt::format("{:>5}{:>8}", "step", virtual_time_ ? "virt ms" : "ms")).to(kLanesAt);
     if (wide) {

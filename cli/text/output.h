@@ -1,6 +1,6 @@
 // output.h: standard output and standard error, with the errors of writing seen.
 //
-// Not thread-safe; used from the main thread.
+// Not thread-safe; used from the main thread, a Progress also from a Ticker's (ticker.h).
 #pragma once
 
 #include <string_view>
@@ -31,6 +31,8 @@ class Progress {
   ~Progress() { erase(); }
   void show(std::string_view text);
   void erase();
+  /// False: nothing is ever shown.
+  bool is_live() const noexcept { return live_; }
 
  private:
   const bool live_;

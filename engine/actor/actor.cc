@@ -176,6 +176,7 @@ void Actor::conclude(Operation& operation) {
     event.detail = operation.answer();
   }
   emit(std::move(event));
+  run.note_store_locks();
 }
 
 void Actor::note_wait(Operation& operation) {
@@ -217,6 +218,7 @@ void Actor::note_blockers(Operation& operation, const std::vector<Blocker>& bloc
             .object = std::move(described.object),
             .detail = std::move(what),
             .others = std::move(others)});
+  run.note_store_locks();
 }
 
 void Actor::publish_wait(Operation* operation) {

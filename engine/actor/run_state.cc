@@ -36,6 +36,7 @@ void RunState::begin_anew() {
   MutexLock lock(mutex_);
   events_.clear();
   sites_.clear();
+  store_locks_.clear();
   faults_.clear();
   cycles_.clear();
   standing_cycles_.clear();
@@ -64,6 +65,22 @@ void RunState::note_site(std::uint32_t step, const std::source_location& where) 
   MutexLock lock(mutex_);
   if (sites_.size() < step) sites_.resize(step);
   sites_[step - 1] = where;
+}
+
+void RunState::note_store_locks() {
+  if (!keeps_store_locks || backend == nullptr) return;
+  std::vector<record::HeldLock> held;
+  for (Blocker& each : backend->holders()) {
+    if (each.actor >= 0) held.push_back({each.actor, std::move(each.object), std::move(each.what)});
+  }
+  MutexLock lock(mutex_);
+  const bool same = store_locks_.empty() ? held.empty() : store_locks_.back().held == held;
+  if (!same) store_locks_.push_back({.since = events_.size(), .held = std::move(held)});
+}
+
+std::vector<record::Moments::Locks> RunState::locks_over_time() const {
+  MutexLock lock(mutex_);
+  return store_locks_;
 }
 
 std::vector<std::source_location> RunState::sites() const {

@@ -16,6 +16,7 @@
 #include "engine/actor/run_observer.h"
 #include "engine/actor/wait_graph.h"
 #include "engine/base/footprint.h"
+#include "engine/record/moments.h"
 #include "engine/record/run.h"
 #include "engine/store/backend.h"
 #include "kv/base/clock.h"
@@ -64,6 +65,8 @@ class RunState final : public StoreObserver {
   RunObserver* observer = nullptr;
   /// In-process locks are to be noted when they are taken: see for_each_lock(). Set before the run.
   bool keeps_locks = false;
+  /// The locks of the store are to be noted as they change: see locks_over_time(). Set before a run under a schedule.
+  bool keeps_store_locks = false;
   /// The store, and what its protocol is; nullptr when there is none. Outlives the run.
   Backend* backend = nullptr;
   const ProtocolTraits* protocol = nullptr;
@@ -87,6 +90,11 @@ class RunState final : public StoreObserver {
   void note_site(std::uint32_t step, const std::source_location& where);
   /// By the numbers of operations, from 1 at the front. After the run.
   std::vector<std::source_location> sites() const;
+  /// An operation has ended or begun to wait: with keeps_store_locks, notes what the store's locks are from the latest
+  /// event on.
+  void note_store_locks();
+  /// Each time that they changed. After the run.
+  std::vector<record::Moments::Locks> locks_over_time() const;
   /// The events in their order. After the run, while its actors are there.
   std::vector<record::Event> take_events();
   /// Before the actors start of a run that nobody steers: each actor will write to its own buffer (event_buffer.h). Of
@@ -137,6 +145,7 @@ class RunState final : public StoreObserver {
   mutable Mutex mutex_;
   std::vector<record::Event> events_ LOCKSTEP_GUARDED_BY(mutex_);
   std::vector<std::source_location> sites_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::vector<record::Moments::Locks> store_locks_ LOCKSTEP_GUARDED_BY(mutex_);
   std::map<std::string, std::uint64_t> faults_ LOCKSTEP_GUARDED_BY(mutex_);
   std::vector<std::vector<int>> cycles_ LOCKSTEP_GUARDED_BY(mutex_);  ///< every distinct one, in order
   std::vector<std::vector<int>> standing_cycles_ LOCKSTEP_GUARDED_BY(mutex_);

@@ -1,10 +1,12 @@
-// state_graph.cc: run after run, each one move beyond a state that is known.
+// state_graph.cc: run after run, each one move beyond a state that is known and then on to a known state or to its end.
+// So from every state that is kept a move that is kept leads on, until the run is over: no reader gets stuck.
 #include "engine/explore/state_graph.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <unordered_map>
 
 #include "engine/actor/actor.h"
@@ -20,13 +22,20 @@ using record::Event;
 using record::EventKind;
 using record::StateGraph;
 
-/// Follows a plan, and writes down the states that it comes through.
+constexpr std::size_t kLineMost = 1000;   // new states beyond a plan; a longer line is not kept
+constexpr std::size_t kTurnsInARow = 20;  // of one actor beyond a plan, so that actors which wait for each other get on
+
+/// Follows a plan, then goes on to a state that is known or to the end, and writes down the states that it comes
+/// through.
 class Charted final : public Schedule {
  public:
-  Charted(RunState& run, StateGraph& graph) : run_(run), graph_(graph) {}
+  Charted(RunState& run, StateGraph& graph, std::size_t most_bytes)
+      : run_(run), graph_(graph), most_bytes_(most_bytes) {}
 
   /// Another run. `keeps_all`: also what is beyond the limit.
   void begin(std::vector<Choice> plan, bool keeps_all) {
+    planned_ = plan.size();
+    turns_in_a_row_ = 0;
     footprint_.clear_run();
     key_.clear();
     plan_ = std::move(plan);
@@ -35,6 +44,7 @@ class Charted final : public Schedule {
     at_ = -1;
     seen_ = 0;
     stuck_ = false;
+    too_long_ = false;
   }
 
   bool may_choose_timeout() const noexcept override { return true; }
@@ -45,7 +55,10 @@ class Charted final : public Schedule {
       if (each.enabled) choices.push_back({each.actor, false});
       if (each.may_time_out) choices.push_back({each.actor, true});
     }
-    if (!arrive(choices) || taken_ == plan_.size()) return Error{Fault::cancelled, {}, {}};
+    const std::size_t known = graph_.states.size();
+    if (!arrive(choices)) return Error{Fault::cancelled, {}, {}};
+    if (taken_ == plan_.size() && !goes_on(choices, graph_.states.size() > known))
+      return Error{Fault::cancelled, {}, {}};
     const Choice choice = plan_[taken_++];
     if (std::find(choices.begin(), choices.end(), choice) == choices.end()) {
       wrong_ = fmt::format("after {} steps {} could not go", taken_ - 1, name_of(choice));
@@ -66,6 +79,23 @@ class Charted final : public Schedule {
   int at() const noexcept { return at_; }
   Footprint& footprint() noexcept { return footprint_; }
   const std::string& wrong() const noexcept { return wrong_; }
+  /// The run has come beyond its plan, to a state that leads to an end or to an end itself.
+  bool is_whole() const noexcept { return !too_long_ && wrong_.empty(); }
+  /// Drops the states that are new since the latest take_news(), but for the begin: the run did not come to an end.
+  void forget_news() {
+    const bool begins = std::erase(news_, 0) > 0;
+    const std::size_t kept = graph_.states.size() - news_.size();
+    std::erase_if(numbers_, [kept](const auto& each) { return static_cast<std::size_t>(each.second) >= kept; });
+    graph_.states.resize(kept);
+    came_from_.resize(kept);
+    for (StateGraph::State& state : graph_.states) {
+      for (StateGraph::Move& move : state.moves) {
+        if (move.to >= static_cast<int>(kept)) move.to = -1;
+      }
+    }
+    news_.clear();
+    if (begins) news_.push_back(0);
+  }
   /// The states that are new since the latest call.
   std::vector<int> take_news() { return std::exchange(news_, {}); }
   std::vector<Choice> way_to(int state) const {
@@ -79,6 +109,32 @@ class Charted final : public Schedule {
  private:
   std::string name_of(const Choice& choice) const {
     return lockstep::name_of(choice, graph_.actors[static_cast<std::size_t>(choice.actor)]);
+  }
+
+  /// Beyond the plan: chooses who goes next, the same actor as long as it may. False: the state was known before, or
+  /// the line has become too long.
+  bool goes_on(const std::vector<Choice>& choices, bool is_new) {
+    if (!is_new || choices.empty()) return false;
+    too_long_ = taken_ >= planned_ + kLineMost;
+    if (too_long_) return false;
+    const int last = plan_.empty() ? -1 : plan_.back().actor;
+    std::vector<Choice> steps;
+    for (const Choice& each : choices) {
+      if (!each.timeout) steps.push_back(each);
+    }
+    // Nobody can go: a deadline passes, of each actor in turn, so that no actor pauses for ever while others could end.
+    const bool only_deadlines = steps.empty();
+    if (only_deadlines) steps = choices;
+    const bool in_turn = only_deadlines || ++turns_in_a_row_ > kTurnsInARow;
+    auto next =
+        std::find_if(steps.begin(), steps.end(), [&](const Choice& each) { return !in_turn && each.actor == last; });
+    if (next == steps.end()) {
+      turns_in_a_row_ = 0;
+      next = std::find_if(steps.begin(), steps.end(), [last](const Choice& each) { return each.actor > last; });
+      if (next == steps.end()) next = steps.begin();
+    }
+    plan_.push_back(*next);
+    return true;
   }
 
   /// The latest step has had its consequences. False: the state is not kept, or something is wrong.
@@ -116,10 +172,17 @@ class Charted final : public Schedule {
       compare(graph_.states[static_cast<std::size_t>(known->second)], choices);
       return known->second;
     }
-    if (graph_.states.size() >= graph_.limit && !keeps_all_) return -1;
+    // Whoever is beyond his plan is on his way to an end, which is kept whole.
+    const bool is_first = taken_ <= planned_;
+    const bool is_full = graph_.states.size() >= graph_.limit || bytes_ >= most_bytes_;
+    if (is_full && is_first && !keeps_all_) {
+      graph_.limit = std::min(graph_.limit, graph_.states.size());
+      return -1;
+    }
     const int number = static_cast<int>(graph_.states.size());
     numbers_.emplace(key_.value(), number);
     graph_.states.push_back(describe(choices));
+    bytes_ += bytes_of(graph_.states.back());
     came_from_.emplace_back(from, taken_ == 0 ? Choice{} : plan_[taken_ - 1]);
     news_.push_back(number);
     return number;
@@ -211,11 +274,21 @@ class Charted final : public Schedule {
     return {};
   }
 
+  /// About, as JSON: to_json() of the whole graph is too slow to be asked for each state.
+  static std::size_t bytes_of(const StateGraph::State& state) {
+    return 80 + 16 * state.actors.size() + 12 * state.holds.size() + 14 * state.waits.size() + 30 * state.moves.size();
+  }
+
   RunState& run_;
   StateGraph& graph_;
+  const std::size_t most_bytes_;
+  std::size_t bytes_ = 0;
   Footprint footprint_;
   StateKey key_;
   std::vector<Choice> plan_;
+  std::size_t planned_ = 0;  // of the plan as it was given
+  std::size_t turns_in_a_row_ = 0;
+  bool too_long_ = false;
   std::size_t taken_ = 0;
   bool keeps_all_ = false;
   int at_ = -1;
@@ -231,7 +304,11 @@ class Charted final : public Schedule {
 class Chart {
  public:
   Chart(RunEnvironment& environment, StateGraph& graph, const StateGraphRequest& request, const StopSource* stop)
-      : environment_(environment), graph_(graph), request_(request), stop_(stop), charted_(environment.state(), graph) {
+      : environment_(environment),
+        graph_(graph),
+        request_(request),
+        stop_(stop),
+        charted_(environment.state(), graph, request.most_bytes) {
     environment_.state().footprint = &charted_.footprint();
     environment_.state().keeps_locks = true;
   }
@@ -249,8 +326,10 @@ class Chart {
     }
     graph_.complete = true;
     while (!open_.empty()) {
-      const auto [state, choice] = open_.front();
-      open_.pop_front();
+      const auto shallowest = open_.begin();
+      const auto [state, choice] = shallowest->second.front();
+      shallowest->second.pop_front();
+      if (shallowest->second.empty()) open_.erase(shallowest);
       const bool is_over = (stop_ != nullptr && stop_->requested()) || clock.now() > until;
       if (is_over) graph_.complete = false;
       if (is_over) break;
@@ -285,9 +364,14 @@ class Chart {
                    fmt::format("{} on {} does not do the same after the same choices: {}", graph_.scenario,
                                graph_.store, charted_.wrong())};
     }
+    if (!charted_.is_whole()) {
+      charted_.forget_news();
+      graph_.complete = false;
+    }
     for (const int state : charted_.take_news()) {
-      for (const StateGraph::Move& each : graph_.states[static_cast<std::size_t>(state)].moves)
-        open_.emplace_back(state, Choice{each.actor, each.timeout});
+      const StateGraph::State& found = graph_.states[static_cast<std::size_t>(state)];
+      for (const StateGraph::Move& each : found.moves)
+        open_[found.steps].emplace_back(state, Choice{each.actor, each.timeout});
     }
     return {};
   }
@@ -310,7 +394,7 @@ class Chart {
   const StateGraphRequest& request_;
   const StopSource* const stop_;
   Charted charted_;
-  std::deque<std::pair<int, Choice>> open_;
+  std::map<std::uint32_t, std::deque<std::pair<int, Choice>>> open_;  // by the steps that lead to the state
 };
 
 }  // namespace

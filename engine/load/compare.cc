@@ -284,6 +284,16 @@ Result<CompareRequest> resolve(const Workload& workload, CompareRequest request)
     if (executor != "threads" && executor != "coroutines")
       return refusal(unknown_name("executor", executor, {"threads", "coroutines"}));
   }
+  if (!request.read_percents.empty() && !workload.has_reads()) {
+    return refusal(
+        fmt::format("{} has no share of reads to choose: its transactions are all of one kind", workload.name));
+  }
+  const bool is_uneven =
+      std::any_of(request.thetas.begin(), request.thetas.end(), [](double theta) { return theta != 0; });
+  if (is_uneven && !workload.chooses_rows()) {
+    return refusal(fmt::format("{} takes its rows in order: theta, how unevenly rows are chosen, means nothing to it",
+                               workload.name));
+  }
   if (request.rows == 0) request.rows = workload.rows_default();
   if (request.read_percents.empty()) request.read_percents = {workload.read_percent_default()};
   return request;

@@ -20,7 +20,7 @@ struct CompareRequest {
   std::vector<std::string> executors = {"threads"};
   std::vector<int> sessions = {8};
   std::vector<double> thetas = {0};
-  std::vector<int> read_percents;  ///< empty: the workload's own
+  std::vector<int> read_percents;  ///< empty: the workload's own; else refused where it has none
   std::uint64_t rows = 0;          ///< 0: the workload's own
   int rounds = 5;
   double history_percent = 5;  ///< of a round's measured time, after it: RoundRequest::history

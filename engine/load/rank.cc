@@ -39,7 +39,8 @@ std::string load_of(const ComparedGroup& group, std::span<const ComparedGroup> a
   std::string text = fmt::format("{} session{}", group.sessions, group.sessions == 1 ? "" : "s");
   if (differs(&ComparedGroup::executor)) text += " on " + group.executor;
   if (group.theta > 0) text += fmt::format(", theta {:g}", group.theta);
-  if (differs(&ComparedGroup::read_percent)) text += fmt::format(", {} % reads", group.read_percent);
+  if (group.read_percent >= 0 && differs(&ComparedGroup::read_percent))
+    text += fmt::format(", {} % reads", group.read_percent);
   return text;
 }
 

@@ -2,10 +2,10 @@
 #include "engine/load/statistics.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <vector>
 
+#include "engine/record/student.h"
 #include "engine/scenario/scenario.h"
 
 namespace lockstep::load {
@@ -23,14 +23,6 @@ double mean(std::span<const double> values) {
   double sum = 0;
   for (const double value : values) sum += value;
   return sum / static_cast<double>(values.size());
-}
-
-/// Student's t for kConfidence, two-sided, by degrees of freedom from 1.
-double student(std::size_t freedom) {
-  static constexpr std::array kTable = {63.657, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.250, 3.169,
-                                        3.106,  3.055, 3.012, 2.977, 2.947, 2.921, 2.898, 2.878, 2.861, 2.845,
-                                        2.831,  2.819, 2.807, 2.797, 2.787, 2.779, 2.771, 2.763, 2.756, 2.750};
-  return kTable[std::min(freedom, kTable.size()) - 1];
 }
 
 /// `statistic` of kResamples samples drawn from `values` with replacement.
@@ -53,7 +45,7 @@ Interval median_of(std::span<const double> values, std::uint64_t seed) {
   std::vector<double> all(values.begin(), values.end());
   std::vector<double> medians = bootstrap(values, seed, [](std::vector<double>& sample) { return middle(sample); });
   std::sort(medians.begin(), medians.end());
-  const auto tail = static_cast<std::size_t>((1 - kConfidence) / 2 * kResamples);
+  const auto tail = static_cast<std::size_t>((1 - record::kConfidence) / 2 * kResamples);
   return {middle(all), medians[tail], medians[kResamples - 1 - tail]};
 }
 
@@ -70,7 +62,7 @@ Interval ratio_of(std::span<const double> values, std::span<const double> base, 
   const auto n = static_cast<double>(logs.size());
   // The bootstrap divides by n where an unbiased variance divides by n - 1.
   const double error = std::sqrt(variance / kResamples * n / (n - 1));
-  const double reach = student(logs.size() - 1) * error;
+  const double reach = record::student(logs.size() - 1) * error;
   return {std::exp(centre), std::exp(centre - reach), std::min(std::exp(centre + reach), kUnbounded)};
 }
 

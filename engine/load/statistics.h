@@ -17,10 +17,7 @@ struct Interval {
   double high = 0;
 };
 
-/// The confidence of an interval: of 100 comparisons of two identical strategies one is expected to find a difference.
-inline constexpr double kConfidence = 0.99;
-
-/// Stands for "no upper end": a number that JSON can hold.
+/// What stands for "no upper end": a number that JSON can hold.
 inline constexpr double kUnbounded = 1e9;
 
 /// The median of `values` and the bootstrap's percentile interval of it. Zeros when empty. The same for the same seed.

@@ -31,6 +31,14 @@ std::optional<T> optional_of(const Json& json) {
   return json.is_null() ? std::nullopt : std::optional<T>(json.get<T>());
 }
 
+/// Of what a workload may not have: null.
+Json number_or_null(int number) { return number < 0 ? Json(nullptr) : Json(number); }
+
+int read_percent_of(const Json& json) {
+  const Json& percent = json.at("read_percent");
+  return percent.is_null() ? -1 : percent.get<int>();
+}
+
 Json json_of(const ComparedRow& row) {
   Json rounds = Json::array();
   for (const ComparedRound& one : row.rounds) {
@@ -47,7 +55,7 @@ Json json_of(const ComparedRow& row) {
           {"executor", row.executor},
           {"sessions", row.sessions},
           {"theta", row.theta},
-          {"read_percent", row.read_percent},
+          {"read_percent", number_or_null(row.read_percent)},
           {"rate", row.rate},
           {"correct", row.correct()},
           {"expected_correct", row.expected_correct},
@@ -91,7 +99,7 @@ ComparedRow row_of(const Json& json) {
   json.at("executor").get_to(row.executor);
   json.at("sessions").get_to(row.sessions);
   json.at("theta").get_to(row.theta);
-  json.at("read_percent").get_to(row.read_percent);
+  row.read_percent = read_percent_of(json);
   json.at("rate").get_to(row.rate);
   json.at("expected_correct").get_to(row.expected_correct);
   json.at("invariant_broken").get_to(row.invariant_broken);
@@ -140,7 +148,7 @@ ComparedGroup group_of(const Json& json) {
   json.at("executor").get_to(group.executor);
   json.at("sessions").get_to(group.sessions);
   json.at("theta").get_to(group.theta);
-  json.at("read_percent").get_to(group.read_percent);
+  group.read_percent = read_percent_of(json);
   json.at("rows").get_to(group.rows);
   json.at("rate").get_to(group.rate);
   group.helpers = json.value("helpers", 0);
@@ -210,7 +218,7 @@ std::string to_json(const Comparison& comparison) {
                       {"executor", group.executor},
                       {"sessions", group.sessions},
                       {"theta", group.theta},
-                      {"read_percent", group.read_percent},
+                      {"read_percent", number_or_null(group.read_percent)},
                       {"rows", group.rows},
                       {"rate", group.rate},
                       {"helpers", group.helpers},
@@ -263,8 +271,8 @@ Result<Comparison> comparison_of(const std::string& text) {
     json.at("notes").get_to(comparison.notes);
     for (const Json& group : json.at("groups")) comparison.groups.push_back(group_of(group));
     return comparison;
-  } catch (const Json::exception& wrong) {
-    return refused(wrong.what());
+  } catch (const Json::exception&) {
+    return refused("a part of it is missing or has another form");
   }
 }
 

@@ -12,7 +12,7 @@
 //    "notes": ["…", …],
 //    "groups": [                         those that are compared with each other: one for each combination of these
 //     {"store": "postgres", "executor": "threads", "sessions": 32, "theta": 0, "read_percent": 50, "rows": 100,
-//      "rate": 0,
+//      "rate": 0,                        read_percent: null where the workload has no reads to choose
 //      "helpers": 0,                     threads at most that make the store's calls, where these block; 0: none
 //      "rows_of": [                      best first, then those that are WRONG
 //       {"strategy": "for-update", "store": …, "protocol": "read-committed", "pattern": "for-update",
@@ -73,7 +73,7 @@ struct ComparedRow {
   std::string strategy, store, protocol, pattern, executor;
   int sessions = 1;
   double theta = 0;
-  int read_percent = 0;
+  int read_percent = 0;  ///< below 0: the workload has no reads to choose
   double rate = 0;
   bool expected_correct = true;
   int invariant_broken = 0;

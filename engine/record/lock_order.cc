@@ -36,8 +36,8 @@ Result<std::vector<OrderViolation>> order_violations_of(const std::string& text)
       }
     }
     return violations;
-  } catch (const Json::exception& error) {
-    return Error{Fault::invalid, {}, fmt::format("the lock orders cannot be read: {}", error.what())};
+  } catch (const Json::exception&) {
+    return Error{Fault::invalid, {}, "the lock orders cannot be read: a part is missing or has another form"};
   }
 }
 

@@ -110,8 +110,10 @@ Result<std::vector<MatrixCell>> matrix_of(const std::string& text) {
     std::vector<MatrixCell> cells;
     for (const Json& each : json.at("cells")) cells.push_back(cell_of(each));
     return cells;
-  } catch (const std::exception& error) {
-    return no_matrix(error.what());
+  } catch (const std::invalid_argument& unknown) {
+    return no_matrix(unknown.what());
+  } catch (const Json::exception&) {
+    return no_matrix("a part of it is missing or has another form");
   }
 }
 

@@ -1,6 +1,8 @@
 // run_json.cc: field by field.
 #include "engine/record/run_json.h"
 
+#include <cctype>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 namespace lockstep::record {
@@ -45,6 +47,33 @@ Json json_of(const Run& run) {
           {"cycles", run.cycles},
           {"victims", run.victims},
           {"invariants", json_of(run.invariants)}};
+}
+
+Json environment_json(const std::map<std::string, std::string>& environment) {
+  Json all = Json::object();
+  for (const auto& [name, text] : environment) {
+    std::int64_t number = 0;
+    const char* const end = text.data() + text.size();
+    const auto [rest, wrong] = std::from_chars(text.data(), end, number);
+    const bool is_number = wrong == std::errc() && rest == end && (text == "0" || (text[0] != '0' && text[0] != '-'));
+    all[name] = is_number ? Json(number) : Json(text);
+  }
+  return all;
+}
+
+Json measured_json(const std::string& text) {
+  std::string digits;
+  std::size_t at = 0;
+  for (; at < text.size() && (std::isdigit(static_cast<unsigned char>(text[at])) != 0 || text[at] == '.' || text[at] == ','); ++at) {
+    if (text[at] != ',') digits += text[at];  // "1,234.5"
+  }
+  double number = 0;
+  const auto [rest, wrong] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  const bool is_number = wrong == std::errc() && rest == digits.data() + digits.size();
+  const std::string unit = at < text.size() && text[at] == ' ' ? text.substr(at + 1) : text.substr(at);
+  return {{"value", text},
+          {"number", is_number ? Json(number) : Json(nullptr)},
+          {"unit", is_number ? Json(unit) : Json(nullptr)}};
 }
 
 }  // namespace lockstep::record

@@ -43,8 +43,9 @@ Result<std::vector<std::string>> sites_of(const std::string& text) {
                                           step.at(1).get<unsigned>()));
     }
     return by_step;
-  } catch (const Json::exception& error) {
-    return Error{Fault::invalid, {}, fmt::format("the lines of the operations cannot be read: {}", error.what())};
+  } catch (const Json::exception&) {
+    return Error{
+        Fault::invalid, {}, "the lines of the operations cannot be read: a part is missing or has another form"};
   }
 }
 

@@ -183,8 +183,8 @@ Result<StateGraph> state_graph_of(const std::string& text) {
     return GraphReader(json).read();
   } catch (const Wrong& wrong) {
     return Error{Fault::invalid, {}, "the state graph cannot be read: " + wrong.why};
-  } catch (const Json::exception& error) {
-    return Error{Fault::invalid, {}, fmt::format("the state graph cannot be read: {}", error.what())};
+  } catch (const Json::exception&) {
+    return Error{Fault::invalid, {}, "the state graph cannot be read: a part of it is missing or has another form"};
   }
 }
 

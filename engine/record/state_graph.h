@@ -7,7 +7,8 @@
 //   {"format": "lockstep-state-graph", "version": 1,
 //    "scenario": "threads/two-lock", "store": "none", "protocol": "none", "pattern": "plain", "retries": 1,
 //    "actors": ["T1", "T2"],
-//    "complete": true,                            false: "limit" states were kept, and some moves lead to none of them
+//    "complete": true,                            false: at "limit" states no new line of play was begun, and some
+//                                                 moves lead to no state
 //    "limit": 2000,
 //    "texts": ["", "lock A", …],                  every text, once
 //    "states": [                                  state 0 is the begin

@@ -10,6 +10,7 @@
 #include "engine/executors/executors.h"
 #include "engine/executors/offloaded_session.h"
 #include "engine/gdb/registry.h"
+#include "engine/record/moments.h"
 #include "engine/run/verdict.h"
 
 namespace lockstep {
@@ -166,6 +167,7 @@ Result<void> RunEnvironment::perform(Schedule* schedule) {
   as_new_ = false;
   if (state_.recording) lock_order_ = std::make_unique<sync::LockOrder>();
   state_.lock_order = lock_order_.get();
+  state_.keeps_store_locks = schedule != nullptr && state_.recording && waits_in_process(request_);
   if (schedule != nullptr) conductor_ = std::make_unique<Conductor>(state_, *schedule, detection_after_);
   executor_ = request_.executor == "threads" ? make_threads_executor(state_, conductor_.get(), pool_.get())
                                              : make_coroutines_executor(state_, conductor_.get(), request_.workers);
@@ -189,6 +191,19 @@ Result<void> RunEnvironment::perform(Schedule* schedule) {
   return followed;
 }
 
+/// Of a run under a schedule on a store: what its page needs beside the events.
+void RunEnvironment::note_moments(record::Run& run) const {
+  constexpr std::size_t kRowsMost = 200;  // of a scenario; a page cannot show more
+  if (!backend_ || !conductor_ || !state_.recording || scenario_.rows().size() > kRowsMost) return;
+  const bool by_statement = state_.protocol->isolation == check::Level::read_committed;
+  run.documents[record::kMomentsDocument] =
+      record::to_json({.given = scenario_.rows(),
+                       .reads = !state_.protocol->reads_snapshot ? record::ReadsSee::latest
+                                : by_statement                   ? record::ReadsSee::statement
+                                                                 : record::ReadsSee::snapshot,
+                       .locks = state_.locks_over_time()});
+}
+
 void RunEnvironment::judge(record::Run& run) {
   run.wall_ms = wall_ms_;
   State rows;
@@ -202,6 +217,7 @@ void RunEnvironment::judge(record::Run& run) {
     }
   }
   final_rows_ = rows;
+  note_moments(run);
   const Final end(std::move(rows), backend_.get(), scenario_.world_type(), world_.get(), request_.store);
   lockstep::judge(scenario_, pattern_, end, state_, run);
 }

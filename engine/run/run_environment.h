@@ -77,6 +77,7 @@ class RunEnvironment {
   RunEnvironment(const Scenario& scenario, const RunRequest& request, const StopSource* stop);
   Result<void> open_store();
   Result<void> set_up_actors();
+  void note_moments(record::Run& run) const;
   void tear_down() noexcept;
 
   const Scenario& scenario_;

@@ -223,8 +223,10 @@ Result<ScheduleFile> schedule_file_of(const std::string& text) {
       Result<ScheduleStep> step = step_of(json, *file, number);
       if (!step) return step.error();
       file->steps.push_back(std::move(*step));
-    } catch (const Json::exception& error) {
-      return bad_line(number, error.what());
+    } catch (const Json::parse_error& error) {
+      return bad_line(number, fmt::format("this is no JSON: the fault is at character {}", error.byte));
+    } catch (const Json::exception&) {
+      return bad_line(number, "a part is missing or has another form");
     }
   }
   if (!file) return bad_line(1, "this is no schedule file");

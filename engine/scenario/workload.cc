@@ -56,6 +56,11 @@ Workload Workload::rows(std::uint64_t count, std::function<State(const Shape&)> 
   return std::move(*this);
 }
 
+Workload Workload::takes_rows_in_order() && {
+  chooses_rows_ = false;
+  return std::move(*this);
+}
+
 Workload Workload::reads(int percent) && {
   read_percent_ = percent;
   return std::move(*this);

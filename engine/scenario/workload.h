@@ -20,14 +20,19 @@
 #include "engine/actor/database.h"
 #include "engine/scenario/scenario.h"
 #include "engine/scenario/zipf.h"
+#include "kv/base/check.h"
 
 namespace lockstep::load {
+
+/// A percentage of reads for workloads that do not divide their transactions so.
+inline constexpr int kNoReads = -1;
 
 /// What a load is like, beside its strategy.
 struct Shape {
   std::uint64_t rows = 1;  ///< among which a transaction chooses; the workload says what a row is
   double theta = 0;        ///< 0: all alike; towards 1: ever fewer get ever more (Zipf)
-  int read_percent = 50;   ///< of the transactions, or of the operations: the workload says which
+  /// Of the transactions, or of the operations: the workload says which. kNoReads where it has none to choose.
+  int read_percent = 50;
   std::uint64_t seed = 1;
 };
 
@@ -73,8 +78,11 @@ struct LoadContext {
 
   /// A row below shape.rows, hot ones scattered among the others.
   std::uint64_t choose() { return scatter(zipf(random)); }
-  /// True for shape.read_percent of all calls.
-  bool reads() { return static_cast<int>(random() % 100) < shape.read_percent; }
+  /// True for shape.read_percent of all calls. Only in workloads with Workload::reads().
+  bool reads() {
+    LOCKSTEP_CHECK(shape.read_percent >= 0, "a workload reads without Workload::reads()");
+    return static_cast<int>(random() % 100) < shape.read_percent;
+  }
 };
 
 /// "account/000042": fixed width, so that the order of the keys is that of the numbers.
@@ -120,8 +128,10 @@ class Workload {
 
   /// How many rows there are unless --rows says otherwise, and what they hold at the start.
   Workload rows(std::uint64_t count, std::function<State(const Shape&)> given) &&;
-  /// Percent of reads unless --read says otherwise; without this 50.
+  /// Percent of reads unless --read says otherwise. Without this the workload has none to choose (kNoReads).
   Workload reads(int percent) &&;
+  /// No row is chosen among others, so --theta means nothing.
+  Workload takes_rows_in_order() &&;
   Workload pattern(std::string name, std::string summary, std::function<Task<>(LoadContext&)> body) &&;
   /// Of the latest pattern.
   Workload only_on(std::vector<std::string> stores) &&;
@@ -133,6 +143,8 @@ class Workload {
   const std::string& title() const noexcept { return title_; }
   std::uint64_t rows_default() const noexcept { return rows_; }
   int read_percent_default() const noexcept { return read_percent_; }
+  bool has_reads() const noexcept { return read_percent_ != kNoReads; }
+  bool chooses_rows() const noexcept { return chooses_rows_; }
   State given(const Shape& shape) const { return given_(shape); }
   const std::vector<LoadPattern>& patterns() const noexcept { return patterns_; }
   const std::vector<NamedInvariant>& invariants() const noexcept { return invariants_; }
@@ -141,7 +153,8 @@ class Workload {
  private:
   std::string title_;
   std::uint64_t rows_ = 1;
-  int read_percent_ = 50;
+  int read_percent_ = kNoReads;
+  bool chooses_rows_ = true;
   std::function<State(const Shape&)> given_;
   std::vector<LoadPattern> patterns_;
   std::vector<NamedInvariant> invariants_;

@@ -55,6 +55,8 @@ inline void replace(std::string& text, const char* pattern, const char* by) {
 inline void fill_in(std::string& text) {
   replace(text, R"(\b7f3a\b)", "$RUN");
   replace(text, R"(\b91c0\b)", "$OTHER_RUN");
+  replace(text, R"(\b5c1e\b)", "$COMPARISON");
+  replace(text, R"(\ba9d0\b)", "$MATRIX");
   replace(text, R"(\bID\b)", "$RUN");
   replace(text, R"(\bDIR\b)", "$DATA");
   replace(text, R"(/var/lib/bank\b)", "$DATA");

@@ -21,7 +21,8 @@ struct Ended {
   std::string printed;  ///< both streams
 };
 
-/// A reader's working folder: the program in it and in the PATH, two saved runs, a data folder of the kv store.
+/// A reader's working folder: the program in it and in the PATH, two saved runs, a comparison, a matrix, a data folder
+/// of the kv store.
 class Reader {
  public:
   Reader() {
@@ -33,6 +34,9 @@ class Reader {
         "cd '" + folder_.string() + "' || exit\nPATH='" + (folder_ / "bin").string() +
         "':$PATH\nHOME=.\nLANG=C.UTF-8\nexport PATH HOME LANG\nunset LOCKSTEP_RUNS LOCKSTEP_DSN LC_ALL NO_COLOR\n";
     fs::create_directories(folder_ / ".local/share/bash-completion/completions");
+    set("COMPARISON",
+        saved_run("lockstep compare money/hot-counter --strategy plain --for 30ms --warmup 5ms --rounds 1"));
+    set("MATRIX", saved_run("lockstep matrix isolation/write-skew --store kv --scenario isolation/write-skew"));
     set("RUN", saved_run("lockstep run threads/two-lock"));
     set("OTHER_RUN", saved_run("lockstep run threads/two-lock --pattern ordered"));
     set("DATA", (folder_ / "data").string());
@@ -67,7 +71,8 @@ class Reader {
   std::string saved_run(const std::string& line) const {
     const Ended ended = types(line);
     std::smatch id;
-    EXPECT_TRUE(std::regex_search(ended.printed, id, std::regex("lockstep-runs/([0-9a-f]+)/"))) << ended.printed;
+    EXPECT_TRUE(std::regex_search(ended.printed, id, std::regex("lockstep(?:-runs/| report )([0-9a-f]+)")))
+        << ended.printed;
     return id.str(1);
   }
   void fill_data_folder() const {

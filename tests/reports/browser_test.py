@@ -277,6 +277,89 @@ def schedules(browser, checks, url):
     checks.same("the link keeps the order", schedule(), '"T1 T2 T1 T2"')
 
 
+def plays_to_an_end(browser, checks, url):
+    browser.open(url)
+    cut = browser.run("return document.querySelector('[data-explorer]').closest('section').textContent.includes('not every order')")
+    checks.same("the graph of the philosophers is cut", cut, True)
+    ends = browser.run("""
+        const root = document.querySelector('[data-explorer]'), ends = [];
+        for (let play = 0; play < 40; ++play) {
+          root.querySelector('[data-go=first]').click();
+          if (play % 2) root.querySelector('[data-go=end]').click();
+          else for (let i = 0; i < 400 && !root.querySelector('[data-go=random]').disabled; ++i) root.querySelector('[data-go=random]').click();
+          ends.push(root.querySelector('[data-p=now]').textContent.includes('the end:'));
+        }
+        return ends.filter((end) => !end).length;""")
+    checks.same("random plays that come to no end", ends, 0)
+
+
+def shows_data(browser, checks, url):
+    browser.open(url)
+    rows = lambda: browser.run("return [...document.querySelectorAll('[data-p=data] tr')].map((r) => r.innerText)")
+    at = lambda n: browser.run(
+        "const s = document.querySelector('[data-p=slider]'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))", n)
+    at(0)
+    first = rows()
+    checks.same("at the start nothing is written", [line.split("\t")[2:] for line in first], [["\u2013", "\u2013"]] * len(first))
+    total = browser.run("return +document.querySelector('[data-p=slider]').max")
+    seen = set()
+    for row in range(total + 1):
+        at(row)
+        for line in rows():
+            seen.update(part for part in ("v1", "older") if part in line)
+            if line.split("\t")[2] != "\u2013":
+                seen.add("written")
+    checks.same("versions, writes and old snapshots are seen", seen, {"v1", "older", "written"})
+
+
+def predicts(browser, checks, url):
+    browser.open(url)
+    shown = lambda what: browser.run("return document.querySelector(arguments[0]).getClientRects().length > 0", what)
+    text = lambda what: browser.run("return document.querySelector(`[data-p=${arguments[0]}]`).textContent", what)
+    pick = lambda words: browser.run(
+        "[...document.querySelectorAll('[data-p=ask] button')].find((b) => b.textContent === arguments[0]).click()", words)
+    checks.same("the verdict stands there", shown(".verdict"), True)
+    browser.run("document.querySelector('[data-go=predict]').click()")
+    checks.same("the verdict is hidden", shown(".verdict"), False)
+    checks.same("the lanes are hidden", shown(".lanes"), False)
+    checks.same("the end is asked for", text("ask").startswith("How will this run end?"), True)
+    pick("clean")
+    for _ in range(200):
+        if browser.run("return document.documentElement.classList.contains('predict')") is False:
+            break
+        if shown("[data-p=ask]"):
+            browser.run("document.querySelector('[data-p=ask] button').click()")
+        else:
+            browser.run("document.querySelector('[data-go=next]').click()")
+    checks.same("at the end the verdict is back", shown(".verdict"), True)
+    checks.same("and the prediction beside it", "You expected clean: \u2717 no" in text("said"), True)
+
+
+def explains_cells(browser, checks, url):
+    browser.open(url)
+    cells = browser.run("""return [...document.querySelectorAll('.matrix td a')].map((a) =>
+        [a.title.length > 20, /^[\u2717\u2592\u21bb\u25a0\u2713?\u2260]/.test(a.textContent.trim()), a.getAttribute('href').startsWith('cells/')])""")
+    checks.same("every cell has words on hover, a sign, and a page", [c for c in cells if c != [True, True, True]], [])
+    checks.same("there are cells", len(cells) > 5, True)
+    looks = browser.run("""return [...new Set([...document.querySelectorAll('.matrix td[class]')].map((c) =>
+        c.className + getComputedStyle(c).backgroundColor + getComputedStyle(c).backgroundImage))].length""")
+    kinds = browser.run("return new Set([...document.querySelectorAll('.matrix td[class]')].map((c) => c.className)).size")
+    checks.same("each kind has a look of its own", looks, kinds)
+    browser.size(400)
+    checks.same("at 400 pixels a cell says its protocol", browser.run(
+        "return getComputedStyle(document.querySelector('.matrix td a').closest('td'), '::before').content.length > 4"), True)
+    browser.size(1200)
+    browser.run("document.querySelector('.matrix td a').click()")
+    checks.same("a cell leads to its run", browser.run("return document.querySelector('h1').textContent"), "isolation/write-skew")
+
+
+def never_clean_beside_wrong(browser, checks, url):
+    browser.open(url)
+    word = browser.run("return document.querySelector('.verdict .word').textContent")
+    checks.same("the box counts what is wrong", "WRONG" in word and "CLEAN" not in word.upper().replace("WRONG", ""), True)
+    checks.same("the title too", "clean" in browser.run("return document.title"), False)
+
+
 def sorts(browser, checks):
     column = lambda: browser.run("return [...document.querySelector('table.sort').tBodies[0].rows].map(r => r.cells[1].innerText)")
     head = "document.querySelector('table.sort th:nth-child(2) button').click()"
@@ -310,10 +393,17 @@ def pages(lockstep, folder):
         ("deadlock/two-lock", "--protocol", "2pl-detect"), ("threads/dining-philosophers",),
         ("deadlock/two-lock", "--protocol", "2pl-wait-die"))]
     made = {}
+    sqlite = json.loads(run("run", "isolation/write-skew", "--store", "sqlite", "--protocol", "deferred-wal", "--json"))["id"]
+    skew = json.loads(run("run", "isolation/write-skew", "--protocol", "snapshot", "--json"))["id"]
     explored = json.loads(run("explore", "threads/two-lock", "--json"))["shortest"]
+    dinner = json.loads(run("explore", "threads/dining-philosophers", "--json"))["shortest"]
     matrix = json.loads(run("matrix", "isolation/write-skew", "--store", "kv,sqlite", "--json"))["id"]
+    compared = [json.loads(run("compare", "isolation/write-skew", "--strategy", "snapshot,ssi", "--for", "150ms", "--warmup",
+                               "10ms", "--rounds", "3", "--sessions", "4", "--rows", "1", "--json"))["id"] for _ in range(2)]
     for name, words in (("run", ids[:1]), ("philosophers", ids[1:2]), ("several", [ids[2], "--baseline", ids[0]]),
-                        ("exploration", [explored]), ("matrix", [matrix])):
+                        ("exploration", [explored]), ("dinner", [dinner]), ("matrix", [matrix, "--cells"]),
+                        ("sqlite", [sqlite]), ("skew", [skew]), ("comparison", compared[:1]),
+                        ("changes", [compared[1], "--baseline", compared[0]])):
         out = os.path.join(folder, name)
         run("report", *words, "--out", out)
         made[name] = "file://" + os.path.join(out, "report.html")
@@ -352,6 +442,11 @@ def main():
             browser.open(made["run"])
             steps_by_click_and_key(browser, checks)
             schedules(browser, checks, made["exploration"])
+            plays_to_an_end(browser, checks, made["dinner"])
+            shows_data(browser, checks, made["skew"])
+            predicts(browser, checks, made["run"])
+            explains_cells(browser, checks, made["matrix"])
+            never_clean_beside_wrong(browser, checks, made["comparison"])
             browser.open(made["several"])
             sorts(browser, checks)
             readable_without_scripts(browser, checks, made["run"])

@@ -125,6 +125,47 @@ TEST(ComparisonPage, IsSaidToBeUnreadableWhenItIs) {
   EXPECT_THAT(comparison_html(run, "r1", 2), HasSubstr("class=\"warn\""));
 }
 
+TEST(ComparisonPage, CountsWhatIsWrongInPlaceOfAVerdict) {
+  const record::Run mixed = compared({at_sessions(32)});
+  EXPECT_EQ(comparison_outcome(mixed), "2 correct, 1 WRONG");
+  const std::string box = comparison_box(mixed);
+  EXPECT_THAT(box, HasSubstr("✗ 1 WRONG"));
+  EXPECT_THAT(box, Not(HasSubstr("CLEAN")));
+  EXPECT_THAT(box, HasSubstr("not as expected"));
+  record::ComparedGroup known = at_sessions(32);
+  known.strategies[2].expected_correct = false;
+  EXPECT_THAT(comparison_box(compared({known})), HasSubstr("as expected: what is WRONG is said to be unsafe there"));
+  EXPECT_THAT(comparison_outcome(record::Run{}), IsEmpty());
+}
+
+TEST(ComparisonPage, HasTheChangeOfEachStrategySinceTheBaseline) {
+  const auto at_rate = [](std::uint64_t per_round) {
+    record::ComparedGroup group = at_sessions(8);
+    for (record::ComparedRow& row : group.strategies) {
+      row.rounds.clear();
+      for (const std::uint64_t drift : {0u, 2u, 1u, 3u, 1u})
+        row.rounds.push_back({.seconds = 1, .committed = per_round * (1000 + drift), .correct = true, .note = ""});
+    }
+    return compared({group});
+  };
+  const std::string page = changes_html(at_rate(1000), at_rate(500), "r2", 3);
+  EXPECT_THAT(page, HasSubstr("-50.0 %"));
+  EXPECT_THAT(page, HasSubstr("▼ slower"));
+  EXPECT_THAT(page, HasSubstr("✗ WRONG as before"));
+  EXPECT_THAT(changes_html(at_rate(1000), at_rate(2000), "r2", 3), HasSubstr("▲ faster"));
+  EXPECT_THAT(changes_markdown(at_rate(1000), at_rate(500)), HasSubstr("| \\-50.0 % |"));
+  record::ComparedGroup other = at_sessions(64);
+  EXPECT_THAT(changes_html(at_rate(1000), compared({other}), "r2", 3), HasSubstr("64 sessions"));
+}
+
+TEST(ComparisonPage, SaysNothingOfReadsThatAWorkloadDoesNotHave) {
+  record::ComparedGroup group = at_sessions(8);
+  group.read_percent = -1;
+  EXPECT_THAT(comparison_html(compared({group}), "r1", 2), Not(HasSubstr("% read")));
+  group.read_percent = 95;
+  EXPECT_THAT(comparison_html(compared({group}), "r1", 2), HasSubstr("95 % read"));
+}
+
 TEST(ComparisonMarkdown, HasARowForEachStrategy) {
   const std::string text = comparison_markdown(compared({at_sessions(32)}));
   EXPECT_THAT(text, HasSubstr("| conditional-update | 6,940 | best |"));

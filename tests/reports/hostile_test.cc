@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 
+#include "engine/record/exploration.h"
+#include "engine/record/moments.h"
 #include "reports/escape.h"
 #include "reports/json_object.h"
 #include "reports/report.h"
@@ -34,6 +36,14 @@ record::Run hostile_run() {
   run.outcomes.faults = {{kHostile, 1}};
   run.cycles = {{kHostile}};
   run.environment = {{kHostile, kHostile}};
+  run.documents[record::kMomentsDocument] =
+      record::to_json({.given = {{kHostile, kHostile}}, .locks = {{.since = 1, .held = {{0, kHostile, kHostile}}}}});
+  record::ExplorationSummary search;
+  search.strategy = search.model = kHostile;
+  search.grain = {kHostile};
+  search.findings.emplace_back().what = kHostile;
+  search.findings.back().run = search.findings.back().schedule = kHostile;
+  run.documents[record::kExplorationDocument] = record::to_json(search);
   for (record::Event& event : run.events) event.detail = event.object = "=cmd|' /C calc'!A0" + kHostile;
   return run;
 }

@@ -44,6 +44,7 @@ class SqliteBackend final : public Backend {
   Result<std::unique_ptr<Session>> open_session(int actor, const std::string& name) override;
   Result<State> final_state() override;
   Result<Table> query(const std::string& sql) override;
+  std::vector<Blocker> holders() override { return shared_.registry.holders(); }
   const Capabilities& capabilities() const noexcept override { return capabilities_; }
   const ProtocolTraits& protocol() const noexcept override { return traits_; }
   std::vector<std::pair<std::string, std::string>> environment() const override;

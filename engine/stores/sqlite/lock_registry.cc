@@ -9,6 +9,12 @@
 
 namespace lockstep::sqlite {
 
+namespace {
+
+constexpr const char* kDatabase = "database";  // what every lock is on, for people
+
+}  // namespace
+
 const char* name_of(Level level, Journal journal) noexcept {
   const bool wal = journal == Journal::wal;
   switch (level) {
@@ -151,9 +157,9 @@ std::vector<Blocker> LockRegistry::blockers(const Member& member) const {
   for (const Member& other : members_) {
     if (&other == &member) continue;
     if (conflicts(journal_, member.wanted, other.held)) {
-      found.push_back({other.actor, "database", name_of(other.held, journal_), false});
+      found.push_back({other.actor, kDatabase, name_of(other.held, journal_), false});
     } else if (other.woken && conflicts(journal_, member.wanted, other.wanted)) {
-      found.push_back({other.actor, "database", "next in the queue", false});
+      found.push_back({other.actor, kDatabase, "next in the queue", false});
     }
   }
   return found;
@@ -167,6 +173,20 @@ std::string LockRegistry::blockers_in_words(const Member& member, Level wanted) 
     words.push_back(fmt::format("{} ({})", other.name, name_of(other.held, journal_)));
   }
   return words.empty() ? "another process" : fmt::format("{}", fmt::join(words, ", "));
+}
+
+std::vector<Blocker> LockRegistry::holders() const {
+  MutexLock lock(mutex_);
+  std::vector<Blocker> found;
+  for (const Member& member : members_) {
+    if (member.held == Level::none) continue;
+    std::string what = name_of(member.held, journal_);
+    // With WAL a writer also reads from a snapshot of its own.
+    if (journal_ == Journal::wal && member.held > Level::shared)
+      what = std::string(name_of(Level::shared, journal_)) + ", " + what;
+    found.push_back({member.actor, kDatabase, std::move(what), false});
+  }
+  return found;
 }
 
 }  // namespace lockstep::sqlite

@@ -88,6 +88,8 @@ class LockRegistry {
   std::vector<Blocker> blockers(const Member& member) const;
   /// blockers() in words: "T1 (RESERVED lock)"; "another process" when no member is in the way.
   std::string blockers_in_words(const Member& member, Level wanted) const;
+  /// What every member held after its last step: "SHARED lock", or with WAL "snapshot" and "snapshot, write lock".
+  std::vector<Blocker> holders() const;
 
  private:
   bool held_by_another(const Member& member, Level wanted) const LOCKSTEP_REQUIRES(mutex_);

@@ -51,6 +51,7 @@ State jobs(const load::Shape& shape) {
 load::Workload queue_work_queue() {
   return load::workload("Workers take jobs off a queue")
       .rows(500, jobs)
+      .takes_rows_in_order()
       .pattern("skip-locked", "select the first job that nobody has", skip_locked)
       .only_on({"postgres"})
       .pattern("for-update", "select the first job for update", for_update)

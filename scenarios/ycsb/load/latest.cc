@@ -59,6 +59,7 @@ load::Workload ycsb_latest() {
   return load::workload("Reads of the newest records, and inserts, as in YCSB D")
       .rows(1000, records)
       .reads(95)
+      .takes_rows_in_order()
       .pattern("insert", "read one of the newest, or insert", read_or_insert)
       .holds("the newest acknowledged record is found",
              [](const load::Settled& end) {

@@ -49,6 +49,7 @@ Task<> read_modify_write(load::LoadContext& c) {
 load::Workload ycsb_mixed() {
   return load::workload("Reads and updates of single records, as in YCSB")
       .rows(10000, [](const load::Shape& shape) { return load::numbered("user", shape.rows, "0"); })
+      .reads(50)
       .pattern("update", "an update is one statement (YCSB A, B, C)", read_or_update)
       .pattern("read-modify-write", "an update reads for update, then writes (YCSB F)", read_modify_write)
       .holds("every acknowledged update counts", [](const load::Settled& end) {

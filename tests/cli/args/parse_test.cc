@@ -61,6 +61,7 @@ TEST(Parse, AnswersEveryMistakeInOneLine) {
       {{"run", "x", "--protcol", "occ"}, "no option \"--protcol\" for run; did you mean \"--protocol\"?"},
       {{"run", "x", "--protcol=occ"}, "no option \"--protcol\" for run; did you mean \"--protocol\"?"},
       {{"run", "x", "--store"}, "--store needs NAME (lockstep run --help)"},
+      {{"run", "x", "--json=maybe"}, "--json takes no value (lockstep run --help)"},
       {{"run", "x", "--color", "red"}, "no value for --color \"red\"; there are: auto, always, never"},
       {{"run", "x", "--executor", "thread"}, "no value for --executor \"thread\"; did you mean \"threads\"?"},
       {{"completion", "tcsh"}, "no SHELL \"tcsh\"; did you mean \"bash\"?"},

@@ -51,6 +51,52 @@ TEST(CompareCommand, ComparesSavesAndGivesJson) {
   EXPECT_GT(row["latency_ms"]["p99"], 0);
 }
 
+TEST(CompareCommand, ExitsWithOneOnARegressionThatIsProved) {
+  const ScratchFolder folder;
+  const auto compare = [&folder](std::vector<std::string> more) {
+    std::vector<std::string> words = {"compare", "money/hot-counter", "--strategy", "plain", "--rounds", "3",
+                                      "--out",   folder.path()};
+    words.insert(words.end(), more.begin(), more.end());
+    return lockstep(with_brief(words));
+  };
+  ASSERT_EQ(compare({}).code, 0);
+  const auto saved = record::list(folder.path());
+  ASSERT_TRUE(saved.ok());
+  // The same machine, fifty times as fast then.
+  record::Run faster = record::load(saved->front().path).value();
+  record::Comparison comparison = record::comparison_of(faster.documents.at(record::kComparisonDocument)).value();
+  for (record::ComparedRound& round : comparison.groups[0].strategies[0].rounds) round.committed *= 50;
+  faster.documents[record::kComparisonDocument] = record::to_json(comparison);
+  faster.id.clear();
+  ASSERT_TRUE(record::save(faster, folder.path()).ok());
+
+  const Ended worse = compare({"--baseline", faster.id});
+  EXPECT_EQ(worse.code, 1) << worse.err;
+  EXPECT_THAT(worse.out, HasSubstr("WORSE     1 proven regression since"));
+  const Ended json = compare({"--baseline", faster.id, "--json"});
+  EXPECT_EQ(json.code, 1);
+  const auto parsed = nlohmann::json::parse(json.out);
+  EXPECT_EQ(parsed["baseline"]["regressions"], 1);
+  EXPECT_LT(parsed["baseline"]["changes"][0]["ratio"]["high"], 1);
+  EXPECT_EQ(compare({"--baseline", faster.id, "--tolerance", "100"}).code, 0) << "any loss is allowed";
+  const Ended quiet = compare({"--baseline", saved->front().id, "--tolerance", "100", "--quiet"});
+  EXPECT_EQ(quiet.code, 0) << quiet.err;
+  EXPECT_THAT(quiet.out, HasSubstr("no proven regression since"));
+
+  // What is no baseline for this.
+  EXPECT_EQ(compare({"--tolerance", "3"}).code, 2);
+  EXPECT_EQ(compare({"--baseline", "ffff"}).code, 2);
+  EXPECT_THAT(lockstep({"compare", "money/transfer", "--baseline", faster.id, "--out", folder.path()}).err,
+              HasSubstr("is of the workload money/hot-counter, not money/transfer"));
+  const Ended run = lockstep({"run", "deadlock/two-lock", "--json", "--out", folder.path()});
+  const std::string id = nlohmann::json::parse(run.out)["id"];
+  EXPECT_THAT(compare({"--baseline", id}).err, HasSubstr("is a run of deadlock/two-lock, no comparison"));
+  const Ended other = lockstep({"compare", "money/hot-counter", "--strategy", "plain", "--rounds", "1", "--for", "30ms",
+                                "--sessions", "3", "--baseline", faster.id, "--out", folder.path()});
+  EXPECT_EQ(other.code, 2);
+  EXPECT_THAT(other.err, HasSubstr("the baseline has none of these loads"));
+}
+
 TEST(CompareCommand, RefusesBadInputWithOneLine) {
   const struct {
     std::vector<std::string> arguments;

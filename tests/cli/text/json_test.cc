@@ -68,7 +68,8 @@ TEST(Json, OfABrokenInvariantGivesTheValues) {
 TEST(Json, OfSavedRunsNamesTheUnreadable) {
   record::SavedRun summary;
   summary.id = "7f3a00c0ffee";
-  const Json json = Json::parse(runs_json("runs", {summary}, {"runs/x"}));
+  const Json json = Json::parse(runs_json("runs", {summary}, 3, {"runs/x"}));
+  EXPECT_EQ(json["hidden"], 3);
   EXPECT_EQ(json["folder"], "runs");
   EXPECT_EQ(json["runs"][0]["id"], "7f3a00c0ffee");
   EXPECT_EQ(json["unreadable"][0], "runs/x");

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "cli/text/text.h"
+#include "engine/record/moments.h"
 #include "tests/cli/sample_runs.h"
 
 namespace lockstep::cli {
@@ -47,8 +48,8 @@ TEST(RunText, ShowsTheDeadlockOfTwoTransfers) {
     5    0.04  ▒ lock B         waits for T2   ┃
     6    0.05  ▒                               ▒ lock A         waits for T1
          0.05  ▒  ◆ cycle T1→T2→T1, victim T2 (youngest)
-    6    0.05  ▒                               ✗ deadlock, gives back B
-    5    0.06  ■ lock B = 100  after 0.02 ms   │
+         0.05  ▒                               ✗ deadlock, gives back B
+         0.06  ■ lock B = 100  after 0.02 ms   │
     8    0.07  ✓ commit                        │
     9    0.08                                  ↻ retry 1: ✓ commit at 0.11
 
@@ -113,7 +114,7 @@ TEST(RunText, IsAsciiWhereTheLocaleIsNotUtf8) {
 TEST(RunText, NamesTheActorInEveryRowOfANarrowTerminal) {
   const std::string text = run_text(samples::two_lock(), Terminal{.width = 60});
   EXPECT_THAT(text, HasSubstr("    5    0.04  ▒  ┃  T1 lock B        waits for T2\n"));
-  EXPECT_THAT(text, HasSubstr("    6    0.05  ▒  ✗  T2 deadlock, gives back B\n"));
+  EXPECT_THAT(text, HasSubstr("         0.05  ▒  ✗  T2 deadlock, gives back B\n"));
   expect_fits(text, 60);
 }
 
@@ -125,6 +126,62 @@ TEST(RunText, FitsEveryWidthWithAnyNumberOfActors) {
       EXPECT_FALSE(run_text(samples::philosophers(actors), Terminal{.width = width}).empty());
     }
   }
+}
+
+/// The numbers in the column of the steps, from the top.
+std::vector<int> step_numbers(const std::string& text) {
+  std::vector<int> numbers;
+  bool in_lanes = false;
+  for (const std::string& line : lines_of(text)) {
+    if (line.starts_with(" step")) in_lanes = true;
+    if (line.empty()) in_lanes = false;
+    if (in_lanes && line.size() > 5 && line.find_first_of("0123456789") < 5) numbers.push_back(std::stoi(line));
+  }
+  return numbers;
+}
+
+TEST(RunText, NumbersOfStepsGoUp) {
+  const std::vector<int> numbers = step_numbers(run_text(samples::two_lock(), Terminal{}));
+  EXPECT_EQ(numbers, (std::vector<int>{1, 2, 3, 4, 5, 6, 8, 9}));
+}
+
+TEST(RunText, GivesLongNamesOfActorsALineEach) {
+  samples::Story story({"customer-one", "customer-two", "customer-three"});
+  story.does(0, "begin").does(1, "begin").does(2, "begin");
+  record::Run run = story.take();
+  run.store = "kv";
+  const std::string text = run_text(run, Terminal{.width = 60});
+  EXPECT_THAT(text, HasSubstr("               customer-one\n"));
+  EXPECT_THAT(text, HasSubstr("customer-two\n"));
+  EXPECT_THAT(text, HasSubstr("customer-three\n"));
+  expect_fits(text, 60);
+}
+
+TEST(RunText, ShowsTheLocksThatAStoreTold) {
+  samples::Story story({"T1", "T2"});
+  story.does(0, "begin").does(0, "read", "A", "", "100").does(1, "begin").does(1, "write", "B", "1");
+  record::Run run = story.take();
+  run.store = "sqlite";
+  record::Moments moments;
+  moments.given = {{"A", "100"}, {"B", "0"}};
+  // The read is event 4, the write event 8: a request and a grant each.
+  moments.locks = {{.since = 4, .held = {{0, "database", "SHARED lock"}}},
+                   {.since = 8, .held = {{0, "database", "SHARED lock"}, {1, "database", "RESERVED lock"}}}};
+  run.documents[record::kMomentsDocument] = record::to_json(moments);
+  const std::string text = run_text(run, Terminal{.width = 100});
+  EXPECT_THAT(text, HasSubstr("read A = 100"));
+  EXPECT_THAT(text, testing::ContainsRegex("read A = 100 +SHARED lock"));
+  EXPECT_THAT(text, testing::ContainsRegex("write B = 1 +RESERVED lock"));
+}
+
+TEST(RunText, SaysWhyALockWasRefused) {
+  samples::Story story({"T1", "T2"});
+  story.does(0, "begin").asks(0, "write", "A", "1").fails(0, Fault::busy, "SQLITE_BUSY");
+  record::Run run = story.take();
+  run.store = "sqlite";
+  run.events.back().detail = "T1: write A: T2 (RESERVED lock) writes, so SQLite refuses to wait";
+  EXPECT_THAT(run_text(run, Terminal{.width = 120}),
+              HasSubstr("(RESERVED lock) writes,\n                 so SQLite refuses to\n"));
 }
 
 TEST(RunText, NeutralisesHostileText) {
