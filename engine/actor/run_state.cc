@@ -15,15 +15,15 @@ void touch(const Actor& actor, std::string_view lock, Touch how) {
 }
 
 namespace {
-constexpr std::string_view kWaits = "waits";
+constexpr std::string_view kWaitEdges = "waits";
 }
 
 void touch_wait_begun(const Actor& actor) {
-  if (Footprint* const footprint = actor.run.footprint) footprint->global(kWaits, Touch::shares);
+  if (Footprint* const footprint = actor.run.footprint) footprint->global(kWaitEdges, Touch::shares);
 }
 
 void touch_wait_given_up(const Actor& actor) {
-  if (Footprint* const footprint = actor.run.footprint) footprint->global(kWaits, Touch::looks);
+  if (Footprint* const footprint = actor.run.footprint) footprint->global(kWaitEdges, Touch::looks);
 }
 
 RunState::RunState(bool is_virtual, bool keeps_events, Nanos longest, const StopSource* stop)

@@ -210,7 +210,7 @@ TEST(Footprint, LearnsTheQueuesOfAnotherOne) {
   const auto numbers = std::make_shared<ObjectNumbers>();
   Footprint one(numbers), other(numbers);
   other.queue_matters("m");
-  one.learn_queues(other);
+  one.learn_from(other);
   EXPECT_TRUE(one.does_queue_matter("m"));
   EXPECT_FALSE(one.take_news()) << "what is learned is no news to those it comes from";
 }
