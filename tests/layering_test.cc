@@ -69,8 +69,8 @@ const Rooms rooms = {
      {"engine/actor", "engine/base", "engine/explore/model", "engine/explore/search", "engine/record", "engine/run",
       "engine/scenario", "engine/schedule", "engine/store", "engine/sync"}},
     {"engine/load",
-     {"engine/actor", "engine/base", "engine/check", "engine/executors", "engine/histories", "engine/record",
-      "engine/scenario", "engine/store", "kv/base"}},
+     {"engine/actor", "engine/base", "engine/check", "engine/executors", "engine/record", "engine/scenario",
+      "engine/store", "kv/base"}},
 
     {"scenarios",
      {"engine/actor", "engine/record", "engine/runtime", "engine/scenario", "engine/stores/*", "engine/sync",
