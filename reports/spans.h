@@ -50,8 +50,8 @@ struct Standing {
 /// After row `last` (an index) has happened.
 Standing standing_after(const std::vector<LaneRow>& rows, std::size_t actors, std::size_t last);
 
-/// The row to show first: where the first cycle of waits closed, else the first fault, the last wait to begin, the first
-/// commit that a snapshot does not see, the last row.
+/// The row to show first: where the first cycle of waits closed, else the first fault, the last wait to begin, the
+/// first commit that a snapshot does not see, the last row.
 std::size_t telling_row(const std::vector<LaneRow>& rows);
 
 }  // namespace lockstep::reports

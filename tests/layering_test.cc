@@ -70,8 +70,8 @@ const Rooms rooms = {
      {"engine/actor", "engine/base", "engine/explore/model", "engine/explore/search", "engine/record", "engine/run",
       "engine/scenario", "engine/schedule", "engine/store", "engine/sync"}},
     {"engine/load",
-     {"engine/actor", "engine/base", "engine/check", "engine/executors", "engine/histories", "engine/record",
-      "engine/scenario", "engine/store", "kv/base"}},
+     {"engine/actor", "engine/base", "engine/check", "engine/executors", "engine/record", "engine/scenario",
+      "engine/store", "kv/base"}},
 
     // The doors of the engine lie in engine/ itself: headers that gather what a scenario's author needs.
     {"engine", {"engine/sync"}},

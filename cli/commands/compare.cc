@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <optional>
 
 #include "cli/args/command_line.h"
 #include "cli/args/exit_code.h"
 #include "cli/args/names.h"
+#include "cli/args/output_file.h"
 #include "cli/args/run_options.h"
 #include "cli/args/runs_folder.h"
 #include "cli/commands/announcement.h"
@@ -19,6 +21,7 @@
 #include "cli/text/compare_text.h"
 #include "cli/text/json.h"
 #include "engine/base/suggest.h"
+#include "engine/histories/write.h"
 #include "engine/load/history_probe.h"
 #include "engine/record/comparison_change.h"
 #include "engine/run/verdict.h"
@@ -120,13 +123,44 @@ std::string read_request(const Arguments& arguments, load::CompareRequest& reque
   return error;
 }
 
+/// A file for each round's history, numbered in their order.
+class HistoryFiles {
+ public:
+  HistoryFiles(std::string folder, histories::Syntax syntax) : folder_(std::move(folder)), syntax_(syntax) {}
+
+  /// An error for people; empty: the folder is there.
+  std::string make_folder() const {
+    std::error_code error;
+    std::filesystem::create_directories(folder_, error);
+    return error ? fmt::format("--history-out {}: {}", folder_, error.message()) : std::string();
+  }
+
+  void write(const record::ComparedRow& row, const check::History& history) {
+    std::string name = fmt::format("{:03}-{}-{}", ++number_, row.protocol, row.pattern);
+    std::replace(name.begin(), name.end(), '/', '-');
+    OutputFile file(fmt::format("{}/{}.{}", folder_, name, syntax_ == histories::Syntax::json ? "json" : "edn"));
+    Result<void> kept = file.ready();
+    if (kept) kept = file.keep(histories::text_of(history, syntax_, load::session_of));
+    if (!kept && error_.empty()) error_ = kept.error().message;
+  }
+
+  /// Of the first file that could not be written.
+  const std::string& error() const noexcept { return error_; }
+
+ private:
+  const std::string folder_;
+  const histories::Syntax syntax_;
+  int number_ = 0;
+  std::string error_;
+};
+
 /// What was typed, so that it gives this comparison again. A data source name may hold a password: left out.
 std::string typed_command(const Program& program, const load::CompareRequest& request) {
   std::string command = "lockstep compare " + shell_quoted(program.arguments.value("NAME"));
   for (const OptionSpec& option : program.command.options) {
     const std::string& name = option.name;
     if (name == "baseline" || name == "tolerance" || name == "dsn" || name == "out" || name == "json" ||
-        name == "no-record" || name == "seed")
+        name == "no-record" || name == "seed" || name == "history-out")
       continue;
     if (program.arguments.has(name)) {
       command +=
@@ -232,6 +266,15 @@ int compare_strategies(Program& program) {
   if (Result<load::CompareRequest> known = resolve(*workload, request); !known) return fail_with(known.error());
   const Result<std::optional<Baseline>> baseline = baseline_asked_for(program.arguments, *workload);
   if (!baseline) return fail_with(baseline.error());
+  HistoryFiles files(program.arguments.value("history-out"), program.arguments.value("history-format", "edn") == "json"
+                                                                 ? histories::Syntax::json
+                                                                 : histories::Syntax::edn);
+  if (program.arguments.has("history-out")) {
+    if (error = files.make_folder(); !error.empty()) return usage_error(error);
+    request.on_history = [&files](const record::ComparedRow& row, const check::History& history) {
+      files.write(row, history);
+    };
+  }
   if (!program.quiet) announce_store({.store = request.round.store, .dsn = request.round.dsn});
 
   const std::string started_at = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::now()));
@@ -254,6 +297,10 @@ int compare_strategies(Program& program) {
                             .changes = record::changes_since(before, compared->comparison)};
     if (!error.empty() && code == kAsExpected) code = kUsage;
     if (since->regressions() > 0 && code == kAsExpected) code = kNotAsExpected;
+  }
+  if (!files.error().empty()) {
+    complain(files.error());
+    code = kInternal;
   }
   record::Run run = recording_of(program, request, *compared, started_at);
   std::string path;
@@ -334,6 +381,8 @@ CommandSpec compare_command() {
                    {"jitter", "immediate"}},
                   {"history", "PERCENT",
                    "of a round's measured time, added after it with the history on record; 0: none; default: 5"},
+                  {"history-out", "DIR", "write each round's history there, for check-history and Elle", Names::folder},
+                  {"history-format", "NAME", "of these files; default: edn", Names::choices, {"edn", "json"}},
                   {"claim",
                    "LEVEL",
                    "hold the histories against this level; default: what each protocol promises",

@@ -73,6 +73,13 @@ const Findings::SettledClaim* Findings::settled(Claim claim) const {
 bool Findings::has_cycle(Claim claim) const {
   const Graph::Rule rule = rule_of(claim.level);
   std::int8_t& known = cycles_[static_cast<std::size_t>(rule) * 3 + static_cast<std::size_t>(claim.ordering)];
+  // A cycle under a rule is one under every rule that forbids more, and with every order that has more edges.
+  for (std::size_t r = 0; known < 0 && r <= static_cast<std::size_t>(rule); ++r)
+    for (std::size_t o = 0; o <= static_cast<std::size_t>(claim.ordering); ++o)
+      if (cycles_[r * 3 + o] == 1) known = 1;
+  for (std::size_t r = static_cast<std::size_t>(rule); known < 0 && r < 4; ++r)
+    for (std::size_t o = static_cast<std::size_t>(claim.ordering); o < 3; ++o)
+      if (cycles_[r * 3 + o] == 0) known = 0;
   if (known < 0) known = graph.has_cycle(rule, claim.ordering) ? 1 : 0;
   return known == 1;
 }

@@ -116,7 +116,7 @@ std::string Transactions::text_of(Element element) const {
 }
 
 std::string Transactions::text_of_steps(std::size_t transaction) const {
-  constexpr std::size_t kElementsShown = 24;
+  constexpr std::size_t kElementsShown = 6;
   std::string text;
   for (const Step& one : steps_of(transaction)) {
     if (!text.empty()) text += ' ';

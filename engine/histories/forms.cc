@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 
 namespace lockstep::histories {
@@ -10,27 +11,16 @@ namespace {
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f'; }
 
-bool ends_atom(char c) {
-  switch (c) {
-    case ' ':
-    case '\t':
-    case '\n':
-    case '\r':
-    case '\f':
-    case ',':
-    case '(':
-    case ')':
-    case '[':
-    case ']':
-    case '{':
-    case '}':
-    case '"':
-    case ';':
-      return true;
-    default:
-      return false;
-  }
-}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+constexpr std::array<bool, 256> kEndsAtom = [] {
+  std::array<bool, 256> table{};
+  for (const char c : {' ', '\t', '\n', '\r', '\f', ',', '(', ')', '[', ']', '{', '}', '"', ';'})
+    table[static_cast<unsigned char>(c)] = true;
+  return table;
+}();
+
+bool ends_atom(char c) { return kEndsAtom[static_cast<unsigned char>(c)]; }
 
 void add_utf8(std::string& into, std::uint32_t point) {
   if (point < 0x80U) {
@@ -61,10 +51,7 @@ bool Forms::fail(std::string what) {
 }
 
 std::uint32_t Forms::open(Kind kind) {
-  Node node;
-  node.kind = kind;
-  node.at = at_;
-  nodes_.push_back(node);
+  nodes_.push_back({kind, 0, 0, 0, {}, at_, at_});
   return static_cast<std::uint32_t>(nodes_.size() - 1);
 }
 
@@ -78,6 +65,7 @@ void Forms::close(std::uint32_t node, std::uint32_t size) {
 bool Forms::skip_blanks() {
   for (; !at_end(); ++at_) {
     const char c = text_[at_];
+    if (c > ';' || is_digit(c)) return true;  // behind it stand neither blanks nor comments
     if (is_blank(c) || (c == ',' && (syntax_ == Syntax::edn || until_ != '\0'))) continue;
     if (c == ';' && syntax_ == Syntax::edn) {
       at_ = std::min(text_.find('\n', at_), text_.size() - 1);
@@ -143,7 +131,28 @@ bool Forms::read(int depth) {
   const bool more = skip_blanks();
   until_ = until;
   if (!more) return fail("the text ends in the middle of a form");
+  return read_here(depth);
+}
+
+/// What begins right here.
+bool Forms::read_here(int depth) {
+  if (depth > kDepthMost) return fail(fmt::format("deeper than {} levels", kDepthMost));
+  if (is_digit(text_[at_]) && read_short_integer()) return true;
   return syntax_ == Syntax::edn ? read_edn(depth) : read_json(depth);
+}
+
+/// Most of a history is numbers of a few digits. False, and nothing is read, when it is anything else.
+bool Forms::read_short_integer() {
+  constexpr std::size_t kDigitsMost = 18;
+  std::size_t to = at_;
+  std::int64_t number = 0;
+  for (; to < text_.size() && to < at_ + kDigitsMost && is_digit(text_[to]); ++to)
+    number = number * 10 + (text_[to] - '0');
+  if (to == text_.size() || !ends_atom(text_[to])) return false;
+  nodes_.push_back(
+      {Kind::integer, 0, static_cast<std::uint32_t>(nodes_.size() + 1), number, text_.substr(at_, to - at_), at_, to});
+  at_ = to;
+  return true;
 }
 
 bool Forms::read_edn(int depth) {
@@ -202,7 +211,7 @@ bool Forms::read_sequence(char end, Kind kind, int depth) {
     until_ = until;
     if (!more) return fail(fmt::format("the text ends before '{}'", end));
     if (text_[at_] == end) break;
-    if (!read(depth + 1)) return false;
+    if (!read_here(depth + 1)) return false;
   }
   ++at_;
   if (kind == Kind::map && size % 2 != 0) return fail("a map with a key that has no value");

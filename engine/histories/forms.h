@@ -52,6 +52,8 @@ class Forms {
  private:
   bool fail(std::string what);
   bool read(int depth);
+  bool read_here(int depth);
+  bool read_short_integer();
   bool read_edn(int depth);
   bool read_json(int depth);
   bool read_sequence(char end, Kind kind, int depth);

@@ -111,6 +111,8 @@ RoundRequest round_of(const CompareRequest& request, const ComparedRow& row, int
   one.executor = row.executor;
   one.sessions = row.sessions;
   one.history = history_of(request);
+  if (request.on_history)
+    one.on_history = [&request, &row](const check::History& history) { request.on_history(row, history); };
   // Every strategy has the same keys in the n-th round.
   one.shape = {.rows = request.rows,
                .theta = row.theta,

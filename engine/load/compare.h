@@ -24,6 +24,8 @@ struct CompareRequest {
   std::uint64_t rows = 0;          ///< 0: the workload's own
   int rounds = 5;
   double history_percent = 5;  ///< of a round's measured time, after it: RoundRequest::history
+  /// Is given each round's history: of which strategy, and what was on record.
+  std::function<void(const record::ComparedRow&, const check::History&)> on_history = {};
 };
 
 /// Where a comparison stands.

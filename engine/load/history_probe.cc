@@ -215,6 +215,12 @@ check::History history_of(const std::vector<const ProbeRecords*>& sessions, cons
   return history;
 }
 
+int session_of(std::string_view transaction) noexcept {
+  int number = 1;
+  std::from_chars(transaction.data() + 1, transaction.data() + transaction.size(), number);  // "S3.17"
+  return number - 1;
+}
+
 std::string_view name_of(check::Level level) noexcept {
   switch (level) {
     case check::Level::read_committed:

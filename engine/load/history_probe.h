@@ -56,6 +56,9 @@ std::unique_ptr<Session> make_history_probe(std::unique_ptr<Session> inner, cons
 /// The history of all sessions together. `final`: the versions at the end.
 check::History history_of(const std::vector<const ProbeRecords*>& sessions, const std::vector<std::int64_t>& final);
 
+/// The session, from 0, whose transaction has this name in such a history.
+int session_of(std::string_view transaction) noexcept;
+
 /// "read-committed", "snapshot", "serializable".
 std::string_view name_of(check::Level level) noexcept;
 std::optional<check::Level> level_named(std::string_view name) noexcept;

@@ -226,7 +226,9 @@ void Round::judge(RoundResult& result, const std::vector<std::int64_t>& versions
     for (const ProbeRecord& one : session->probe_records)
       result.on_record += one.end == check::Transaction::End::committed ? 1 : 0;
   }
-  const auto anomalies = check::anomalies_of(history_of(sessions, versions), result.claim);
+  const check::History history = history_of(sessions, versions);
+  if (request_.on_history) request_.on_history(history);
+  const auto anomalies = check::anomalies_of(history, result.claim);
   if (anomalies.empty()) return;
   result.anomaly = fmt::format("{} in the history, which {} forbids", anomalies.front().name, name_of(result.claim));
   result.proof = anomalies.front().why;

@@ -4,6 +4,7 @@
 // over. The store is opened, filled and checked anew for every round, so a round knows nothing of the one before.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -40,7 +41,9 @@ struct RoundRequest {
   /// After the measured time the load goes on for so long with its history on record (history_probe.h); 0 = no history.
   Nanos history{0};
   std::optional<check::Level> claim;  ///< what the history is held against; default: what the protocol promises
-  Nanos think{0};                     ///< between two transactions of a session
+  /// Is given the history that was on record, before it is judged.
+  std::function<void(const check::History&)> on_history = {};
+  Nanos think{0};   ///< between two transactions of a session
   double rate = 0;  ///< transactions a second of all sessions together, in an open loop; 0 = closed loop
   Retry retry = Retry::jitter;
   int retries_most = 1000;         ///< of one transaction; then it is counted as given up

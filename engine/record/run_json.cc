@@ -64,7 +64,9 @@ Json environment_json(const std::map<std::string, std::string>& environment) {
 Json measured_json(const std::string& text) {
   std::string digits;
   std::size_t at = 0;
-  for (; at < text.size() && (std::isdigit(static_cast<unsigned char>(text[at])) != 0 || text[at] == '.' || text[at] == ','); ++at) {
+  for (; at < text.size() &&
+         (std::isdigit(static_cast<unsigned char>(text[at])) != 0 || text[at] == '.' || text[at] == ',');
+       ++at) {
     if (text[at] != ',') digits += text[at];  // "1,234.5"
   }
   double number = 0;

@@ -16,8 +16,8 @@ nlohmann::ordered_json json_of(const Run& run);
 /// The facts of Run::environment: whole numbers as numbers, everything else as text ("15.4" is a version, no number).
 nlohmann::ordered_json environment_json(const std::map<std::string, std::string>& environment);
 
-/// What was measured, "2.4 us": {"value": "2.4 us", "number": 2.4, "unit": "us"}; number and unit are null where it does
-/// not begin with a number.
+/// What was measured, "2.4 us": {"value": "2.4 us", "number": 2.4, "unit": "us"}; number and unit are null where it
+/// does not begin with a number.
 nlohmann::ordered_json measured_json(const std::string& text);
 
 }  // namespace lockstep::record

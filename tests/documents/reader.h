@@ -22,7 +22,7 @@ struct Ended {
 };
 
 /// A reader's working folder: the program in it and in the PATH, two saved runs, a comparison, a matrix, a data folder
-/// of the kv store.
+/// of the kv store, and a history that shows a write skew.
 class Reader {
  public:
   Reader() {
@@ -41,6 +41,12 @@ class Reader {
     set("OTHER_RUN", saved_run("lockstep run threads/two-lock --pattern ordered"));
     set("DATA", (folder_ / "data").string());
     fill_data_folder();
+    std::ofstream(folder_ / "history.edn")
+        << "{:process 0 :type :invoke :f :txn :value [[:r x nil] [:r y nil] [:append x 1]]}\n"
+           "{:process 1 :type :invoke :f :txn :value [[:r x nil] [:r y nil] [:append y 1]]}\n"
+           "{:process 0 :type :ok :f :txn :value [[:r x []] [:r y []] [:append x 1]]}\n"
+           "{:process 1 :type :ok :f :txn :value [[:r x []] [:r y []] [:append y 1]]}\n"
+           "{:process 2 :type :ok :f :txn :value [[:r x [1]] [:r y [1]]]}\n";
   }
   ~Reader() {
     std::error_code ignored;
