@@ -91,10 +91,12 @@ std::vector<OptionSpec> run_options() {
 std::vector<std::string> stores_asked_for(const Arguments& arguments) {
   if (arguments.has("store")) return arguments.listed("store");
   if (!arguments.has("dsn")) return {};
+  const Dsns dsns = arguments.all("dsn");
+  std::vector<std::string> stores;
   for (const BackendKind& kind : backends()) {
-    if (kind.traits.dsn) return {std::string(kind.name)};
+    if (kind.traits.dsn && !dsns.of(kind).empty()) stores.emplace_back(kind.name);
   }
-  return {};
+  return stores;
 }
 
 std::string wrong_dsn(const Arguments& arguments, const std::vector<std::string>& stores) {

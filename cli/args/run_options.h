@@ -16,7 +16,7 @@ std::vector<OptionSpec> run_options();
 /// --dsn, as the stores that take it say; empty when none does.
 std::vector<OptionSpec> dsn_option();
 
-/// The stores of --store; without it, of --dsn: the one that takes it. Empty: neither was typed.
+/// The stores of --store; without it, those that --dsn is for. Empty: neither was typed.
 std::vector<std::string> stores_asked_for(const Arguments& arguments);
 
 /// Why --dsn cannot be taken with these stores: none of them has a server; empty: it can, or was not typed.

@@ -10,8 +10,8 @@ namespace lockstep::cli {
 
 using ActorSteps = std::map<std::string, std::string>;  ///< actor -> "begin, lock A, …"
 
-/// What each actor does, found by running the pattern once where that costs next to nothing: in this process, in
-/// virtual time. Of an actor that was retried, its last attempt. Empty where only a server would do.
+/// What each actor does. The pattern is run once to find out, where that costs next to nothing: in this process, in
+/// virtual time. A retried actor shows its last attempt. Empty where a run would need a server.
 ActorSteps steps_of(const Scenario& scenario, const Pattern& pattern);
 
 }  // namespace lockstep::cli

@@ -254,7 +254,7 @@ class Reporting {
         if (cell.run.empty()) continue;
         const Result<std::string> found = record::find(runs_folder_, cell.run);
         if (!found) continue;
-        Result<reports::OpenRecording> recording = reports::OpenRecording::open(*found);
+        Result<reports::OpenRecording> recording = reports::OpenRecording::open(*found, holds_until_end);
         if (!recording) continue;
         // By the name of its folder, which is an id whatever the matrix holds.
         const std::string name = "cells/" + std::filesystem::path(*found).parent_path().filename().string() + ".html";
