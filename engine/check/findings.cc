@@ -171,7 +171,7 @@ const Step* Findings::write_of(std::uint32_t transaction, std::uint32_t key, boo
 }
 
 std::string Findings::list_text(const Step& read) const {
-  if (read.kind() == Deed::look) return transactions_.text_of(read.what);
+  if (read.kind() == Deed::look || read.writes()) return transactions_.text_of(read.what);
   if (read.kind() == Deed::absent) return "nil";
   const auto list = transactions_.list_of(read);
   std::string text;

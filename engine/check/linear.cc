@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <tuple>
+#include <utility>
 
 namespace lockstep::check {
 namespace {
@@ -72,7 +75,7 @@ class Linearizer {
     LinearAnswer answer;
     std::uint32_t at = next_[0];
     for (std::uint64_t turn = 1; certain_left_ > 0; ++turn) {
-      if (turn % 4096 == 0 && std::chrono::steady_clock::now() >= deadline) return unknown(std::move(answer), false);
+      if (turn % 4096 == 1 && std::chrono::steady_clock::now() >= deadline) return unknown(std::move(answer), false);
       if (memo_.full()) return unknown(std::move(answer), true);
       if (at != kNoNode && !is_end(at)) {
         const std::uint32_t call = call_of(at);
@@ -150,6 +153,7 @@ class Linearizer {
       ++certain_left_;
     }
     std::sort(events.begin(), events.end());
+    find_twins(events);
     next_.assign(calls_.size() * 2 + 1, kNoNode);
     last_.assign(calls_.size() * 2 + 1, kNoNode);
     std::uint32_t before = 0;
@@ -157,6 +161,20 @@ class Linearizer {
       next_[before] = node;
       last_[node] = before;
       before = node;
+    }
+  }
+
+  /// Of calls that do the same and never end, the one that began first can stand wherever a later one could: they are
+  /// placed in their order only, so that k of them make k states and not 2^k.
+  void find_twins(const std::vector<std::pair<std::int64_t, std::uint32_t>>& events) {
+    std::map<std::tuple<Kind, std::uint32_t, std::uint32_t>, std::uint32_t> latest;
+    twin_.assign(calls_.size(), kNoNode);
+    is_placed_.assign(calls_.size(), 0);
+    for (const auto& [time, node] : events) {
+      const LinearCall& call = calls_[call_of(node)];
+      if (is_end(node) || call.certain) continue;
+      const auto [place, is_first] = latest.emplace(std::tuple(call.kind, call.a, call.b), call_of(node));
+      if (!is_first) twin_[call_of(node)] = std::exchange(place->second, call_of(node));
     }
   }
 
@@ -182,6 +200,7 @@ class Linearizer {
 
   bool try_call(std::uint32_t call) {
     std::uint32_t state = state_;
+    if (twin_[call] != kNoNode && is_placed_[twin_[call]] == 0) return false;
     if (!step(calls_[call], state)) return false;
     Hash set = set_;
     set.a ^= mixed(call);
@@ -189,6 +208,7 @@ class Linearizer {
     const Hash with_state{set.a + mixed(std::uint64_t{state} << 32U), set.b ^ mixed(~std::uint64_t{state})};
     if (!memo_.insert(with_state)) return false;
     placed_.push_back(call);
+    is_placed_[call] = 1;
     states_.push_back(state_);
     state_ = state;
     set_ = set;
@@ -204,6 +224,7 @@ class Linearizer {
   std::uint32_t take_back() {
     const std::uint32_t call = placed_.back();
     placed_.pop_back();
+    is_placed_[call] = 0;
     state_ = states_.back();
     states_.pop_back();
     set_.a ^= mixed(call);
@@ -228,7 +249,8 @@ class Linearizer {
   const std::vector<LinearCall>& calls_;
   const Appends& appends_;
   Memo memo_;
-  std::vector<char> left_out_;
+  std::vector<char> left_out_, is_placed_;
+  std::vector<std::uint32_t> twin_;  // of calls that never end: the one before that does the same
   std::vector<std::uint32_t> next_, last_;
   std::vector<std::uint32_t> placed_, states_;
   std::uint32_t state_ = 0;

@@ -177,6 +177,13 @@ TEST(Isolation, ProvesEveryStepOfACycle) {
   EXPECT_EQ(std::count(anomalies[0].why.begin(), anomalies[0].why.end(), '\n'), 1) << "the shortest has two steps";
 }
 
+TEST(Isolation, SaysWhichWriteWasLost) {
+  constexpr Element kLost = 4'000'001;  // no length of a list
+  const auto anomalies = anomalies_of({{txn("T1", {append("x", kLost)})}, {{"x", {}}}}, Level::snapshot);
+  ASSERT_EQ(anomalies.size(), 1u);
+  EXPECT_EQ(anomalies[0].why, "T1 committed 4000001 of x, which is not in the end's list of x");
+}
+
 TEST(Isolation, FindsOneWrongReadAmongManyTransactions) {
   History history;
   List list;

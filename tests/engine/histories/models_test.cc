@@ -111,6 +111,26 @@ TEST(Models, GiveUpInTimeAndSaySo) {
   EXPECT_THAT(judged->asked.front().why, HasSubstr("--time-limit"));
 }
 
+TEST(Models, TakeCallsThatNeverEndForOneAnother) {
+  // Forty clients wait for the mutex for ever: in any order, which must not mean every set of them.
+  std::vector<std::string> lines;
+  for (int i = 0; i < 40; ++i) lines.push_back(fmt::format("invoke {} acquire", 100 + i));
+  for (int i = 0; i < 10; ++i) {
+    for (const char* f : {"acquire", "release"}) {
+      lines.push_back(fmt::format("invoke 0 {}", f));
+      lines.push_back(fmt::format("ok 0 {}", f));
+    }
+  }
+  JudgeRequest request;
+  request.objects.time_limit = std::chrono::seconds(20);
+  EXPECT_EQ(verdict_of(lines, request), "yes");
+  for (int i = 0; i < 2; ++i) {
+    lines.push_back(fmt::format("invoke {} acquire", i));
+    lines.push_back(fmt::format("ok {} acquire", i));
+  }
+  EXPECT_EQ(verdict_of(lines, request), "no: not linearizable");
+}
+
 TEST(Models, LookAtEachKeyByItself) {
   EXPECT_EQ(verdict_of({"invoke 0 write [x 1]", "ok 0 write [x 1]", "invoke 1 read [y nil]", "ok 1 read [y nil]"}),
             "yes");
