@@ -61,13 +61,13 @@ std::optional<Result<ExplorationSummary>> summary_in(const record::Run& run) {
   return record::exploration_of(document->second);
 }
 
-std::string end_text(const ExplorationSummary::Finding& finding) {
+std::string end_text(const ExplorationSummary::WayToEnd& finding) {
   return std::string(sign_of_verdict(finding.verdict)) + " " + std::string(name_of(finding.verdict));
 }
 
 std::string shares_picture(const ExplorationSummary& summary, const std::string& id) {
   std::vector<Bar> bars;
-  for (const ExplorationSummary::Finding& each : summary.findings) {
+  for (const ExplorationSummary::WayToEnd& each : summary.findings) {
     if (!each.share) return {};
     const bool good = each.verdict == record::Verdict::clean || each.verdict == record::Verdict::avoided;
     bars.push_back({.label = shortened(neutral(end_text(each) + (each.what.empty() ? "" : ": " + each.what)), 40),
@@ -90,7 +90,7 @@ std::string findings_table(const ExplorationSummary& summary) {
   all.columns.push_back({summary.sampled ? "samples" : summary.classes ? "classes" : "runs", true});
   all.columns.push_back({"preemptions", true});
   all.columns.push_back({"shortest run"});
-  for (const ExplorationSummary::Finding& each : summary.findings) {
+  for (const ExplorationSummary::WayToEnd& each : summary.findings) {
     std::vector<Cell>& row = all.rows.emplace_back();
     row.emplace_back(end_text(each));
     row.emplace_back(each.what.empty() ? "–" : each.what);
@@ -137,7 +137,7 @@ std::string search_markdown(const record::Run& run) {
   std::string text = markdown(worth_of(summary)) + "\n\n";
   if (const std::string grain = grain_of(summary); !grain.empty()) text += markdown(grain) + "\n\n";
   text += "| end | what | share | runs |\n| --- | --- | ---: | ---: |\n";
-  for (const ExplorationSummary::Finding& each : summary.findings) {
+  for (const ExplorationSummary::WayToEnd& each : summary.findings) {
     text += fmt::format("| {} | {} | {} | {} |\n", markdown(end_text(each)), markdown(each.what),
                         markdown(share_text(each.share)), each.runs);
   }

@@ -105,7 +105,7 @@ record::ExplorationSummary summary_of(const Scenario& scenario, const Exploratio
   for (std::size_t i = 0; i < explored.findings.size(); ++i) {
     const Finding& each = explored.findings[i];
     const double part = summary.sampled ? static_cast<double>(each.runs) : each.interleavings;
-    record::ExplorationSummary::Finding& finding = summary.findings.emplace_back();
+    record::ExplorationSummary::WayToEnd& finding = summary.findings.emplace_back();
     finding.verdict = each.verdict;
     finding.what = each.what;
     finding.runs = each.runs;

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "cli/commands/program.h"
-#include "engine/scenario/scenario.h"
+#include "engine/run/run.h"
 
 namespace lockstep::cli {
 

@@ -26,7 +26,7 @@ std::optional<T> known_of(const Json& json) {
   return json.is_null() ? std::nullopt : std::optional<T>(json.get<T>());
 }
 
-Json json_of(const ExplorationSummary::Finding& each) {
+Json json_of(const ExplorationSummary::WayToEnd& each) {
   return {{"verdict", name_of(each.verdict)},
           {"what", each.what},
           {"runs", each.runs},
@@ -39,8 +39,8 @@ Json json_of(const ExplorationSummary::Finding& each) {
 }
 
 /// nullopt for a verdict that this program does not know.
-std::optional<ExplorationSummary::Finding> finding_of(const Json& json) {
-  ExplorationSummary::Finding finding;
+std::optional<ExplorationSummary::WayToEnd> finding_of(const Json& json) {
+  ExplorationSummary::WayToEnd finding;
   const std::optional<Verdict> verdict = verdict_named(json.at("verdict").get<std::string>());
   if (!verdict) return std::nullopt;
   finding.verdict = *verdict;
@@ -59,7 +59,7 @@ std::optional<ExplorationSummary::Finding> finding_of(const Json& json) {
 
 std::string to_json(const ExplorationSummary& summary) {
   Json findings = Json::array();
-  for (const ExplorationSummary::Finding& each : summary.findings) findings.push_back(json_of(each));
+  for (const ExplorationSummary::WayToEnd& each : summary.findings) findings.push_back(json_of(each));
   const Json json = {{"format", kExplorationFormat},
                      {"version", kExplorationVersion},
                      {"strategy", summary.strategy},
@@ -106,7 +106,7 @@ Result<ExplorationSummary> exploration_of(const std::string& text) {
     json.at("seconds").get_to(summary.seconds);
     json.at("seed").get_to(summary.seed);
     for (const Json& each : json.at("findings")) {
-      std::optional<ExplorationSummary::Finding> finding = finding_of(each);
+      std::optional<ExplorationSummary::WayToEnd> finding = finding_of(each);
       if (!finding) return no_exploration("it has a verdict that is not known");
       summary.findings.push_back(std::move(*finding));
     }

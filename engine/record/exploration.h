@@ -28,7 +28,7 @@ inline constexpr int kExplorationVersion = 1;
 inline constexpr const char* kExplorationDocument = "exploration";
 
 struct ExplorationSummary {
-  struct Finding {
+  struct WayToEnd {
     Verdict verdict = Verdict::clean;
     std::string what;
     std::uint64_t runs = 0;
@@ -49,7 +49,7 @@ struct ExplorationSummary {
   std::optional<std::uint64_t> classes;
   std::uint64_t runs = 0, pruned = 0, left_out = 0, seed = 0;
   double seconds = 0;
-  std::vector<Finding> findings;
+  std::vector<WayToEnd> findings;
 };
 
 /// The JSON above.

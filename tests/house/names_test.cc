@@ -97,6 +97,11 @@ constexpr Exception kExceptions[] = {
     {"kv/locking/locks.cc", "exclusive"},
     {"engine/sync/real_lock.cc", "exclusive"},
     {"engine/stores/sqlite/lock_registry.cc", "snapshot"},
+    {"reports/lane_rows.cc", "exclusive"},
+    {"reports/lane_rows.cc", "snapshot"},
+    // What a plain read sees, and the word for it in a cell of a matrix.
+    {"engine/record/moments.cc", "snapshot"},
+    {"reports/matrix_html.cc", "snapshot"},
     // The table of rows has this name in every database.
     {"engine/stores/postgres/monitor.cc", "kv"},
     // A recording is an SQLite file.

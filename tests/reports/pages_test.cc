@@ -82,14 +82,14 @@ record::Run searched(bool complete) {
   summary.classes = 31;
   summary.runs = 31;
   summary.grain = {"between statements", "variables that bodies share are not seen"};
-  record::ExplorationSummary::Finding& bad = summary.findings.emplace_back();
+  record::ExplorationSummary::WayToEnd& bad = summary.findings.emplace_back();
   bad.verdict = record::Verdict::deadlock;
   bad.what = "P0 → P1 → P0";
   bad.runs = 1;
   bad.interleavings = 120;
   bad.share = 120 / 13712800.0;
   bad.run = "00000000000a";
-  record::ExplorationSummary::Finding& good = summary.findings.emplace_back();
+  record::ExplorationSummary::WayToEnd& good = summary.findings.emplace_back();
   good.runs = 30;
   good.interleavings = 13712680;
   good.share = 1 - 120 / 13712800.0;

@@ -19,7 +19,7 @@ ExplorationSummary sample() {
   summary.classes = 412;
   summary.runs = 412;
   summary.seed = 7;
-  ExplorationSummary::Finding& bad = summary.findings.emplace_back();
+  ExplorationSummary::WayToEnd& bad = summary.findings.emplace_back();
   bad.verdict = Verdict::deadlock;
   bad.what = "T1 → T2 → T1";
   bad.runs = 3;
