@@ -238,7 +238,7 @@ Result<Judged> judge_calls(EntryReader& reader, const JudgeRequest& request, Jud
   const Result<Calls> calls = read_calls(reader);
   if (!calls) return calls.error();
   judged.operations = calls->calls.size();
-  for (const Call& call : calls->calls)
+  for (const ClientCall& call : calls->calls)
     ++(call.end == Phase::ok ? judged.committed : call.end == Phase::fail ? judged.failed : judged.unknown);
   if (calls->passed_over > 0)
     judged.notes.push_back(fmt::format("{} operations of no client were passed over", calls->passed_over));

@@ -12,11 +12,11 @@ namespace {
 
 constexpr std::size_t kAnomaliesMost = 1000;
 
-Error no_operation(const Call& call, const char* model) {
+Error no_operation(const ClientCall& call, const char* model) {
   return error_in(call, fmt::format("f {} is no operation of a {}", call.f.empty() ? "(none)" : call.f, model));
 }
 
-std::string where(const Call& call) {
+std::string where(const ClientCall& call) {
   const std::string lines =
       call.line == call.end_line ? std::to_string(call.line) : fmt::format("{}-{}", call.line, call.end_line);
   return call.process < 0 ? "line " + lines : fmt::format("process {}, line {}", call.process, lines);
@@ -41,7 +41,7 @@ class Bank {
   Bank(const Calls& calls, const ObjectRules& rules) : calls_(calls.calls), rules_(rules), total_(rules.total) {}
 
   Result<ObjectVerdict> judge() {
-    for (const Call& call : calls_) {
+    for (const ClientCall& call : calls_) {
       if (call.f != "read" && call.f != "transfer") return no_operation(call, "bank");
       if (call.end != Phase::ok) continue;
       const Datum& value = call.f == "read" ? call.answered : call.asked;
@@ -49,7 +49,7 @@ class Bank {
       note_accounts(call, value);
     }
     ObjectVerdict verdict;
-    for (const Call& call : calls_) {
+    for (const ClientCall& call : calls_) {
       if (call.f != "read" || call.end != Phase::ok) continue;
       if (verdict.answer == Judgement::unknown) verdict.answer = Judgement::holds;
       judge_read(call, verdict);
@@ -59,7 +59,7 @@ class Bank {
   }
 
  private:
-  void note_accounts(const Call& call, const Datum& value) {
+  void note_accounts(const ClientCall& call, const Datum& value) {
     if (call.f == "read") {
       for (std::size_t i = 0; i + 1 < value.items.size(); i += 2) accounts_.insert(value.items[i].str());
     } else {
@@ -68,7 +68,7 @@ class Bank {
     }
   }
 
-  void judge_read(const Call& call, ObjectVerdict& verdict) {
+  void judge_read(const ClientCall& call, ObjectVerdict& verdict) {
     std::int64_t sum = 0;
     std::set<std::string> found;
     bool whole = true;
@@ -98,7 +98,7 @@ class Bank {
                       rules_.total ? "is right" : "was read first"));
   }
 
-  const std::vector<Call>& calls_;
+  const std::vector<ClientCall>& calls_;
   const ObjectRules& rules_;
   std::optional<std::int64_t> total_;
   std::set<std::string> accounts_;
@@ -107,9 +107,9 @@ class Bank {
 // ---- sets
 
 /// The adds by element, or an error.
-Result<std::map<std::string, const Call*>> adds_of(const Calls& calls, const char* model) {
-  std::map<std::string, const Call*> adds;
-  for (const Call& call : calls.calls) {
+Result<std::map<std::string, const ClientCall*>> adds_of(const Calls& calls, const char* model) {
+  std::map<std::string, const ClientCall*> adds;
+  for (const ClientCall& call : calls.calls) {
     if (call.f == "read") {
       if (call.end == Phase::ok && !call.answered.is_list() && !call.answered.is_nil())
         return error_in(call, fmt::format("a {}'s read gives a list", model));
@@ -124,7 +124,7 @@ Result<std::map<std::string, const Call*>> adds_of(const Calls& calls, const cha
 }
 
 /// What a read has of elements that nobody can have added.
-std::vector<std::string> unexpected_in(const Call& read, const std::map<std::string, const Call*>& adds) {
+std::vector<std::string> unexpected_in(const ClientCall& read, const std::map<std::string, const ClientCall*>& adds) {
   std::vector<std::string> unexpected;
   for (const Datum& element : read.answered.items) {
     const auto added = adds.find(element.str());
@@ -139,7 +139,7 @@ std::vector<std::string> unexpected_in(const Call& read, const std::map<std::str
 struct Life {
   std::int64_t known = INT64_MAX;          ///< when it was acknowledged or read for the first time
   std::int64_t present = -1, absent = -1;  ///< when the last such read began, after it was known
-  const Call* last_absent = nullptr;
+  const ClientCall* last_absent = nullptr;
 };
 
 }  // namespace
@@ -149,8 +149,8 @@ Result<ObjectVerdict> judge_bank(const Calls& calls, const ObjectRules& rules) {
 Result<ObjectVerdict> judge_set(const Calls& calls) {
   const auto adds = adds_of(calls, "set");
   if (!adds) return adds.error();
-  const Call* last = nullptr;
-  for (const Call& call : calls.calls)
+  const ClientCall* last = nullptr;
+  for (const ClientCall& call : calls.calls)
     if (call.f == "read" && call.end == Phase::ok) last = &call;
   ObjectVerdict verdict;
   if (last == nullptr) {
@@ -177,8 +177,8 @@ Result<ObjectVerdict> judge_set(const Calls& calls) {
 Result<ObjectVerdict> judge_set_full(const Calls& calls, const ObjectRules& rules) {
   const auto adds = adds_of(calls, "set");
   if (!adds) return adds.error();
-  std::vector<const Call*> reads;
-  for (const Call& call : calls.calls)
+  std::vector<const ClientCall*> reads;
+  for (const ClientCall& call : calls.calls)
     if (call.f == "read" && call.end == Phase::ok) reads.push_back(&call);
   ObjectVerdict verdict;
   if (reads.empty()) {
@@ -189,7 +189,7 @@ Result<ObjectVerdict> judge_set_full(const Calls& calls, const ObjectRules& rule
   std::map<std::string, Life> lives;
   for (const auto& [element, add] : *adds)
     if (add->end == Phase::ok) lives[element].known = add->ended;
-  for (const Call* read : reads) {
+  for (const ClientCall* read : reads) {
     std::map<std::string, std::size_t> times;
     for (const Datum& element : read->answered.items) {
       if (++times[element.str()] == 2)
@@ -200,7 +200,7 @@ Result<ObjectVerdict> judge_set_full(const Calls& calls, const ObjectRules& rule
     if (const auto unexpected = unexpected_in(*read, *adds); !unexpected.empty())
       add(verdict, "unexpected", fmt::format("{} read what was never added: {}", where(*read), joined(unexpected)));
   }
-  for (const Call* read : reads) {
+  for (const ClientCall* read : reads) {
     std::set<std::string> found;
     for (const Datum& element : read->answered.items) found.insert(element.str());
     for (auto& [element, life] : lives) {
@@ -244,8 +244,8 @@ Result<ObjectVerdict> judge_counter(const Calls& calls) {
     std::int64_t at = 0, low = 0, high = 0;
   };
   std::vector<Change> changes;
-  std::vector<const Call*> reads;
-  for (const Call& call : calls.calls) {
+  std::vector<const ClientCall*> reads;
+  for (const ClientCall& call : calls.calls) {
     if (call.f == "read") {
       if (call.end != Phase::ok) continue;
       if (!call.answered.is_number()) return error_in(call, "a counter's read gives a number");
@@ -271,7 +271,7 @@ Result<ObjectVerdict> judge_counter(const Calls& calls) {
   ObjectVerdict verdict;
   verdict.answer = reads.empty() ? Judgement::unknown : Judgement::holds;
   if (reads.empty()) verdict.why_unknown = "no read succeeded";
-  for (const Call* read : reads) {
+  for (const ClientCall* read : reads) {
     const auto before = static_cast<std::size_t>(std::lower_bound(at.begin(), at.end(), read->began) - at.begin());
     const auto until = static_cast<std::size_t>(std::lower_bound(at.begin(), at.end(), read->ended) - at.begin());
     if (read->answered.number < low[before] || read->answered.number > high[until])
@@ -284,13 +284,13 @@ Result<ObjectVerdict> judge_counter(const Calls& calls) {
 
 Result<ObjectVerdict> judge_long_fork(const Calls& calls) {
   struct Saw {
-    const Call* call = nullptr;
+    const ClientCall* call = nullptr;
     std::vector<char> seen;  // of each key of the group
     std::size_t count = 0;
   };
   std::map<std::vector<std::string>, std::vector<Saw>> groups;
   std::map<std::string, std::string> values;
-  for (const Call& call : calls.calls) {
+  for (const ClientCall& call : calls.calls) {
     if (call.f != "read" && call.f != "write" && call.f != "txn") return no_operation(call, "long fork");
     if (call.f == "write" || call.end != Phase::ok) continue;
     if (!call.answered.is_list()) return error_in(call, "a long fork's read gives [[r k v] ...]");

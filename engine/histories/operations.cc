@@ -131,15 +131,15 @@ Datum datum_of(const Forms& forms, std::uint32_t node) {
   return datum;
 }
 
-Error error_in(const Call& call, const std::string& what) {
+Error error_in(const ClientCall& call, const std::string& what) {
   return {Fault::invalid, {}, fmt::format("{}: {}", call.line, what)};
 }
 
 Result<Calls> read_calls(EntryReader& reader) {
   Calls all;
   std::unordered_map<std::int64_t, Begun> begun;
-  const auto begin = [&all, &reader](const Entry& entry) -> Call& {
-    Call call;
+  const auto begin = [&all, &reader](const Entry& entry) -> ClientCall& {
+    ClientCall call;
     call.process = entry.process;
     call.f = std::string(entry.f);
     call.began = call.ended = entry.place;
@@ -164,7 +164,7 @@ Result<Calls> read_calls(EntryReader& reader) {
       begin(entry);
       continue;
     }
-    Call& call = its.open ? all.calls[its.call] : begin(entry);
+    ClientCall& call = its.open ? all.calls[its.call] : begin(entry);
     if (its.open && entry.has_f && call.f != entry.f) {
       reader.fail(entry.line, fmt::format("process {} ends {}, but it began {} in line {}", entry.process, entry.f,
                                           call.f, call.line));

@@ -84,7 +84,7 @@ struct Datum {
 Datum datum_of(const Forms& forms, std::uint32_t node);
 
 /// An invocation and its completion.
-struct Call {
+struct ClientCall {
   Phase end = Phase::info;  ///< ok, fail or info
   std::int64_t process = -1;
   std::string f;
@@ -96,10 +96,10 @@ struct Call {
 };
 
 /// Fault::invalid with "LINE: WHAT".
-Error error_in(const Call& call, const std::string& what);
+Error error_in(const ClientCall& call, const std::string& what);
 
 struct Calls {
-  std::vector<Call> calls;  ///< in the order in which they began
+  std::vector<ClientCall> calls;  ///< in the order in which they began
   std::size_t passed_over = 0;
 };
 

@@ -37,7 +37,7 @@ class ValueNumbers {
 
 struct Object {
   std::vector<LinearCall> calls;
-  std::vector<const Call*> of;  ///< whose they are
+  std::vector<const ClientCall*> of;  ///< whose they are
 };
 
 struct Keyed {
@@ -49,7 +49,7 @@ class Registers {
  public:
   Registers(const ObjectRules& rules, bool keyed) : rules_(rules), keyed_(keyed) {}
 
-  Result<void> take(const Call& call) {
+  Result<void> take(const ClientCall& call) {
     if (call.f == "read" || call.f == "get") return take_read(call);
     if (call.f == "cas") return take_cas(call);
     const bool write = call.f == "write" || call.f == "put", append = call.f == "append";
@@ -64,7 +64,7 @@ class Registers {
   }
 
   /// acquire and release are a cas from free to held and back.
-  Result<void> take_mutex(const Call& call) {
+  Result<void> take_mutex(const ClientCall& call) {
     const bool acquire = call.f == "acquire";
     if (!acquire && call.f != "release")
       return error_in(call, fmt::format("f {} is no operation of a mutex", call.f.empty() ? "(none)" : call.f));
@@ -104,7 +104,7 @@ class Registers {
 
  private:
   /// The key and the value itself.
-  Result<Keyed> split(const Call& call, const Datum& value) const {
+  Result<Keyed> split(const ClientCall& call, const Datum& value) const {
     Keyed its{.key = {}, .value = &value};
     if (!keyed_) return its;
     if (!call.key.is_nil()) {
@@ -121,7 +121,7 @@ class Registers {
     return its;
   }
 
-  Result<void> take_read(const Call& call) {
+  Result<void> take_read(const ClientCall& call) {
     if (call.end != Phase::ok) return {};
     const auto its = split(call, call.answered);
     if (!its) return its.error();
@@ -129,7 +129,7 @@ class Registers {
     return {};
   }
 
-  Result<void> take_cas(const Call& call) {
+  Result<void> take_cas(const ClientCall& call) {
     if (call.end == Phase::fail && !rules_.failed_cas_reads) return {};
     const auto its = split(call, call.asked);
     if (!its) return its.error();
@@ -143,7 +143,7 @@ class Registers {
     return {};
   }
 
-  void add(const std::string& key, const Call& call, LinearCall linear) {
+  void add(const std::string& key, const ClientCall& call, LinearCall linear) {
     linear.began = call.began;
     linear.ended = call.ended;
     linear.certain = call.end != Phase::info;
@@ -152,7 +152,7 @@ class Registers {
     object.of.push_back(&call);
   }
 
-  static std::string text_of(const Call& call) {
+  static std::string text_of(const ClientCall& call) {
     const Datum& value = call.f == "read" || call.f == "get" ? call.answered : call.asked;
     const std::string what =
         value.is_nil() && call.f != "read" && call.f != "get" ? call.f : call.f + " " + value.str();
@@ -183,14 +183,14 @@ class Registers {
 
 Result<ObjectVerdict> judge_mutex(const Calls& calls, const ObjectRules& rules) {
   Registers mutex(rules, false);
-  for (const Call& call : calls.calls)
+  for (const ClientCall& call : calls.calls)
     if (Result<void> taken = mutex.take_mutex(call); !taken) return taken.error();
   return mutex.judge();
 }
 
 Result<ObjectVerdict> judge_register(const Calls& calls, const ObjectRules& rules, bool keyed) {
   Registers registers(rules, keyed);
-  for (const Call& call : calls.calls)
+  for (const ClientCall& call : calls.calls)
     if (Result<void> taken = registers.take(call); !taken) return taken.error();
   return registers.judge();
 }
