@@ -15,6 +15,12 @@ class Ways : public testing::Test {
     objects_.lock(thing, touch);
     return {.choice = {.actor = actor}, .actors = 1U << static_cast<unsigned>(actor), .accesses = objects_.accesses()};
   }
+  /// The same, not seen at the place where it stands.
+  Step guess(int actor, std::string_view thing) {
+    Step made = step(actor, thing);
+    made.is_guess = true;
+    return made;
+  }
   void insert(Way way) { tree_.insert(std::move(way), objects_); }
 
   /// The tree as it is gone through: "0 (1 2) 1" are the ways 0 1, 0 2 and 1.
@@ -84,15 +90,26 @@ TEST_F(Ways, ThatTurnAConflictRoundAreKept) {
 }
 
 TEST_F(Ways, GoOnBehindAStepThatCommutesWithThem) {
-  insert({step(0, "x"), step(2, "z")});
+  insert({step(0, "x"), step(2, "x")});
   insert({step(1, "y")});
-  EXPECT_EQ(gone(), "0 (2 1)") << "behind T1's step, which leaves y alone, and beside T3's";
+  EXPECT_EQ(gone(), "0 (2 (1))") << "both leave y alone";
 }
 
-TEST_F(Ways, TakeTheLastStepOfAnotherForOneThatMayTouchAnything) {
+TEST_F(Ways, TakeAGuessForAStepThatMayTouchAnything) {
+  insert({step(0, "x"), guess(2, "z")});
+  insert({step(1, "y")});
+  EXPECT_EQ(gone(), "0 (2 1)") << "behind T1's step, and beside T3's, which nobody has seen";
+
   insert({step(0, "x")});
-  insert({step(1, "y"), step(0, "x")});
-  EXPECT_EQ(gone(), "0 1 (0)") << "nobody knows yet what the turned step will touch";
+  insert({guess(1, "y")});
+  EXPECT_EQ(gone(), "0 1") << "T1's step does not vouch for what T2's will touch";
+}
+
+TEST_F(Ways, HaveSeenWhatOthersGuess) {
+  insert({guess(0, "x")});
+  insert({step(0, "y"), step(1, "y")});
+  insert({step(2, "x"), step(0, "y")});
+  EXPECT_EQ(gone(), "0 (1 2)") << "x is left alone: the guess was wrong";
 }
 
 TEST_F(Ways, ThatGoFurtherTakeTheShorterOnesPlace) {
