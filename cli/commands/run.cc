@@ -11,6 +11,7 @@
 #include "cli/args/runs_folder.h"
 #include "cli/commands/announcement.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/own_code.h"
 #include "cli/commands/program.h"
 #include "cli/commands/schedule_files.h"
 #include "cli/commands/wait_graph.h"
@@ -55,6 +56,7 @@ int run_once(Program& program) {
   RunRequest request;
   if (error = read_run_options(program.arguments, request); !error.empty()) return usage_error(error);
   request.measure = true;
+  request.on_own_code = end_at_own_code(program);
   const Result<RunRequest> resolved = resolve(*scenario, request);
   if (!resolved) return fail_with(resolved.error());
   const auto graph_file = file_asked_for(program.arguments, "graph");

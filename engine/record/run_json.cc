@@ -47,4 +47,9 @@ Json json_of(const Run& run) {
           {"invariants", json_of(run.invariants)}};
 }
 
+std::string program_error_json(const std::string& actor, const Error& error) {
+  return Json({{"actor", actor}, {"fault", name_of(error.fault)}, {"code", error.code}, {"said", error.message}})
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace lockstep::record

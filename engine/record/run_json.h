@@ -13,4 +13,7 @@ namespace lockstep::record {
 ///  order.
 nlohmann::ordered_json json_of(const Run& run);
 
+/// The document kProgramErrorDocument.
+std::string program_error_json(const std::string& actor, const Error& error);
+
 }  // namespace lockstep::record

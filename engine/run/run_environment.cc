@@ -2,6 +2,7 @@
 #include "engine/run/run_environment.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -9,6 +10,7 @@
 #include "engine/executors/executors.h"
 #include "engine/executors/offloaded_session.h"
 #include "engine/gdb/registry.h"
+#include "engine/run/coordinates.h"
 #include "engine/run/verdict.h"
 
 namespace lockstep {
@@ -30,6 +32,8 @@ bool waits_in_process(const RunRequest& request) {
 
 /// Rolls back what a body left open.
 Task<> give_back(Context& context) { co_await context.db.abort(); }
+/// Gives back what a rollback leaves to the session.
+Task<> give_back_locks(Context& context) { co_await context.db.reset(); }
 
 /// How long to wait before attempt + 1: anything up to a limit that doubles ("full jitter"; M. Brooker, "Exponential
 /// backoff and jitter", 2015), so that two actors which give up for each other do not meet again for ever.
@@ -46,24 +50,34 @@ struct Retries {
   bool backs_off = false;  ///< waits in between; a schedule says itself who goes next
 };
 
+/// Whether a failed body may be run again: nothing of it has committed, which the session and not the body's verbs say.
+bool may_run_again(const Error& error, const Actor& actor, std::uint64_t commits_before,
+                   std::uint64_t autocommits_before) {
+  if (!is_retry_safe(error.fault) || actor.stopping()) return false;
+  return actor.commits() == commits_before && actor.autocommits() == autocommits_before;
+}
+
 /// The root of every actor: runs the body, gives back what it left open, and runs it again where that is safe.
 Task<> act(Context& context, const std::function<Task<>(Context&)>& body, Actor& actor, Retries retries) {
   for (int attempt = 1;; ++attempt) {
     actor.begin_attempt();
-    const std::uint64_t commits_before = actor.commits();
+    const std::uint64_t commits_before = actor.commits(), autocommits_before = actor.autocommits();
     const Result<void> ended = co_await tried(body(context));
-    if (actor.transaction_open()) {
-      if (actor.session->in_transaction()) {
-        (void)co_await tried(give_back(context));
-      } else {
-        actor.note_transaction(Verb::abort, std::nullopt);
-      }
+    if (actor.session && actor.session->in_transaction()) {
+      (void)co_await tried(give_back(context));
+    } else if (actor.transaction_open()) {
+      actor.note_transaction(Verb::abort, std::nullopt);
     }
     if (ended.ok()) co_return;
     actor.note_refusal(ended.error());
-    const bool again = is_retry_safe(ended.fault()) && attempt <= retries.most && actor.commits() == commits_before &&
-                       !actor.stopping();
-    if (!again) co_await fail(ended.error());
+    // The locks of a session outlive a rollback: a second try would take them twice, or never give them back.
+    if (actor.session && actor.session->holds_beyond_transaction()) (void)co_await tried(give_back_locks(context));
+    const bool again = may_run_again(ended.error(), actor, commits_before, autocommits_before);
+    if (!again && is_retry_safe(ended.fault()) && !actor.stopping()) {
+      context.note(fmt::format("is not run again: {} of its body has committed already",
+                               actor.commits() == commits_before ? "a statement" : "a transaction"));
+    }
+    if (!again || attempt > retries.most) co_await fail(ended.error());
     actor.run.retries.fetch_add(1, std::memory_order_relaxed);
     actor.emit({.kind = record::EventKind::retry, .detail = std::to_string(attempt)});
     if (retries.backs_off) co_await pause(back_off(attempt, context.random));
@@ -88,10 +102,38 @@ RunEnvironment::RunEnvironment(const Scenario& scenario, const RunRequest& reque
       retries_(
           request.retries.value_or(std::stoi(tuned(pattern_, "retries").value_or(std::to_string(kRetriesDefault))))),
       state_(!free_ && waits_in_process(request), request.recording, request.limit, stop) {
+  state_.give_up_at = request.until;
   state_.observer = debugging::awaited();
 }
 
-RunEnvironment::~RunEnvironment() { tear_down(); }
+RunEnvironment::~RunEnvironment() {
+  watch_.reset();
+  tear_down();
+}
+
+/// The actors stand or run on, so only what other threads may look at is told.
+void RunEnvironment::tell_of_own_code(const OwnCode& found) {
+  record::Run run = run_at(scenario_, request_, *this);
+  run.schedule = conductor_ ? schedule_text(conductor_->taken(), run.actors) : "free";
+  run.events = state_.events_from(0);
+  run.verdict = record::Verdict::hung;
+  run.ending = record::Ending::stuck;
+  run.expected = pattern_.expected(request_.store, request_.protocol);
+  const std::vector<std::source_location> sites = state_.sites();
+  std::string where;
+  if (found.step > 0 && found.step <= sites.size() && sites[found.step - 1].line() != 0)
+    where = " in " + sync::text_of(sites[found.step - 1]);
+  run.summary =
+      fmt::format("{} has been in its own code for {:.1f} s since {}",
+                  run.actors[static_cast<std::size_t>(found.actor)], static_cast<double>(found.span.count()) / 1e9,
+                  found.step == 0 ? "its begin" : fmt::format("step {}{}", found.step, where));
+  run.why = fmt::format(
+      "The code between two operations blocks its thread or computes without an end. Only operations of the engine can "
+      "be "
+      "scheduled, seen and ended. Where it stands: gdb -p {}",
+      ::getpid());
+  request_.on_own_code(found, run);
+}
 
 Result<void> RunEnvironment::open_store() {
   BackendOptions options{.protocol = request_.protocol, .dsn = request_.dsn};
@@ -186,6 +228,10 @@ Result<void> RunEnvironment::perform(Schedule* schedule) {
         fmt::format("{} {} {} {}", scenario_.name, request_.store, request_.protocol, request_.pattern).c_str());
   }
 
+  if (request_.on_own_code && !watch_ && state_.observer == nullptr) {
+    watch_ = std::make_unique<OwnCodeWatch>(state_, scenario_.own_code_most(),
+                                            [this](const OwnCode& found) { tell_of_own_code(found); });
+  }
   const RealClock real;
   const Nanos started = real.now();
   state_.start_clock();
@@ -193,7 +239,9 @@ Result<void> RunEnvironment::perform(Schedule* schedule) {
   if (conductor_) {
     followed = conductor_->conduct(*executor_);
   } else {
+    if (watch_) watch_->free_run_begins();
     executor_->run_free(state_.actors);
+    if (watch_) watch_->free_run_ends();
   }
   wall_ms_ = static_cast<double>((real.now() - started).count()) / 1e6;
   return followed;
