@@ -129,7 +129,9 @@ class Story {
     std::string text =
         asked.empty() ? name(event.actor) + " gives up" : fmt::format("{}: {} is refused", name(event.actor), asked);
     text += fmt::format(" ({}{}{})", name_of(*event.fault), event.code.empty() ? "" : " ", event.code);
-    if (!event.detail.empty()) text += ": " + event.detail;
+    std::string_view said = event.detail;
+    if (said.starts_with(name(event.actor) + ": ")) said.remove_prefix(name(event.actor).size() + 2);
+    if (!said.empty()) text += ": " + std::string(said);
     return text;
   }
 
