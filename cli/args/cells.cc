@@ -80,7 +80,7 @@ std::string apply_expectation(const std::string& text, std::vector<Cell>& cells)
   const auto verdict = record::verdict_named(verdict_name);
   if (!verdict) {
     std::vector<std::string> names;
-    for (int v = 0; v <= static_cast<int>(record::Verdict::hung); ++v) {
+    for (int v = 0; v <= static_cast<int>(record::kLastVerdict); ++v) {
       names.emplace_back(record::name_of(static_cast<record::Verdict>(v)));
     }
     return fmt::format("--expect \"{}\": {}", text, unknown_name("verdict", verdict_name, names));

@@ -26,9 +26,21 @@ struct Cell {
   std::string how;      ///< in a word, where that is asked for (record::how_of)
   std::string run;      ///< id of its recording, when it is saved
   double wall_ms = 0;
+  bool is_program_error = false;
+  bool gave_up = false;  ///< somebody's last attempt failed
 
-  bool as_expected() const noexcept { return state == State::done && (!expected || verdict == *expected); }
-  bool differs() const noexcept { return state != State::waiting && !as_expected(); }
+  /// What the run names as its fix, and what came of that one when it was run: `fix_command` is empty where none is
+  /// named.
+  std::string fix_command;
+  std::optional<bool> fix_mends = {};
+  std::string fix_summary;  ///< "deadlock: …"
+
+  /// The fix that is named does not mend: what the run says is not true.
+  bool misleads() const noexcept { return fix_mends == false; }
+  bool as_expected() const noexcept {
+    return state == State::done && !is_program_error && (!expected || verdict == *expected);
+  }
+  bool differs() const noexcept { return state != State::waiting && (!as_expected() || misleads()); }
 };
 
 bool contains(const std::vector<std::string>& all, std::string_view one);

@@ -67,7 +67,7 @@ std::string listed_in_prose(const std::vector<std::string>& names) {
 
 std::vector<std::string> verdict_names() {
   std::vector<std::string> names;
-  for (int v = 0; v <= static_cast<int>(record::Verdict::hung); ++v) {
+  for (int v = 0; v <= static_cast<int>(record::kLastVerdict); ++v) {
     names.emplace_back(record::name_of(static_cast<record::Verdict>(v)));
   }
   return names;

@@ -11,7 +11,9 @@
 #include "cli/args/names.h"
 #include "cli/args/run_options.h"
 #include "cli/commands/announcement.h"
+#include "cli/commands/own_code.h"
 #include "engine/base/suggest.h"
+#include "engine/run/remedy.h"
 #include "engine/store/backend.h"
 
 namespace lockstep::cli {
@@ -114,7 +116,9 @@ void CellRunner::run_table(std::vector<Cell>& cells, std::size_t begin, std::siz
 
 /// False when the store is not there: the rest of its cells need not be tried.
 bool CellRunner::run_cell(std::vector<Cell>& cells, Cell& cell, const RunRequest& request) {
-  Result<record::Run> ran = lockstep::run(*cell.scenario, request, &program_.stop);
+  RunRequest watched = request;
+  watched.on_own_code = end_at_own_code(program_);
+  Result<record::Run> ran = lockstep::run(*cell.scenario, watched, &program_.stop);
   record::Run coordinates;
   coordinates.scenario = cell.scenario->name;
   coordinates.store = cell.store;
@@ -136,6 +140,9 @@ bool CellRunner::run_cell(std::vector<Cell>& cells, Cell& cell, const RunRequest
   cell.verdict = ran->verdict;
   cell.summary = ran->summary;
   cell.wall_ms = ran->wall_ms;
+  cell.is_program_error = ran->documents.contains(record::kProgramErrorDocument);
+  cell.gave_up = gave_up(*ran);
+  cell.fix_command = ran->fix_command;
   ran->command = cell.command;
   if (each_run) each_run(cell, *ran);
   return true;

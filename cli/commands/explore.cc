@@ -16,6 +16,7 @@
 #include "cli/commands/announcement.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/named_scenario.h"
+#include "cli/commands/own_code.h"
 #include "cli/commands/program.h"
 #include "cli/commands/schedule_files.h"
 #include "cli/text/explore_text.h"
@@ -23,6 +24,7 @@
 #include "cli/text/json.h"
 #include "cli/text/text.h"
 #include "cli/text/ticker.h"
+#include "engine/explore/grain.h"
 #include "engine/record/exploration.h"
 
 namespace lockstep::cli {
@@ -59,7 +61,9 @@ bool as_expected(const Scenario& scenario, const Exploration& explored) {
   for (const Finding& each : explored.findings) {
     const bool for_ever = each.verdict == Verdict::hung ||
                           (each.verdict == Verdict::deadlock && each.shortest.ending == record::Ending::stuck);
-    if ((each.verdict == Verdict::anomaly || for_ever) && expected != each.verdict) return false;
+    if (each.shortest.documents.contains(record::kProgramErrorDocument)) return false;
+    if ((each.verdict == Verdict::anomaly || each.verdict == Verdict::error || for_ever) && expected != each.verdict)
+      return false;
   }
   return true;
 }
@@ -132,6 +136,7 @@ std::vector<std::string> save_all(Program& program, const Scenario& scenario, Ex
     const bool first = ids.size() == 1;
     const bool wanted = !is_good(each.verdict) || (all_good && first);
     if (!wanted || program.arguments.has("no-record") || ids.size() > kSavedMost) continue;
+    each.shortest.documents[kGrainDocument] = grain_json(explored.grain);
     if (first && explored.graph)
       each.shortest.documents[record::kStateGraphDocument] = record::to_json(*explored.graph);
     RunRequest request = explored.run;
@@ -180,6 +185,7 @@ int explore_scenario(Program& program) {
   ExploreRequest request;
   if (error = read_run_options(program.arguments, request.run); !error.empty()) return usage_error(error);
   if (error = read_budget(program.arguments, request); !error.empty()) return usage_error(error);
+  request.run.on_own_code = end_at_own_code(program);
   request.strategy = *strategy_named(program.arguments.value("strategy", "exhaustive"));
   request.direct = program.arguments.has("direct");
   if (program.arguments.has("jobs")) {
@@ -204,7 +210,7 @@ int explore_scenario(Program& program) {
   if (!result) return fail_with(result.error());
   Exploration& explored = *result;
 
-  const bool expected = as_expected(*scenario, explored);
+  const bool expected = as_expected(*scenario, explored) && !explored.missed;
   const bool sampled = is_sampling(request.strategy);
   code = explored.interrupted             ? int{kInterrupted}
          : !expected                      ? int{kNotAsExpected}

@@ -12,6 +12,7 @@
 #include "cli/commands/announcement.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/named_scenario.h"
+#include "cli/commands/own_code.h"
 #include "cli/commands/prediction.h"
 #include "cli/commands/program.h"
 #include "cli/commands/schedule_files.h"
@@ -58,6 +59,7 @@ int run_once(Program& program) {
   RunRequest request;
   if (const std::string error = read_run_options(program.arguments, request); !error.empty()) return usage_error(error);
   request.measure = true;
+  request.on_own_code = end_at_own_code(program);
   const Result<RunRequest> resolved = resolve(*scenario, request);
   if (!resolved) return fail_with(resolved.error());
   const auto graph_file = file_asked_for(program.arguments, "graph");

@@ -76,7 +76,7 @@ void add_pattern(std::vector<Line>& lines, const Scenario& scenario, const Patte
   for (const std::string& store : pattern.stores()) {
     add_paragraph(lines, terminal, Style::dim, store_title(store), expectations(pattern, store, terminal));
   }
-  add_paragraph(lines, terminal, Style::dim, "why", pattern.why);
+  add_paragraph(lines, terminal, Style::dim, "why", pattern.why());
   std::string fix = pattern.fix;
   if (!pattern.fix_pattern.empty()) fix += fmt::format(" (--pattern {})", pattern.fix_pattern);
   add_paragraph(lines, terminal, Style::dim, "fix", fix);

@@ -2,6 +2,7 @@
 #include "cli/commands/signals.h"
 
 #include <signal.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "cli/args/exit_code.h"
@@ -9,10 +10,21 @@
 namespace lockstep::cli {
 namespace {
 
-extern "C" void on_stop(int) {
+/// For who asks a program to end (a shutdown, a CI job that is cancelled): what takes longer than that is not waited
+/// for.
+constexpr suseconds_t kEndsWithin_us = 800'000;
+
+extern "C" void on_alarm(int) { ::_exit(kInterrupted); }
+
+extern "C" void on_stop(int signal) {
   StopSource& stop = stop_source();
   if (stop.requested()) ::_exit(kInterrupted);
   stop.request();
+  if (signal == SIGTERM) {
+    itimerval once = {};
+    once.it_value.tv_usec = kEndsWithin_us;
+    ::setitimer(ITIMER_REAL, &once, nullptr);
+  }
   constexpr char kText[] = "\nlockstep: stopping; once more ends at once\n";
   if (::isatty(STDERR_FILENO) == 1) (void)!::write(STDERR_FILENO, kText, sizeof kText - 1);
 }
@@ -36,6 +48,10 @@ void install_signals() {
     ::sigaction(signal, nullptr, &before);
     if (before.sa_handler != SIG_IGN) ::sigaction(signal, &action, nullptr);
   }
+  struct sigaction at_once = {};
+  at_once.sa_handler = on_alarm;
+  ::sigemptyset(&at_once.sa_mask);
+  ::sigaction(SIGALRM, &at_once, nullptr);
   struct sigaction ignore = {};
   ignore.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &ignore, nullptr);

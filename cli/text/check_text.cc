@@ -187,6 +187,9 @@ class Table {
 };
 
 std::string difference(const Cell& cell) {
+  if (cell.as_expected() && cell.misleads())
+    return fmt::format("was {} as expected, and the fix that it names does not mend", name_of(cell.verdict));
+  if (cell.is_program_error) return "a mistake in the scenario itself";
   if (!cell.expected) return "could not run";
   return cell.state == Cell::State::failed
              ? fmt::format("expected {}, could not run", name_of(*cell.expected))
@@ -204,7 +207,8 @@ reports::JunitCase junit_case(const Cell& cell) {
   } else if (cell.differs()) {
     one.status = Status::failed;
     one.message = difference(cell);
-    one.lines = {cell.summary, cell.command};
+    one.lines = cell.as_expected() ? std::vector<std::string>{cell.fix_summary, cell.fix_command}
+                                   : std::vector<std::string>{cell.summary, cell.command};
   }
   return one;
 }
@@ -225,10 +229,12 @@ std::string check_failures(std::span<const Cell> cells, const Terminal& terminal
     line.add(Style::bold, terminal.clean(fmt::format("{} {}", cell.scenario->name, cell.pattern)));
     line.add("  " + terminal.clean(where + " " + cell.executor));
     lines.push_back(std::move(line));
-    const std::string why = difference(cell) + (cell.summary.empty() ? "" : ": " + cell.summary);
+    const bool misleads = cell.as_expected();
+    const std::string& summary = misleads ? cell.fix_summary : cell.summary;
+    const std::string why = difference(cell) + (summary.empty() ? "" : ": " + summary);
     for (const std::string& text : wrapped(terminal.clean(why), terminal.width - 6))
       lines.push_back(Line().to(5).add(text));
-    lines.push_back(Line().to(5).add(Style::bold, terminal.clean(cell.command)));
+    lines.push_back(Line().to(5).add(Style::bold, terminal.clean(misleads ? cell.fix_command : cell.command)));
   }
   return str(lines, terminal);
 }

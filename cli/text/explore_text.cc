@@ -221,6 +221,12 @@ std::string explore_text(const Exploration& explored, const Terminal& terminal, 
                 : is_sampled(explored) ? "sampled"
                                        : "partial",
                 worth_of(explored));
+  if (explored.missed) {
+    add_paragraph(lines, terminal, Style::fault, "missed",
+                  fmt::format("the scenario expects {} here, and no run ended so", record::name_of(*explored.missed)));
+  }
+  for (std::size_t i = 0; i < explored.grain.size(); ++i)
+    add_paragraph(lines, terminal, Style::dim, i == 0 ? "grain" : "", explored.grain[i]);
   add_model(lines, explored, terminal);
   for (const record::OrderViolation& each : explored.potential) {
     add_paragraph(

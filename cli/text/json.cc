@@ -64,7 +64,7 @@ Json pattern_of(const Pattern& pattern) {
     }
   }
   return {{"name", pattern.name}, {"summary", pattern.summary},         {"stores", pattern.stores()},
-          {"actors", actors},     {"schedule", pattern.schedule},       {"why", pattern.why},
+          {"actors", actors},     {"schedule", pattern.schedule},       {"why", pattern.why()},
           {"fix", pattern.fix},   {"fix_pattern", pattern.fix_pattern}, {"expected", expected}};
 }
 
@@ -77,6 +77,10 @@ std::string run_json(const record::Run& run, const std::string& path) {
   json["events"] = run.events.size();
   json["wall_ms"] = rounded(run.wall_ms);
   json["recording"] = or_null(path);
+  json["summary"] = run.summary;
+  json["why"] = run.why;
+  json["fix"] = run.fix;
+  json["fix_command"] = run.fix_command;
   Json figures = Json::array();
   for (const record::Event& event : run.events) {
     if (event.kind != record::EventKind::figure) continue;
@@ -168,9 +172,15 @@ std::string explore_json(const std::string& scenario, const Exploration& explore
                {"shortest", shortest},
                {"schedules_per_s", rounded(explored.runs_per_second())},
                {"as_expected", as_expected},
+               {"missed_expected", explored.missed.has_value()},
+               {"grain", explored.grain},
                {"state_graph", graph},
                {"potential_deadlocks", potential},
                {"findings", findings}});
+}
+
+std::string grain_json(const std::vector<std::string>& grain) {
+  return Json(grain).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 namespace {
@@ -369,7 +379,9 @@ std::string check_json(const std::vector<Cell>& cells, std::uint64_t seed,
                    {"as_expected", cell.as_expected()},
                    {"summary", cell.summary},
                    {"wall_ms", rounded(cell.wall_ms)},
-                   {"command", cell.command}});
+                   {"command", cell.command},
+                   {"fix_command", cell.fix_command},
+                   {"fix_mends", cell.fix_mends ? Json(*cell.fix_mends) : Json(nullptr)}});
   }
   for (const auto& [store, why] : left_out) out.push_back({{"store", store}, {"why", why}});
   return line({{"schema", kJsonSchema},

@@ -24,6 +24,8 @@ std::string run_json(const record::Run& run, const std::string& path);
 /// `ids`: of the saved shortest runs, in the order of the findings; empty: not saved.
 std::string explore_json(const std::string& scenario, const Exploration& explored, const std::vector<std::string>& ids,
                          bool as_expected);
+/// The document kGrainDocument.
+std::string grain_json(const std::vector<std::string>& grain);
 /// `run`: the recording; `path`: where it lies, empty when it was not saved.
 std::string compare_json(const record::Comparison& comparison, const record::Run& run, const std::string& path,
                          const std::optional<BaselineChanges>& since);

@@ -76,13 +76,15 @@ void add_picture(std::vector<Line>& lines, const Run& run, const Terminal& termi
 }
 
 Style style_of(const Run& run) {
-  if (!run.as_expected() || run.verdict == Verdict::hung) return Style::fault;
+  if (!run.as_expected() || run.verdict == Verdict::hung || run.verdict == Verdict::error) return Style::fault;
   return run.verdict == Verdict::clean || run.verdict == Verdict::avoided ? Style::good : Style::bold;
 }
 
 std::string expectation(const Run& run, const Terminal& terminal) {
-  if (!run.expected) return {};
   const Glyphs& g = terminal.glyphs();
+  if (run.documents.contains(record::kProgramErrorDocument))
+    return fmt::format("{} a mistake in the scenario itself", g.fault);
+  if (!run.expected) return {};
   if (run.as_expected()) return terminal.utf8 ? fmt::format("as expected {}", g.good) : "as expected";
   return fmt::format("{} expected {}", g.fault, name_of(*run.expected));
 }
@@ -126,17 +128,23 @@ void add_lock_orders(std::vector<Line>& lines, const Run& run, const Terminal& t
 }
 
 void add_invariants(std::vector<Line>& lines, const Run& run, const Terminal& terminal) {
+  // Of a run that never ended nothing can be said but how things stood.
+  const bool is_unfinished = run.ending == record::Ending::stuck;
+  const std::string held = is_unfinished ? "so far" : "holds", broken = is_unfinished ? "not yet" : "broken";
   for (const record::Invariant& invariant : run.invariants) {
-    const std::string sign = invariant.held ? terminal.glyphs().good : terminal.glyphs().fault;
+    const std::string sign = is_unfinished    ? terminal.glyphs().separator
+                             : invariant.held ? terminal.glyphs().good
+                                              : terminal.glyphs().fault;
     std::string text = invariant.text;
     if (!invariant.held && !invariant.detail.empty()) text += ": " + invariant.detail;
     const auto wrapped_text = wrapped(terminal.clean(text), width_beside_label(terminal) - 2);
     for (std::size_t i = 0; i < wrapped_text.size(); ++i) {
       Line line;
-      if (i == 0) line.add(" ").add(Style::dim, invariant.held ? "holds" : "broken");
+      if (i == 0) line.add(" ").add(Style::dim, invariant.held ? held : broken);
       line.to(kTextAt);
-      line.add(invariant.held ? Style::good : Style::fault, i == 0 ? sign + " " : "  ");
-      lines.push_back(std::move(line.add(invariant.held ? Style::plain : Style::fault, wrapped_text[i])));
+      const Style plain = is_unfinished ? Style::dim : Style::plain;
+      line.add(is_unfinished ? Style::dim : invariant.held ? Style::good : Style::fault, i == 0 ? sign + " " : "  ");
+      lines.push_back(std::move(line.add(invariant.held ? plain : Style::fault, wrapped_text[i])));
     }
   }
 }
@@ -211,9 +219,7 @@ std::string run_text(const Run& run, const Terminal& terminal, const RunTextOpti
   add_invariants(lines, run, terminal);
   for (Line& line : figures(run, terminal)) lines.push_back(std::move(line));
   add_lock_orders(lines, run, terminal);
-  // `why` explains the trouble of the scenario. It would mislead after a run without that trouble.
-  const bool trouble = run.verdict != Verdict::clean || run.expected == Verdict::clean;
-  if (trouble) add_paragraph(lines, terminal, Style::dim, "why", run.why);
+  add_paragraph(lines, terminal, Style::dim, "why", run.why);
   add_fix(lines, run, terminal);
   add_hints(lines, options.hints, terminal);
   if (!options.path.empty()) {

@@ -113,15 +113,15 @@ Actor::Progress Actor::proceed(Operation& operation) {
 
 void Actor::request(Operation& operation) {
   if (buffer_ != nullptr) {
-    step_ = buffer_->next_step();
+    step_.store(buffer_->next_step(), std::memory_order_relaxed);
     if (!transaction_open_) on_record_ = true;
     request_is_due_ = on_record_;
     if (on_record_) requested_at_ns_ = run.elapsed().count();
     return;
   }
-  step_ = run.next_step();
+  step_.store(run.next_step(), std::memory_order_relaxed);
   if (!run.recording) return;
-  run.note_site(step_, operation.frame().at);
+  run.note_site(step(), operation.frame().at);
   Description described = operation.describe();
   emit({.kind = EventKind::request,
         .verb = std::move(described.verb),
@@ -135,7 +135,7 @@ void Actor::write_request(Operation& operation) {
   Description described = operation.describe();
   buffer_->add({.at_ns = requested_at_ns_,
                 .actor = index,
-                .step = step_,
+                .step = step(),
                 .kind = EventKind::request,
                 .verb = std::move(described.verb),
                 .object = std::move(described.object),
@@ -148,6 +148,11 @@ void Actor::conclude(Operation& operation) {
   const bool expired = expired_;
   expired_ = false;
   if (waited) {
+    const Nanos span = run.elapsed() - Nanos(wait_began_ns_);
+    // A pause waits for nobody.
+    if (span > longest_wait_.span && operation.is_wait()) {
+      longest_wait_ = {span, run.recording ? operation.describe() : Description{}};
+    }
     wait_began_ns_ = -1;
     last_blockers_.clear();
     last_stop_ = nullptr;
@@ -212,7 +217,7 @@ void Actor::note_blockers(Operation& operation, const std::vector<Blocker>& bloc
   Description described = operation.describe();
   // Not to the actor's own buffer: the actor that closed a cycle writes down the waits of the others.
   run.emit({.actor = index,
-            .step = step_,
+            .step = step(),
             .kind = EventKind::wait,
             .verb = std::move(described.verb),
             .object = std::move(described.object),
@@ -224,7 +229,7 @@ void Actor::note_blockers(Operation& operation, const std::vector<Blocker>& bloc
 void Actor::publish_wait(Operation* operation) {
   MutexLock lock(wait_mutex_);
   waiting_ = operation;
-  waiting_step_.store(operation == nullptr ? 0 : step_, std::memory_order_release);
+  waiting_step_.store(operation == nullptr ? 0 : step(), std::memory_order_release);
 }
 
 void Actor::stop(Fault why) {
@@ -246,7 +251,7 @@ void Actor::stop(Fault why) {
 void Actor::emit(Event event) {
   if (!run.recording) return;
   event.actor = index;
-  event.step = event.kind == EventKind::finish || event.kind == EventKind::retry ? 0 : step_;
+  event.step = event.kind == EventKind::finish || event.kind == EventKind::retry ? 0 : step();
   if (buffer_ != nullptr) {
     event.at_ns = run.elapsed().count();
     buffer_->add(std::move(event));

@@ -62,8 +62,8 @@ class Actor final : detail::Continuation {
   /// Writes an event of this actor; takes `kind` and what else is given, and fills in the rest. Cheap when not
   /// recording.
   void emit(record::Event event);
-  /// The number of the current operation in the run.
-  std::uint32_t step() const noexcept { return step_; }
+  /// The number of the current operation in the run. Any thread.
+  std::uint32_t step() const noexcept { return step_.load(std::memory_order_relaxed); }
 
   /// What the session's begin, commit and abort did; kept for the retry policy and the counts.
   void note_transaction(Verb verb, const std::optional<Error>& error);
@@ -71,9 +71,13 @@ class Actor final : detail::Continuation {
   /// The body ended with a fault. One that no operation gave (`co_await fail(...)`) is counted and written down here.
   void note_refusal(const Error& error);
   std::uint64_t commits() const noexcept { return commits_; }
-  /// How often its body has been begun.
-  int attempts() const noexcept { return attempts_; }
-  void begin_attempt() noexcept { ++attempts_; }
+  /// A statement outside a transaction has succeeded: it has committed by itself, and is never run again.
+  void note_autocommit() noexcept { ++autocommits_; }
+  /// Transactions and single statements.
+  std::uint64_t all_commits() const noexcept { return commits() + autocommits_; }
+  /// How often its body has been begun. Any thread.
+  int attempts() const noexcept { return attempts_.load(std::memory_order_relaxed); }
+  void begin_attempt() noexcept { attempts_.fetch_add(1, std::memory_order_relaxed); }
   bool stopping() const noexcept { return stop_with_.load(std::memory_order_relaxed) >= 0; }
 
   /// The executor or the schedule calls it on learning which actors the waiting operation waits for. Writes a wait
@@ -81,6 +85,12 @@ class Actor final : detail::Continuation {
   void note_blockers(Operation& operation, const std::vector<Blocker>& blockers);
   /// The step in which the actor waits, 0 when it does not. Any thread.
   std::uint32_t waiting_step() const noexcept { return waiting_step_.load(std::memory_order_acquire); }
+  /// The longest that an operation has waited for somebody or something, on the run's clock. After the run.
+  struct LongestWait {
+    Nanos span{0};
+    Description what = {};  ///< only when recording
+  };
+  const LongestWait& longest_wait() const noexcept { return longest_wait_; }
   /// Any thread.
   bool has_finished() const noexcept { return finished_.load(std::memory_order_acquire); }
 
@@ -102,16 +112,18 @@ class Actor final : detail::Continuation {
   Task<> root_;
   Operation* current_ = nullptr;
   bool at_gate_ = false;
-  std::uint32_t step_ = 0;
+  std::atomic<std::uint32_t> step_{0};
   std::unique_ptr<EventBuffer> buffer_;  ///< nullptr: its events go to the run's
   bool on_record_ = true;                ///< what is done now is not left out (thinning)
   bool request_is_due_ = false;          ///< the request event is written when the operation waits or ends
   std::int64_t requested_at_ns_ = 0;
   bool transaction_open_ = false;
   std::uint64_t commits_ = 0;
-  int attempts_ = 0;
+  std::uint64_t autocommits_ = 0;
+  std::atomic<int> attempts_{0};
   std::optional<Fault> last_fault_;  ///< of an operation, since the body began
   std::int64_t wait_began_ns_ = -1;
+  LongestWait longest_wait_;
   bool expired_ = false;  ///< the deadline of the current wait has passed
   std::vector<int> last_blockers_;
   const Operation* noted_wait_ = nullptr;  ///< the operation with the wait event that was written last

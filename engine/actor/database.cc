@@ -34,10 +34,24 @@ bool StoreOperation::attempt() {
     case Verb::abort:
       actor().note_transaction(pending_.request.verb, error);
       break;
+    case Verb::execute:
+      note_statement();
+      break;
     default:
       break;
   }
   return true;
+}
+
+/// What a statement in SQL did to the transaction as a whole.
+void StoreOperation::note_statement() {
+  const bool was_open = actor().transaction_open(), is_open = session_->in_transaction();
+  if (!was_open && is_open) actor().note_transaction(Verb::begin, std::nullopt);
+  if (was_open && !is_open) {
+    const bool committed = !error && !pending_.reply.rolled_back;
+    actor().note_transaction(committed ? Verb::commit : Verb::abort, std::nullopt);
+  }
+  if (!error && pending_.reply.autocommitted) actor().note_autocommit();
 }
 
 void StoreOperation::cancel(Fault why) {
@@ -93,6 +107,7 @@ void StoreOperation::touch_before(Footprint& footprint) const {
       break;
     case Verb::savepoint:
     case Verb::release:
+    case Verb::reset:
       break;
     case Verb::rollback_to:
       footprint.touch_held(index);

@@ -71,8 +71,9 @@ class StoreOperation : public AwaitableOperation {
   const Waiting& waiting() const final { return pending_.waiting; }
   std::vector<Blocker> blockers() final { return session_->blockers(pending_); }
   bool cycle_is_broken_by_store() const final;
+  bool has_limit_elsewhere() const final { return session_ != nullptr && session_->has_limit(); }
   bool may_block() const final { return session_ != nullptr && session_->blocks(); }
-  bool is_cleanup() const final { return pending_.request.verb == Verb::abort; }
+  bool is_cleanup() const final { return pending_.request.verb == Verb::abort || pending_.request.verb == Verb::reset; }
   Verb verb() const noexcept { return pending_.request.verb; }
   /// For a search: what the next attempt touches.
   void touch_before(Footprint& footprint) const;
@@ -81,6 +82,7 @@ class StoreOperation : public AwaitableOperation {
 
  protected:
   ~StoreOperation() = default;
+  void note_statement();
   /// What it touches besides when it has to wait.
   void touch_wait(Footprint& footprint) const;
   /// What it touches besides when it fails.
@@ -168,6 +170,8 @@ class Database {
   StoreCall<void> release(std::string_view name) { return {session_, {.verb = Verb::release, .key = name}}; }
   StoreCall<void> commit() { return {session_, {.verb = Verb::commit}}; }
   StoreCall<void> abort() { return {session_, {.verb = Verb::abort}}; }
+  /// Gives back what the session keeps beyond its transactions, such as locks of the session.
+  StoreCall<void> reset() { return {session_, {.verb = Verb::reset}}; }
 
  private:
   const std::unique_ptr<Session>& session_;

@@ -66,6 +66,10 @@ class Operation : public Waiter {
   virtual bool would_wait() const { return false; }
   /// What its first attempt will touch, where would_wait() may be true.
   virtual void foresee(Footprint&) const {}
+  /// True when its wait is in a server, which may end it by a limit of its own.
+  virtual bool has_limit_elsewhere() const { return false; }
+  /// False for a pause, which waits for nobody.
+  virtual bool is_wait() const { return true; }
   /// True for what must run even while the actor is being stopped (an abort).
   virtual bool is_cleanup() const { return false; }
   virtual Description describe() const = 0;

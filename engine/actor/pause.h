@@ -18,6 +18,7 @@ class [[nodiscard]] Pause final : public AwaitableOperation {
   void cancel(Fault why) override;
   const Waiting& waiting() const override { return waiting_; }
   std::vector<Blocker> blockers() override { return {}; }
+  bool is_wait() const override { return false; }
   Description describe() const override;
   void await_resume() const noexcept {}
 

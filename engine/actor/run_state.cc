@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 namespace lockstep {
 
@@ -185,6 +187,38 @@ WaitGraph RunState::wait_graph() {
     });
   }
   return graph;
+}
+
+void RunState::note_waits_for_signals() {
+  WaitGraph graph = wait_graph();
+  std::set<int> for_locks;
+  for (const WaitForEdge& edge : graph.edges()) for_locks.insert(edge.from);
+  std::map<int, std::vector<Blocker>> givers;
+  for (const auto& actor : actors) {
+    if (for_locks.contains(actor->index)) continue;
+    actor->while_waiting([&](Operation& operation) {
+      if (operation.waiting().deadline != kNever || operation.waiting().external) return;
+      const std::string signal = operation.describe().object;
+      for (const auto& other : actors) {
+        if (other->has_finished() || other == actor) continue;
+        const std::string what = "nobody else is left to give it";
+        givers[actor->index].push_back({.actor = other->index, .object = signal, .what = what, .any = true});
+        graph.add({.from = actor->index, .to = other->index, .object = signal, .what = what, .any = true});
+      }
+    });
+  }
+  if (givers.empty()) return;
+  for (const std::vector<int>& cycle : graph.cycles()) {
+    const auto is_for_lock = [&for_locks](int actor) { return for_locks.contains(actor); };
+    if (std::none_of(cycle.begin(), cycle.end(), is_for_lock)) continue;
+    for (const int index : cycle) {
+      const auto of_actor = givers.find(index);
+      if (of_actor == givers.end()) continue;
+      Actor& actor = *actors[static_cast<std::size_t>(index)];
+      actor.while_waiting([&](Operation& operation) { actor.note_blockers(operation, of_actor->second); });
+    }
+    note_cycle(cycle, std::string(name_of(WaitGraph::Breaker::nobody)));
+  }
 }
 
 void RunState::note_cycle(const std::vector<int>& cycle, const std::string& how) {

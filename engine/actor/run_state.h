@@ -79,7 +79,15 @@ class RunState final : public StoreObserver {
   void start_clock() noexcept { started_at_ = clock().now(); }
   Nanos elapsed() const noexcept { return clock().now() - started_at_; }
   bool stop_requested() const noexcept { return stop_ != nullptr && stop_->requested(); }
+  /// On the machine's clock: the run is given up then, as after ^C. Set before the run.
+  Nanos give_up_at = kNever;
+  bool is_over_budget() const noexcept { return give_up_at != kNever && real_clock_.now() > give_up_at; }
 
+  /// Under a schedule: who runs now (-1: nobody but the conductor), and how many turns there have been. Any thread.
+  std::atomic<int> has_turn{-1};
+  std::atomic<std::uint64_t> turns{0};
+  /// The latest number of an operation. Any thread.
+  std::uint32_t last_step() const noexcept { return steps_.load(std::memory_order_relaxed); }
   /// The next number in the run's order of operations.
   std::uint32_t next_step() noexcept { return steps_.fetch_add(1, std::memory_order_relaxed) + 1; }
   void emit(record::Event event);
@@ -113,6 +121,10 @@ class RunState final : public StoreObserver {
 
   /// The graph of the waits right now, over stores and in-process locks alike. May ask a server.
   WaitGraph wait_graph();
+  /// Nobody can go on by himself. Of the waits for a signal, which anybody might give, it is known now who is left to
+  /// give it: those that have not ended. Adds these to the wait-for graph, and notes the cycles that go through a lock
+  /// too.
+  void note_waits_for_signals();
   /// Writes a cycle event unless the same actors' cycle was written since one of them last moved. `how`: what will
   /// break it, or that nobody will.
   void note_cycle(const std::vector<int>& cycle, const std::string& how);

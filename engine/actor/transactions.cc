@@ -5,8 +5,8 @@
 
 namespace lockstep {
 
-bool may_be_tried_again(const Error& why, const Actor& actor, std::uint64_t commits_before) noexcept {
-  return is_retry_safe(why.fault) && actor.commits() == commits_before && !actor.stopping();
+bool may_be_tried_again(const Error& why, const Actor& actor, std::uint64_t committed_before) noexcept {
+  return is_retry_safe(why.fault) && actor.all_commits() == committed_before && !actor.stopping();
 }
 
 Nanos back_off(int attempt, Random& random) {
@@ -17,5 +17,7 @@ Nanos back_off(int attempt, Random& random) {
 }
 
 Task<> give_back(Database& database) { co_await database.abort(); }
+
+Task<> give_back_locks(Database& database) { co_await database.reset(); }
 
 }  // namespace lockstep

@@ -2,8 +2,8 @@
 // tries again what was given up.
 //
 // The rule of every retry (may_be_tried_again): the fault says that the store has undone the transaction, nothing of
-// the body has committed since it began, and the actor is not told to stop. Else a retry would do twice what was asked
-// once.
+// the body has committed since it began, no transaction and no statement by itself, and the actor is not told to stop.
+// Else a retry would do twice what was asked once.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ enum class AfterFault : std::uint8_t {
   fails,    ///< with the fault
 };
 
-/// See the rule above. `commits_before`: Actor::commits() when the body began.
-bool may_be_tried_again(const Error& why, const Actor& actor, std::uint64_t commits_before) noexcept;
+/// See the rule above. `committed_before`: Actor::all_commits() when the body began.
+bool may_be_tried_again(const Error& why, const Actor& actor, std::uint64_t committed_before) noexcept;
 
 /// How long to wait before attempt + 1: anything up to a limit that doubles from 0.1 ms to 10 ms ("full jitter";
 /// M. Brooker, "Exponential backoff and jitter", 2015), so that two actors which give up for each other do not meet
@@ -40,6 +40,8 @@ Nanos back_off(int attempt, Random& random);
 
 /// Rolls back what a body left open.
 Task<> give_back(Database& database);
+/// Gives back what a rollback leaves to the session. A second try would take such locks twice, or never give them back.
+Task<> give_back_locks(Database& database);
 
 /// The root of an actor: performs the transactions of `driver`, one after the other. A driver has:
 ///
@@ -61,7 +63,7 @@ Task<> perform_transactions(Actor& actor, Driver driver, RetryPolicy policy) {
       co_await pause(*left);
     }
     for (int attempt = 1;; ++attempt) {
-      const std::uint64_t commits_before = actor.commits();
+      const std::uint64_t committed_before = actor.all_commits();
       const Result<void> ended = co_await tried(driver.body());
       if (actor.session != nullptr && actor.session->in_transaction()) {
         const Result<void> given_back = co_await tried(give_back(driver.database()));
@@ -73,7 +75,9 @@ Task<> perform_transactions(Actor& actor, Driver driver, RetryPolicy policy) {
         driver.committed();
         break;
       }
-      const bool may_try = attempt <= policy.most && may_be_tried_again(ended.error(), actor, commits_before);
+      if (actor.session != nullptr && actor.session->holds_beyond_transaction())
+        (void)co_await tried(give_back_locks(driver.database()));
+      const bool may_try = attempt <= policy.most && may_be_tried_again(ended.error(), actor, committed_before);
       const AfterFault after = driver.after_fault(ended.error(), may_try, attempt);
       if (after == AfterFault::ends) co_return;
       if (after == AfterFault::fails) co_await fail(ended.error());

@@ -36,6 +36,8 @@ class OffloadedSession final : public Session, runtime::Job, Waiter {
   }
 
   bool in_transaction() const noexcept override { return inner_->in_transaction(); }
+  bool has_limit() const noexcept override { return inner_->has_limit(); }
+  bool holds_beyond_transaction() const noexcept override { return inner_->holds_beyond_transaction(); }
 
  private:
   enum class Place : std::uint8_t { home, out, back };

@@ -10,6 +10,7 @@
 
 #include "engine/explore/explore_by_model.h"
 #include "engine/explore/findings.h"
+#include "engine/explore/grain.h"
 #include "engine/explore/parallel_search.h"
 #include "engine/explore/search_worker.h"
 #include "engine/explore/state_graph.h"
@@ -23,6 +24,9 @@ constexpr Nanos kDeadlockTimeout = std::chrono::milliseconds(1);  ///< of a serv
 /// For the fewest preemptions: the states met are kept, at about 100 bytes each.
 constexpr std::uint64_t kBoundedMost = 1'000'000;
 constexpr std::size_t kReadableMost = 500;  ///< steps of a schedule that is worth the trouble
+/// After the budget: for all findings together to be run once more, and for the state graph.
+constexpr Nanos kRecordingLeast = std::chrono::milliseconds(400);
+constexpr Nanos kDrawingLeast = std::chrono::milliseconds(200);
 
 bool is_bad(const OutcomeKey& key) { return key.first < badness_of(record::Verdict::avoided); }
 
@@ -36,13 +40,13 @@ bool breaks_deadlocks_late(const RunRequest& resolved) {
 class ExplorationRun {
  public:
   ExplorationRun(const Scenario& scenario, const ExploreRequest& request, RunRequest resolved,
-                 std::unique_ptr<ParallelSearch> parallel, const StopSource* stop)
+                 std::unique_ptr<ParallelSearch> parallel, const StopSource* stop, Nanos begun)
       : scenario_(scenario),
         request_(request),
         resolved_(std::move(resolved)),
         parallel_(std::move(parallel)),
         stop_(stop),
-        begun_(clock_.now()),
+        begun_(begun),
         until_(request.most_time == kNever ? kNever : begun_ + request.most_time) {}
 
   Result<Exploration> go(int jobs) {
@@ -65,6 +69,7 @@ class ExplorationRun {
     result_.left_out = tally_.left_out;
     result_.interleavings = tally_.interleavings;
     if (Result<void> minimised = find_fewest_preemptions(); !minimised) return minimised.error();
+    if (until_ != kNever) record_until_ = std::max(until_, clock_.now() + kRecordingLeast);
     for (auto& [key, outcome] : tally_.outcomes) {
       if (Result<void> recorded = record_outcome(key, outcome); !recorded) return recorded.error();
     }
@@ -151,13 +156,18 @@ class ExplorationRun {
     again.executor = request_.run.executor;
     again.schedule = schedule_text(outcome.schedule, parallel_->first_worker().actors());
     again.recording = true;
+    again.until = record_until_;
     Result<record::Run> shortest = run(scenario_, again);
     const auto ends_so = [&] { return shortest && outcome_of(*shortest, gave_up(*shortest)) == key; };
+    const auto is_too_late = [&] { return clock_.now() > record_until_; };
     const BackendKind* const kind = backend_named(resolved_.store);
     const bool on_server = kind != nullptr && kind->traits.waits == Waits::external;
-    for (int i = 0; on_server && i < kRepeatsMost && !ends_so(); ++i) shortest = run(scenario_, again);
-    if (!shortest && !(on_server && shortest.fault() == Fault::invalid)) return shortest.error();
-    if (!on_server && !ends_so()) {
+    for (int i = 0; on_server && i < kRepeatsMost && !ends_so() && !is_too_late(); ++i)
+      shortest = run(scenario_, again);
+    const bool was_cut_short = is_too_late() && !ends_so();
+    if (!shortest && !was_cut_short && !(on_server && shortest.fault() == Fault::invalid)) return shortest.error();
+    if (was_cut_short) shortest = Error{Fault::cancelled, {}, "the budget is spent"};
+    if (!on_server && !was_cut_short && !ends_so()) {
       return Error{Fault::internal,
                    {},
                    fmt::format("{} does not do the same after the same choices: \"{}\" ended as {} {}, and then as {}",
@@ -165,7 +175,7 @@ class ExplorationRun {
                                record::name_of(shortest->verdict))};
     }
     if (!shortest) {
-      record::Run unseen;  // the server did not do it again
+      record::Run unseen;  // the server did not do it again, or there was no time
       unseen.scenario = scenario_.name;
       unseen.schedule = again.schedule;
       shortest = std::move(unseen);
@@ -187,6 +197,7 @@ class ExplorationRun {
   Result<void> draw_graph() {
     if (request_.most_states == 0 || !is_in_this_process()) return {};
     StateGraphRequest asked{.run = resolved_, .most_states = request_.most_states};
+    if (until_ != kNever) asked.most_time = std::clamp(until_ - clock_.now(), kDrawingLeast, asked.most_time);
     for (const Finding& each : result_.findings) {
       Result<std::vector<Choice>> way = choices_named(each.shortest.schedule, parallel_->first_worker().actors());
       if (way) asked.ways.push_back(std::move(*way));
@@ -204,11 +215,23 @@ class ExplorationRun {
   const StopSource* const stop_;
   const RealClock clock_;
   const Nanos begun_, until_;
+  Nanos record_until_ = kNever;
   std::atomic<std::uint64_t> done_{0};
   Tally tally_;
   std::map<OutcomeKey, std::pair<int, bool>> minimal_;  ///< preemptions; whether fewer steps are ruled out too
   Exploration result_;
 };
+
+/// What is said of it beside what was found.
+void conclude(const Scenario& scenario, Exploration& explored) {
+  explored.grain = grain_of(scenario, explored);
+  const std::optional<record::Verdict> expected =
+      scenario.pattern_named(explored.run.pattern)->expected(explored.run.store, explored.run.protocol);
+  const bool is_bad_end = expected && badness_of(*expected) < badness_of(record::Verdict::avoided);
+  const bool was_seen = std::any_of(explored.findings.begin(), explored.findings.end(),
+                                    [&expected](const Finding& each) { return each.verdict == expected; });
+  if (is_bad_end && !was_seen && !explored.interrupted) explored.missed = expected;
+}
 
 }  // namespace
 
@@ -240,6 +263,7 @@ double Exploration::share_ending(record::Verdict verdict) const {
 }
 
 Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& request, const StopSource* stop) {
+  const Nanos begun = RealClock().now();  // a server that has to be started first is part of the budget
   RunRequest asked = request.run;
   asked.executor = "coroutines";
   asked.schedule.clear();
@@ -256,7 +280,11 @@ Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& requ
   std::string why_no_model;
   if (!in_process && request.strategy == Strategy::exhaustive && !request.direct) {
     const ModelChoice choice = model_of(scenario, *resolved);
-    if (choice.model) return explore_by_model(scenario, request, *resolved, *choice.model, stop);
+    if (choice.model) {
+      Result<Exploration> explored = explore_by_model(scenario, request, *resolved, *choice.model, stop, begun);
+      if (explored) conclude(scenario, *explored);
+      return explored;
+    }
     why_no_model = choice.why_not;
   }
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -264,8 +292,11 @@ Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& requ
   Result<std::unique_ptr<ParallelSearch>> parallel = ParallelSearch::open(scenario, *resolved, jobs, stop);
   if (!parallel) return parallel.error();
   Result<Exploration> explored =
-      ExplorationRun(scenario, request, std::move(*resolved), std::move(*parallel), stop).go(jobs);
-  if (explored) explored->why_no_model = std::move(why_no_model);
+      ExplorationRun(scenario, request, std::move(*resolved), std::move(*parallel), stop, begun).go(jobs);
+  if (explored) {
+    explored->why_no_model = std::move(why_no_model);
+    conclude(scenario, *explored);
+  }
   return explored;
 }
 

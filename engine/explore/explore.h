@@ -82,6 +82,10 @@ struct Exploration {
   std::uint64_t classes = 0;  ///< of the model
   bool is_model_complete = false;
   std::vector<Disagreement> disagreements;  ///< the most frequent first
+  /// A bad end that the scenario expects at these coordinates, and that no run had.
+  std::optional<record::Verdict> missed;
+  /// What was no step of the search, for people: "complete" is said of the orders of these steps, and of no others.
+  std::vector<std::string> grain;
   /// Orders of in-process locks that could hang, of which no run has made a deadlock: that none can is proved when the
   /// search is complete. Seen in the recorded runs of the findings.
   std::vector<record::OrderViolation> potential;

@@ -23,8 +23,15 @@ constexpr int kModelPart = 4;
 class ExpeditionByModel {
  public:
   ExpeditionByModel(const Scenario& scenario, const ExploreRequest& request, const RunRequest& database,
-                    const Model& model, const StopSource* stop)
-      : scenario_(scenario), request_(request), database_(database), model_(model), stop_(stop), begun_(clock_.now()) {}
+                    const Model& model, const StopSource* stop, Nanos begun)
+      : scenario_(scenario),
+        request_(request),
+        database_(within(database, request, begun)),
+        model_(model),
+        stop_(stop),
+        begun_(begun) {
+    model_.request.until = database_.until;
+  }
 
   Result<Exploration> go() {
     result_.run = database_;
@@ -47,6 +54,12 @@ class ExpeditionByModel {
   }
 
  private:
+  static RunRequest within(RunRequest run, const ExploreRequest& request, Nanos begun) {
+    if (request.most_time != kNever) run.until = begun + request.most_time;
+    return run;
+  }
+  bool is_late() const { return database_.until != kNever && clock_.now() > database_.until; }
+
   using DisagreementKey = std::tuple<Difference::Kind, std::string, std::string, std::string, std::string>;
 
   Result<void> search_model() {
@@ -78,12 +91,11 @@ class ExpeditionByModel {
     if (!both) return both.error();
     for (const Representative& each : classes_) {
       if (stop_ != nullptr && stop_->requested()) result_.interrupted = true;
-      const bool late = request_.most_time != kNever && clock_.now() > begun_ + request_.most_time;
-      if (result_.interrupted || late || result_.runs >= request_.most_runs) return {};
+      if (result_.interrupted || is_late() || result_.runs >= request_.most_runs) return {};
       if (request_.progress && result_.runs % 64 == 0) request_.progress(result_.runs);
       Result<ModelComparison> compared = (*both)->compare(each.schedule);
       if (!compared && compared.fault() == Fault::cancelled) {
-        result_.interrupted = true;
+        result_.interrupted = stop_ != nullptr && stop_->requested();
         return {};
       }
       if (!compared) return compared.error();
@@ -139,7 +151,7 @@ class ExpeditionByModel {
   const Scenario& scenario_;
   const ExploreRequest& request_;
   const RunRequest database_;
-  const Model model_;
+  Model model_;
   const StopSource* const stop_;
   const RealClock clock_;
   const Nanos begun_;
@@ -153,8 +165,9 @@ class ExpeditionByModel {
 }  // namespace
 
 Result<Exploration> explore_by_model(const Scenario& scenario, const ExploreRequest& request,
-                                     const RunRequest& database, const Model& model, const StopSource* stop) {
-  return ExpeditionByModel(scenario, request, database, model, stop).go();
+                                     const RunRequest& database, const Model& model, const StopSource* stop,
+                                     Nanos begun) {
+  return ExpeditionByModel(scenario, request, database, model, stop, begun).go();
 }
 
 }  // namespace lockstep

@@ -8,8 +8,9 @@
 namespace lockstep {
 
 /// `database` is resolved and `model` stands for it. As explore(): the numbers of interleavings are the model's, how
-/// they end is what the database did.
+/// they end is what the database did. `begun`: on the machine's clock, from when the budget counts.
 Result<Exploration> explore_by_model(const Scenario& scenario, const ExploreRequest& request,
-                                     const RunRequest& database, const Model& model, const StopSource* stop);
+                                     const RunRequest& database, const Model& model, const StopSource* stop,
+                                     Nanos begun);
 
 }  // namespace lockstep

@@ -117,6 +117,7 @@ Footprint& SearchWorker::footprint() noexcept { return explored_->footprint(); }
 
 Result<Halt> SearchWorker::search(Search& search, Tally& tally, const Limits& limits) {
   const bool in_process = environment_->state().virtual_time;
+  environment_->state().give_up_at = limits.until;
   for (std::uint64_t runs = 0;; ++runs) {
     if (limits.enough && limits.enough()) return Halt::budget;
     if (!search.begin()) return Halt::exhausted;
@@ -131,7 +132,10 @@ Result<Halt> SearchWorker::search(Search& search, Tally& tally, const Limits& li
 
     explored_->begin(search);
     const Result<void> performed = environment_->perform(explored_.get());
-    if (environment_->state().ending() == record::Ending::interrupted) return Halt::interrupted;
+    if (environment_->state().ending() == record::Ending::interrupted) {
+      // A run that the budget has cut short says nothing.
+      return stop_ != nullptr && stop_->requested() ? Halt::interrupted : Halt::budget;
+    }
     if (!performed && performed.fault() != Fault::cancelled) return performed.error();
     if (environment_->state().ending() == record::Ending::unavailable)
       return Error{Fault::unavailable, {}, "the store is gone"};

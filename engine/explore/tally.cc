@@ -27,6 +27,8 @@ bool comes_first(const std::vector<Choice>& a, const std::vector<Choice>& b) {
 /// What distinguishes it from other runs with the same verdict, for people.
 std::string what_of(const record::Run& run, bool gave_up) {
   if (run.verdict == record::Verdict::starved) return run.summary;
+  // Who, and with which code: what the store said of it may name what differs from run to run.
+  if (run.verdict == record::Verdict::error) return run.summary.substr(0, run.summary.find(": "));
   if (gave_up) return "somebody gave up, the retries spent";
   if (run.verdict == record::Verdict::anomaly) {
     std::string text = "broken: ";
@@ -54,8 +56,9 @@ std::string what_of(const record::Run& run, bool gave_up) {
 
 int badness_of(record::Verdict verdict) noexcept {
   using record::Verdict;
-  constexpr std::array<Verdict, 8> kWorstFirst = {Verdict::deadlock, Verdict::hung,  Verdict::starved, Verdict::anomaly,
-                                                  Verdict::timeout,  Verdict::abort, Verdict::avoided, Verdict::clean};
+  constexpr std::array<Verdict, 9> kWorstFirst = {Verdict::deadlock, Verdict::hung,    Verdict::starved,
+                                                  Verdict::anomaly,  Verdict::error,   Verdict::timeout,
+                                                  Verdict::abort,    Verdict::avoided, Verdict::clean};
   return static_cast<int>(std::find(kWorstFirst.begin(), kWorstFirst.end(), verdict) - kWorstFirst.begin());
 }
 
@@ -94,12 +97,6 @@ void Tally::add(const Tally& other) {
 bool gave_up(const RunState& state) {
   return std::any_of(state.actors.begin(), state.actors.end(), [](const auto& actor) {
     return actor->has_finished() && actor->ending() && is_retry_safe(actor->ending()->fault);
-  });
-}
-
-bool gave_up(const record::Run& run) {
-  return std::any_of(run.events.begin(), run.events.end(), [](const record::Event& event) {
-    return event.kind == record::EventKind::finish && event.fault && is_retry_safe(*event.fault);
   });
 }
 

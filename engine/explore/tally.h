@@ -9,6 +9,7 @@
 
 #include "engine/actor/run_state.h"
 #include "engine/record/run.h"
+#include "engine/run/remedy.h"
 #include "engine/schedule/schedule.h"
 
 namespace lockstep {
@@ -56,6 +57,5 @@ struct Tally {
 record::Verdict verdict_of(const record::Run& run, bool gave_up);
 OutcomeKey outcome_of(const record::Run& run, bool gave_up);
 bool gave_up(const RunState& state);
-bool gave_up(const record::Run& run);
 
 }  // namespace lockstep

@@ -7,6 +7,7 @@
 
 #include "engine/base/suggest.h"
 #include "engine/load/history_probe.h"
+#include "engine/load/thread_limit.h"
 
 namespace lockstep::load {
 namespace {
@@ -285,6 +286,15 @@ Result<CompareRequest> resolve(const Workload& workload, CompareRequest request)
   for (const std::string& executor : request.executors) {
     if (executor != "threads" && executor != "coroutines")
       return refusal(unknown_name("executor", executor, {"threads", "coroutines"}));
+    const auto most = std::max_element(request.sessions.begin(), request.sessions.end());
+    if (executor != "threads" || most == request.sessions.end()) continue;
+    // Found out in the middle of a comparison, it would cost all that was measured before.
+    if (const int possible = most_threads(); *most > possible) {
+      return refusal(fmt::format(
+          "{} sessions are as many threads, and this machine lets this program make {} at most; --executor coroutines "
+          "needs no thread for each",
+          *most, possible));
+    }
   }
   if (!request.read_percents.empty() && !workload.has_reads()) {
     return refusal(

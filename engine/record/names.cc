@@ -10,12 +10,12 @@ namespace {
 
 constexpr std::array<std::string_view, 12> kEventKinds = {
     "request", "wait", "grant", "fault", "release", "cycle", "retry", "finish", "time", "invariant", "note", "figure"};
-constexpr std::array<std::string_view, 8> kVerdicts = {"clean",   "deadlock", "abort",   "timeout",
-                                                       "anomaly", "avoided",  "starved", "hung"};
+constexpr std::array<std::string_view, 9> kVerdicts = {"clean",   "deadlock", "abort", "timeout", "anomaly",
+                                                       "avoided", "starved",  "hung",  "error"};
 constexpr std::array<std::string_view, 4> kEndings = {"complete", "stuck", "interrupted", "unavailable"};
 
 static_assert(kEventKinds.size() == static_cast<std::size_t>(EventKind::figure) + 1);
-static_assert(kVerdicts.size() == static_cast<std::size_t>(Verdict::hung) + 1);
+static_assert(kVerdicts.size() == static_cast<std::size_t>(kLastVerdict) + 1);
 static_assert(kEndings.size() == static_cast<std::size_t>(Ending::unavailable) + 1);
 
 template <class Enum, std::size_t N>

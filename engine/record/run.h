@@ -51,7 +51,8 @@ struct Event {
   std::vector<int> others = {};     ///< indices into Run::actors
 };
 
-enum class Verdict : std::uint8_t { clean, deadlock, abort, timeout, anomaly, avoided, starved, hung };
+enum class Verdict : std::uint8_t { clean, deadlock, abort, timeout, anomaly, avoided, starved, hung, error };
+inline constexpr Verdict kLastVerdict = Verdict::error;
 
 std::string_view name_of(Verdict verdict) noexcept;
 std::optional<Verdict> verdict_named(std::string_view name) noexcept;
@@ -83,6 +84,10 @@ std::optional<Ending> ending_named(std::string_view name) noexcept;
 /// The store of a run of in-process locks alone, and its protocol.
 inline constexpr std::string_view kNoStore = "none";
 inline constexpr std::string_view kNoProtocol = "none";
+
+/// The document of a run that a mistake in the program itself has ended, such as a table that does not exist: who, and
+/// what the store said, as {"actor", "fault", "code", "said"}. Such a run is never as expected.
+inline constexpr const char* kProgramErrorDocument = "program-error";
 
 struct Run {
   std::string id;  ///< 12 hexadecimal digits; given by save() when empty
@@ -118,7 +123,7 @@ struct Run {
   /// What belongs to the run beside its events, as JSON by name: "state-graph" (state_graph.h).
   std::map<std::string, std::string> documents;
 
-  bool as_expected() const noexcept { return !expected || *expected == verdict; }
+  bool as_expected() const { return (!expected || *expected == verdict) && !documents.contains(kProgramErrorDocument); }
 };
 
 /// What `lockstep runs` shows of a saved run.

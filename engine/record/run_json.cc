@@ -78,4 +78,9 @@ Json measured_json(const std::string& text) {
           {"unit", is_number ? Json(unit) : Json(nullptr)}};
 }
 
+std::string program_error_json(const std::string& actor, const Error& error) {
+  return Json({{"actor", actor}, {"fault", name_of(error.fault)}, {"code", error.code}, {"said", error.message}})
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace lockstep::record

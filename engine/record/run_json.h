@@ -20,4 +20,7 @@ nlohmann::ordered_json environment_json(const std::map<std::string, std::string>
 /// does not begin with a number.
 nlohmann::ordered_json measured_json(const std::string& text);
 
+/// The document kProgramErrorDocument.
+std::string program_error_json(const std::string& actor, const Error& error);
+
 }  // namespace lockstep::record

@@ -243,6 +243,12 @@ Result<Replay> replay(const Scenario& scenario, const record::Run& recorded, con
   run.victims.clear();
   run.invariants.clear();
   environment.judge(run);
+  // The recording knows whether the schedule was the scenario's own, of which the scenario itself says why.
+  if (run.verdict == recorded.verdict) {
+    run.why = recorded.why;
+    run.fix = recorded.fix;
+    run.fix_command = recorded.fix_command;
+  }
   return result;
 }
 

@@ -133,7 +133,6 @@ record::Run run_at(const Scenario& scenario, const RunRequest& request, const Ru
   result.executor = request.executor;
   result.seed = request.seed;
   if (request.schedule.empty()) result.expected = pattern.expected(request.store, request.protocol);
-  result.why = pattern.why;
   result.started_at = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::now()));
   describe_environment(result);
   for (const ActorSpec& spec : pattern.actors) result.actors.push_back(spec.name);

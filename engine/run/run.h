@@ -1,10 +1,12 @@
 // run.h: runs a scenario once at given coordinates and says what happened.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
 #include "engine/actor/run_state.h"
+#include "engine/executors/own_code_watch.h"
 #include "engine/record/run.h"
 #include "engine/scenario/scenario.h"
 #include "engine/store/backend.h"
@@ -19,8 +21,10 @@ struct RunRequest {
   std::string executor = "threads";
   std::string schedule = {};  ///< empty = the pattern's own; "free"; or "T1 T2 T1 …" (strict)
   std::uint64_t seed = 1;
-  Dsns dsn = {};                               ///< stores with StoreTraits::dsn; default: their own
-  Nanos limit = std::chrono::seconds(30);      ///< longest run; then the verdict is `hung`
+  Dsns dsn = {};                           ///< stores with StoreTraits::dsn; default: their own
+  Nanos limit = std::chrono::seconds(30);  ///< longest run; then the verdict is `hung`
+  /// On the machine's clock: a run that goes on then is given up, as after ^C. The budget of a search.
+  Nanos until = kNever;
   std::optional<Nanos> lock_timeout = {};      ///< default: the pattern's, else the protocol's
   std::optional<Nanos> deadlock_timeout = {};  ///< of the server; default 50 ms
   std::optional<Nanos> connect_timeout = {};   ///< default 5 s
@@ -29,6 +33,9 @@ struct RunRequest {
   bool recording = true;
   /// Under the free schedule: of an actor's transactions after its first 500 every n-th is on record; 1: all.
   std::uint32_t record_every = 16;
+  /// Told, in a thread of its own, of an actor that keeps to its own code (own_code_watch.h), with the run as it is
+  /// known then: the actor cannot be stopped, so whoever is told ends the program. Empty: nobody watches.
+  std::function<void(const OwnCode&, record::Run&)> on_own_code = {};
   bool measure = false;  ///< bodies that measure do so at full size and give figures (Context::figure)
 };
 

@@ -2,6 +2,7 @@
 #include "engine/run/run_environment.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "engine/executors/offloaded_session.h"
 #include "engine/gdb/registry.h"
 #include "engine/record/moments.h"
+#include "engine/run/coordinates.h"
 #include "engine/run/verdict.h"
 
 namespace lockstep {
@@ -40,13 +42,19 @@ class BodyOfActor {
   static std::optional<Nanos> time_to_begin() { return Nanos(0); }
   Task<> body() {
     actor_.begin_attempt();
+    committed_before_ = actor_.all_commits();
     return body_(context_);
   }
   static void gave_back(const Result<void>&) {}
   static void committed() {}
   AfterFault after_fault(const Error& why, bool may_try, int attempt) {
     actor_.note_refusal(why);
-    if (!may_try) return AfterFault::fails;
+    if (!may_try) {
+      const bool has_committed = actor_.all_commits() != committed_before_;
+      if (has_committed && is_retry_safe(why.fault) && !actor_.stopping())
+        context_.note("is not run again: a part of its body has committed already");
+      return AfterFault::fails;
+    }
     actor_.run.retries.fetch_add(1, std::memory_order_relaxed);
     actor_.emit({.kind = record::EventKind::retry, .detail = std::to_string(attempt)});
     return AfterFault::tries_again;
@@ -58,6 +66,7 @@ class BodyOfActor {
   Context& context_;
   const std::function<Task<>(Context&)>& body_;
   Actor& actor_;
+  std::uint64_t committed_before_ = 0;  ///< the attempt in hand
   bool has_begun_ = false;
 };
 
@@ -79,10 +88,38 @@ RunEnvironment::RunEnvironment(const Scenario& scenario, const RunRequest& reque
       retries_(
           request.retries.value_or(std::stoi(tuned(pattern_, "retries").value_or(std::to_string(kRetriesDefault))))),
       state_(!free_ && waits_in_process(request), request.recording, request.limit, stop) {
+  state_.give_up_at = request.until;
   state_.observer = debugging::awaited();
 }
 
-RunEnvironment::~RunEnvironment() { tear_down(); }
+RunEnvironment::~RunEnvironment() {
+  watch_.reset();
+  tear_down();
+}
+
+/// The actors stand or run on, so only what other threads may look at is told.
+void RunEnvironment::tell_of_own_code(const OwnCode& found) {
+  record::Run run = run_at(scenario_, request_, *this);
+  run.schedule = conductor_ ? schedule_text(conductor_->taken(), run.actors) : "free";
+  run.events = state_.events_from(0);
+  run.verdict = record::Verdict::hung;
+  run.ending = record::Ending::stuck;
+  run.expected = pattern_.expected(request_.store, request_.protocol);
+  const std::vector<std::source_location> sites = state_.sites();
+  std::string where;
+  if (found.step > 0 && found.step <= sites.size() && sites[found.step - 1].line() != 0)
+    where = " in " + sync::text_of(sites[found.step - 1]);
+  run.summary =
+      fmt::format("{} has been in its own code for {:.1f} s since {}",
+                  run.actors[static_cast<std::size_t>(found.actor)], static_cast<double>(found.span.count()) / 1e9,
+                  found.step == 0 ? "its begin" : fmt::format("step {}{}", found.step, where));
+  run.why = fmt::format(
+      "The code between two operations blocks its thread or computes without an end. Only operations of the engine can "
+      "be "
+      "scheduled, seen and ended. Where it stands: gdb -p {}",
+      ::getpid());
+  request_.on_own_code(found, run);
+}
 
 Result<void> RunEnvironment::open_store() {
   const BackendKind& kind = *backend_named(request_.store);
@@ -178,6 +215,10 @@ Result<void> RunEnvironment::perform(Schedule* schedule) {
         fmt::format("{} {} {} {}", scenario_.name, request_.store, request_.protocol, request_.pattern).c_str());
   }
 
+  if (request_.on_own_code && !watch_ && state_.observer == nullptr) {
+    watch_ = std::make_unique<OwnCodeWatch>(state_, scenario_.own_code_most(),
+                                            [this](const OwnCode& found) { tell_of_own_code(found); });
+  }
   const RealClock real;
   const Nanos started = real.now();
   state_.start_clock();
@@ -185,7 +226,9 @@ Result<void> RunEnvironment::perform(Schedule* schedule) {
   if (conductor_) {
     followed = conductor_->conduct(*executor_);
   } else {
+    if (watch_) watch_->free_run_begins();
     executor_->run_free(state_.actors);
+    if (watch_) watch_->free_run_ends();
   }
   wall_ms_ = static_cast<double>((real.now() - started).count()) / 1e6;
   return followed;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/actor/run_state.h"
+#include "engine/executors/own_code_watch.h"
 #include "engine/executors/thread_pool.h"
 #include "engine/run/run.h"
 #include "engine/scenario/scenario.h"
@@ -79,6 +80,7 @@ class RunEnvironment {
   Result<void> set_up_actors();
   void note_moments(record::Run& run) const;
   void tear_down() noexcept;
+  void tell_of_own_code(const OwnCode& found);
 
   const Scenario& scenario_;
   const RunRequest request_;
@@ -99,6 +101,8 @@ class RunEnvironment {
   std::unique_ptr<Conductor> conductor_;
   std::vector<std::unique_ptr<Context>> contexts_;
   std::unique_ptr<Executor> executor_;
+
+  std::unique_ptr<OwnCodeWatch> watch_;  // nullptr: nobody asked for it
 };
 
 }  // namespace lockstep

@@ -172,7 +172,6 @@ record::Run coordinates_of(const Scenario& scenario, const RunRequest& resolved,
   run.pattern = resolved.pattern;
   run.executor = resolved.executor;
   run.seed = resolved.seed;
-  run.why = environment.pattern().why;
   for (const ActorSpec& spec : environment.pattern().actors) run.actors.push_back(spec.name);
   return run;
 }

@@ -8,7 +8,10 @@
 #include <array>
 #include <thread>
 
+#include "engine/record/run_json.h"
 #include "engine/record/sites.h"
+#include "engine/run/explain.h"
+#include "engine/run/remedy.h"
 #include "engine/store/backend.h"
 #include "engine/sync/lock_order.h"
 
@@ -40,18 +43,65 @@ std::vector<std::string> starved_in(const RunState& state) {
   return starved;
 }
 
-Verdict verdict_of(const record::Run& run, bool avoided, bool timed_out, bool starved) {
+/// A body that ended with a fault that is no reason to run it again, and that nobody has handled.
+struct UnhandledError {
+  std::string actor;
+  Error error;
+};
+
+/// A mistake in the program itself: a statement that no store could take, a request that makes no sense where it
+/// stands.
+bool is_of_program(const Error& error) { return error.fault == Fault::invalid || error.fault == Fault::unsupported; }
+
+bool is_of_application(const Error& error) {
+  return error.fault == Fault::constraint || error.fault == Fault::refused || error.fault == Fault::internal;
+}
+
+/// Those of the program first; within each kind in the order of the actors.
+std::vector<UnhandledError> unhandled_in(const RunState& state) {
+  std::vector<UnhandledError> found;
+  for (const auto& wanted : {is_of_program, is_of_application}) {
+    for (const auto& actor : state.actors) {
+      if (!actor->has_finished() || !actor->ending() || !wanted(*actor->ending())) continue;
+      found.push_back({actor->name, *actor->ending()});
+    }
+  }
+  return found;
+}
+
+/// "T2 23505: insert …: duplicate key value …"
+std::string text_of(const UnhandledError& unhandled) {
+  const auto& [actor, error] = unhandled;
+  std::string_view said = error.message;
+  if (said.starts_with(actor + ": ")) said.remove_prefix(actor.size() + 2);
+  const std::string_view code = error.code.empty() ? name_of(error.fault) : std::string_view(error.code);
+  return said.empty() ? fmt::format("{} {}", actor, code) : fmt::format("{} {}: {}", actor, code, said);
+}
+
+/// What decides a verdict beside what is in the run.
+struct Signs {
+  bool avoided = false;
+  bool timed_out = false;
+  bool starved = false;
+  const std::vector<UnhandledError>& unhandled;
+};
+
+Verdict verdict_of(const record::Run& run, const Signs& signs) {
   const bool broken = std::any_of(run.invariants.begin(), run.invariants.end(), [](const auto& i) { return !i.held; });
+  // Whatever else such a run shows, it is not what the scenario is about.
+  if (!signs.unhandled.empty() && is_of_program(signs.unhandled.front().error)) return Verdict::error;
   // An invariant speaks of the end, and a stuck run has none. It may also rely on every actor's success, which a
   // starved run has not. There a broken invariant stands beside the verdict.
   if (run.ending == record::Ending::stuck) return run.cycles.empty() ? Verdict::hung : Verdict::deadlock;
-  if (broken && !starved) return Verdict::anomaly;
-  timed_out = timed_out || any_fault(run, {Fault::lock_timeout, Fault::statement_timeout, Fault::idle_timeout});
+  if (broken && !signs.starved) return Verdict::anomaly;
+  const bool timed_out =
+      signs.timed_out || any_fault(run, {Fault::lock_timeout, Fault::statement_timeout, Fault::idle_timeout});
   if (any_fault(run, {Fault::deadlock})) return Verdict::deadlock;
   // When no store broke a cycle and it did not last, a time-out broke it.
   if (timed_out || !run.cycles.empty()) return Verdict::timeout;
-  if (starved) return Verdict::starved;
-  if (avoided || any_fault(run, {Fault::unsafe_claim, Fault::claim_exceeded})) return Verdict::avoided;
+  if (signs.starved) return Verdict::starved;
+  if (!signs.unhandled.empty()) return Verdict::error;
+  if (signs.avoided || any_fault(run, {Fault::unsafe_claim, Fault::claim_exceeded})) return Verdict::avoided;
   if (any_fault(run, {Fault::serialization_failure, Fault::validation_failure, Fault::wounded, Fault::died,
                       Fault::no_wait_conflict, Fault::busy, Fault::busy_snapshot, Fault::version_changed,
                       Fault::invalid, Fault::unsupported, Fault::internal})) {
@@ -68,7 +118,16 @@ std::string retries_of(const record::Run& run) {
   return run.outcomes.retries == 1 ? "1 retry" : fmt::format("{} retries", run.outcomes.retries);
 }
 
-std::string summary_of(const record::Run& run, const std::vector<std::string>& starved) {
+std::string summary_of_hung(const record::Run& run, Nanos limit) {
+  const std::string waits = waits_at_end(run);
+  if (!waits.empty()) return waits;
+  if (run.events.empty()) return "somebody waits for ever, and no cycle of locks explains it";
+  return fmt::format("the limit of {} ms was over before everybody had ended",
+                     std::chrono::duration_cast<std::chrono::milliseconds>(limit).count());
+}
+
+std::string main_summary_of(const record::Run& run, const std::vector<std::string>& starved,
+                            const std::vector<UnhandledError>& unhandled, Nanos limit) {
   switch (run.verdict) {
     case Verdict::clean:
       return fmt::format("{} committed, {} aborted", run.outcomes.committed, run.outcomes.aborted);
@@ -91,20 +150,35 @@ std::string summary_of(const record::Run& run, const std::vector<std::string>& s
     case Verdict::starved:
       return fmt::format("{} never got done, run again or not; others did", fmt::join(starved, ", "));
     case Verdict::hung:
-      return "somebody waits for ever, and no cycle of locks explains it";
+      return summary_of_hung(run, limit);
+    case Verdict::error:
+      return text_of(unhandled.front());
   }
   return {};
 }
 
-/// The command that shows the fix at the same store and protocol; empty when the pattern does not run there.
-std::string fix_command_of(const Scenario& scenario, const Pattern& pattern, const record::Run& run) {
-  const Pattern* const fixed = pattern.fix_pattern.empty() ? nullptr : scenario.pattern_named(pattern.fix_pattern);
-  if (fixed == nullptr || !fixed->expected(run.store, run.protocol)) return {};
-  std::string command = "lockstep run " + run.scenario;
-  const BackendKind* const kind = backend_named(run.store);
-  if (kind != nullptr && kind != &default_backend()) command += " --store " + run.store;
-  if (kind != nullptr && run.protocol != kind->protocols.front().name) command += " --protocol " + run.protocol;
-  return command + " --pattern " + fixed->name;
+/// Errors that nobody handled are told of beside every verdict.
+std::string summary_of(const record::Run& run, const std::vector<std::string>& starved,
+                       const std::vector<UnhandledError>& unhandled, Nanos limit) {
+  std::string summary = main_summary_of(run, starved, unhandled, limit);
+  for (std::size_t i = run.verdict == Verdict::error ? 1 : 0; i < unhandled.size(); ++i)
+    summary += fmt::format("; {}{}", run.verdict == Verdict::error ? "" : "not handled: ", text_of(unhandled[i]));
+  return summary;
+}
+
+/// The longest wait of anybody against what the scenario allows.
+record::Invariant judged_waits(const RunState& state, Nanos most) {
+  const auto ms = [](Nanos span) { return fmt::format("{:.3g} ms", static_cast<double>(span.count()) / 1e6); };
+  const auto longest = std::max_element(state.actors.begin(), state.actors.end(), [](const auto& a, const auto& b) {
+    return a->longest_wait().span < b->longest_wait().span;
+  });
+  record::Invariant invariant{.text = fmt::format("nobody waits longer than {}", ms(most)), .held = true, .detail = {}};
+  if (longest == state.actors.end() || (*longest)->longest_wait().span <= most) return invariant;
+  const auto& [span, what] = (*longest)->longest_wait();
+  invariant.held = false;
+  invariant.detail =
+      fmt::format("{} waited {}{}{}", (*longest)->name, ms(span), what.object.empty() ? "" : " for ", what.object);
+  return invariant;
 }
 
 /// Writes down the potential deadlocks. One whose actors did wait for each other in a cycle has happened, and is left
@@ -160,28 +234,44 @@ void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, R
   run.victims = names(state.victims());
 
   if (run.ending == record::Ending::complete || run.ending == record::Ending::stuck) {
-    for (const InvariantSpec& spec : scenario.invariants()) {
-      record::Invariant invariant{.text = spec.text, .held = spec.holds(end), .detail = {}};
-      if (!invariant.held) invariant.detail = values_of(end);
+    const auto add = [&](record::Invariant invariant) {
       state.emit({.kind = record::EventKind::invariant,
                   .object = invariant.text,
                   .detail = invariant.held ? "held" : "broken: " + invariant.detail});
       run.invariants.push_back(std::move(invariant));
+    };
+    for (const InvariantSpec& spec : scenario.invariants()) {
+      const bool held = spec.holds(end);
+      add({.text = spec.text, .held = held, .detail = held ? std::string() : values_of(end)});
     }
+    if (scenario.longest_wait() != kNever) add(judged_waits(state, scenario.longest_wait()));
   }
   const std::vector<std::string> starved = starved_in(state);
-  run.verdict = verdict_of(run, state.avoidances > 0, state.timeouts > 0, !starved.empty());
-  if (!run.expected && (run.verdict == Verdict::anomaly || run.verdict == Verdict::hung)) {
-    run.expected = pattern.expected(run.store, run.protocol);
+  const std::vector<UnhandledError> unhandled = unhandled_in(state);
+  run.verdict = verdict_of(run, {.avoided = state.avoidances > 0,
+                                 .timed_out = state.timeouts > 0,
+                                 .starved = !starved.empty(),
+                                 .unhandled = unhandled});
+  run.documents.erase(record::kProgramErrorDocument);
+  if (!unhandled.empty() && is_of_program(unhandled.front().error)) {
+    const auto& [actor, error] = unhandled.front();
+    run.documents[record::kProgramErrorDocument] = record::program_error_json(actor, error);
   }
-  run.summary = summary_of(run, starved);
-  if (run.verdict != Verdict::clean && run.verdict != Verdict::avoided) {
-    run.fix = pattern.fix;
-    run.fix_command = fix_command_of(scenario, pattern, run);
-  }
+  const bool own_schedule = run.expected.has_value();
+  const bool is_never_well =
+      run.verdict == Verdict::anomaly || run.verdict == Verdict::hung || run.verdict == Verdict::error;
+  if (!run.expected && is_never_well) run.expected = pattern.expected(run.store, run.protocol);
   note_lock_order(state, run);
   run.events = state.take_events();  // which also puts the sites in order
   note_sites(state, run);
+  run.summary = summary_of(run, starved, unhandled, state.limit);
+  if (!state.recording) return;
+  // The scenario's own sentences name who does what in its own schedule.
+  run.why = own_schedule && run.ending != record::Ending::interrupted ? pattern.why_of(run) : std::string();
+  if (run.why.empty()) run.why = explain(run);
+  const std::optional<Remedy> remedy = remedy_of(scenario, pattern, run);
+  run.fix = remedy ? remedy->sentence : std::string();
+  run.fix_command = remedy ? command_of(*remedy, run) : std::string();
 }
 
 void describe_environment(record::Run& run) {

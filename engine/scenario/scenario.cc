@@ -51,6 +51,15 @@ void Context::note(std::string text) const {
   actor->emit({.kind = record::EventKind::note, .detail = std::move(text)});
 }
 
+Task<> handled(Context& context, Task<> part) {
+  const Result<void> ended = co_await tried(std::move(part));
+  if (ended.ok()) co_return;
+  const Error& error = ended.error();
+  const bool is_expected = error.fault == Fault::constraint || error.fault == Fault::refused;
+  if (!is_expected) co_await fail(error);
+  context.note("handles it: " + error.message);
+}
+
 std::string Final::operator[](std::string_view key) const {
   const auto row = std::find_if(state_.begin(), state_.end(), [key](const auto& r) { return r.first == key; });
   return row == state_.end() ? std::string() : row->second;
@@ -96,6 +105,43 @@ std::vector<std::string> Pattern::stores() const {
     if (std::find(names.begin(), names.end(), expectation.store) == names.end()) names.push_back(expectation.store);
   }
   return names;
+}
+
+record::Verdict Pattern::subject() const {
+  using record::Verdict;
+  const auto expects = [this](Verdict verdict) {
+    return std::any_of(expectations.begin(), expectations.end(),
+                       [verdict](const Expectation& each) { return each.verdict == verdict; });
+  };
+  for (const Verdict bad : {Verdict::anomaly, Verdict::deadlock, Verdict::hung, Verdict::timeout, Verdict::error}) {
+    if (expects(bad)) return bad;
+  }
+  if (expectations.empty()) return Verdict::clean;
+  const bool avoided = expectations.front().verdict == Verdict::avoided;
+  return avoided || !expects(Verdict::clean) ? expectations.front().verdict : Verdict::clean;
+}
+
+std::string Pattern::why_of(const record::Run& run) const {
+  using record::Verdict;
+  // Where whole transactions wait for each other, what a sentence says of rows and statements did not happen.
+  const bool waits_to_begin = std::any_of(run.events.begin(), run.events.end(), [](const record::Event& event) {
+    return event.kind == record::EventKind::wait && event.verb == "begin";
+  });
+  const auto is_true = [&](const Explanation& explanation) {
+    if (explanation.of.empty()) {
+      const Verdict about = subject();
+      if (about == Verdict::clean && waits_to_begin) return false;
+      // A time-out that ended a deadlock hides one.
+      return run.verdict == about ||
+             (about == Verdict::deadlock && run.verdict == Verdict::timeout && !run.cycles.empty());
+    }
+    return std::any_of(explanation.of.begin(), explanation.of.end(), [&run, waits_to_begin](const OutcomeName& each) {
+      if (each.store.empty() ? waits_to_begin : each.store != run.store) return false;
+      return each.fault ? run.outcomes.faults.contains(std::string(name_of(*each.fault))) : run.verdict == each.verdict;
+    });
+  };
+  const auto found = std::find_if(explanations.begin(), explanations.end(), is_true);
+  return found == explanations.end() ? std::string() : found->text;
 }
 
 Pattern& Scenario::current() {
@@ -151,8 +197,20 @@ Scenario Scenario::expect(const std::string& store, std::string_view verdicts) &
   return std::move(*this);
 }
 
-Scenario Scenario::why(std::string text) && {
-  current().why = std::move(text);
+Scenario Scenario::why(std::string text, std::string_view outcomes) && {
+  Explanation explanation{.text = std::move(text)};
+  for (const std::string_view entry : split(outcomes, ',')) {
+    const std::vector<std::string_view> words = split(entry, ' ');
+    OutcomeName outcome{.store = words.size() == 2 ? std::string(words.front()) : std::string(),
+                        .verdict = record::verdict_named(words.back()),
+                        .fault = std::nullopt};
+    if (!outcome.verdict) outcome.fault = fault_named(words.back());
+    LOCKSTEP_CHECK(words.size() <= 2 && (outcome.verdict || outcome.fault),
+                   "scenario \"{}\": \"{}\" is no outcome; write VERDICT or FAULT, or STORE and one of them", title_,
+                   entry);
+    explanation.of.push_back(std::move(outcome));
+  }
+  current().explanations.push_back(std::move(explanation));
   return std::move(*this);
 }
 
@@ -169,6 +227,16 @@ Scenario Scenario::tune(std::string option, std::string value) && {
 
 Scenario Scenario::holds(std::string text, std::function<bool(const Final&)> check) && {
   invariants_.push_back({std::move(text), std::move(check)});
+  return std::move(*this);
+}
+
+Scenario Scenario::own_code_at_most(Nanos most) && {
+  own_code_most_ = most;
+  return std::move(*this);
+}
+
+Scenario Scenario::waits_at_most(Nanos limit) && {
+  longest_wait_ = limit;
   return std::move(*this);
 }
 

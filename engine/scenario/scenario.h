@@ -58,6 +58,11 @@ struct Context {
   Actor* actor = nullptr;
 };
 
+/// For a body: runs a part of it, and handles what an application has to expect. A constraint that the part would
+/// break, and a refusal, are told in the actor's story, and end the body well, its transaction rolled back. Any other
+/// fault is the body's. What is not handled is an incident: the run's verdict is `error`.
+Task<> handled(Context& context, Task<> part);
+
 /// The end of a run, as an invariant sees it.
 class Final {
  public:
@@ -117,6 +122,19 @@ struct Expectation {
   record::Verdict verdict;
 };
 
+/// An outcome that an explanation speaks of: a verdict, or a fault that the run had.
+struct OutcomeName {
+  std::string store;  ///< empty: any
+  std::optional<record::Verdict> verdict;
+  std::optional<Fault> fault;
+};
+
+/// What a run of a pattern shows, for the outcomes that the sentence is true of.
+struct Explanation {
+  std::string text;                  ///< one or two sentences
+  std::vector<OutcomeName> of = {};  ///< empty: the outcome that the pattern is about (Pattern::subject)
+};
+
 /// One way in which the application asks for what it needs.
 struct Pattern {
   std::string name = {};
@@ -127,7 +145,7 @@ struct Pattern {
   std::map<std::string, std::vector<std::string>, std::less<>> ddl_of_store = {};  ///< those of a store in their place
   std::vector<std::pair<std::string, std::string>> tuning = {};                    ///< as Scenario::tune() gives them
   std::vector<Expectation> expectations = {};
-  std::string why = {};          ///< what the run shows, one or two sentences
+  std::vector<Explanation> explanations = {};
   std::string fix = {};          ///< one sentence; empty when nothing is to be fixed
   std::string fix_pattern = {};  ///< the pattern that mends it
 
@@ -138,6 +156,13 @@ struct Pattern {
   bool has_ddl() const noexcept { return !ddl.empty() || !ddl_of_store.empty(); }
   /// The stores it says something of, in the order of the expectations.
   std::vector<std::string> stores() const;
+  /// What the pattern is there to show: the worst of what it expects anywhere; of one that expects nothing bad, that
+  /// all is well.
+  record::Verdict subject() const;
+  /// The first explanation, for people who read of the pattern before it has run; empty when there is none.
+  std::string why() const { return explanations.empty() ? std::string() : explanations.front().text; }
+  /// The explanation that is true of this run; empty when none is.
+  std::string why_of(const record::Run& run) const;
 };
 
 /// A scenario: data, made by the builder calls below. A value.
@@ -175,7 +200,11 @@ class Scenario {
   /// …", "*" for every protocol not named. What is not named is not supported, unless it is new (can_run_on() in
   /// engine/run/run.h).
   Scenario expect(const std::string& store, std::string_view verdicts) &&;
-  Scenario why(std::string text) &&;
+  /// What the run shows, where it ends as the pattern is there to show (Pattern::subject). Other outcomes are named:
+  /// "abort, deadlock", a fault such as "version_changed", on one store "postgres abort". May be called again for
+  /// others. A run of which no explanation is true is explained from its events (engine/run/explain.h).
+  Scenario why(std::string text, std::string_view outcomes = {}) &&;
+  /// Shown where the run of `pattern` ends better; `lockstep check` runs it and sees to that.
   Scenario fix(std::string sentence, std::string pattern) &&;
   /// Run options of the pattern: "lock-timeout-ms", "statement-timeout-ms", "deadlock-timeout-ms", "retries"; and
   /// "victim", whom a deadlock costs at kv: a name of kv::VictimPolicy, such as "least work".
@@ -183,6 +212,12 @@ class Scenario {
     return std::move(*this).tune(std::move(option), std::to_string(value));
   }
   Scenario tune(std::string option, std::string value) &&;
+  /// A body may run its own code for so long from one operation to the next; default: 2 s. One that keeps to it for
+  /// longer has hung. For bodies that measure.
+  Scenario own_code_at_most(Nanos most) &&;
+  /// Nobody may wait for somebody longer than that, on the run's clock: an invariant like those of holds(). So a
+  /// pile-up or a hot row can be judged.
+  Scenario waits_at_most(Nanos limit) &&;
   /// An invariant, checked on the committed state at the end of every run.
   Scenario holds(std::string text, std::function<bool(const Final&)> check) &&;
 
@@ -194,6 +229,9 @@ class Scenario {
   const State& rows() const noexcept { return rows_; }
   const std::vector<Pattern>& patterns() const noexcept { return patterns_; }
   const std::vector<InvariantSpec>& invariants() const noexcept { return invariants_; }
+  /// kNever: nothing is said of it.
+  Nanos longest_wait() const noexcept { return longest_wait_; }
+  Nanos own_code_most() const noexcept { return own_code_most_; }
   const Pattern* pattern_named(std::string_view pattern) const noexcept;
   /// The stores that some pattern runs on.
   std::vector<std::string> stores() const;
@@ -214,6 +252,8 @@ class Scenario {
   State rows_;
   std::vector<Pattern> patterns_;
   std::vector<InvariantSpec> invariants_;
+  Nanos longest_wait_ = kNever;
+  Nanos own_code_most_ = std::chrono::seconds(2);
   std::type_index world_type_ = typeid(void);
   std::function<std::shared_ptr<void>()> make_world_;
 };

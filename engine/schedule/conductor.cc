@@ -19,7 +19,10 @@ constexpr Nanos kLookTakes = std::chrono::microseconds(200);
 /// A server that looks later than that is not waited for: the clock then chooses the victim.
 constexpr Nanos kDetectionMost = std::chrono::milliseconds(20);
 constexpr std::uint32_t kStepsMax = 1'000'000;
-constexpr Nanos kDrainMax = std::chrono::seconds(5);  ///< for a server to answer the cancel of a stopped actor
+constexpr Nanos kDrainMax = std::chrono::milliseconds(500);  ///< for a server to answer the cancel of a stopped actor
+/// A wait for a session that will never do anything again must show twice, this far apart: what is seen of a server is
+/// no snapshot.
+constexpr Nanos kLookAgain = std::chrono::milliseconds(20);
 
 }  // namespace
 
@@ -55,6 +58,7 @@ bool Conductor::over_limit() {
   constexpr std::size_t kLookEvery = 16;
   const bool is_search = run_.footprint != nullptr && run_.virtual_time;
   if (is_search && taken_.size() % kLookEvery != kLookEvery - 1) return false;
+  if (run_.is_over_budget()) return true;
   // A person who looks at the program in a debugger takes time.
   return run_.observer == nullptr && real_.now() - real_start_ > run_.limit;
 }
@@ -63,18 +67,19 @@ Result<void> Conductor::conduct(Executor& executor) {
   real_start_ = real_.now();
   taken_.reserve(64);
   for (const auto& actor : run_.actors) {
-    executor.go(*actor);
+    go(executor, *actor);
     settle(executor);
   }
   for (;;) {
     settle(executor);
-    if (run_.stop_requested()) {
+    if (all_finished()) return {};
+    const bool is_over_limit = over_limit();
+    if (run_.stop_requested() || (is_over_limit && run_.is_over_budget())) {
       run_.end_as(record::Ending::interrupted);
       stop_and_drain(executor, Fault::cancelled);
       return {};
     }
-    if (all_finished()) return {};
-    if (over_limit() || taken_.size() > kStepsMax) {
+    if (is_over_limit || taken_.size() > kStepsMax) {
       run_.note(fmt::format("the run's limit of {} ms is over",
                             std::chrono::duration_cast<std::chrono::milliseconds>(run_.limit).count()));
       run_.end_as(record::Ending::stuck);
@@ -85,6 +90,7 @@ Result<void> Conductor::conduct(Executor& executor) {
       if (schedule_.looks_ahead() && !std::exchange(closed_, true) && close(executor)) continue;
       if (advance()) continue;
       if (!schedule_.looks_ahead()) schedule_.nothing_left();
+      run_.note_waits_for_signals();
       if (run_.observer != nullptr) run_.observer->look(run_, static_cast<std::uint32_t>(taken_.size()), nullptr);
       run_.end_as(record::Ending::stuck);
       stop_and_drain(executor, Fault::hung);
@@ -134,12 +140,21 @@ bool Conductor::find_candidates() {
   return any;
 }
 
+/// Lets the actor run to its next stop, in the sight of those who watch over turns.
+void Conductor::go(Executor& executor, Actor& actor) {
+  run_.turns.store(run_.turns.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  run_.has_turn.store(actor.index, std::memory_order_release);
+  executor.go(actor);
+  run_.has_turn.store(-1, std::memory_order_release);
+}
+
 void Conductor::take(Executor& executor, Choice choice) {
+  was_for_ever_ = false;
   Actor& actor = *run_.actors[static_cast<std::size_t>(choice.actor)];
   taken_.push_back(choice);
   if (!choice.timeout) {
     if (run_.virtual_time) run_.virtual_clock().advance(kVirtualStep);
-    executor.go(actor);
+    go(executor, actor);
     return;
   }
   Operation& operation = *actor.current();
@@ -164,7 +179,10 @@ bool Conductor::close(Executor& executor) {
 
 void Conductor::settle(Executor& executor) {
   do {
-    while (Actor* const actor = pop_woken()) executor.go(*actor);
+    while (Actor* const actor = pop_woken()) {
+      was_for_ever_ = false;
+      go(executor, *actor);
+    }
     if (!anybody_waits()) return;
     if (!anybody_external()) look_for_cycles(run_.wait_graph());
   } while (settle_external());
@@ -265,7 +283,10 @@ bool Conductor::advance() {
       return graph.breaker_of(c) != WaitGraph::Breaker::nobody;
     });
     if (nobody_breaks && earliest == kNever) return false;
-    wait_for_server(earliest);
+    const bool for_ever = earliest == kNever && is_for_ever(graph);
+    if (for_ever && was_for_ever_) return false;
+    was_for_ever_ = for_ever;
+    wait_for_server(for_ever ? run_.clock().now() + kLookAgain : earliest);
   } else if (earliest == kNever) {
     return false;
   } else if (run_.virtual_time) {
@@ -275,6 +296,35 @@ bool Conductor::advance() {
     wait_for_server(earliest);
   }
   return expire_deadlines() || external || !run_.virtual_time;
+}
+
+/// Everybody who waits does so for somebody who has ended, for somebody who waits so himself, or for a signal that
+/// nobody is left to give: no server, no time-out and no detector will change that.
+bool Conductor::is_for_ever(const WaitGraph& graph) const {
+  bool limited = false;
+  for (const auto& actor : run_.actors) {
+    actor->while_waiting(
+        [&](Operation& operation) { limited = limited || operation.has_limit_elsewhere() || operation.is_woken(); });
+  }
+  if (limited) return false;
+  const auto may_move = [this, &graph](const std::unique_ptr<Actor>& actor) {
+    if (actor->place == Actor::Place::finished) return false;
+    if (actor->place != Actor::Place::waiting) return true;
+    bool external = false, is_held_up = false, outside = false;
+    actor->while_waiting([&](Operation& operation) { external = operation.waiting().external; });
+    for (const WaitForEdge& edge : graph.edges()) {
+      if (edge.from != actor->index) continue;
+      is_held_up = true;
+      outside = outside || edge.to < 0;
+    }
+    return outside || (external && !is_held_up);
+  };
+  if (std::any_of(run_.actors.begin(), run_.actors.end(), may_move)) return false;
+  // A cycle of the server's own waits is the server's to break.
+  const auto cycles = graph.cycles();
+  return std::none_of(cycles.begin(), cycles.end(), [&graph](const std::vector<int>& cycle) {
+    return graph.breaker_of(cycle) != WaitGraph::Breaker::nobody;
+  });
 }
 
 /// Real time: polls the servers' sockets until one is ready, `deadline` passes, or a short while is over.
@@ -328,13 +378,13 @@ void Conductor::stop_and_drain(Executor& executor, Fault why) {
   for (;;) {
     bool moved = false;
     while (Actor* const actor = pop_woken()) {
-      executor.go(*actor);
+      go(executor, *actor);
       moved = true;
     }
     bool all_finished = true;
     for (const auto& actor : run_.actors) {
       if (actor->place == Actor::Place::at_gate) {
-        executor.go(*actor);
+        go(executor, *actor);
         moved = true;
       }
       all_finished = all_finished && actor->place == Actor::Place::finished;

@@ -74,6 +74,7 @@ class Conductor {
   bool note_blocked(Actor& actor, const WaitGraph& graph);
   Nanos left_for_detection(const std::vector<Actor*>& waiting, const WaitGraph& graph) const;
   bool advance();
+  bool is_for_ever(const WaitGraph& graph) const;
   void wait_for_server(Nanos deadline);
   bool expire_deadlines();
   Actor* pop_woken();
@@ -85,6 +86,7 @@ class Conductor {
   /// What the schedule may choose from. Answers whether there is anything.
   bool find_candidates();
   bool all_finished() const;
+  void go(Executor& executor, Actor& actor);
   void take(Executor& executor, Choice choice);
   bool close(Executor& executor);
   Choice shown(Choice next);
@@ -94,7 +96,8 @@ class Conductor {
   const Nanos detection_after_;
   std::vector<Choice> taken_;
   std::vector<Candidate> candidates_;
-  bool closed_ = false;  // no actor was left that could go without waiting
+  bool closed_ = false;        // no actor was left that could go without waiting
+  bool was_for_ever_ = false;  // at the latest look every wait was one for ever
   RealClock real_;
   Nanos real_start_{0};
   /// A wait for a server that is known to be held up: the actor's step, and since when that is known.

@@ -10,10 +10,10 @@
 namespace lockstep {
 
 std::string_view name_of(Verb verb) noexcept {
-  static constexpr std::array<std::string_view, 17> names = {
-      "begin", "read", "read_for_update", "write",   "insert",    "write_if",    "add",     "add_if",
-      "erase", "scan", "scan_for_update", "execute", "savepoint", "rollback_to", "release", "commit",
-      "abort"};
+  static constexpr std::array<std::string_view, 18> names = {
+      "begin",     "read",        "read_for_update", "write",  "insert",          "write_if",
+      "add",       "add_if",      "erase",           "scan",   "scan_for_update", "execute",
+      "savepoint", "rollback_to", "release",         "commit", "abort",           "reset"};
   return names[static_cast<std::size_t>(verb)];
 }
 
@@ -24,6 +24,9 @@ std::optional<Error> refusal(const Request& request, bool in_transaction) {
   switch (request.verb) {
     case Verb::begin:
       if (in_transaction) return refused("a transaction is open already; commit or abort it first");
+      return std::nullopt;
+    case Verb::reset:
+      if (in_transaction) return refused("a transaction is open; commit or abort it first");
       return std::nullopt;
     case Verb::abort:
     case Verb::execute:

@@ -37,12 +37,13 @@ enum class Verb : std::uint8_t {
   erase,   ///< key -> rows 0 or 1
   scan,    ///< key <= k < upper in order, at most `limit` -> table
   scan_for_update,  ///< the same, the rows found are locked
-  execute,          ///< sql (in `key`) -> table, rows. Only stores with StoreTraits::sql
+  execute,          ///< sql (in `key`) -> table, rows, ended. Only stores with StoreTraits::sql
   savepoint,        ///< name in `key`
   rollback_to,
   release,
   commit,
   abort,
+  reset,  ///< gives back what outlives transactions (Session::holds_beyond_transaction); outside a transaction
 };
 
 std::string_view name_of(Verb verb) noexcept;
@@ -62,8 +63,9 @@ struct Request {
 };
 
 /// What every store refuses alike, before it looks at any data; sessions ask it first. Fault::invalid for: begin inside
-/// a transaction (which goes on), anything else outside one, an empty key. Allowed outside a transaction: `execute`, a
-/// transaction of its own then, and `abort`, which does nothing. A refusal changes nothing.
+/// or reset inside a transaction (which goes on), anything else outside one, an empty key. Allowed outside a
+/// transaction: `execute`, a transaction of its own then, `reset`, and `abort`, which does nothing. A refusal changes
+/// nothing.
 std::optional<Error> refusal(const Request& request, bool in_transaction);
 
 /// The rows that a scan or a statement gives: every row a list of columns, NULL as nullopt. A scan gives key and value.
@@ -73,6 +75,10 @@ struct Reply {
   std::optional<std::string> value;  ///< of read, read_for_update, add
   std::int64_t rows = 0;             ///< rows touched or found
   Table table;
+  /// Of a statement in SQL outside a transaction: it may have changed something, which is committed by now.
+  bool autocommitted = false;
+  /// Of a statement in SQL that ended the transaction: it did not commit.
+  bool rolled_back = false;
 };
 
 /// An actor that an operation waits for, and what it waits to get.
@@ -127,6 +133,13 @@ class Session {
 
   /// True between begin and commit / abort. The engine aborts what a failed body left open.
   virtual bool in_transaction() const noexcept = 0;
+
+  /// True when the server has been told of a limit (a time-out), by which it may end a wait of this session. Any
+  /// thread.
+  virtual bool has_limit() const noexcept { return false; }
+
+  /// True when it has something that a rollback does not give back, such as a lock of the session: Verb::reset does.
+  virtual bool holds_beyond_transaction() const noexcept { return false; }
 
   /// True when attempt() may block the calling thread for long (BackendOptions::blocking). cancel() and blockers() may
   /// then be called by another thread while attempt() runs.

@@ -28,6 +28,7 @@
 #include "engine/sync/condition.h"
 #include "engine/sync/lock.h"
 #include "engine/sync/semaphore.h"
+#include "engine/sync/shared.h"
 
 namespace lockstep::sync {
 

@@ -7,7 +7,7 @@ namespace {
 
 const std::vector<std::string> claims{"alice", "bob", "receipt/1"};
 
-Task<> in_two_transactions(Context& c) {
+Task<> pay_in_two_transactions(Context& c) {
   co_await c.db.begin(claims);
   co_await c.db.add("alice", -10);
   co_await c.db.commit();
@@ -17,13 +17,18 @@ Task<> in_two_transactions(Context& c) {
   co_await c.db.commit();
 }
 
-Task<> in_one_transaction(Context& c) {
+Task<> in_two_transactions(Context& c) { co_await handled(c, pay_in_two_transactions(c)); }
+
+Task<> pay_in_one_transaction(Context& c) {
   co_await c.db.begin(claims);
   co_await c.db.add("alice", -10);
   co_await c.db.insert("receipt/1", "paid");
   co_await c.db.add("bob", 10);
   co_await c.db.commit();
 }
+
+/// The client is told that the receipt is taken.
+Task<> in_one_transaction(Context& c) { co_await handled(c, pay_in_one_transaction(c)); }
 
 }  // namespace
 

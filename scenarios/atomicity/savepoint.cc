@@ -9,12 +9,17 @@ const std::vector<std::string> claims{"order/7", "voucher/X"};
 
 Task<> use_voucher(Context& c) { co_await c.db.insert("voucher/X", "order/7"); }
 
+Task<> place(Context& c, bool at_the_full_price) {
+  if (at_the_full_price) co_await c.db.write("order/7", "pen, at the full price");
+  co_await c.db.commit();
+}
+
 Task<> hope(Context& c) {
   co_await c.db.begin(claims);
   co_await c.db.insert("order/7", "pen");
   const auto used = co_await tried(use_voucher(c));
-  if (!used) co_await c.db.write("order/7", "pen, at the full price");
-  co_await c.db.commit();
+  const auto placed = co_await tried(place(c, !used.ok()));
+  if (!placed) c.note("tells the customer to try again: " + placed.error().message);
 }
 
 Task<> with_savepoint(Context& c) {

@@ -28,7 +28,8 @@ Scenario avoidance_no_wait() {
       .actor("T2", add_to_both, "B", "A")
       .schedule("T1 T1 T2 T2 T1 T2")
       .expect("kv", "2pl-detect: deadlock, 2pl-no-wait: abort")
-      .why("T1 finds B locked and gives up A: nobody holds while waiting, one of the four conditions of a deadlock.")
+      .why("T1 finds B locked and gives up A: nobody holds while waiting, one of the four conditions of a deadlock.",
+           "abort")
       .fix("one order for both rows: then a wait cannot become a circle", "ordered")
 
       .pattern("ordered", "one order: a short wait would have been enough")
@@ -36,7 +37,7 @@ Scenario avoidance_no_wait() {
       .actor("T2", add_to_both, "A", "B")
       .schedule("T1 T1 T2 T2 T1 T1")
       .expect("kv", "2pl-detect: clean, 2pl-no-wait: abort")
-      .why("There can be no circle, and T2 starts again all the same, as often as it meets T1.")
+      .why("There can be no circle, and T2 starts again all the same, as often as it meets T1.", "abort")
 
       .pattern("readers", "shared locks do not conflict")
       .actor("T1", look_at_both)

@@ -24,7 +24,7 @@ Scenario avoidance_wait_die() {
       .actor("young", add_to_both, "B", "A")
       .schedule("old old young young old young")
       .expect("kv", "2pl-detect: deadlock, 2pl-wait-die: abort")
-      .why("The old one waits for B. The young one asks for A, which the older has: it dies, and B is free.")
+      .why("The old one waits for B. The young one asks for A, which the older has: it dies, and B is free.", "abort")
       .fix("one order for both rows: then a wait cannot become a circle", "ordered")
 
       .pattern("ordered", "one order: the second waits with empty hands")
@@ -32,7 +32,7 @@ Scenario avoidance_wait_die() {
       .actor("young", add_to_both, "A", "B")
       .schedule("old old young young old old")
       .expect("kv", "2pl-detect: clean, 2pl-wait-die: abort")
-      .why("There can be no circle any more, and the younger dies all the same when it meets the older.")
+      .why("There can be no circle any more, and the younger dies all the same when it meets the older.", "abort")
 
       .pattern("old-asks", "the younger has the row")
       .actor("old", add_to_one, "A")
@@ -46,7 +46,8 @@ Scenario avoidance_wait_die() {
       .actor("young", add_to_one, "A")
       .schedule("old old young young old")
       .expect("kv", "2pl-detect: clean, 2pl-wait-die: abort")
-      .why("There is no circle, and the younger dies all the same: the rule looks at ages only. That is its price.")
+      .why("There is no circle, and the younger dies all the same: the rule looks at ages only. That is its price.",
+           "abort")
 
       .holds("every addition counts, once",
              [](const Final& end) { return end.number("A") == 2 && end.number("B") <= 2; });

@@ -24,7 +24,7 @@ Scenario avoidance_wound_wait() {
       .actor("young", add_to_both, "B", "A")
       .schedule("old old young young old young")
       .expect("kv", "2pl-detect: deadlock, 2pl-wound-wait: abort")
-      .why("The old one needs B and wounds its holder, which gives up at its next step: B is free.")
+      .why("The old one needs B and wounds its holder, which gives up at its next step: B is free.", "abort")
       .fix("one order for both rows: then a wait cannot become a circle", "ordered")
 
       .pattern("ordered", "one order: the second waits with empty hands")
@@ -39,7 +39,7 @@ Scenario avoidance_wound_wait() {
       .actor("young", add_to_both, "B", "A")
       .schedule("old young young old young")
       .expect("kv", "2pl-detect: clean, 2pl-wound-wait: abort")
-      .why("There is no circle, and the younger loses its work all the same: the rule looks at ages only.")
+      .why("There is no circle, and the younger loses its work all the same: the rule looks at ages only.", "abort")
 
       .pattern("commits-first", "the younger has the row, and its next step is the commit")
       .actor("old", add_to_one, "B")

@@ -16,7 +16,10 @@ struct Tickets {
 Task<> look_then_book(Context& c) {
   co_await c.db.begin(claims);
   const Value seat = co_await c.db.read("seat/12A");
-  if (!(seat == "free")) co_await fail(Fault::refused, "the seat is taken");
+  if (!(seat == "free")) {
+    c.note("the seat is taken");
+    co_return;
+  }
   co_await c.db.write("seat/12A", c.name);
   co_await c.db.commit();
   ++c.world<Tickets>().printed;
@@ -25,7 +28,10 @@ Task<> look_then_book(Context& c) {
 Task<> book_if_free(Context& c) {
   co_await c.db.begin(claims);
   const std::int64_t touched = co_await c.db.write_if("seat/12A", "free", c.name);
-  if (touched == 0) co_await fail(Fault::refused, "the seat is taken");
+  if (touched == 0) {
+    c.note("the seat is taken");
+    co_return;
+  }
   co_await c.db.commit();
   ++c.world<Tickets>().printed;
 }

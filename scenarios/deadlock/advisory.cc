@@ -46,7 +46,8 @@ Scenario deadlock_advisory() {
       .expect("postgres", "read-committed: clean, *: abort")
       .why(
           "T2 waits for 1 with empty hands. (At repeatable-read its snapshot is older than the wait, so its update "
-          "fails.)")
+          "fails.)",
+          "clean, abort")
 
       .holds("every acknowledged run counts",
              [](const Final& end) { return end.number("runs") == end.world<Acknowledged>().changes; });

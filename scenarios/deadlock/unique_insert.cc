@@ -6,12 +6,17 @@
 namespace lockstep::scenarios {
 namespace {
 
-Task<> register_both(Context& c, std::string first, std::string second) {
+Task<> insert_both(Context& c, std::string first, std::string second) {
   const std::vector<std::string> claims{first, second};
   co_await c.db.begin(claims);
   co_await c.db.insert(first, c.name);
   co_await c.db.insert(second, c.name);
   co_await c.db.commit();
+}
+
+/// A name that is taken is what a registration has to expect.
+Task<> register_both(Context& c, std::string first, std::string second) {
+  co_await handled(c, insert_both(c, first, second));
 }
 
 }  // namespace

@@ -57,7 +57,8 @@ Scenario isolation_circular_flow() {
       .expect("postgres", "serializable: abort, *: clean")
       .why(
           "Neither sees the other's uncommitted write: a snapshot shows the old values, a lock makes them wait in a "
-          "circle.")
+          "circle.",
+          "deadlock, clean")
       .fix("where reads lock, lock in one order", "ordered")
 
       .pattern("ordered", "both lock x first")

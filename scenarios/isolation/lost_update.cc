@@ -86,7 +86,8 @@ Scenario isolation_lost_update() {
       .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean, ssi: abort")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "*: abort")
-      .why("T2's write touches no row, because the balance is not 100 any more: it starts again from 110.")
+      .why("T2's write touches no row, because the balance is not 100 any more: it starts again from 110.",
+           "version_changed")
       .fix("where reads lock, let one statement do the sum", "one-statement")
 
       .pattern("one-statement", "balance = balance + amount")

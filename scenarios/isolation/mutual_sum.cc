@@ -53,7 +53,7 @@ Scenario isolation_mutual_sum() {
       .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: clean, serial: clean, ssi: abort")
       .expect("sqlite", "*: clean")
       .expect("postgres", "read-committed: clean, *: abort")
-      .why("The second one waits for the common row, or fails on it, before it looks.")
+      .why("The second one waits for the common row, or fails on it, before it looks.", "clean, serialization_failure")
 
       .holds("one sum contains the other", [](const Final& end) {
         if (!end.exists("class1/sum") || !end.exists("class2/sum")) return true;

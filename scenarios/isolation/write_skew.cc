@@ -10,7 +10,10 @@ const std::vector<std::string> claims{"alice", "bob"};
 Task<> go_off_call(Context& c, std::string me, std::string colleague) {
   co_await c.db.begin(claims);
   const Value other = co_await c.db.read(colleague);
-  if (other == "off") co_await fail(Fault::refused, "nobody else is on call");
+  if (other == "off") {
+    c.note("nobody else is on call");
+    co_return;
+  }
   co_await c.db.write(me, "off");
   co_await c.db.commit();
 }
@@ -20,7 +23,10 @@ Task<> lock_all_rows_read(Context& c, std::string me, std::string colleague) {
   co_await c.db.begin(claims);
   const Value first = co_await c.db.read_for_update(std::min(me, colleague));
   const Value second = co_await c.db.read_for_update(std::max(me, colleague));
-  if (first == "off" || second == "off") co_await fail(Fault::refused, "nobody else is on call");
+  if (first == "off" || second == "off") {
+    c.note("nobody else is on call");
+    co_return;
+  }
   co_await c.db.write(me, "off");
   co_await c.db.commit();
 }

@@ -67,7 +67,7 @@ Scenario money_hot_counter() {
       .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean, ssi: abort")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "*: abort")
-      .why("Everybody reads the same value, one write succeeds, and all the others start again.")
+      .why("Everybody reads the same value, one write succeeds, and all the others start again.", "abort")
       .fix("spread the counter over several rows", "sharded")
 
       .pattern("sharded", "a row for each actor")

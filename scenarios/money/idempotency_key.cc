@@ -14,12 +14,14 @@ Task<> charge(Context& c) {
 }
 
 /// Refused with Fault::constraint when the request has been served.
-Task<> charge_once(Context& c) {
+Task<> insert_key_and_charge(Context& c) {
   co_await c.db.begin(claims);
   co_await c.db.insert("request/7", "charged");
   co_await c.db.add("balance", -10);
   co_await c.db.commit();
 }
+
+Task<> charge_once(Context& c) { co_await handled(c, insert_key_and_charge(c)); }
 
 }  // namespace
 

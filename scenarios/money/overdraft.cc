@@ -11,7 +11,10 @@ Task<> withdraw(Context& c, std::string account, std::int64_t amount) {
   co_await c.db.begin(claims);
   const std::int64_t checking = co_await c.db.read("checking");
   const std::int64_t savings = co_await c.db.read("savings");
-  if (checking + savings < amount) co_await fail(Fault::refused, "not enough money");
+  if (checking + savings < amount) {
+    c.note("not enough money");
+    co_return;
+  }
   co_await c.db.add(account, -amount);
   co_await c.db.commit();
 }
@@ -20,7 +23,10 @@ Task<> withdraw_for_update(Context& c, std::string account, std::int64_t amount)
   co_await c.db.begin(claims);
   const std::int64_t checking = co_await c.db.read_for_update("checking");
   const std::int64_t savings = co_await c.db.read_for_update("savings");
-  if (checking + savings < amount) co_await fail(Fault::refused, "not enough money");
+  if (checking + savings < amount) {
+    c.note("not enough money");
+    co_return;
+  }
   co_await c.db.add(account, -amount);
   co_await c.db.commit();
 }

@@ -10,7 +10,10 @@ Task<> transfer(Context& c, std::string from, std::string to, std::int64_t amoun
   const std::vector<std::string> claims{from, to};
   co_await c.db.begin(claims);
   const std::int64_t taken = co_await c.db.add_if(from, -amount, 0);
-  if (taken == 0) co_await fail(Fault::refused, "not enough money on " + from);
+  if (taken == 0) {
+    c.note("not enough money on " + from);
+    co_return;
+  }
   co_await c.db.add(to, amount);
   co_await c.db.commit();
 }
@@ -21,7 +24,10 @@ Task<> transfer_in_order(Context& c, std::string from, std::string to, std::int6
   co_await c.db.begin(claims);
   if (to < from) co_await c.db.add(to, amount);
   const std::int64_t taken = co_await c.db.add_if(from, -amount, 0);
-  if (taken == 0) co_await fail(Fault::refused, "not enough money on " + from);
+  if (taken == 0) {
+    c.note("not enough money on " + from);
+    co_return;
+  }
   if (from < to) co_await c.db.add(to, amount);
   co_await c.db.commit();
 }

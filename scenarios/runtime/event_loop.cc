@@ -49,7 +49,8 @@ Scenario runtime_event_loop() {
       .actor("T2", pay, "B", -10, "A")
       .schedule("T1 T1 T2 T2 T1 T2")
       .expect("kv", "serial: clean, 2pl-detect: deadlock")
-      .why("With locks the two orders make a cycle. On the loop T2 begins when T1 has committed.")
+      .why("With locks the two orders make a cycle. On the loop T2 begins when T1 has committed.",
+           "kv deadlock, kv clean")
       .fix("with locks: one order for all of them", "ordered")
 
       .pattern("ordered", "the same transfers, A before B")
@@ -66,7 +67,8 @@ Scenario runtime_event_loop() {
       .tune("lock-timeout-ms", 5)
       .tune("retries", 0)
       .expect("kv", "serial: timeout, 2pl-detect: clean")
-      .why("With locks T2 never meets T1. On the loop it waits for T1's user, and gives up after 5 ms.")
+      .why("With locks T2 never meets T1. On the loop it waits for T1's user, and gives up after 5 ms.",
+           "kv timeout, kv clean")
       .fix("wait before the transaction, never inside it", "asks-before")
 
       .pattern("asks-before", "the wait comes before the transaction")

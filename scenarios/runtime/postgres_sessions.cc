@@ -102,6 +102,7 @@ Scenario runtime_postgres_sessions() {
           "many sessions share few connections: first come, first served. Run it to see the figures.")
       .with<Ledger>()
 
+      .own_code_at_most(std::chrono::minutes(1))
       .pattern("both", "threads, then coroutines, then a pool")
       .actor("bank", transfer_all)
       .expect("postgres", "*: clean")

@@ -115,6 +115,7 @@ Scenario runtime_select_poll_epoll() {
           "to see the figures.")
       .with<Found>()
 
+      .own_code_at_most(std::chrono::minutes(1))
       .pattern("all", "select, poll, epoll and io_uring, one after the other")
       .actor("asker", ask)
       .expect("none", "*: clean")

@@ -108,6 +108,7 @@ Scenario runtime_sleepers() {
       .story("Each sleeper has a moment of its own, and notes how late it woke. Run it to see the figures.")
       .with<Bedroom>()
 
+      .own_code_at_most(std::chrono::minutes(1))
       .pattern("coroutines", "every sleeper is a coroutine on one loop")
       .actor("sleepers", coroutines_sleep)
       .expect("none", "*: clean")

@@ -104,6 +104,7 @@ Scenario runtime_spawn_and_switch() {
           "figures.")
       .with<Counted>()
 
+      .own_code_at_most(std::chrono::minutes(1))
       .pattern("both", "coroutines, then threads")
       .actor("clock", measure)
       .expect("none", "*: clean")

@@ -123,6 +123,7 @@ Scenario runtime_threads_vs_coroutines() {
           "see the figures.")
       .with<Ledger>()
 
+      .own_code_at_most(std::chrono::minutes(1))
       .pattern("both", "threads, then coroutines")
       .actor("bank", transfer_all)
       .expect("none", "*: clean")

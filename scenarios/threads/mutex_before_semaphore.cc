@@ -56,7 +56,7 @@ Scenario threads_mutex_before_semaphore() {
       .actor("producer", produce_mutex_first)
       .actor("consumer", consume)
       .schedule("producer producer producer producer producer consumer consumer")
-      .expect("none", "*: hung")
+      .expect("none", "*: deadlock")
       .why(
           "The producer waits for a permit that only the consumer can give, and holds the mutex that the consumer "
           "needs for it.")

@@ -29,7 +29,8 @@ Scenario timeout_sqlite_deferred_upgrade() {
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .why(
           "A reader that becomes a writer while another one writes would wait for ever or write on stale data: BUSY at "
-          "once.")
+          "once.",
+          "abort")
       .fix("write first, or BEGIN IMMEDIATE: both wait for the write lock with nothing in hand", "write-first")
 
       .pattern("write-first", "the first statement writes")

@@ -27,7 +27,8 @@ Scenario timeout_sqlite_stale_snapshot() {
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .why(
           "T1's snapshot is from before T2's commit: with a WAL it gets BUSY_SNAPSHOT, with a rollback journal BUSY, "
-          "both at once.")
+          "both at once.",
+          "abort")
       .fix("write first, or BEGIN IMMEDIATE", "write-first")
 
       .pattern("write-first", "T1 reads and writes in one statement")

@@ -70,7 +70,7 @@ TEST(Catalogue, EveryFileOpensWithWhatItShows) {
 TEST(Catalogue, EveryPatternSaysWhatItShows) {
   for_each_pattern([](const Scenario&, const Pattern& pattern) {
     EXPECT_THAT(pattern.summary, Not(IsEmpty()));
-    EXPECT_THAT(pattern.why, Not(IsEmpty()));
+    EXPECT_THAT(pattern.why(), Not(IsEmpty()));
     EXPECT_THAT(pattern.actors, Not(IsEmpty()));
     EXPECT_THAT(pattern.expectations, Not(IsEmpty()));
   });

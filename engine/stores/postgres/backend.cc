@@ -116,6 +116,7 @@ Result<void> PostgresBackend::open() {
   // value holds.
   const bool may_set = common_.monitor->query("set deadlock_timeout = " + timeout).ok();
   common_.session_setup = session_setup(may_set);
+  common_.has_limits = options_.lock_timeout != kNever || options_.statement_timeout != kNever;
   capabilities_.nonblocking = !options_.blocking;
   note_environment(may_set);
   return {};

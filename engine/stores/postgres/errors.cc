@@ -27,6 +27,8 @@ constexpr std::array kCodes = {
     CodeRow{"08", Fault::unavailable},
     CodeRow{"23", Fault::constraint},
     CodeRow{"44", Fault::constraint},  // with_check_option_violation
+    CodeRow{"22P02", Fault::invalid},  // invalid_text_representation: the statement is wrong, not the data
+    CodeRow{"22", Fault::constraint},  // data_exception: division by zero, a number out of range
     CodeRow{"53100", Fault::disk_full},
     CodeRow{"53", Fault::unavailable},  // too_many_connections, out_of_memory
     CodeRow{"58", Fault::io},
@@ -36,7 +38,6 @@ constexpr std::array kCodes = {
     CodeRow{"P0001", Fault::constraint},  // raise_exception: a trigger that enforces a rule
     CodeRow{"P0004", Fault::constraint},  // assert_failure
     // The request itself is wrong: syntax, unknown names, bad values, a statement in a failed transaction.
-    CodeRow{"22", Fault::invalid},
     CodeRow{"25", Fault::invalid},
     CodeRow{"26", Fault::invalid},
     CodeRow{"2B", Fault::invalid},

@@ -138,6 +138,12 @@ Error PostgresSession::error_of(const Request& request, const ServerAnswer& outc
 void PostgresSession::settle(Pending& pending, ServerAnswer outcome) {
   const Request& request = pending.request;
   const TransactionEffect effect = effect_of(request);
+  const bool was_in_transaction = in_transaction_;
+  if (request.verb == Verb::execute) {
+    may_lock_ = may_lock_ || may_lock_session(request.key);
+    if (may_set_limit(request.key)) may_have_limit_ = true;
+  }
+  if (request.verb == Verb::reset && !outcome.failed) may_lock_ = false;
   if (outcome.failed) {
     pending.error = error_of(request, outcome);
     lost_ = lost_ || outcome.lost;
@@ -162,6 +168,10 @@ void PostgresSession::settle(Pending& pending, ServerAnswer outcome) {
   if (effect == TransactionEffect::ends || lost_) in_transaction_ = false;
   if (outcome.in_transaction && !lost_) in_transaction_ = *outcome.in_transaction;
   doomed_.reset();
+  if (request.verb != Verb::execute || pending.error) return;
+  pending.reply.autocommitted = !was_in_transaction && !in_transaction_ && may_autocommit(request.key);
+  pending.reply.rolled_back =
+      was_in_transaction && !in_transaction_ && (rolled_back || ends_without_commit(request.key));
 }
 
 Common* common_of(Session* session) noexcept {

@@ -2,6 +2,7 @@
 // cancelling. The kinds differ in the library and in whether attempt() blocks.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -61,6 +62,7 @@ struct Common {
   std::unique_ptr<Monitor> monitor;
   Actors actors;
   IdleConnections idle;                             ///< of sessions that do not block
+  bool has_limits = false;                          ///< session_setup sets a limit on waits or statements
   bool describes_waits = true;                      ///< for people: what lock, which row
   std::unique_ptr<server::OneProcessor> processor;  ///< nullptr: the machine decides where everybody runs
 };
@@ -76,6 +78,8 @@ class PostgresSession : public Session {
   void cancel(Pending& pending, Fault why) override LOCKSTEP_EXCLUDES(mutex_);
   std::vector<Blocker> blockers(const Pending& pending) override LOCKSTEP_EXCLUDES(mutex_);
   bool in_transaction() const noexcept override { return in_transaction_; }
+  bool has_limit() const noexcept override { return common_.has_limits || may_have_limit_.load(); }
+  bool holds_beyond_transaction() const noexcept override { return may_lock_ && !lost_; }
 
   /// What the session shares with the others of its backend.
   Common& common() noexcept { return common_; }
@@ -123,6 +127,8 @@ class PostgresSession : public Session {
   const int actor_;
   int pid_ = 0;
   bool in_transaction_ = false;
+  bool may_lock_ = false;                    // a statement may have taken a lock of the session
+  std::atomic<bool> may_have_limit_{false};  // a statement may have set one
   /// Why the open transaction can only be rolled back: its first failure.
   std::optional<Error> doomed_;
 

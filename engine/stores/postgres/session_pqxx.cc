@@ -28,6 +28,8 @@ class PqxxSession final : public PostgresSession {
 
   std::optional<Error> open(const std::string& name);
   bool attempt(Pending& pending, Waiter& waiter) override;
+  /// So that it can be cancelled, and asked whom it waits for, while the library has the thread.
+  bool blocks() const noexcept override { return true; }
 
  private:
   pqxx::result send(const Call& call);

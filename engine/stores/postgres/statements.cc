@@ -85,6 +85,11 @@ std::vector<std::string> first_words(std::string_view sql) {
   return words;
 }
 
+bool contains(std::string_view sql, std::string_view lower_case) {
+  const auto alike = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+  return std::search(sql.begin(), sql.end(), lower_case.begin(), lower_case.end(), alike) != sql.end();
+}
+
 TransactionEffect effect_of_words(const std::vector<std::string>& words) {
   const auto has = [&words](std::string_view word) {
     return std::find(words.begin(), words.end(), word) != words.end();
@@ -99,6 +104,25 @@ TransactionEffect effect_of_words(const std::vector<std::string>& words) {
 }
 
 }  // namespace
+
+bool may_autocommit(std::string_view sql) {
+  static constexpr std::array<std::string_view, 10> kHarmless = {"select", "values",  "table", "show",     "set",
+                                                                 "reset",  "explain", "begin", "rollback", "abort"};
+  const std::vector<std::string> words = first_words(sql);
+  const bool several = sql.find(';') < sql.find_last_not_of(" \t\n;");
+  return several || words.empty() || std::find(kHarmless.begin(), kHarmless.end(), words[0]) == kHarmless.end();
+}
+
+bool ends_without_commit(std::string_view sql) {
+  const std::vector<std::string> words = first_words(sql);
+  return !words.empty() && (words[0] == "rollback" || words[0] == "abort");
+}
+
+bool may_lock_session(std::string_view sql) {
+  return contains(sql, "pg_advisory_lock") || contains(sql, "pg_try_advisory_lock");
+}
+
+bool may_set_limit(std::string_view sql) { return contains(sql, "_timeout"); }
 
 std::span<const Prepared> prepared_statements() { return kPrepared; }
 
@@ -144,6 +168,8 @@ Result<Call> call_for(const Request& request, std::string_view isolation) {
       return text_call("commit");
     case Verb::abort:
       return text_call("rollback");
+    case Verb::reset:
+      return text_call("select pg_catalog.pg_advisory_unlock_all()");
   }
   return request_error(Fault::unsupported, "", request, "no such verb");
 }
@@ -168,6 +194,7 @@ bool is_in_doubt_when_lost(const Request& request, bool in_transaction) {
     case Verb::rollback_to:
     case Verb::release:
     case Verb::abort:
+    case Verb::reset:
       return false;
     case Verb::execute:
       return !in_transaction || effect_of(request) == TransactionEffect::ends;

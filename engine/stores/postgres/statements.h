@@ -40,6 +40,17 @@ struct Call {
 /// What a statement does to the transaction as a whole.
 enum class TransactionEffect { none, begins, ends };
 
+/// Of a statement in SQL that runs outside a transaction: it may change something, which is then committed at once. Not
+/// for settings, nor for queries, which are taken to change nothing.
+bool may_autocommit(std::string_view sql);
+/// It may take a lock that lasts as long as the session.
+bool may_lock_session(std::string_view sql);
+/// It may set a limit after which the server ends a statement or a wait.
+bool may_set_limit(std::string_view sql);
+
+/// Of a statement that ends a transaction: it takes back what was done.
+bool ends_without_commit(std::string_view sql);
+
 /// The call for a request; `isolation` is for begin. Fault::invalid when a text holds a zero byte, which PostgreSQL
 /// cannot store.
 Result<Call> call_for(const Request& request, std::string_view isolation);

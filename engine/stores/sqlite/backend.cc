@@ -57,7 +57,7 @@ class SqliteBackend final : public Backend {
 
   const OwnedFolder folder_;  // removed after the connection is closed
   const std::unique_ptr<Connection> connection_;
-  Shared shared_;
+  SharedByAll shared_;
   const Nanos longest_statement_;
   // A call never waits for another session, but it reads, writes and syncs a file.
   const Capabilities capabilities_{.nonblocking = false, .version = fmt::format("SQLite {}", sqlite3_libversion())};

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/record/sqlite.h"
@@ -64,6 +65,12 @@ std::string savepoint_sql(Verb verb, std::string_view name) {
   return sql;
 }
 
+/// A statement that ends the transaction: COMMIT and END, or this.
+bool is_rollback(std::string_view sql) noexcept {
+  sql.remove_prefix(std::min(sql.find_first_not_of(" \t\n;"), sql.size()));
+  return sql.size() >= 8 && sqlite3_strnicmp(sql.data(), "rollback", 8) == 0;
+}
+
 bool is_busy(int code) noexcept { return (code & 0xff) == SQLITE_BUSY; }
 
 /// A request for messages: "BEGIN IMMEDIATE", "write account/3", "COMMIT".
@@ -98,7 +105,8 @@ std::optional<std::string> column(sqlite3_stmt* statement, int index) {
 
 }  // namespace
 
-SqliteSession::SqliteSession(std::unique_ptr<Connection> connection, Shared& shared, int actor, const std::string& name)
+SqliteSession::SqliteSession(std::unique_ptr<Connection> connection, SharedByAll& shared, int actor,
+                             const std::string& name)
     : connection_(std::move(connection)), shared_(shared), name_(name), member_(shared.registry.join(actor, name)) {}
 
 SqliteSession::~SqliteSession() {
@@ -172,13 +180,18 @@ void SqliteSession::forget_request() noexcept {
 }
 
 SqliteSession::Step SqliteSession::step(const Request& request, Reply& reply) {
-  if (request.verb == Verb::abort && !in_transaction()) return {};
+  if (request.verb == Verb::reset || (request.verb == Verb::abort && !in_transaction())) return {};
+  const bool was_in_transaction = in_transaction();
   sqlite3_stmt* statement = nullptr;
   Step done;
   done.code = prepare(request, statement);
   if (statement != nullptr) {
     done.read_only = sqlite3_stmt_readonly(statement) != 0;
     done.code = run(statement, request, reply);
+    if (request.verb == Verb::execute) {
+      reply.autocommitted = !was_in_transaction && !in_transaction() && !done.read_only;
+      reply.rolled_back = was_in_transaction && !in_transaction() && is_rollback(request.key);
+    }
   }
   if (done.code == SQLITE_MISUSE) {
     done.words = "one statement at a time";
@@ -243,6 +256,7 @@ Level SqliteSession::most_it_may_take(const Request& request) const {
     case Verb::rollback_to:
     case Verb::release:
     case Verb::abort:
+    case Verb::reset:
       return Level::none;
     default:
       return is_read(request.verb) ? Level::shared : Level::reserved;

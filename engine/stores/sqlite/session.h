@@ -30,8 +30,8 @@ namespace lockstep::sqlite {
 inline constexpr Nanos kDefaultBusyTimeout = std::chrono::seconds(1);
 
 /// What all sessions of a backend share. Constant but for the registry, which is thread-safe.
-struct Shared {
-  Shared(Protocol how, Nanos busy, const Clock& run_clock)
+struct SharedByAll {
+  SharedByAll(Protocol how, Nanos busy, const Clock& run_clock)
       : protocol(how), busy_timeout(busy), clock(run_clock), registry(how.journal) {}
   const Protocol protocol;
   const Nanos busy_timeout;
@@ -42,7 +42,7 @@ struct Shared {
 class SqliteSession final : public Session {
  public:
   /// `shared` outlives the session.
-  SqliteSession(std::unique_ptr<Connection> connection, Shared& shared, int actor, const std::string& name);
+  SqliteSession(std::unique_ptr<Connection> connection, SharedByAll& shared, int actor, const std::string& name);
   /// Rolls back what is open and lets the sessions go on that waited for it.
   ~SqliteSession() override;
 
@@ -74,7 +74,7 @@ class SqliteSession final : public Session {
   void forget_request() noexcept;
 
   const std::unique_ptr<Connection> connection_;
-  Shared& shared_;
+  SharedByAll& shared_;
   const std::string name_;
   LockRegistry::Member& member_;
   bool commit_was_refused_ = false;  ///< rollback journal: a PENDING lock keeps new readers away

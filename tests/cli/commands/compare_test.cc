@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/load/thread_limit.h"
 #include "engine/record/comparison.h"
 #include "engine/record/run.h"
 #include "tests/cli/child.h"
@@ -119,6 +120,16 @@ TEST(CompareCommand, RefusesBadInputWithOneLine) {
     EXPECT_EQ(ended.code, 2) << ended.out << ended.err;
     EXPECT_THAT(ended.err, HasSubstr(error));
   }
+}
+
+TEST(CompareCommand, RefusesMoreSessionsThanThereCanBeThreads) {
+  const int most = load::most_threads();
+  EXPECT_GT(most, 100);
+  if (most >= 100'000) GTEST_SKIP() << "skipped: this machine makes as many threads as may be asked for";
+  const Ended ended =
+      lockstep({"compare", "money/transfer", "--sessions", "2,100000", "--executor", "threads", "--for", "30ms"});
+  EXPECT_EQ(ended.code, 2) << ended.out << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("100000 sessions are as many threads, and this machine lets this program make "));
 }
 
 }  // namespace

@@ -299,6 +299,35 @@ TEST(Program, StopsACheckInTheMiddle) {
   EXPECT_THAT(ended.err, HasSubstr("not run"));
 }
 
+TEST(Program, EndsWithinASecondOfSigterm) {
+  Child child({"check", "--store", "kv,sqlite", "--executor", "threads,coroutines"});
+  child.read_until([](const std::string& out) { return !out.empty(); });
+  const auto sent = std::chrono::steady_clock::now();
+  child.send(SIGTERM);
+  const Ended ended = child.wait();
+  EXPECT_EQ(ended.code, 130) << ended.err;
+  EXPECT_LT(std::chrono::steady_clock::now() - sent, std::chrono::seconds(5));
+}
+
+TEST(Program, SaysWhatWasNoStepOfASearch) {
+  const Ended ended = lockstep({"explore", "threads/two-lock", "--no-record", "--json"});
+  const auto json = nlohmann::json::parse(ended.out);
+  EXPECT_FALSE(json["grain"].empty());
+  EXPECT_EQ(json["missed_expected"], false);
+}
+
+TEST(Program, RunsEveryFixThatItNames) {
+  const Ended ended = lockstep({"check", "deadlock/two-lock", "--store", "kv", "--json"});
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  const auto json = nlohmann::json::parse(ended.out);
+  int mends = 0;
+  for (const auto& cell : json["cells"]) {
+    EXPECT_NE(cell["fix_mends"], false) << cell.dump();
+    mends += cell["fix_mends"] == true ? 1 : 0;
+  }
+  EXPECT_GT(mends, 3);
+}
+
 TEST(Program, EndsAStuckRunAtItsTimeout) {
   const Ended ended = lockstep({"run", "threads/lost-wakeup", "--no-record", "--timeout", "2s", "--expect", "hung"});
   EXPECT_EQ(ended.code, 0) << ended.out << ended.err;

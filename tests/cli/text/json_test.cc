@@ -24,10 +24,10 @@ TEST(Json, OfARunHasTheFieldsOfTheContractInTheirOrder) {
   const std::string text = run_json(samples::two_lock(), "runs/7f3a00c0ffee/run.sqlite");
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << "one line";
   const Json json = Json::parse(text);
-  EXPECT_THAT(keys_of(json),
-              testing::ElementsAre("schema", "id", "scenario", "store", "store_version", "protocol", "pattern",
-                                   "executor", "schedule", "seed", "verdict", "as_expected", "outcomes", "cycles",
-                                   "victims", "invariants", "events", "wall_ms", "recording"));
+  EXPECT_THAT(keys_of(json), testing::ElementsAre("schema", "id", "scenario", "store", "store_version", "protocol",
+                                                  "pattern", "executor", "schedule", "seed", "verdict", "as_expected",
+                                                  "outcomes", "cycles", "victims", "invariants", "events", "wall_ms",
+                                                  "recording", "summary", "why", "fix", "fix_command"));
   EXPECT_EQ(json["schema"], 1);
   EXPECT_EQ(json["id"], "7f3a00c0ffee");
   EXPECT_EQ(json["seed"], 7);

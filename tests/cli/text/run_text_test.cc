@@ -233,13 +233,27 @@ TEST(RunText, SaysWhichInvariantBrokeWithTheValues) {
   EXPECT_THAT(run_text(run, Terminal{}), HasSubstr(" broken    ✗ stock never below zero: stock=-1\n"));
 }
 
-TEST(RunText, ExplainsNoTroubleThatDidNotHappen) {
+TEST(RunText, SaysOfAnUnfinishedRunOnlyHowThingsStood) {
   record::Run run = samples::two_lock();
-  run.verdict = record::Verdict::clean;
-  run.expected.reset();
+  run.ending = record::Ending::stuck;
+  run.invariants = {{.text = "no deposit is lost"}, {.text = "both got done", .held = false, .detail = {}}};
+  const std::string text = run_text(run, Terminal{});
+  EXPECT_THAT(text, HasSubstr(" so far    · no deposit is lost\n"));
+  EXPECT_THAT(text, HasSubstr(" not yet   · both got done\n"));
+}
+
+TEST(RunText, GivesNoReasonWhereThereIsNone) {
+  record::Run run = samples::two_lock();
+  run.why.clear();
   EXPECT_THAT(run_text(run, Terminal{}), Not(HasSubstr(" why ")));
-  run.expected = record::Verdict::clean;
-  EXPECT_THAT(run_text(run, Terminal{}), HasSubstr(" why "));
+}
+
+TEST(RunText, CallsAMistakeOfTheScenarioOne) {
+  record::Run run = samples::two_lock();
+  run.verdict = record::Verdict::error;
+  run.expected = record::Verdict::error;
+  run.documents[record::kProgramErrorDocument] = "{}";
+  EXPECT_THAT(run_text(run, Terminal{}), HasSubstr("✗ a mistake in the scenario itself"));
 }
 
 TEST(RunText, SaysThatItWasInterrupted) {

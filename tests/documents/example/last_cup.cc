@@ -7,7 +7,10 @@ namespace {
 Task<> take(Context& c) {
   co_await c.db.begin();
   const std::int64_t cups = co_await c.db.read("cups");
-  if (cups < 1) co_await fail(Fault::refused, "no coffee left");
+  if (cups < 1) {
+    c.note("no coffee left");
+    co_return;
+  }
   co_await c.db.write("cups", cups - 1);
   co_await c.db.add("drunk", 1);
   co_await c.db.commit();

@@ -173,7 +173,7 @@ TEST_P(OnEachExecutor, RollsBackWhatABodyLeavesOpen) {
                       .expect("kv", "2pl-detect: clean")
                       .holds("nothing happened", [](const Final& end) { return end["A"] == "100"; });
   const record::Run result = must_run(made, {.executor = GetParam()});
-  EXPECT_EQ(result.verdict, Verdict::clean);
+  EXPECT_EQ(result.verdict, Verdict::error);  // nobody handles the refusal
   EXPECT_EQ(result.outcomes.aborted, 1U);
   EXPECT_EQ(result.outcomes.retries, 0U);
 }

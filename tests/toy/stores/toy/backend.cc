@@ -159,6 +159,8 @@ class ToySession final : public Session {
       case Verb::abort:
         if (in_transaction_) end(false);
         break;
+      case Verb::reset:
+        break;
     }
     return std::nullopt;
   }
