@@ -139,11 +139,12 @@ Result<Halt> SearchWorker::search(Search& search, Tally& tally, const Limits& li
     if (!performed && performed.fault() != Fault::cancelled) return performed.error();
     if (environment_->state().ending() == record::Ending::unavailable)
       return Error{Fault::unavailable, {}, "the store is gone"};
+    // Before a disagreement, which may come of what was believed until now.
+    if (footprint().take_news()) return Halt::news;
     if (!search.disagreement().empty()) {
       if (Result<void> coped = cope_with_disagreement(search, tally); !coped) return coped.error();
       continue;
     }
-    if (footprint().take_news()) return Halt::news;
     repeated_ = 0;
     add_up(search, explored_->end(), tally, limits);
   }

@@ -130,7 +130,7 @@ TEST(Verdict, OfAWaitThatIsLongerThanStated) {
   EXPECT_EQ(must_run(with_a_wait_of_80_ms(100ms)).verdict, Verdict::clean);
 }
 
-Task<> transfer(Context& c, std::string from, std::string to) {
+Task<> moves_money(Context& c, std::string from, std::string to) {
   const std::vector<std::string> claims{from, to};
   co_await c.db.begin(claims);
   const std::int64_t a = co_await c.db.read_for_update(from);
@@ -144,16 +144,16 @@ Scenario two_transfers() {
   Scenario made = scenario("two transfers in opposite order")
                       .given({{"A", 100}, {"B", 100}})
                       .pattern("plain", "each locks its source first")
-                      .actor("T1", transfer, "A", "B")
-                      .actor("T2", transfer, "B", "A")
+                      .actor("T1", moves_money, "A", "B")
+                      .actor("T2", moves_money, "B", "A")
                       .schedule("T1 T1 T2 T2 T1 T2")
                       .expect("kv", "2pl-detect: deadlock, occ: abort, 2pl-no-wait: abort")
                       .why("Each has what the other one wants.")
                       .why("Nobody waits: who meets a lock gives up.", "no_wait_conflict")
                       .fix("one order", "ordered")
                       .pattern("ordered", "both lock A first")
-                      .actor("T1", transfer, "A", "B")
-                      .actor("T2", transfer, "A", "B")
+                      .actor("T1", moves_money, "A", "B")
+                      .actor("T2", moves_money, "A", "B")
                       .schedule("T1 T1 T2 T2 T1 T2")
                       .expect("kv", "2pl-detect: clean, occ: abort, 2pl-no-wait: abort")
                       .why("The second one waits with empty hands.");

@@ -66,7 +66,7 @@ int lock_of_file(sqlite3* handle) {
 TEST(SqliteShownLocks, AreTheLocksOfTheFile) {
   const TemporaryFolder folder;
   VirtualClock clock;
-  Shared shared({BeginMode::deferred, Journal::rollback}, std::chrono::seconds(1), clock);
+  SharedByAll shared({BeginMode::deferred, Journal::rollback}, std::chrono::seconds(1), clock);
   std::vector<sqlite3*> handles;
   std::vector<std::unique_ptr<SqliteSession>> sessions;
   for (int i = 0; i < 2; ++i) {
