@@ -13,7 +13,7 @@
 #include "engine/run/run.h"
 #include "engine/sync.h"
 
-namespace lockstep {
+namespace lockstep::reasons {
 namespace {
 
 using namespace std::chrono_literals;
@@ -242,4 +242,4 @@ TEST(OwnCode, IsToldOfAndNotWaitedForInSilence) {
 }
 
 }  // namespace
-}  // namespace lockstep
+}  // namespace lockstep::reasons
