@@ -47,6 +47,10 @@ class Reader {
            "{:process 0 :type :ok :f :txn :value [[:r x []] [:r y []] [:append x 1]]}\n"
            "{:process 1 :type :ok :f :txn :value [[:r x []] [:r y []] [:append y 1]]}\n"
            "{:process 2 :type :ok :f :txn :value [[:r x [1]] [:r y [1]]]}\n";
+    fs::create_directories(folder_ / "store/latest");
+    fs::copy_file(folder_ / "history.edn", folder_ / "store/latest/history.edn");
+    std::ofstream(folder_ / "etcd.json") << R"([{"process":0,"type":"invoke","f":"write","value":1},
+{"process":0,"type":"ok","f":"write","value":1}])";
   }
   ~Reader() {
     std::error_code ignored;

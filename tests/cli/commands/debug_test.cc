@@ -123,7 +123,7 @@ TEST_F(Debug, ShowsTheLogicalStacksOfCoroutines) {
   const std::string after = text.substr(stands);
   EXPECT_THAT(after, ContainsRegex("  T1           waits       lock B +waits for T2 \\(exclusive lock\\)\n"
                                    "      #0  source_first at .*scenarios/threads/two_lock.cc:[0-9]+\n"
-                                   "      #1  act at .*engine/run/run_environment.cc:[0-9]+\n"
+                                   "      #1  perform_transactions at .*engine/actor/transactions.h:[0-9]+\n"
                                    "  T2           waits       lock A +waits for T1 \\(exclusive lock\\)\n"
                                    "      #0  source_first at .*scenarios/threads/two_lock.cc:[0-9]+\n"));
 }
@@ -135,7 +135,7 @@ TEST_F(Debug, ReadsTheStacksOfCoroutinesFromACoreFile) {
   const std::string text = printed_by("gdb -q -batch -nx -x " + saved_script() + " -c " + core + " " +
                                       LOCKSTEP_PROGRAM + " -ex 'lockstep actors'");
   EXPECT_THAT(text, ContainsRegex("      #0  source_first at .*scenarios/deadlock/two_lock.cc:[0-9]+\n"
-                                  "      #1  act at .*engine/run/run_environment.cc:[0-9]+\n"));
+                                  "      #1  perform_transactions at .*engine/actor/transactions.h:[0-9]+\n"));
 }
 
 TEST_F(Debug, ReadsTheStacksOfCoroutinesOfARunThatIsHeld) {
@@ -170,7 +170,7 @@ TEST_F(Debug, ShowsTheSessionsOfAComparison) {
       std::string(LOCKSTEP_PROGRAM) +
       " compare money/hot-counter --executor coroutines --workers 1 --sessions 4 --think 1s --no-record");
   EXPECT_THAT(text,
-              ContainsRegex("S1 and 3 more\n(    #[^\n]*\n)*    #[0-9]+ +drive at .*engine/load/session.cc:[0-9]+\n"));
+              ContainsRegex("S1 and 3 more\n(    #[^\n]*\n)*    #[0-9]+ +perform_transactions at .*engine/actor/transactions.h:[0-9]+\n"));
 }
 
 TEST_F(Debug, SaysHowToGetGdbWhereThereIsNone) {
