@@ -235,7 +235,7 @@ TEST(OwnCode, IsToldOfAndNotWaitedForInSilence) {
       EXPECT_EQ(must_run(made, request).verdict, Verdict::clean);
       EXPECT_THAT(summary, HasSubstr("T1 has been in its own code for 0.")) << executor << " " << schedule;
       if (*schedule == '\0') {
-        EXPECT_THAT(summary, HasSubstr("verdict_test.cc:"));
+        EXPECT_THAT(summary, HasSubstr("reasons_test.cc:"));
       }
     }
   }

@@ -141,7 +141,7 @@ Task<> failures(const PgOptions* options) {
   co_await opened(&connection);
 
   const Result<PgRows> divided = co_await connection.execute(kDivide, 0);
-  EXPECT_EQ(divided.fault(), Fault::invalid);
+  EXPECT_EQ(divided.fault(), Fault::constraint);
   EXPECT_EQ(divided.error().code, "22012");
   EXPECT_THAT(divided.error().message, HasSubstr("division by zero"));
   const std::string with_zero("a\0b", 3);
