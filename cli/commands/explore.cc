@@ -210,12 +210,13 @@ int explore_scenario(Program& program) {
   if (!result) return fail_with(result.error());
   Exploration& explored = *result;
 
-  const bool expected = as_expected(*scenario, explored) && !explored.missed;
   const bool sampled = is_sampling(request.strategy);
-  code = explored.interrupted             ? int{kInterrupted}
-         : !expected                      ? int{kNotAsExpected}
-         : !explored.complete && !sampled ? int{kTimeBudgetHit}
-                                          : int{kAsExpected};
+  const bool partial = !explored.complete && !sampled;  // what was missed may lie in the part that was not seen
+  const bool expected = as_expected(*scenario, explored) && (!explored.missed || partial);
+  code = explored.interrupted ? int{kInterrupted}
+         : !expected          ? int{kNotAsExpected}
+         : partial            ? int{kTimeBudgetHit}
+                              : int{kAsExpected};
   const std::vector<std::string> ids = save_all(program, *scenario, explored, expected, code);
   if (*schedule_file && !explored.findings.empty()) {
     const Result<void> saved =

@@ -28,6 +28,7 @@ constexpr std::array kCodes = {
     CodeRow{"23", Fault::constraint},
     CodeRow{"44", Fault::constraint},  // with_check_option_violation
     CodeRow{"22P02", Fault::invalid},  // invalid_text_representation: the statement is wrong, not the data
+    CodeRow{"22003", Fault::invalid},  // numeric_value_out_of_range: as the verb `add` of every store
     CodeRow{"22", Fault::constraint},  // data_exception: division by zero, a number out of range
     CodeRow{"53100", Fault::disk_full},
     CodeRow{"53", Fault::unavailable},  // too_many_connections, out_of_memory

@@ -109,7 +109,7 @@ TEST_F(Ways, HaveSeenWhatOthersGuess) {
   insert({guess(0, "x")});
   insert({step(0, "y"), step(1, "y")});
   insert({step(2, "x"), step(0, "y")});
-  EXPECT_EQ(gone(), "0 (1 2)") << "x is left alone: the guess was wrong";
+  EXPECT_EQ(gone(), "0 (1 (2))") << "x is left alone: the guess was wrong";
 }
 
 TEST_F(Ways, ThatGoFurtherTakeTheShorterOnesPlace) {
