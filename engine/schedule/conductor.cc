@@ -307,7 +307,7 @@ bool Conductor::is_for_ever(const WaitGraph& graph) const {
         [&](Operation& operation) { limited = limited || operation.has_limit_elsewhere() || operation.is_woken(); });
   }
   if (limited) return false;
-  const auto may_move = [this, &graph](const std::unique_ptr<Actor>& actor) {
+  const auto may_move = [&graph](const std::unique_ptr<Actor>& actor) {
     if (actor->place == Actor::Place::finished) return false;
     if (actor->place != Actor::Place::waiting) return true;
     bool external = false, is_held_up = false, outside = false;
