@@ -420,6 +420,21 @@ TEST_P(Rings, NoSleepingStepVouchesForAStepThatNobodyHasSeen) {
   EXPECT_TRUE(expect_alike(program, ""));
 }
 
+/// The last step of T1 passes m0 and gives back m1, which is news. What was believed until then has noted a way that
+/// cannot be gone; that must not end the search.
+TEST(RandomPrograms, BeginAnewWithNewsBeforeADisagreementCounts) {
+  const Program program{.actors = {{{Kind::wait, 1}, {Kind::lock, 0}},
+                                   {{Kind::notify_one, 1}, {Kind::try_lock, 0}, {Kind::wait_for, 1, 2}},
+                                   {{Kind::try_lock_for, 1, 1}}},
+                        .rows = {}};
+  RunRequest request{.store = "none", .pattern = "plain", .executor = "coroutines"};
+  request.recording = false;
+  request.retries = 0;
+  std::uint64_t compared = 0, cut = 0;
+  EXPECT_EQ(difference(program, request, &compared, &cut).value_or(""), "") << source_of(program);
+  EXPECT_EQ(compared, 1U);
+}
+
 /// Whatever is done in SQLite depends on everything else there: the search must know that.
 TEST(RandomPrograms, OnSqliteAreSearchedAsEveryInterleaving) {
   Mix mix = mixes_of_stores().front();
