@@ -366,6 +366,9 @@ TEST_P(Stores, CommuteWhereTheTableSaysSo) {
 /// other must agree.
 class Rings : public testing::TestWithParam<std::string> {
  protected:
+  void SetUp() override {
+    if (kShare > 1 && GetParam() != "2pl-wait-die") GTEST_SKIP() << "a sanitizer learns nothing new from it";
+  }
   /// Answers whether the program is small enough.
   static bool expect_alike(const Program& program, std::string_view which) {
     RunRequest request{.store = "kv", .protocol = GetParam(), .pattern = "plain", .executor = "coroutines"};
