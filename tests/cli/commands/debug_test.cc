@@ -169,8 +169,8 @@ TEST_F(Debug, ShowsTheSessionsOfAComparison) {
       "-ex 'source " LOCKSTEP_SOURCE_DIR "/engine/gdb/lockstep.py' -ex 'lockstep actors' -ex kill --args " +
       std::string(LOCKSTEP_PROGRAM) +
       " compare money/hot-counter --executor coroutines --workers 1 --sessions 4 --think 1s --no-record");
-  EXPECT_THAT(text,
-              ContainsRegex("S1 and 3 more\n(    #[^\n]*\n)*    #[0-9]+ +perform_transactions at .*engine/actor/transactions.h:[0-9]+\n"));
+  EXPECT_THAT(text, ContainsRegex("S1 and 3 more\n(    #[^\n]*\n)*    #[0-9]+ +perform_transactions at "
+                                  ".*engine/actor/transactions.h:[0-9]+\n"));
 }
 
 TEST_F(Debug, SaysHowToGetGdbWhereThereIsNone) {

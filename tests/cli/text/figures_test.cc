@@ -52,7 +52,9 @@ TEST(Figures, AreNothingWhereNothingWasMeasured) { EXPECT_EQ(table(record::Run{}
 
 TEST(Figures, AreInTheJsonOfARunThatHasMeasured) {
   const std::string with = run_json(measured({{"10 descriptors", "poll", "0.90 us"}}), "");
-  EXPECT_THAT(with, testing::HasSubstr(R"("figures":[{"row":"10 descriptors","column":"poll","value":"0.90 us","number":0.9,"unit":"us"}])"));
+  EXPECT_THAT(
+      with, testing::HasSubstr(
+                R"("figures":[{"row":"10 descriptors","column":"poll","value":"0.90 us","number":0.9,"unit":"us"}])"));
   EXPECT_THAT(run_json(record::Run{}, ""), testing::Not(testing::HasSubstr("figures")));
 }
 

@@ -236,7 +236,8 @@ TEST(RunText, SaysWhichInvariantBrokeWithTheValues) {
 TEST(RunText, SaysOfAnUnfinishedRunOnlyHowThingsStood) {
   record::Run run = samples::two_lock();
   run.ending = record::Ending::stuck;
-  run.invariants = {{.text = "no deposit is lost", .detail = {}}, {.text = "both got done", .held = false, .detail = {}}};
+  run.invariants = {{.text = "no deposit is lost", .detail = {}},
+                    {.text = "both got done", .held = false, .detail = {}}};
   const std::string text = run_text(run, Terminal{});
   EXPECT_THAT(text, HasSubstr(" so far    · no deposit is lost\n"));
   EXPECT_THAT(text, HasSubstr(" not yet   · both got done\n"));
