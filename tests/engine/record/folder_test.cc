@@ -116,8 +116,8 @@ double cpu_ms() {
   return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
 }
 
-// Time of the processor, not of the clock: other work on the machine does not count. It takes about a third of a second;
-// under a sanitizer, which takes what it takes, only the list is looked at.
+// Time of the processor, not of the clock: other work on the machine does not count. It takes about a third of a
+// second; under a sanitizer, which takes what it takes, only the list is looked at.
 TEST(RunFolder, ListsTwoThousandRunsInLessThanThreeSeconds) {
   TemporaryFolder folder;
   const std::string id = saved_at(folder.path(), "2026-01-01T00:00:00Z");
