@@ -353,6 +353,18 @@ TEST_P(Conflict, RollbackOfAnInsertKeepsThatItsKeyWasSeenToBeAbsent) {
   EXPECT_EQ(t1.scan("b", "x"), "");
 }
 
+TEST_P(Conflict, RollbackToASavepointKeepsTheGapsThatWereScanned) {
+  if (!locks()) GTEST_SKIP() << "no shared locks";
+  load(*store_, {{"a", "0"}, {"x", "0"}});
+  Client t1(*store_, "T1");
+  Client t2(*store_, "T2");
+  ASSERT_TRUE(t1.txn.savepoint("s").ok());
+  ASSERT_EQ(t1.scan("b", "x"), "");
+  ASSERT_TRUE(t1.txn.rollback_to("s").ok());
+  EXPECT_THAT(t2.write("d", "T2"), AnyOf(Eq("waits"), Eq("no_wait_conflict"), Eq("died")));
+  EXPECT_EQ(t1.scan("b", "x"), "");
+}
+
 TEST_P(Conflict, ATimeLimitIsGivenToTheCaller) {
   VirtualClock clock;
   clock.advance(std::chrono::seconds(5));
