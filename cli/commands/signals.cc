@@ -10,8 +10,7 @@
 namespace lockstep::cli {
 namespace {
 
-/// For who asks a program to end (a shutdown, a CI job that is cancelled): what takes longer than that is not waited
-/// for.
+/// A shutdown, or a CI job that is cancelled, waits no longer for the program. It then ends with what is on disk.
 constexpr suseconds_t kEndsWithin_us = 800'000;
 
 extern "C" void on_alarm(int) { ::_exit(kInterrupted); }

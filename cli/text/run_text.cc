@@ -128,7 +128,7 @@ void add_lock_orders(std::vector<Line>& lines, const Run& run, const Terminal& t
 }
 
 void add_invariants(std::vector<Line>& lines, const Run& run, const Terminal& terminal) {
-  // Of a run that never ended nothing can be said but how things stood.
+  // A run that never ended has no final state: invariants are shown as they stood.
   const bool is_unfinished = run.ending == record::Ending::stuck;
   const std::string held = is_unfinished ? "so far" : "holds", broken = is_unfinished ? "not yet" : "broken";
   for (const record::Invariant& invariant : run.invariants) {

@@ -85,7 +85,7 @@ void add_all_before(Graph& graph, const Transactions& transactions, std::span<co
     }
     return;
   }
-  // upto[i] leads to the writers 0 … i, from[i] to those from i on. Whoever is the i-th takes both ways around itself.
+  // upto[i] leads to the writers 0 … i, from[i] to those from i on. The i-th writer takes both ways around itself.
   std::vector<std::uint32_t> upto(writers.size()), from_on(writers.size());
   for (std::size_t i = 0; i < writers.size(); ++i) {
     upto[i] = graph.add_node();

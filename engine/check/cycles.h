@@ -41,7 +41,7 @@ class Graph {
   Graph(Graph&&) noexcept;
   Graph& operator=(Graph&&) noexcept;
 
-  /// `why`: below 2^29, for whoever asks for the cycle.
+  /// `why`: below 2^29; a cycle gives it back for each of its edges.
   void add(std::uint32_t from, std::uint32_t to, Edge edge, std::uint32_t why);
   /// A node that is no transaction: what leads to it leads on by Edge::way. So m nodes before n others cost m + n
   /// edges.
@@ -63,7 +63,7 @@ class Graph {
   /// At most `most` cycles that obey `rule` and whose other edges are those of `ordering` (real time has sessions too).
   Cycles cycles(Rule rule, Ordering ordering, std::size_t most) const { return find(rule, ordering, most, false); }
   bool has_cycle(Rule rule, Ordering ordering) const { return find(rule, ordering, 0, false).knots > 0; }
-  /// The same with what was guessed. Where there is none, the guess is an order that fits.
+  /// The same, guessed edges included. No cycle: the guess is an order that fits.
   bool has_cycle_with_guesses(Rule rule, Ordering ordering) const { return find(rule, ordering, 0, true).knots > 0; }
 
   /// The transactions in an order that every edge of what they saw follows; empty when there is a cycle.

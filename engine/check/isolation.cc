@@ -305,7 +305,7 @@ class ListJudge {
     precede_next(at, reader, length, writes);
   }
 
-  /// Adds the edge to whoever overwrote the version of that length.
+  /// Adds the edge to the transaction that overwrote the version of that length.
   void precede_next(std::uint32_t at, std::uint32_t reader, std::size_t length, bool writes) {
     const std::size_t next = length == 0 ? 1 : version_at_[length - 1] + 1;
     if (next < versions_.size()) {

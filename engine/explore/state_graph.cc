@@ -172,7 +172,7 @@ class Charted final : public Schedule {
       compare(graph_.states[static_cast<std::size_t>(known->second)], choices);
       return known->second;
     }
-    // Whoever is beyond his plan is on his way to an end, which is kept whole.
+    // A line of play that has gone beyond its plan is on its way to an end, and is kept whole.
     const bool is_first = taken_ <= planned_;
     const bool is_full = graph_.states.size() >= graph_.limit || bytes_ >= most_bytes_;
     if (is_full && is_first && !keeps_all_) {
