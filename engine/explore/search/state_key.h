@@ -10,10 +10,10 @@
 
 namespace lockstep {
 
-/// A key of the state, added up step by step. Ways to a state that differ only in the order of steps which touch nothing
-/// in common have the same key. ("Happens-before caching": Musuvathi and Qadeer,
-/// "Partial-order reduction for context-bounded state exploration", Microsoft Research MSR-TR-2007-12.) 64 bits: among
-/// a million states two are taken for one with a chance of about one in 40 million.
+/// A key of the state, added up step by step. Ways to a state that differ only in the order of steps which touch
+/// nothing in common have the same key. ("Happens-before caching": Musuvathi and Qadeer, "Partial-order reduction for
+/// context-bounded state exploration", Microsoft Research MSR-TR-2007-12.) 64 bits: among a million states two are
+/// taken for one with a chance of about one in 40 million.
 class StateKey {
  public:
   void clear() noexcept {
