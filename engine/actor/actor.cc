@@ -34,7 +34,12 @@ void Actor::on_child_finished() noexcept {
     event.detail = error->message;
   }
   emit(std::move(event));
-  finished_.store(true, std::memory_order_release);
+  if (run.footprint != nullptr) {
+    // Where nobody joins it, its end is nothing that a search need know of.
+    const std::string end = end_name();
+    if (run.footprint->does_queue_matter(end)) run.footprint->lock(end, Touch::changes);
+  }
+  run.end_waiters.note_end(finished_, *this);
   executor.finished(*this);
 }
 

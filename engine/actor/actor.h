@@ -91,6 +91,8 @@ class Actor final : detail::Continuation {
     Description what = {};  ///< only when recording
   };
   const LongestWait& longest_wait() const noexcept { return longest_wait_; }
+  /// What its end is called, for people and for a search.
+  std::string end_name() const { return "the end of " + name; }
   /// Any thread.
   bool has_finished() const noexcept { return finished_.load(std::memory_order_acquire); }
 

@@ -189,6 +189,26 @@ WaitGraph RunState::wait_graph() {
   return graph;
 }
 
+bool RunState::EndWaiters::add(const Actor& actor, Operation& waiter) {
+  MutexLock lock(mutex_);
+  if (actor.has_finished()) return false;
+  waiters_.emplace_back(&actor, &waiter);
+  return true;
+}
+
+void RunState::EndWaiters::remove(Operation& waiter) {
+  MutexLock lock(mutex_);
+  std::erase_if(waiters_, [&waiter](const auto& each) { return each.second == &waiter; });
+}
+
+void RunState::EndWaiters::note_end(std::atomic<bool>& ended, const Actor& actor) {
+  MutexLock lock(mutex_);
+  ended.store(true, std::memory_order_release);
+  for (const auto& [whom, waiter] : waiters_) {
+    if (whom == &actor) waiter->wake();
+  }
+}
+
 void RunState::note_waits_for_signals() {
   WaitGraph graph = wait_graph();
   std::set<int> for_locks;

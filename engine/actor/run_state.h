@@ -56,6 +56,21 @@ class RunState final : public StoreObserver {
   const bool recording;
   const Nanos limit;  ///< longest duration of the run on its clock
 
+  /// Those that wait for an actor's body to end. They leave it when they do not wait any more.
+  class EndWaiters {
+   public:
+    /// The operation will be woken when the actor has ended. False: it has ended before.
+    bool add(const Actor& actor, Operation& waiter);
+    void remove(Operation& waiter);
+    /// The actor has ended: says so, and wakes those that wait for that.
+    void note_end(std::atomic<bool>& ended, const Actor& actor);
+
+   private:
+    Mutex mutex_;  // a leaf but for Operation::wake()
+    std::vector<std::pair<const Actor*, Operation*>> waiters_ LOCKSTEP_GUARDED_BY(mutex_);
+  };
+  EndWaiters end_waiters;
+
   std::vector<std::unique_ptr<Actor>> actors;  ///< fixed before the run starts
   /// What each step touches is written here when a search asks for it; nullptr = nobody asks. Outlives the run.
   Footprint* footprint = nullptr;

@@ -169,7 +169,7 @@ class Shared {
 
   const std::string name_;
   const std::string footprint_;
-  mutable Mutex mutex_;
+  mutable ::lockstep::Mutex mutex_;
   T value_ LOCKSTEP_GUARDED_BY(mutex_);
 };
 
