@@ -48,6 +48,7 @@ std::string command_of(const record::Run& run, const RunRequest& request) {
   add("executor", run.executor);
   if (!request.schedule.empty()) add("schedule", request.schedule);
   if (request.retries) add("retries", std::to_string(*request.retries));
+  if (request.waits_at_most) add("waits-at-most", name_of(*request.waits_at_most));
   if (request.lock_timeout) add("lock-timeout", name_of(*request.lock_timeout));
   if (request.deadlock_timeout) add("deadlock-timeout", name_of(*request.deadlock_timeout));
   if (request.limit != RunRequest().limit) add("timeout", name_of(request.limit));

@@ -105,6 +105,7 @@ record::ExplorationSummary summary_of(const Scenario& scenario, const Exploratio
   summary.left_out = explored.left_out;
   summary.seconds = explored.seconds;
   summary.seed = explored.run.seed;
+  summary.grain = explored.grain;
   const double whole = summary.sampled ? static_cast<double>(explored.runs) : explored.interleavings;
   for (std::size_t i = 0; i < explored.findings.size(); ++i) {
     const Finding& each = explored.findings[i];

@@ -58,6 +58,12 @@ int run_once(Program& program) {
   if (scenario == nullptr) return code;
   RunRequest request;
   if (const std::string error = read_run_options(program.arguments, request); !error.empty()) return usage_error(error);
+  if (program.arguments.has("waits-at-most")) {
+    const std::string most = program.arguments.value("waits-at-most");
+    request.waits_at_most = duration_named(most);
+    if (!request.waits_at_most)
+      return usage_error(fmt::format("--waits-at-most \"{}\" is no duration; write 50ms or 2s", most));
+  }
   request.measure = true;
   request.on_own_code = end_at_own_code(program);
   const Result<RunRequest> resolved = resolve(*scenario, request);
@@ -127,6 +133,8 @@ CommandSpec run_command() {
       {"schedule", "STEPS", "the actor of each step: \"T1 T1 T2 …\", or \"free\" to let the machine decide"});
   options.push_back(
       {"expect", "VERDICT", "the verdict that is success, instead of the scenario's", Names::choices, verdict_names()});
+  options.push_back({"waits-at-most", "TIME",
+                     "whoever waits for somebody longer than this, such as 50ms, breaks an invariant of the run"});
   options.push_back(out_option());
   options.push_back({"no-record", "", "do not save the run"});
   options.push_back(save_schedule_option());

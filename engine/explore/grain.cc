@@ -50,6 +50,9 @@ std::vector<std::string> grain_of(const Scenario& scenario, const Exploration& e
     grain.emplace_back(
         "variables that bodies share are not seen, unless they are sync::Shared<T> or stand behind a step()");
   }
+  if (scenario.longest_wait() != kNever && explored.strategy == Strategy::exhaustive) {
+    grain.emplace_back("how long somebody waits differs among the orders of a class, of which one was run");
+  }
   std::size_t named = 0;
   for (const auto& [statement, rows] : wide_statements(explored.findings)) {
     if (++named > kStatementsNamed) break;

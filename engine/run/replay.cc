@@ -17,6 +17,7 @@ using record::Event;
 using record::EventKind;
 
 constexpr const char* kRetriesOption = "option retries";
+constexpr const char* kWaitsAtMostOption = "option waits-at-most";
 constexpr const char* kLockTimeoutOption = "option lock-timeout-ns";
 constexpr const char* kDeadlockTimeoutOption = "option deadlock-timeout-ns";
 
@@ -167,6 +168,7 @@ std::optional<std::int64_t> number_in(const record::Run& run, const char* name) 
 
 void note_options(const RunRequest& request, record::Run& run) {
   if (request.retries) run.environment[kRetriesOption] = std::to_string(*request.retries);
+  if (request.waits_at_most) run.environment[kWaitsAtMostOption] = std::to_string(request.waits_at_most->count());
   if (request.lock_timeout) run.environment[kLockTimeoutOption] = std::to_string(request.lock_timeout->count());
   if (request.deadlock_timeout)
     run.environment[kDeadlockTimeoutOption] = std::to_string(request.deadlock_timeout->count());
@@ -174,6 +176,7 @@ void note_options(const RunRequest& request, record::Run& run) {
 
 void read_options(const record::Run& run, RunRequest& request) {
   if (const auto retries = number_in(run, kRetriesOption)) request.retries = static_cast<int>(*retries);
+  if (const auto most = number_in(run, kWaitsAtMostOption)) request.waits_at_most = Nanos(*most);
   if (const auto timeout = number_in(run, kLockTimeoutOption)) request.lock_timeout = Nanos(*timeout);
   if (const auto timeout = number_in(run, kDeadlockTimeoutOption)) request.deadlock_timeout = Nanos(*timeout);
 }

@@ -30,6 +30,8 @@ struct RunRequest {
   std::optional<Nanos> connect_timeout = {};   ///< default 5 s
   int workers = 2;                             ///< of the coroutines executor under the free schedule
   std::optional<int> retries = {};             ///< of a body that gave up; default: the pattern's, else 10
+  /// As Scenario::waits_at_most(), in its place.
+  std::optional<Nanos> waits_at_most = {};
   bool recording = true;
   /// Under the free schedule: of an actor's transactions after its first 500 every n-th is on record; 1: all.
   std::uint32_t record_every = 16;

@@ -262,7 +262,7 @@ void RunEnvironment::judge(record::Run& run) {
   final_rows_ = rows;
   note_moments(run);
   const Final end(std::move(rows), backend_.get(), scenario_.world_type(), world_.get(), request_.store);
-  lockstep::judge(scenario_, pattern_, end, state_, run);
+  lockstep::judge(scenario_, pattern_, end, request_.waits_at_most.value_or(scenario_.longest_wait()), state_, run);
 }
 
 void RunEnvironment::keep_threads() {

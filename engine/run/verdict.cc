@@ -214,7 +214,8 @@ std::string values_of(const Final& end) {
 
 }  // namespace
 
-void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, RunState& state, record::Run& run) {
+void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, Nanos longest_wait, RunState& state,
+           record::Run& run) {
   for (const auto& actor : state.actors) {
     const std::optional<Error>& error = actor->ending();
     if (error && is_environment(error->fault) && error->fault != Fault::internal)
@@ -244,7 +245,7 @@ void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, R
       const bool held = spec.holds(end);
       add({.text = spec.text, .held = held, .detail = held ? std::string() : values_of(end)});
     }
-    if (scenario.longest_wait() != kNever) add(judged_waits(state, scenario.longest_wait()));
+    if (longest_wait != kNever) add(judged_waits(state, longest_wait));
   }
   const std::vector<std::string> starved = starved_in(state);
   const std::vector<UnhandledError> unhandled = unhandled_in(state);

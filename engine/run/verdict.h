@@ -13,7 +13,8 @@ namespace lockstep {
 
 /// Fills in `run`: the counts, the invariants, the verdict with its summary, the cycles, the victims, the fix, the
 /// events. Invariants are not checked when the run was interrupted or its store failed.
-void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, RunState& state, record::Run& run);
+void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, Nanos longest_wait, RunState& state,
+           record::Run& run);
 
 /// The compiler, the cores, the kernel.
 void describe_environment(record::Run& run);

@@ -316,6 +316,39 @@ TEST(Program, SaysWhatWasNoStepOfASearch) {
   EXPECT_EQ(json["missed_expected"], false);
 }
 
+TEST(Program, JudgesAWaitThatIsTooLong) {
+  const ScratchFolder folder;
+  const auto waits = [&folder](const char* most, const char* command = "run", std::string what = "threads/two-lock") {
+    std::vector<std::string> words = {command, std::move(what), "--out", folder.path()};
+    if (most != nullptr) words.insert(words.end(), {"--pattern", "ordered", "--waits-at-most", most, "--json"});
+    return lockstep(words);
+  };
+  EXPECT_EQ(waits("1s").code, 0);
+  const Ended broken = waits("1us");
+  EXPECT_EQ(broken.code, 1);
+  const auto json = nlohmann::json::parse(broken.out);
+  EXPECT_EQ(json["verdict"], "anomaly");
+  EXPECT_THAT(broken.out, HasSubstr("nobody waits longer than 0.001 ms"));
+  const std::string id = json["id"];
+  const Ended again = waits(nullptr, "replay", id);
+  EXPECT_EQ(again.code, 0) << again.out << again.err;
+  EXPECT_THAT(again.out, HasSubstr("nobody waits longer than 0.001 ms")) << "a replay keeps the limit";
+  EXPECT_EQ(waits("soon").code, 2);
+}
+
+TEST(Program, SaysOnThePageWhatWasNoStep) {
+  const ScratchFolder folder;
+  EXPECT_EQ(lockstep({"explore", "threads/two-lock", "--out", folder.path(), "--quiet"}).code, 0);
+  const auto saved = record::list(folder.path());
+  ASSERT_TRUE(saved.ok());
+  bool said = false;
+  for (const auto& each : *saved) {
+    const Ended page = lockstep({"report", each.id, "--runs", folder.path(), "--out", "-"});
+    said = said || page.out.find("What a step is here: between operations") != std::string::npos;
+  }
+  EXPECT_TRUE(said);
+}
+
 TEST(Program, RunsEveryFixThatItNames) {
   const Ended ended = lockstep({"check", "deadlock/two-lock", "--store", "kv", "--json"});
   EXPECT_EQ(ended.code, 0) << ended.err;

@@ -65,7 +65,8 @@ struct Judged {
     run.store = store;
     run.protocol = protocol;
     run.actors = {"T1", "T2"};
-    judge(scenario, *scenario.pattern_named("plain"), Final(rows, nullptr, typeid(void), nullptr), state, run);
+    judge(scenario, *scenario.pattern_named("plain"), Final(rows, nullptr, typeid(void), nullptr),
+          scenario.longest_wait(), state, run);
     return run;
   }
 };
