@@ -7,4 +7,5 @@
 #include "engine/sync/join.h"
 #include "engine/sync/once.h"
 #include "engine/sync/pool.h"
+#include "engine/sync/std_names.h"
 #include "engine/sync/sync.h"

@@ -7,6 +7,7 @@
 #include "engine/explore/explore.h"
 #include "engine/sync/once.h"
 #include "engine/sync/pool.h"
+#include "engine/sync/std_names.h"
 #include "tests/engine/sync/sync_runs.h"
 
 namespace lockstep::sync {
@@ -232,6 +233,47 @@ TEST(PoolOfWorkers, TakesNothingWhenItIsClosed) {
     co_await server.pool.submit("late", inner);
   });
   EXPECT_EQ(testing::ending_of(testing::run_at(late, {"threads", false}), "client"), "invalid");
+}
+
+// -- names of the standard library --
+
+struct Ported {
+  std_names::mutex m{"m"};
+  std_names::condition_variable changed{"changed"};
+  std_names::once_flag started{"started"};
+  std_names::atomic<int> seen{"seen", 0};
+  bool ready = false;
+};
+
+Task<> starts(Context& c) { co_await c.world<Ported>().seen.fetch_add(1); }
+
+Task<> ported_consumer(Context& c) {
+  auto& world = c.world<Ported>();
+  co_await std_names::call_once(world.started, starts(c));
+  std_names::unique_lock lock = co_await world.m.lock();
+  while (!world.ready) co_await world.changed.wait(lock);
+}
+
+Task<> ported_producer(Context& c) {
+  auto& world = c.world<Ported>();
+  {
+    const std_names::lock_guard guard = co_await world.m.lock();
+    world.ready = true;
+  }
+  co_await world.changed.notify_one();
+  co_await std_names::join("consumer");
+}
+
+TEST(StdNames, ReadAsThePortedProgramDoes) {
+  const Scenario ported = scenario("a ported program")
+                              .with<Ported>()
+                              .pattern("plain", "")
+                              .actor("consumer", ported_consumer)
+                              .actor("producer", ported_producer)
+                              .expect("none", "*: clean");
+  for (const testing::Place& place : testing::all_places())
+    EXPECT_EQ(testing::run_at(ported, place).verdict, Verdict::clean);
+  EXPECT_EQ(searched_alike(ported).share_ending(Verdict::clean), 1);
 }
 
 }  // namespace
