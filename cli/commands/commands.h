@@ -16,6 +16,7 @@ CommandSpec report_command();
 CommandSpec runs_command();
 CommandSpec check_command();
 CommandSpec check_history_command();
+CommandSpec import_command();
 CommandSpec matrix_command();
 CommandSpec kv_command();
 CommandSpec man_command();

@@ -23,6 +23,7 @@
 namespace lockstep {
 
 class Footprint;
+struct IncidentSource;
 
 /// What a session can be asked. The names in recordings are the enumerators.
 enum class Verb : std::uint8_t {
@@ -234,6 +235,8 @@ struct BackendKind {
   Result<void> (*available)(const std::string& dsn);
   /// What people are told before the store is opened with this DSN, when that takes a while; empty: nothing.
   std::string (*announcement)(const std::string& dsn);
+  /// Where its server tells of deadlocks (incident.h); nullptr: nowhere.
+  const IncidentSource* incidents = nullptr;
 
   /// nullptr: the store has no protocol of that name.
   const ProtocolTraits* protocol_named(std::string_view protocol) const;

@@ -47,6 +47,9 @@ class Reader {
            "{:process 0 :type :ok :f :txn :value [[:r x []] [:r y []] [:append x 1]]}\n"
            "{:process 1 :type :ok :f :txn :value [[:r x []] [:r y []] [:append y 1]]}\n"
            "{:process 2 :type :ok :f :txn :value [[:r x [1]] [:r y [1]]]}\n";
+    const fs::path logs = fs::path(LOCKSTEP_SOURCE_DIR) / "tests/engine/stores/postgres/logs";
+    fs::copy_file(logs / "deadlocks.json", folder_ / "postgresql.json");
+    fs::copy_file(logs / "deadlock.log", folder_ / "postgresql.log");
     fs::create_directories(folder_ / "store/latest");
     fs::copy_file(folder_ / "history.edn", folder_ / "store/latest/history.edn");
     std::ofstream(folder_ / "etcd.json") << R"([{"process":0,"type":"invoke","f":"write","value":1},

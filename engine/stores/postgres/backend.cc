@@ -16,6 +16,7 @@
 #include <random>
 
 #include "engine/stores/postgres/cluster.h"
+#include "engine/stores/postgres/log/incident_source.h"
 #include "engine/stores/postgres/protocol.h"
 #include "engine/stores/postgres/server_binaries.h"
 #include "engine/stores/postgres/session.h"
@@ -338,7 +339,8 @@ BackendKind backend_postgres() {
           .protocols = postgres::protocol_list(),
           .open = open_postgres,
           .available = is_available,
-          .announcement = announcement};
+          .announcement = announcement,
+          .incidents = &postgres::kIncidentSource};
 }
 
 }  // namespace lockstep
