@@ -50,7 +50,7 @@ const BackendKind* source_asked_for(const Arguments& arguments, std::string& err
 /// "2 of 3: 2026-11-30 09:41:06 UTC, billing and shop".
 std::string line_about(const Incident& incident, std::size_t number) {
   std::vector<std::string> names;
-  for (const Incident::Session& session : incident.sessions) names.push_back(session.name);
+  for (const Incident::Participant& session : incident.sessions) names.push_back(session.name);
   return fmt::format("  {}  {}{}{} of {}", number, incident.when, incident.when.empty() ? "" : "  ",
                      incident.kind == Incident::Kind::deadlock ? "deadlock" : "wait", fmt::join(names, ", "));
 }

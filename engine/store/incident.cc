@@ -78,7 +78,7 @@ std::string setup_of(const Incident& incident) {
 
 std::string script_of(const Incident& incident) {
   std::size_t widest = 0;
-  for (const Incident::Session& session : incident.sessions) widest = std::max(widest, session.name.size());
+  for (const Incident::Participant& session : incident.sessions) widest = std::max(widest, session.name.size());
   std::string out;
   for (const Incident::SessionStep& each : incident.statements) {
     if (!each.remark.empty()) out += comment(each.remark);
@@ -93,14 +93,14 @@ std::string script_of(const Incident& incident) {
 
 std::string scenario_file(const Incident& incident, const std::string& store) {
   std::vector<std::string> names;
-  for (const Incident::Session& session : incident.sessions) names.push_back(session.name);
+  for (const Incident::Participant& session : incident.sessions) names.push_back(session.name);
   const bool is_deadlock = incident.kind == Incident::Kind::deadlock;
   std::string out = comment(fmt::format("{} of {}{}", is_deadlock ? "A deadlock" : "A wait for a lock",
                                         fmt::join(names, " and "), incident.when.empty() ? "" : ", " + incident.when));
   out += "#\n";
   for (const std::string& line : incident.words) out += comment(line);
   out += "#\n";
-  for (const Incident::Session& session : incident.sessions) {
+  for (const Incident::Participant& session : incident.sessions) {
     out += comment(fmt::format("{}: {}{}", session.name, session.remark, session.is_victim ? ", the victim" : ""));
   }
   for (const std::string& sentence : incident.missing) out += "#\n" + comment("Missing: " + sentence);

@@ -15,7 +15,7 @@ namespace lockstep {
 struct Incident {
   enum class Kind { deadlock, wait };
 
-  struct Session {
+  struct Participant {
     std::string name;    ///< a name of a scenario file
     std::string remark;  ///< for people: "process 742, billing"
     bool is_victim = false;
@@ -29,7 +29,7 @@ struct Incident {
   Kind kind = Kind::deadlock;
   std::string when;                ///< as the server wrote it
   std::vector<std::string> words;  ///< the server's own
-  std::vector<Session> sessions;
+  std::vector<Participant> sessions;
   std::vector<SessionStep> statements;   ///< in the order of the log
   std::vector<std::string> missing;    ///< a sentence each: what the log does not tell, and what would have told it
   std::vector<std::string> relations;  ///< tables that the statements name
