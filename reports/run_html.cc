@@ -195,7 +195,8 @@ std::string coordinates(const Run& run) {
 }
 
 std::string verdict_box(const Run& run) {
-  const bool good = run.as_expected();
+  // Of what nobody expected anything the box takes no side.
+  const char* const tone = !run.expected ? "none" : run.as_expected() ? "ok" : "bad";
   std::string word(name_of(run.verdict));
   std::transform(word.begin(), word.end(), word.begin(),
                  [](char c) { return static_cast<char>(c >= 'a' ? c - 32 : c); });
@@ -203,11 +204,11 @@ std::string verdict_box(const Run& run) {
   if (const std::string cells = matrix_outcome(run); !cells.empty()) {
     return fmt::format(
         "<div class=\"verdict {}\"><p class=\"word\">{}</p><p class=\"how\">{}</p><p class=\"exp\">{}</p></div>\n",
-        good ? "ok" : "bad", html(cells), html(run.summary), html(expectation(run)));
+        tone, html(cells), html(run.summary), html(expectation(run)));
   }
   return fmt::format(
       "<div class=\"verdict {}\"><p class=\"word\">{} {}</p><p class=\"how\">{}</p><p class=\"exp\">{}</p></div>\n",
-      good ? "ok" : "bad", sign_of_verdict(run.verdict), word, html(run.summary), html(expectation(run)));
+      tone, sign_of_verdict(run.verdict), word, html(run.summary), html(expectation(run)));
 }
 
 std::string run_html(const OpenRecording& recording, const std::string& id, int level, const std::vector<Link>& links,

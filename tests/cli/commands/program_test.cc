@@ -345,6 +345,7 @@ TEST(Program, SaysOnThePageWhatWasNoStep) {
   for (const auto& each : *saved) {
     const Ended page = lockstep({"report", each.id, "--runs", folder.path(), "--out", "-"});
     said = said || page.out.find("What a step is here: between operations") != std::string::npos;
+    EXPECT_THAT(page.out, HasSubstr("class=\"verdict none\"")) << "of what a search found nothing was expected";
   }
   EXPECT_TRUE(said);
 }
