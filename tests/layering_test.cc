@@ -40,6 +40,7 @@ const Rooms rooms = {
     {"engine/record", {"kv/base"}},
     {"engine/check", {"kv/base"}},
     {"engine/histories", {"engine/check", "kv/base"}},
+    {"engine/spec", {"engine/base", "kv/base"}},
 
     // Coroutines, and the stores.
     {"engine/task", {"kv/base"}},
