@@ -12,6 +12,7 @@
 #include "engine/run/replay.h"
 #include "engine/run/run_environment.h"
 #include "engine/run/verdict.h"
+#include "engine/scenario/runs_only.h"
 #include "engine/schedule/schedule.h"
 
 namespace lockstep {
@@ -78,7 +79,8 @@ bool can_run_on(const Pattern& pattern, std::string_view store) {
 }
 
 bool can_run_on(const Pattern& pattern, const BackendKind& kind, const ProtocolTraits& protocol) {
-  return pattern.expected(kind.name, protocol.name) || (protocol.on_trial && can_run_on(pattern, kind.name));
+  return pattern.expected(kind.name, protocol.name) || pattern.expected(kind.name, kRunsOnly) ||
+         (protocol.on_trial && can_run_on(pattern, kind.name));
 }
 
 bool knows_footprints(const RunRequest& resolved) {

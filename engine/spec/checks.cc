@@ -15,10 +15,10 @@ namespace lockstep::spec {
 namespace {
 
 /// In the order of the names, as isolationtester finds them.
-std::optional<Complaint> fault_in_step_names(const Pattern& pattern) {
+std::optional<Complaint> fault_in_step_names(const SpecPattern& pattern) {
   std::map<std::string_view, int> lines;
   std::map<std::string_view, std::pair<int, int>> twice;
-  for (const Session& session : pattern.sessions) {
+  for (const SpecSession& session : pattern.sessions) {
     if (session.is_copy) continue;
     for (const Step& step : session.steps) {
       if (step.name.empty()) continue;
@@ -33,7 +33,7 @@ std::optional<Complaint> fault_in_step_names(const Pattern& pattern) {
                    fmt::format("duplicate step name: {}", name)};
 }
 
-using Owners = std::unordered_map<std::string_view, const Session*>;
+using Owners = std::unordered_map<std::string_view, const SpecSession*>;
 
 std::optional<Complaint> fault_in_markers(const PermutationStep& step, const std::set<std::string_view>& present,
                                           const Owners& owners, int line) {
@@ -53,11 +53,11 @@ std::optional<Complaint> fault_in_markers(const PermutationStep& step, const std
   return std::nullopt;
 }
 
-std::optional<Complaint> fault_in_permutations(const Pattern& pattern) {
+std::optional<Complaint> fault_in_permutations(const SpecPattern& pattern) {
   if (pattern.permutations.empty()) return std::nullopt;
   Owners owners;
   std::vector<std::string> names;
-  for (const Session& session : pattern.sessions) {
+  for (const SpecSession& session : pattern.sessions) {
     for (const Step& step : session.steps) {
       if (step.name.empty()) continue;
       if (!session.is_copy) names.push_back(step.name);
@@ -79,11 +79,11 @@ std::optional<Complaint> fault_in_permutations(const Pattern& pattern) {
   return std::nullopt;
 }
 
-std::optional<Complaint> fault_in_expected(const Pattern& pattern) {
+std::optional<Complaint> fault_in_expected(const SpecPattern& pattern) {
   std::vector<std::string> sessions;
-  for (const Session& session : pattern.sessions) sessions.push_back(session.name);
+  for (const SpecSession& session : pattern.sessions) sessions.push_back(session.name);
   const std::set<std::string> known(sessions.begin(), sessions.end());
-  for (const Session& session : pattern.sessions) {
+  for (const SpecSession& session : pattern.sessions) {
     for (const Step& step : session.steps) {
       for (const Expected& expected : step.expected) {
         for (const std::string& name : expected.waits_for) {
@@ -99,21 +99,25 @@ std::optional<Complaint> fault_in_expected(const Pattern& pattern) {
 }
 
 /// Names in expressions and keys of a portable file have a value before.
-std::optional<Complaint> fault_in_names(const Pattern& pattern) {
-  for (const Session& session : pattern.sessions) {
+std::optional<Complaint> fault_in_names(const SpecPattern& pattern) {
+  for (const SpecSession& session : pattern.sessions) {
     std::vector<std::string> known{"me"};
+    std::string_view unknown;
+    const auto look = [&known, &unknown](const auto& names) {
+      for (const auto& name : names) {
+        if (unknown.empty() && std::find(known.begin(), known.end(), name) == known.end()) unknown = name;
+      }
+    };
     for (const Step& step : session.steps) {
       const Operation& operation = *step.operation;
-      std::vector<std::string> used = operation.value.names();
-      for (const std::vector<std::string>& more :
-           {operation.compared.names(), names_in_key(operation.key), names_in_key(operation.upper)}) {
-        used.insert(used.end(), more.begin(), more.end());
-      }
-      for (const std::string& name : used) {
-        if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+      look(operation.value.names());
+      look(operation.compared.names());
+      look(names_in_key(operation.key));
+      look(names_in_key(operation.upper));
+      if (!unknown.empty()) {
         return Complaint{
             step.line,
-            unknown_name("name", name, known) + fmt::format("; {} names an answer by `-> name`", session.name),
+            unknown_name("name", unknown, known) + fmt::format("; {} names an answer by `-> name`", session.name),
             {}};
       }
       for (const std::string& name : step.captures) {
@@ -128,8 +132,8 @@ std::optional<Complaint> fault_in_names(const Pattern& pattern) {
 
 std::optional<Complaint> fault_in(const SpecFile& file) {
   std::vector<std::string> patterns;
-  for (const Pattern& each : file.patterns) patterns.push_back(each.name);
-  for (const Pattern& each : file.patterns) {
+  for (const SpecPattern& each : file.patterns) patterns.push_back(each.name);
+  for (const SpecPattern& each : file.patterns) {
     if (auto found = fault_in_step_names(each)) return found;
     if (auto found = fault_in_permutations(each)) return found;
     if (auto found = fault_in_expected(each)) return found;

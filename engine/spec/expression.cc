@@ -193,8 +193,8 @@ Result<Expression> take_expression(std::string_view& text, Reach reach) {
   return parsed;
 }
 
-std::vector<std::string> Expression::names() const {
-  std::vector<std::string> names;
+std::vector<std::string_view> Expression::names() const {
+  std::vector<std::string_view> names;
   for (const Term& term : program_) {
     if (term.op == Op::name) names.push_back(term.text);
   }

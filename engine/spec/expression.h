@@ -31,8 +31,8 @@ class Expression {
   Result<std::string> value(const Lookup& lookup) const;
   /// The value as a number; what is none counts as 0, as everywhere in the portable verbs.
   Result<std::int64_t> number(const Lookup& lookup) const;
-  /// The names that it asks for, in their order, each as often as it stands there.
-  std::vector<std::string> names() const;
+  /// The names that it asks for, in their order, each as often as it stands there. The expression outlives the views.
+  std::vector<std::string_view> names() const;
   bool empty() const noexcept { return program_.empty(); }
 
  private:

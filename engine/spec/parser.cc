@@ -98,7 +98,7 @@ class Parser {
     file_.patterns.emplace_back();
   }
 
-  Parsed parse();
+  ParsedSpec parse();
 
  private:
   /// A session is known by its name within its pattern.
@@ -114,7 +114,7 @@ class Parser {
     std::size_t first_step;
   };
 
-  Pattern& pattern() { return file_.patterns.back(); }
+  SpecPattern& pattern() { return file_.patterns.back(); }
   void complain(int line, std::string what) { lexer_->complain(line, std::move(what)); }
 
   void read_title();
@@ -125,9 +125,9 @@ class Parser {
   void read_setup(const Token& word);
   void read_teardown(const Token& word);
   void read_session(const Token& word);
-  void read_steps(Session& session);
-  void read_step(Session& session, const Token& word);
-  void end_repeat(Session& session, std::vector<Repeat>& open, const Token& word);
+  void read_steps(SpecSession& session);
+  void read_step(SpecSession& session, const Token& word);
+  void end_repeat(SpecSession& session, std::vector<Repeat>& open, const Token& word);
   void read_permutation(const Token& word);
   bool goes_on(const Token& next);
   void read_markers(PermutationStep& step);
@@ -142,14 +142,14 @@ class Parser {
   void read_schedule(int line);
 
   int add_session(std::string name, int line);
-  void add_step(Session& session, Step step);
+  void add_step(SpecSession& session, Step step);
   void make_portable(Step& step);
   std::string take_text(std::string_view of);
   Token take_name(std::string_view what);
   Token take_block(std::string_view what);
 
   void finish();
-  void order_steps(Pattern& pattern, const Names& names);
+  void order_steps(SpecPattern& pattern, const Names& names);
 
   SpecFile file_;
   std::optional<Lexer> lexer_;
@@ -161,8 +161,8 @@ class Parser {
   std::optional<int> latest_;
 };
 
-Parsed Parser::parse() {
-  Parsed parsed;
+ParsedSpec Parser::parse() {
+  ParsedSpec parsed;
   std::string what;
   if (file_.text.size() > kTextMost) {
     parsed.complaint = {
@@ -283,7 +283,7 @@ void Parser::make_portable(Step& step) {
   if (!read->captures.empty()) step.captures = std::move(read->captures);
 }
 
-void Parser::add_step(Session& session, Step step) {
+void Parser::add_step(SpecSession& session, Step step) {
   if (++steps_ > kStepsMost) {
     return complain(step.line, fmt::format("more than {} steps, those of `repeat` written out", kStepsMost));
   }
@@ -376,7 +376,7 @@ void Parser::read_teardown(const Token& word) {
   if (file_.portable) return complain(word.line, "a file with `given` needs no teardown: its rows are made anew");
   if (!pattern().sessions.empty() || file_.teardown || has_pattern_)
     return lexer_->complain_at(word, "one `teardown` of the file stands before the first session");
-  file_.teardown = Block{std::move(block.text), block.line};
+  file_.teardown = SqlBlock{std::move(block.text), block.line};
 }
 
 void Parser::read_session(const Token& word) {
@@ -387,11 +387,11 @@ void Parser::read_session(const Token& word) {
     (void)lexer_->take();
     tokens.push_back(take_name("the name of a session"));
   }
-  std::optional<Block> setup;
+  std::optional<SqlBlock> setup;
   if (lexer_->peek().is_word("setup")) {
     (void)lexer_->take();
     Token block = take_block("the SQL of the setup");
-    setup = Block{std::move(block.text), block.line};
+    setup = SqlBlock{std::move(block.text), block.line};
   }
   if (lexer_->failed()) return;
   // Its place is taken first, so that `=>` below its steps finds them.
@@ -411,15 +411,15 @@ void Parser::read_session(const Token& word) {
   if (!lexer_->failed() && lexer_->peek().is_word("teardown")) {
     (void)lexer_->take();
     Token block = take_block("the SQL of the teardown");
-    pattern().sessions[first].teardown = Block{std::move(block.text), block.line};
+    pattern().sessions[first].teardown = SqlBlock{std::move(block.text), block.line};
   }
   if (lexer_->failed()) return;
   const bool has_sql = pattern().sessions[first].setup || pattern().sessions[first].teardown;
   if (file_.portable && has_sql)
     return complain(word.line, "a session of a file with `given` has no setup or teardown");
   for (std::size_t i = 1; i < tokens.size(); ++i) {
-    Session& copy = pattern().sessions[first + i];
-    const Session& original = pattern().sessions[first];
+    SpecSession& copy = pattern().sessions[first + i];
+    const SpecSession& original = pattern().sessions[first];
     steps_ += original.steps.size();
     if (steps_ > kStepsMost) return complain(word.line, fmt::format("more than {} steps", kStepsMost));
     copy.setup = original.setup;
@@ -430,7 +430,7 @@ void Parser::read_session(const Token& word) {
   latest_.reset();
 }
 
-void Parser::read_steps(Session& session) {
+void Parser::read_steps(SpecSession& session) {
   std::vector<Repeat> open;
   const int index = static_cast<int>(&session - pattern().sessions.data());
   for (;;) {
@@ -468,7 +468,7 @@ void Parser::read_steps(Session& session) {
   if (!open.empty()) complain(open.back().line, "`repeat` has no `end`");
 }
 
-void Parser::end_repeat(Session& session, std::vector<Repeat>& open, const Token& word) {
+void Parser::end_repeat(SpecSession& session, std::vector<Repeat>& open, const Token& word) {
   const Repeat repeat = open.back();
   open.pop_back();
   const std::vector<Step> body(session.steps.begin() + static_cast<std::ptrdiff_t>(repeat.first_step),
@@ -481,7 +481,7 @@ void Parser::end_repeat(Session& session, std::vector<Repeat>& open, const Token
   }
 }
 
-void Parser::read_step(Session& session, const Token& word) {
+void Parser::read_step(SpecSession& session, const Token& word) {
   Step step{.line = word.line};
   if (lexer_->peek().kind != Kind::block) step.name = take_name("the name of a step or its block").text;
   Token block = take_block(step.name.empty() ? "the SQL of the step" : "the SQL of the step " + step.name);
@@ -563,18 +563,18 @@ void Parser::read_pattern(int line) {
   if (name.empty() || name.front() == '"') return complain(line, "write `pattern NAME \"sentence\"`");
   if (!summary.empty() && (summary.size() < 2 || summary.front() != '"' || summary.back() != '"'))
     return complain(line, "after the name of a pattern comes a sentence in double quotes, and nothing more");
-  if (std::any_of(file_.patterns.begin(), file_.patterns.end(), [&](const Pattern& each) {
+  if (std::any_of(file_.patterns.begin(), file_.patterns.end(), [&](const SpecPattern& each) {
         return each.name == name && !(&each == &file_.patterns.front() && each.sessions.empty());
       }))
     return complain(line, fmt::format("there is a pattern {} already", name));
-  const Pattern& first = file_.patterns.front();
+  const SpecPattern& first = file_.patterns.front();
   if (!has_pattern_) shared_options_ = first.options.size();
   // What stands before the first pattern is everybody's. When that is no way of asking, the first pattern is this one.
   const bool takes_place = !has_pattern_ && first.sessions.empty() && first.expectations.empty() &&
                            first.whys.empty() && !first.fix && names_.front().schedule.empty();
   if (!takes_place) {
     if (pattern().sessions.empty()) return complain(line, fmt::format("the pattern {} has no session", pattern().name));
-    Pattern next;
+    SpecPattern next;
     next.options.assign(first.options.begin(), first.options.begin() + static_cast<std::ptrdiff_t>(shared_options_));
     file_.patterns.push_back(std::move(next));
     names_.emplace_back();
@@ -618,7 +618,7 @@ void Parser::read_expect(int line) {
 }
 
 void Parser::read_holds(int line) {
-  Invariant invariant{.text = take_text("holds"), .line = line};
+  SpecInvariant invariant{.text = take_text("holds"), .line = line};
   if (lexer_->failed()) return;
   lexer_->skip();
   if (lexer_->starts_with("{")) {
@@ -695,7 +695,7 @@ void Parser::read_schedule(int line) {
 void Parser::finish() {
   const Token end = lexer_->take();
   for (std::size_t i = 0; i < file_.patterns.size() && !lexer_->failed(); ++i) {
-    Pattern& each = file_.patterns[i];
+    SpecPattern& each = file_.patterns[i];
     if (each.sessions.empty()) {
       return lexer_->complain_at(
           end, has_pattern_
@@ -709,10 +709,10 @@ void Parser::finish() {
     lexer_->complain(found->line, std::move(found->what), std::move(found->original));
 }
 
-void Parser::order_steps(Pattern& pattern, const Names& names) {
+void Parser::order_steps(SpecPattern& pattern, const Names& names) {
   if (lexer_->failed() || names.schedule.empty()) return;
   std::vector<std::string> sessions;
-  for (const Session& session : pattern.sessions) sessions.push_back(session.name);
+  for (const SpecSession& session : pattern.sessions) sessions.push_back(session.name);
   pattern.order.clear();
   for (const std::string& name : words_of(names.schedule)) {
     const auto found = names.sessions.find(name);
@@ -723,6 +723,6 @@ void Parser::order_steps(Pattern& pattern, const Names& names) {
 
 }  // namespace
 
-Parsed parse(std::string path, std::string text) { return Parser(std::move(path), std::move(text)).parse(); }
+ParsedSpec parse(std::string path, std::string text) { return Parser(std::move(path), std::move(text)).parse(); }
 
 }  // namespace lockstep::spec

@@ -224,12 +224,12 @@ std::string_view name_of(PortableVerb verb) noexcept {
 
 Result<PortableStep> portable_step(std::string_view text) { return StepReader(text).read(); }
 
-std::vector<std::string> names_in_key(std::string_view key) {
-  std::vector<std::string> names;
+std::vector<std::string_view> names_in_key(std::string_view key) {
+  std::vector<std::string_view> names;
   for (std::size_t at = key.find(':'); at != std::string_view::npos; at = key.find(':', at + 1)) {
     std::size_t end = at + 1;
-    while (end < key.size() && is_name(key.substr(at + 1, end - at))) ++end;
-    if (end > at + 1) names.emplace_back(key.substr(at + 1, end - at - 1));
+    while (end < key.size() && (begins_name(key[end]) || (end > at + 1 && is_digit(key[end])))) ++end;
+    if (end > at + 1) names.push_back(key.substr(at + 1, end - at - 1));
   }
   return names;
 }

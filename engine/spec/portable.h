@@ -19,8 +19,8 @@ struct PortableStep {
 /// Reads a whole step. Fault::invalid: what is wrong and what would be right, in one sentence.
 Result<PortableStep> portable_step(std::string_view text);
 
-/// The names that stand in a key as `:name`.
-std::vector<std::string> names_in_key(std::string_view key);
+/// The names that stand in a key as `:name`: views of it.
+std::vector<std::string_view> names_in_key(std::string_view key);
 
 /// `A = 100, B = 'on'`. Fault::invalid as above.
 Result<std::vector<std::pair<std::string, std::string>>> given_rows(std::string_view text);

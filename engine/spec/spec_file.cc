@@ -12,7 +12,7 @@
 
 namespace lockstep::spec {
 
-std::optional<std::pair<int, int>> Pattern::step_named(std::string_view step) const noexcept {
+std::optional<std::pair<int, int>> SpecPattern::step_named(std::string_view step) const noexcept {
   for (std::size_t s = 0; s < sessions.size(); ++s) {
     const auto& steps = sessions[s].steps;
     const auto found = std::find_if(steps.begin(), steps.end(),
@@ -22,10 +22,10 @@ std::optional<std::pair<int, int>> Pattern::step_named(std::string_view step) co
   return std::nullopt;
 }
 
-std::vector<std::string> Pattern::unused_steps() const {
+std::vector<std::string> SpecPattern::unused_steps() const {
   if (permutations.empty()) return {};
   std::set<std::string> unused;
-  for (const Session& session : sessions) {
+  for (const SpecSession& session : sessions) {
     for (const Step& step : session.steps) {
       if (!step.name.empty()) unused.insert(step.name);
     }
@@ -56,7 +56,7 @@ Result<SpecFile> read_file(const std::string& path) {
     if (got == 0) break;
     text.append(buffer, got);
   }
-  Parsed parsed = parse(path, std::move(text));
+  ParsedSpec parsed = parse(path, std::move(text));
   if (!parsed.file) return Error{Fault::invalid, {}, parsed.complaint.text(path)};
   return std::move(*parsed.file);
 }

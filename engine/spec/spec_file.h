@@ -33,7 +33,7 @@ namespace lockstep::spec {
 // Lines are counted from 1; 0: none.
 
 /// SQL in braces, byte for byte but for the blanks at both ends. May be empty, and may hold newlines.
-struct Block {
+struct SqlBlock {
   std::string text;
   int line = 0;
 };
@@ -95,13 +95,13 @@ struct Step {
   int last_line = 0;                        ///< where its text ends; below it come its `=>`
 };
 
-struct Session {
+struct SpecSession {
   std::string name;
   int line = 0;
-  std::optional<Block> setup = {};     ///< run on its connection before every run
-  std::vector<Step> steps = {};        ///< `repeat` is written out
-  std::optional<Block> teardown = {};  ///< run on its connection after every run
-  bool is_copy = false;                ///< `session W1, W2`: has the steps of the one before it
+  std::optional<SqlBlock> setup = {};     ///< run on its connection before every run
+  std::vector<Step> steps = {};           ///< `repeat` is written out
+  std::optional<SqlBlock> teardown = {};  ///< run on its connection after every run
+  bool is_copy = false;                   ///< `session W1, W2`: has the steps of the one before it
 };
 
 /// What a step of a permutation waits for before it is reported.
@@ -152,12 +152,12 @@ struct Option {
 };
 
 /// One way of asking. A file without `pattern` has one, called "plain".
-struct Pattern {
+struct SpecPattern {
   std::string name = "plain";
   std::string summary = {};
   int line = 1;
-  std::vector<Block> setups = {};  ///< of its own, after those of the file
-  std::vector<Session> sessions = {};
+  std::vector<SqlBlock> setups = {};  ///< of its own, after those of the file
+  std::vector<SpecSession> sessions = {};
   /// The order of steps: indices of sessions. That of the script lines, or of `schedule`.
   std::vector<int> order = {};
   std::vector<Permutation> permutations = {};
@@ -174,7 +174,7 @@ struct Pattern {
 };
 
 /// `holds "text" { select … }`, or `holds "text" A + B = 200` in a portable file.
-struct Invariant {
+struct SpecInvariant {
   std::string text;
   int line = 0;
   std::string sql = {};
@@ -186,13 +186,13 @@ struct SpecFile {
   std::string text;  ///< whole
   std::string title;
   std::string story = {};
-  std::vector<Block> setups = {};
-  std::optional<Block> teardown = {};
+  std::vector<SqlBlock> setups = {};
+  std::optional<SqlBlock> teardown = {};
   bool portable = false;  ///< has `given`
   std::vector<std::pair<std::string, std::string>> given = {};
   std::vector<std::string> stores = {};  ///< `on sqlite, postgres`: where it runs besides where something is expected
-  std::vector<Invariant> invariants = {};
-  std::vector<Pattern> patterns = {};  ///< at least one
+  std::vector<SpecInvariant> invariants = {};
+  std::vector<SpecPattern> patterns = {};  ///< at least one
 };
 
 /// Why a text is no file of this format.
@@ -207,7 +207,7 @@ struct Complaint {
 };
 
 /// The one or the other.
-struct Parsed {
+struct ParsedSpec {
   std::optional<SpecFile> file = {};
   Complaint complaint = {};
 };
@@ -218,7 +218,7 @@ inline constexpr std::size_t kTextMost = std::size_t{16} << 20;
 inline constexpr std::size_t kStepsMost = 100'000;
 
 /// Reads the text of a file. `path`: its name, for people.
-Parsed parse(std::string path, std::string text);
+ParsedSpec parse(std::string path, std::string text);
 
 /// Reads a file. Fault::io with the system's words, or Fault::invalid with Complaint::text().
 Result<SpecFile> read_file(const std::string& path);

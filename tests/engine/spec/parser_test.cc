@@ -15,20 +15,20 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 SpecFile parsed(const std::string& text) {
-  Parsed parsed = parse("case.spec", text);
+  ParsedSpec parsed = parse("case.spec", text);
   EXPECT_TRUE(parsed.file.has_value()) << parsed.complaint.text("case.spec") << "\n" << text;
   return parsed.file ? std::move(*parsed.file) : SpecFile{};
 }
 
 Complaint complaint(const std::string& text) {
-  Parsed parsed = parse("case.spec", text);
+  ParsedSpec parsed = parse("case.spec", text);
   EXPECT_FALSE(parsed.file.has_value()) << text;
   return parsed.complaint;
 }
 
 std::string said(const std::string& text) { return complaint(text).text("case.spec"); }
 
-std::vector<std::string> order_of(const Pattern& pattern) {
+std::vector<std::string> order_of(const SpecPattern& pattern) {
   std::vector<std::string> names;
   for (const int each : pattern.order) names.push_back(pattern.sessions[static_cast<std::size_t>(each)].name);
   return names;
@@ -52,7 +52,7 @@ TEST(SpecParser, ReadsAScriptOfLines) {
   EXPECT_EQ(file.title, "Two transfers");
   EXPECT_EQ(file.story, "take two rows in opposite order.");
   ASSERT_EQ(file.patterns.size(), 1u);
-  const Pattern& pattern = file.patterns.front();
+  const SpecPattern& pattern = file.patterns.front();
   EXPECT_EQ(pattern.name, "plain");
   EXPECT_THAT(order_of(pattern), ElementsAre("T1", "T1", "T2", "T1"));
   ASSERT_EQ(pattern.sessions.size(), 2u);
@@ -85,7 +85,7 @@ TEST(SpecParser, ReadsASpecOfPostgresAsPostgresDoes) {
   EXPECT_EQ(file.setups[1].text, "\n  insert into t values (1);\n  select 1;\n");
   EXPECT_EQ(file.setups[1].line, 4);
   EXPECT_EQ(file.teardown->text, "drop table t;");
-  const Pattern& pattern = file.patterns.front();
+  const SpecPattern& pattern = file.patterns.front();
   const auto& steps = pattern.sessions[0].steps;
   ASSERT_EQ(steps.size(), 4u);
   EXPECT_EQ(steps[1].name, "b \"quoted\"");
@@ -209,7 +209,7 @@ TEST(SpecParser, ReadsPatternsAndWhatIsSaidOfThem) {
       "schedule T2 T1\n"
       "option statement-timeout 5ms\n");
   ASSERT_EQ(file.patterns.size(), 2u);
-  const Pattern& plain = file.patterns[0];
+  const SpecPattern& plain = file.patterns[0];
   ASSERT_EQ(plain.expectations.size(), 2u);
   EXPECT_EQ(plain.expectations[1].protocol, "serializable");
   EXPECT_EQ(plain.expectations[1].verdict, "abort");
@@ -217,7 +217,7 @@ TEST(SpecParser, ReadsPatternsAndWhatIsSaidOfThem) {
   EXPECT_EQ(plain.fix->pattern, "ordered");
   EXPECT_EQ(file.invariants[0].sql, "select 1 = 1");
   EXPECT_THAT(file.stores, ElementsAre("sqlite", "postgres"));
-  const Pattern& ordered = file.patterns[1];
+  const SpecPattern& ordered = file.patterns[1];
   EXPECT_EQ(ordered.summary, "in one order");
   EXPECT_EQ(ordered.setups.size(), 1u);
   EXPECT_THAT(order_of(ordered), ElementsAre("T2", "T1"));
@@ -237,7 +237,7 @@ TEST(SpecParser, WritesLoopsOutAndGivesEachSessionItsSteps) {
       "    end\n"
       "  end\n"
       "schedule W1 W2 W1\n");
-  const Pattern& pattern = file.patterns[0];
+  const SpecPattern& pattern = file.patterns[0];
   ASSERT_EQ(pattern.sessions.size(), 2u);
   ASSERT_EQ(pattern.sessions[0].steps.size(), 6u);
   EXPECT_EQ(pattern.sessions[1].steps.size(), 6u);
@@ -389,7 +389,7 @@ TEST(SpecParser, NeverStumblesOverAnyText) {
         }
       }
     }
-    const Parsed got = parse("case.spec", text);
+    const ParsedSpec got = parse("case.spec", text);
     const auto lines = static_cast<int>(std::count(text.begin(), text.end(), '\n')) + 1;
     if (!got.file) {
       ASSERT_GE(got.complaint.line, 1) << text;
@@ -397,9 +397,9 @@ TEST(SpecParser, NeverStumblesOverAnyText) {
       ASSERT_FALSE(got.complaint.what.empty()) << text;
       continue;
     }
-    for (const Pattern& pattern : got.file->patterns) {
+    for (const SpecPattern& pattern : got.file->patterns) {
       ASSERT_FALSE(pattern.sessions.empty()) << text;
-      for (const Session& session : pattern.sessions) {
+      for (const SpecSession& session : pattern.sessions) {
         for (const Step& step : session.steps) ASSERT_EQ(step.operation.has_value(), got.file->portable) << text;
       }
     }

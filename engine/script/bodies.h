@@ -1,0 +1,40 @@
+// bodies.h: the bodies of a file's sessions.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "engine/scenario/scenario.h"
+#include "engine/script/answers.h"
+#include "engine/spec/spec_file.h"
+
+namespace lockstep::script {
+
+/// Which session of which pattern a body performs.
+struct SessionPart {
+  std::shared_ptr<const spec::SpecFile> file;
+  std::size_t pattern = 0;
+  std::size_t session = 0;
+  std::shared_ptr<AnswerSink> sink;
+
+  const spec::SpecPattern& its_pattern() const { return file->patterns[pattern]; }
+  const spec::SpecSession& its_session() const { return its_pattern().sessions[session]; }
+};
+
+/// A session of a file in SQL.
+Task<> sql_body(Context& context, SessionPart part);
+/// A session of a portable file.
+Task<> portable_body(Context& context, SessionPart part);
+
+/// What a file says must come of a step of its own there; nullptr: nothing. What a portable file says without a
+/// protocol, it says of the default store at its first protocol: who waits differs from store to store.
+const spec::Expected* expected_at(const spec::SpecFile& file, const spec::Step& step, std::string_view store,
+                                  std::string_view protocol) noexcept;
+/// True when that is this fault: by its name, or by the store's code.
+bool names_fault(const spec::Expected& expected, const Error& error);
+
+/// SQL with the values of `:x` and `:'x'`, as psql puts them in: outside of quotes and comments, and only names that
+/// are `values`. One without a value is NULL.
+std::string with_values(const std::string& sql, const std::map<std::string, std::optional<std::string>>& values);
+
+}  // namespace lockstep::script

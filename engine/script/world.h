@@ -1,0 +1,33 @@
+// world.h: what the bodies of one run of a file share.
+#pragma once
+
+#include <memory>
+
+#include "engine/script/answers.h"
+
+namespace lockstep::script {
+
+/// Made for each run by the engine (Scenario::with). When the run is taken down, what came goes to the file's sink.
+class World {
+ public:
+  World() = default;
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  /// A body of the actor begins, for the first time or again. The actor alone uses the list until the run is over.
+  std::vector<StepAnswer>& begin(int actor, Backend* backend, std::shared_ptr<AnswerSink> sink);
+
+  /// For invariants, after the actors: the rows of a query. Fault::unavailable when no body has begun.
+  Result<Table> query(const std::string& sql) const;
+  /// An invariant could not be asked. Final shows a world that does not change; this is beside what it is about.
+  void note_failed_query(std::size_t invariant, std::string said) const;
+
+ private:
+  mutable Mutex mutex_;
+  mutable AnswersOfRun answers_ LOCKSTEP_GUARDED_BY(mutex_);
+  Backend* backend_ LOCKSTEP_GUARDED_BY(mutex_) = nullptr;
+  std::shared_ptr<AnswerSink> sink_ LOCKSTEP_GUARDED_BY(mutex_);
+};
+
+}  // namespace lockstep::script
