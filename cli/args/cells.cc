@@ -8,6 +8,7 @@
 
 #include "engine/base/suggest.h"
 #include "engine/run/run.h"
+#include "engine/scenario/runs_only.h"
 #include "engine/store/backend.h"
 
 namespace lockstep::cli {
@@ -65,6 +66,20 @@ std::vector<Cell> cells_of(std::span<const Scenario> scenarios, const CellFilter
     }
   }
   return cells;
+}
+
+std::vector<Cell> told_of(std::vector<Cell> cells) {
+  std::vector<Cell> told;
+  for (Cell& cell : cells) {
+    const Pattern& pattern = *cell.scenario->pattern_named(cell.pattern);
+    const std::vector<std::string> stores = pattern.stores();
+    const bool judged = std::any_of(pattern.expectations.begin(), pattern.expectations.end(),
+                                    [](const Expectation& each) { return each.protocol != kRunsOnly; });
+    const BackendKind* const kind = backend_named(cell.store);
+    const bool first = kind != nullptr && cell.store == stores.front() && cell.protocol == kind->protocols.front().name;
+    if (judged ? cell.expected.has_value() : first) told.push_back(std::move(cell));
+  }
+  return told;
 }
 
 std::string apply_expectation(const std::string& text, std::vector<Cell>& cells) {

@@ -14,7 +14,7 @@ namespace lockstep::cli {
 
 /// One coordinate with its expectation, and what came of it.
 struct Cell {
-  const Scenario* scenario = nullptr;  ///< of the catalogue
+  const Scenario* scenario = nullptr;  ///< of the catalogue, or of a file that has been read
   std::string store, protocol, pattern, executor;
   std::optional<record::Verdict> expected = {};  ///< nullopt: it is run, and not judged
 
@@ -27,6 +27,7 @@ struct Cell {
   std::string run;      ///< id of its recording, when it is saved
   double wall_ms = 0;
   bool is_program_error = false;
+  std::string missed;    ///< of a file: what did not come as it says; empty: all did
   bool gave_up = false;  ///< somebody's last attempt failed
 
   /// What the run names as its fix, and what came of that one when it was run: `fix_command` is empty where none is
@@ -38,7 +39,7 @@ struct Cell {
   /// The fix that is named does not mend: what the run says is not true.
   bool misleads() const noexcept { return fix_mends == false; }
   bool as_expected() const noexcept {
-    return state == State::done && !is_program_error && (!expected || verdict == *expected);
+    return state == State::done && !is_program_error && missed.empty() && (!expected || verdict == *expected);
   }
   bool differs() const noexcept { return state != State::waiting && (!as_expected() || misleads()); }
 };
@@ -52,6 +53,10 @@ struct CellFilter {
   std::vector<std::string> executors;
   bool first_pattern = false;  ///< only the pattern that a scenario names first: the one without a fix
 };
+
+/// Those of `cells` that a file says something of: where it expects a verdict. Of a pattern that expects none anywhere:
+/// the first store that it runs on, at its first protocol, for what its steps must give.
+std::vector<Cell> told_of(std::vector<Cell> cells);
 
 /// The cells in the order in which they are shown: by store and executor, then scenario, pattern, protocol.
 std::vector<Cell> cells_of(std::span<const Scenario> scenarios, const CellFilter& filter);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cli/args/script_files.h"
 #include "engine/base/suggest.h"
 #include "scenarios/catalogue.h"
 #include "scenarios/workloads.h"
@@ -78,6 +79,10 @@ std::vector<const Scenario*> scenarios_named(const std::vector<std::string>& wan
   for (std::string& name : scenario_names()) known.push_back(std::move(name));
   for (const std::string& name : wanted) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    if (is_script_file(name)) {
+      if (script_at(name, error) == nullptr) return {};
+      continue;
+    }
     const bool scenario = name.find('/') != std::string::npos;
     error = unknown_name(scenario ? "scenario" : "theme", name, scenario ? scenario_names() : theme_names());
     return {};
@@ -89,16 +94,24 @@ std::vector<const Scenario*> scenarios_named(const std::vector<std::string>& wan
     });
     if (wanted.empty() || in) found.push_back(&scenario);
   }
+  for (const std::string& name : wanted) {
+    if (const script::Script* const file = is_script_file(name) ? script_at(name, error) : nullptr)
+      found.push_back(&file->scenario());
+  }
   return found;
 }
 
 const Scenario* scenario_named(const std::string& name, std::string& error) {
   const Scenario* scenario = scenarios::find(name);
   if (scenario != nullptr) return scenario;
+  if (is_script_file(name)) {
+    const script::Script* const file = script_at(name, error);
+    return file == nullptr ? nullptr : &file->scenario();
+  }
   if (const std::string near = nearest(name, scenario_names()); !near.empty()) {
     error = "no scenario \"" + name + "\"; did you mean \"" + near + "\"?";
   } else {
-    error = "no scenario \"" + name + "\" (lockstep list)";
+    error = "no scenario \"" + name + "\" (lockstep list), and no file";
   }
   return nullptr;
 }

@@ -19,11 +19,11 @@ std::vector<std::string> store_names_in_prose();
 std::string listed_in_prose(const std::vector<std::string>& names);
 std::vector<std::string> verdict_names();
 
-/// The scenarios with a theme or name among `wanted`, in the catalogue's order; all when it is empty. An unknown name
-/// is put into `error` as one line.
+/// The scenarios with a theme or name among `wanted`, in the catalogue's order, then those of the files among it; all
+/// of the catalogue when it is empty. An unknown name is put into `error` as one line.
 std::vector<const Scenario*> scenarios_named(const std::vector<std::string>& wanted, std::string& error);
 
-/// The scenario, or nullptr and the complaint in `error`.
+/// The scenario of the catalogue or of the file (script_files.h), or nullptr and the complaint in `error`.
 const Scenario* scenario_named(const std::string& name, std::string& error);
 
 /// The store's name; of in-process locks alone "in-process".

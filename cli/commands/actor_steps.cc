@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "cli/args/script_files.h"
 #include "reports/lane_rows.h"
 
 namespace lockstep::cli {
@@ -12,9 +13,27 @@ namespace {
 
 constexpr Nanos kTryLimit = std::chrono::seconds(1);
 
+/// As the file has them, each on one line.
+ActorSteps written_steps(const spec::SpecPattern& pattern) {
+  ActorSteps all;
+  for (const spec::SpecSession& session : pattern.sessions) {
+    std::string& steps = all[session.name];
+    for (const spec::Step& step : session.steps) {
+      if (!steps.empty()) steps += "; ";
+      if (!step.name.empty()) steps += step.name + " ";
+      for (std::size_t i = 0; i < step.text.size(); ++i) {
+        const char c = step.text[i] == '\n' || step.text[i] == '\t' ? ' ' : step.text[i];
+        if (c != ' ' || steps.empty() || steps.back() != ' ') steps += c;
+      }
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 ActorSteps steps_of(const Scenario& scenario, const Pattern& pattern) {
+  if (const script::Script* const file = script_of(scenario)) return written_steps(file->pattern_named(pattern.name));
   RunRequest request;
   request.pattern = pattern.name;
   request.executor = "coroutines";

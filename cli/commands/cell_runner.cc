@@ -10,11 +10,14 @@
 #include "cli/args/exit_code.h"
 #include "cli/args/names.h"
 #include "cli/args/run_options.h"
+#include "cli/args/script_files.h"
 #include "cli/commands/announcement.h"
 #include "cli/commands/own_code.h"
+#include "cli/text/script_text.h"
 #include "engine/base/suggest.h"
 #include "engine/run/remedy.h"
 #include "engine/store/backend.h"
+#include "scenarios/catalogue.h"
 
 namespace lockstep::cli {
 namespace {
@@ -67,14 +70,33 @@ std::vector<OptionSpec> cell_options() {
 std::string read_cell_options(const Arguments& arguments, RunRequest& base, CellFilter& filter, StoreChoice& choice) {
   std::string error = read_run_options(arguments, base);
   if (!error.empty()) return error;
-  filter.names = arguments.listed("scenario");
-  if (arguments.has("NAME")) filter.names.push_back(arguments.value("NAME"));
+  std::vector<std::string> names = arguments.listed("scenario");
+  if (arguments.has("NAME")) names.push_back(arguments.value("NAME"));
+  for (const std::string& name : names) {
+    const std::vector<std::string> files = script_files_in(name);
+    filter.names.insert(filter.names.end(), files.begin(), files.end());
+    if (files.empty()) filter.names.push_back(name);
+  }
   (void)scenarios_named(filter.names, error);
   if (!error.empty()) return error;
   filter.executors = arguments.listed("executor");
   choice = choose_stores(arguments, error);
   filter.stores = choice.stores;
   return error;
+}
+
+std::vector<Cell> wanted_cells(const CellFilter& filter) {
+  CellFilter of_catalogue = filter;
+  std::erase_if(of_catalogue.names, is_script_file);
+  std::vector<Cell> cells;
+  if (filter.names.empty() || !of_catalogue.names.empty()) cells = cells_of(scenarios::catalogue(), of_catalogue);
+  for (const std::string& name : filter.names) {
+    std::string error;
+    const script::Script* const file = is_script_file(name) ? script_at(name, error) : nullptr;
+    if (file == nullptr) continue;
+    for (Cell& cell : told_of(cells_of(std::span(&file->scenario(), 1), filter))) cells.push_back(std::move(cell));
+  }
+  return cells;
 }
 
 void CellRunner::run(std::vector<Cell>& cells) {
@@ -142,6 +164,11 @@ bool CellRunner::run_cell(std::vector<Cell>& cells, Cell& cell, const RunRequest
   cell.wall_ms = ran->wall_ms;
   cell.is_program_error = ran->documents.contains(record::kProgramErrorDocument);
   cell.gave_up = gave_up(*ran);
+  if (const script::Script* const script = script_of(*cell.scenario)) {
+    script->note_source(*ran);
+    cell.missed = missed_text(script->file().path, script::check(*script, *ran, script->latest()));
+    if (!cell.missed.empty()) cell.summary = cell.missed;
+  }
   cell.fix_command = ran->fix_command;
   ran->command = cell.command;
   if (each_run) each_run(cell, *ran);

@@ -29,6 +29,9 @@ std::vector<OptionSpec> cell_options();
 /// Fills in what was typed of them. An error for people, or empty.
 std::string read_cell_options(const Arguments& arguments, RunRequest& base, CellFilter& filter, StoreChoice& choice);
 
+/// The cells of what was named: scenarios and themes of the catalogue, and files.
+std::vector<Cell> wanted_cells(const CellFilter& filter);
+
 class CellRunner {
  public:
   /// `word`: for the line of progress, "check". `choice` outlives the runner.

@@ -15,7 +15,6 @@
 #include "cli/text/text.h"
 #include "engine/run/remedy.h"
 #include "engine/run/run.h"
-#include "scenarios/catalogue.h"
 
 namespace lockstep::cli {
 namespace {
@@ -132,7 +131,7 @@ int check(Program& program) {
   StoreChoice choice;
   std::string error = read_cell_options(program.arguments, base, filter, choice);
   if (!error.empty()) return usage_error(error);
-  std::vector<Cell> cells = cells_of(scenarios::catalogue(), filter);
+  std::vector<Cell> cells = wanted_cells(filter);
   for (const std::string& expectation : program.arguments.all("expect")) {
     if (error = apply_expectation(expectation, cells); !error.empty()) return usage_error(error);
   }
@@ -163,9 +162,12 @@ CommandSpec check_command() {
           "must end clean, in a wait, or after a retry that succeeds.\n\n"
           "Without --store, PostgreSQL is checked when a server is named (--dsn, LOCKSTEP_DSN) or can be started "
           "here.\n\n"
+          "A text file, or a folder of files *.spec, is checked where it expects a verdict; what it says of its steps "
+          "must "
+          "come too.\n\n"
           "The exit code is 1 when a verdict is not as expected or a fix does not mend, 3 when a store that was asked "
           "for is not there.",
-      .arguments = {{"NAME", "only this scenario or theme", false, Names::scenario_or_theme}},
+      .arguments = {{"NAME", "only this scenario, theme, file or folder of files", false, Names::scenario_or_theme}},
       .options = std::move(options),
       .examples = {{"check", "Everything that can run here."},
                    {"check --store kv,sqlite,postgres --junit check.xml", "For CI."},

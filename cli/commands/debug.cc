@@ -14,6 +14,7 @@
 #include "cli/args/names.h"
 #include "cli/args/run_options.h"
 #include "cli/args/runs_folder.h"
+#include "cli/args/script_files.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/named_scenario.h"
 #include "cli/commands/program.h"
@@ -31,7 +32,7 @@ namespace fs = std::filesystem;
 /// The run to debug and where it lies: the saved one with that id, or a new one of that scenario.
 Result<std::pair<record::Run, std::string>> find_or_run(Program& program, const std::string& folder) {
   const std::string name = program.arguments.value("NAME|ID");
-  if (name.find('/') == std::string::npos) {
+  if (name.find('/') == std::string::npos && !is_script_file(name)) {
     const Result<std::string> path = record::find(folder, name);
     if (!path) return path.error();
     Result<record::Run> run = record::load(*path);
@@ -48,6 +49,7 @@ Result<std::pair<record::Run, std::string>> find_or_run(Program& program, const 
   ticker.end();
   if (!ran) return ran.error();
   ran->command = command_of(*ran, request);
+  note_script(*scenario, *ran);
   const Result<std::string> path = record::save(*ran, folder);
   if (!path) return path.error();
   return std::pair(std::move(*ran), *path);

@@ -13,6 +13,7 @@
 #include "cli/args/output_file.h"
 #include "cli/args/run_options.h"
 #include "cli/args/runs_folder.h"
+#include "cli/args/script_files.h"
 #include "cli/commands/announcement.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/named_scenario.h"
@@ -218,6 +219,8 @@ int explore_scenario(Program& program) {
          : !expected          ? int{kNotAsExpected}
          : partial            ? int{kTimeBudgetHit}
                               : int{kAsExpected};
+  for (Finding& each : explored.findings) note_script(*scenario, each.shortest);
+  for (auto& each : explored.disagreements) note_script(*scenario, each.run);
   const std::vector<std::string> ids = save_all(program, *scenario, explored, expected, code);
   if (*schedule_file && !explored.findings.empty()) {
     const Result<void> saved =
@@ -291,7 +294,7 @@ CommandSpec explore_command() {
           "preemption: another actor goes although the last one could go on.) Exit code 5: the budget was "
           "spent before everything had been seen; 1: an invariant broken, or an actor that waits for ever, where the "
           "scenario does not promise that.",
-      .arguments = {{"NAME", "the scenario (lockstep list)", true, Names::scenario}},
+      .arguments = {{"NAME", "the scenario (lockstep list), or a text file (docs/files.md)", true, Names::scenario}},
       .options = std::move(options),
       .examples = {{"explore threads/dining-philosophers", "How many orders starve them all?"},
                    {"explore threads/dining-philosophers --pattern ordered", "The fix, proved: complete, no deadlock."},

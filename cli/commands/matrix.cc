@@ -16,7 +16,6 @@
 #include "cli/text/check_text.h"
 #include "cli/text/json.h"
 #include "cli/text/text.h"
-#include "scenarios/catalogue.h"
 
 namespace lockstep::cli {
 namespace {
@@ -196,7 +195,7 @@ int matrix(Program& program) {
     return usage_error(error);
   if (filter.names.empty()) filter.names = themes_of_anomalies();
   filter.first_pattern = !program.arguments.has("fixes");
-  std::vector<Cell> cells = cells_of(scenarios::catalogue(), filter);
+  std::vector<Cell> cells = wanted_cells(filter);
   if (cells.empty()) return usage_error("nothing to run: these scenarios do not run on these stores");
   return Matrix(program, std::move(cells), base, std::move(choice)).run();
 }

@@ -10,6 +10,7 @@
 #include "cli/args/names.h"
 #include "cli/args/run_options.h"
 #include "cli/args/runs_folder.h"
+#include "cli/args/script_files.h"
 #include "cli/commands/announcement.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/program.h"
@@ -69,8 +70,10 @@ int replay_run(Program& program) {
     if (!loaded) return fail_with(loaded.error());
     recorded = std::move(*loaded);
   }
-  const Scenario* scenario = scenario_named(recorded.scenario, error);
+  std::string note;
+  const Scenario* const scenario = recorded_scenario(recorded, error, note);
   if (scenario == nullptr) return usage_error(error);
+  if (!note.empty() && !program.quiet) complain(note);
   if (error = wrong_dsn(program.arguments, {store_title(recorded.store)}); !error.empty()) return usage_error(error);
   const auto graph_file = file_asked_for(program.arguments, "graph");
   if (!graph_file) return fail_with(graph_file.error());

@@ -7,8 +7,10 @@
 #include "cli/args/command_line.h"
 #include "cli/args/exit_code.h"
 #include "cli/args/names.h"
+#include "cli/args/output_file.h"
 #include "cli/args/run_options.h"
 #include "cli/args/runs_folder.h"
+#include "cli/args/script_files.h"
 #include "cli/commands/announcement.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/named_scenario.h"
@@ -19,6 +21,7 @@
 #include "cli/commands/wait_graph.h"
 #include "cli/text/hints.h"
 #include "cli/text/json.h"
+#include "cli/text/script_text.h"
 #include "cli/text/ticker.h"
 #include "engine/gdb/registry.h"
 #include "engine/run/run.h"
@@ -52,6 +55,24 @@ void show(Program& program, const record::Run& run, const std::string& folder, c
   }
 }
 
+/// Holds a run of a file against what the file says, and writes what came into the file where that was asked for.
+/// Empty for a scenario of the catalogue, and for another order than the file's: `=>` speaks of that one.
+std::vector<script::Checked> check_script(Program& program, const script::Script* script, const RunRequest& request,
+                                          record::Run& run, std::string& error) {
+  if (script == nullptr || !request.schedule.empty() || run.ending == record::Ending::interrupted ||
+      run.ending == record::Ending::unavailable)
+    return {};
+  const script::AnswersOfRun answers = script->latest();
+  std::vector<script::Checked> checked = script::check(*script, run, answers);
+  if (!program.arguments.has("bless")) return checked;
+  OutputFile file(script->file().path);
+  Result<void> written = file.ready();
+  if (written) written = file.keep(script::blessed(*script, run, answers));
+  if (!written) error = written.error().message;
+  for (script::Checked& each : checked) each.held = each.held || !each.said.starts_with("holds ");
+  return checked;
+}
+
 int run_once(Program& program) {
   int code = kAsExpected;
   const Scenario* const scenario = scenario_or_complaint(program, program.arguments.value("NAME"), code);
@@ -68,6 +89,9 @@ int run_once(Program& program) {
   request.on_own_code = end_at_own_code(program);
   const Result<RunRequest> resolved = resolve(*scenario, request);
   if (!resolved) return fail_with(resolved.error());
+  const script::Script* const script = script_of(*scenario);
+  if (program.arguments.has("bless") && (script == nullptr || !request.schedule.empty()))
+    return usage_error("--bless writes into a text file what came in the file's own order");
   const auto graph_file = file_asked_for(program.arguments, "graph");
   if (!graph_file) return fail_with(graph_file.error());
   const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
@@ -92,6 +116,11 @@ int run_once(Program& program) {
   if (program.arguments.has("expect")) run.expected = record::verdict_named(program.arguments.value("expect"));
 
   code = exit_code_of(run, request.limit);
+  note_script(*scenario, run);
+  std::string bless_error;
+  const std::vector<script::Checked> checked = check_script(program, script, request, run, bless_error);
+  const std::string missed = script == nullptr ? std::string() : missed_text(script->file().path, checked);
+  if (!missed.empty() && code == kAsExpected) code = kNotAsExpected;
   const std::string folder = runs_folder(program.arguments);
   std::string path, save_error;
   if (!program.arguments.has("no-record")) {
@@ -102,6 +131,15 @@ int run_once(Program& program) {
     }
   }
   show(program, run, folder, path);
+  if (program.json || program.quiet) {
+    if (!missed.empty()) complain(missed);
+  } else if (script != nullptr) {
+    program.out.write(checked_text(script->file().path, checked, program.terminal));
+  }
+  if (!bless_error.empty()) {
+    complain(bless_error);
+    code = kInternal;
+  }
   if (predicted) program.out.write(prediction_line(*predicted, run, program.terminal));
   // The result stands, but what was asked for is not all there.
   if (!save_error.empty()) {
@@ -135,6 +173,7 @@ CommandSpec run_command() {
       {"expect", "VERDICT", "the verdict that is success, instead of the scenario's", Names::choices, verdict_names()});
   options.push_back({"waits-at-most", "TIME",
                      "whoever waits for somebody longer than this, such as 50ms, breaks an invariant of the run"});
+  options.push_back({"bless", "", "of a text file: write into it what came of its steps, in place of its lines =>"});
   options.push_back(out_option());
   options.push_back({"no-record", "", "do not save the run"});
   options.push_back(save_schedule_option());
@@ -156,7 +195,7 @@ CommandSpec run_command() {
           "When the recording cannot be written, the result is still shown and the exit code is 4, unless the verdict "
           "was "
           "not as expected.",
-      .arguments = {{"NAME", "the scenario (lockstep list)", true, Names::scenario}},
+      .arguments = {{"NAME", "the scenario (lockstep list), or a text file (docs/files.md)", true, Names::scenario}},
       .options = std::move(options),
       .examples = {{"run deadlock/two-lock", "A deadlock happens, is found, is broken and is explained."},
                    {"run deadlock/two-lock --pattern ordered", "The same transfers with one order for all locks."},

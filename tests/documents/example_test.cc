@@ -18,6 +18,14 @@ TEST(ReadmeScenario, IsTheOneThatIsCompiledHere) {
   EXPECT_NE(std::find(blocks.begin(), blocks.end(), compiled), blocks.end());
 }
 
+TEST(ReadmeScenario, HasTheTextFileThatIsRunHere) {
+  const std::vector<std::string> file = lines_of("scenarios/files/last_cup.spec");
+  for (const char* const document : {"README.md", "docs/files.md"}) {
+    const std::vector<std::vector<std::string>> blocks = taken_apart(document).blocks;
+    EXPECT_NE(std::find(blocks.begin(), blocks.end(), file), blocks.end()) << document;
+  }
+}
+
 TEST(ReadmeScenario, DoesWhatItSays) {
   const Scenario scenario = scenarios::stock_last_cup();
   for (const auto& [protocol, verdict] :

@@ -50,6 +50,12 @@ class Reader {
     const fs::path logs = fs::path(LOCKSTEP_SOURCE_DIR) / "tests/engine/stores/postgres/logs";
     fs::copy_file(logs / "deadlocks.json", folder_ / "postgresql.json");
     fs::copy_file(logs / "deadlock.log", folder_ / "postgresql.log");
+    const fs::path files = fs::path(LOCKSTEP_SOURCE_DIR) / "scenarios/files";
+    fs::copy_file(files / "last_cup.spec", folder_ / "my-case.spec");
+    fs::create_directories(folder_ / "scenarios");
+    fs::copy(files, folder_ / "scenarios/files");
+    fs::create_directories(folder_ / "specs");
+    fs::copy_file(files / "portable_two_lock.spec", folder_ / "specs/portable_two_lock.spec");
     fs::create_directories(folder_ / "store/latest");
     fs::copy_file(folder_ / "history.edn", folder_ / "store/latest/history.edn");
     std::ofstream(folder_ / "etcd.json") << R"([{"process":0,"type":"invoke","f":"write","value":1},
