@@ -92,8 +92,8 @@ const Rooms rooms = {
       "engine/run", "engine/scenario", "engine/script", "engine/store", "kv/log", "reports"}},
     {"cli/commands",
      {"cli/args", "cli/text", "engine/actor", "engine/base", "engine/check", "engine/explore", "engine/gdb",
-      "engine/histories", "engine/load", "engine/record", "engine/run", "engine/schedule", "engine/store", "kv/base",
-      "kv/log", "reports", "scenarios"}},
+      "engine/histories", "engine/load", "engine/record", "engine/run", "engine/schedule", "engine/script",
+      "engine/spec", "engine/store", "kv/base", "kv/log", "reports", "scenarios"}},
     {"cli", {"cli/commands"}},
 };
 

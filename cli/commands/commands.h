@@ -17,6 +17,7 @@ CommandSpec runs_command();
 CommandSpec check_command();
 CommandSpec check_history_command();
 CommandSpec import_command();
+CommandSpec mend_command();
 CommandSpec matrix_command();
 CommandSpec kv_command();
 CommandSpec man_command();

@@ -15,6 +15,7 @@
 #include "cli/args/runs_folder.h"
 #include "cli/args/script_files.h"
 #include "cli/commands/announcement.h"
+#include "cli/commands/budget.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/named_scenario.h"
 #include "cli/commands/own_code.h"
@@ -34,23 +35,6 @@ namespace {
 constexpr std::size_t kSavedMost = 8;
 constexpr int kJobsMost = 256;
 constexpr std::size_t kStatesMost = 2000;  ///< of the state graph: about what a page can show
-
-/// "10s" or "100000".
-std::string read_budget(const Arguments& arguments, ExploreRequest& request) {
-  if (!arguments.has("budget")) return {};
-  const std::string text = arguments.value("budget");
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, request.most_runs);
-  if (error == std::errc() && rest == end && request.most_runs > 0) {
-    request.most_time = kNever;
-    return {};
-  }
-  const auto time = duration_named(text);
-  if (!time) return fmt::format("--budget \"{}\": write a time such as 10s, or a number of runs such as 100000", text);
-  request.most_time = *time;
-  request.most_runs = UINT64_MAX;
-  return {};
-}
 
 /// True when the promised verdict was seen, and no finding beside it. A finding is a broken invariant, or an actor that
 /// waits for ever.

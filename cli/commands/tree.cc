@@ -11,10 +11,10 @@ namespace lockstep::cli {
 
 const std::vector<CommandSpec>& commands() {
   static const std::vector<CommandSpec> all = {
-      list_command(),          show_command(),     run_command(),    explore_command(), compare_command(),
-      replay_command(),        debug_command(),    report_command(), runs_command(),    check_command(),
-      check_history_command(), import_command(),   matrix_command(), kv_command(),      man_command(),
-      completion_command(),    complete_command(), help_command(),
+      list_command(),          show_command(),       run_command(),      explore_command(), compare_command(),
+      replay_command(),        debug_command(),      report_command(),   runs_command(),    check_command(),
+      check_history_command(), import_command(),     mend_command(),     matrix_command(),  kv_command(),
+      man_command(),           completion_command(), complete_command(), help_command(),
   };
   return all;
 }

@@ -1,0 +1,28 @@
+// budget.cc: see budget.h.
+#include "cli/commands/budget.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "cli/args/command_line.h"
+
+namespace lockstep::cli {
+
+std::string read_budget(const Arguments& arguments, ExploreRequest& request) {
+  if (!arguments.has("budget")) return {};
+  const std::string text = arguments.value("budget");
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, request.most_runs);
+  if (error == std::errc() && rest == end && request.most_runs > 0) {
+    request.most_time = kNever;
+    return {};
+  }
+  const auto time = duration_named(text);
+  if (!time) return fmt::format("--budget \"{}\": write a time such as 10s, or a number of runs such as 100000", text);
+  request.most_time = *time;
+  request.most_runs = UINT64_MAX;
+  return {};
+}
+
+}  // namespace lockstep::cli
