@@ -54,6 +54,13 @@ bool is_of_file(Fault fault) noexcept {
          fault == Fault::refused || fault == Fault::internal;
 }
 
+/// The error with the line that it belongs to in front, in place of the actor, which is named elsewhere.
+Error at_line(const spec::SpecFile& file, int line, const std::string& actor, const Error& error) {
+  std::string_view said = error.message;
+  if (said.starts_with(actor + ": ")) said.remove_prefix(actor.size() + 2);
+  return {error.fault, error.code, fmt::format("{}:{}: {}", file.path, line, said)};
+}
+
 void take_row(const spec::Step& step, const Table& table, Values& values) {
   for (std::size_t i = 0; i < step.captures.size(); ++i) {
     std::optional<std::string>& value = values[step.captures[i]];
@@ -303,7 +310,8 @@ Task<> sql_body(Context& context, SessionPart part) {
     if (!goes_on) co_await fail(error);
     const spec::Expected* const expected = expected_at(*part.file, step, {}, protocol);
     const bool is_foreseen = expected != nullptr && names_fault(*expected, error);
-    if (is_of_file(error.fault) && !has_failed && !is_foreseen && step.name.empty() && !unexpected) unexpected = error;
+    const bool is_news = is_of_file(error.fault) && !has_failed && !is_foreseen && step.name.empty();
+    if (is_news && !unexpected) unexpected = at_line(*part.file, step.line, context.name, error);
     has_failed = in_transaction;
   }
   if (unexpected) co_await fail(*unexpected);

@@ -44,7 +44,7 @@ std::vector<std::string> stores_of(const spec::SpecFile& file, const spec::SpecP
     if (std::find(stores.begin(), stores.end(), store) == stores.end()) stores.push_back(store);
   };
   for (const spec::VerdictExpected& each : pattern.expectations) add(each.store);
-  for (const std::string& store : file.stores) add(store);
+  for (const spec::NamedStore& store : file.stores) add(store.name);
   if (stores.empty() || file.portable) {
     for (const std::string& store : all_stores(!file.portable)) add(store);
   }
@@ -55,6 +55,27 @@ Error fault_at(const spec::SpecFile& file, int line, std::string what) {
   return {Fault::invalid, {}, spec::Complaint{.line = line, .what = std::move(what)}.text(file.path)};
 }
 
+/// The first name in `=> [PROTOCOL] …` that no store has on which the file can run.
+std::optional<Error> unknown_protocol_in(const spec::SpecFile& file, const std::vector<std::string>& stores) {
+  std::vector<std::string> known;
+  for (const std::string& store : stores) {
+    for (std::string& protocol : backend_named(store)->protocol_names()) known.push_back(std::move(protocol));
+  }
+  for (const spec::SpecPattern& pattern : file.patterns) {
+    for (const spec::SpecSession& session : pattern.sessions) {
+      for (const spec::Step& step : session.steps) {
+        for (const spec::Expected& expected : step.expected) {
+          for (const std::string& protocol : expected.protocols) {
+            if (std::find(known.begin(), known.end(), protocol) == known.end())
+              return fault_at(file, expected.lines.front(), unknown_name("protocol", protocol, known));
+          }
+        }
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 /// The first name of a store, protocol, verdict or outcome that does not exist.
 std::optional<Error> unknown_in(const spec::SpecFile& file) {
   const std::vector<std::string> stores = all_stores(!file.portable);
@@ -62,8 +83,8 @@ std::optional<Error> unknown_in(const spec::SpecFile& file) {
     return std::find(stores.begin(), stores.end(), name) != stores.end();
   };
   const char* const kind_of_store = file.portable ? "store" : "store with SQL";
-  for (const std::string& store : file.stores) {
-    if (!is_store(store)) return fault_at(file, 0, "`on`: " + unknown_name(kind_of_store, store, stores));
+  for (const spec::NamedStore& store : file.stores) {
+    if (!is_store(store.name)) return fault_at(file, store.line, unknown_name(kind_of_store, store.name, stores));
   }
   for (const spec::SpecPattern& pattern : file.patterns) {
     for (const spec::VerdictExpected& each : pattern.expectations) {
@@ -98,7 +119,7 @@ std::optional<Error> unknown_in(const spec::SpecFile& file) {
       }
     }
   }
-  return std::nullopt;
+  return unknown_protocol_in(file, stores);
 }
 
 /// The order of steps as a schedule. A session with a setup begins with it, before all others.

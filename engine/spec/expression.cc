@@ -67,6 +67,7 @@ class ExpressionParser {
     if (complaint_.empty()) complaint_ = std::move(sentence);
   }
   void add(Op op, std::int64_t number = 0, std::string text = {}) {
+    if (made_.program_.empty()) made_.program_.reserve(4);
     made_.program_.push_back({op, number, std::move(text)});
   }
 

@@ -134,7 +134,10 @@ void Lexer::lex() {
     token_.kind = Token::Kind::sign;
     ++token_end_;
   } else {
-    return complain(line_, fmt::format("\"{}\" stands where a statement or a name must come", c),
+    const bool is_comment_of_sql = text_.substr(at_).starts_with("--");
+    return complain(line_,
+                    is_comment_of_sql ? std::string("a comment outside of SQL begins with `#`")
+                                      : fmt::format("\"{}\" stands where a statement or a name must come", c),
                     fmt::format("syntax error at line {}: unexpected character \"{}\"", line_, c));
   }
   token_.text = text_.substr(at_, token_end_ - at_);

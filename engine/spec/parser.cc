@@ -138,7 +138,7 @@ class Parser {
   void read_why(int line);
   void read_fix(int line);
   void read_option(int line);
-  void read_stores();
+  void read_stores(int line);
   void read_schedule(int line);
 
   int add_session(std::string name, int line);
@@ -231,7 +231,7 @@ void Parser::read_statement() {
   if (is("why")) return read_why(word.line);
   if (is("fix")) return read_fix(word.line);
   if (is("option")) return read_option(word.line);
-  if (is("on")) return read_stores();
+  if (is("on")) return read_stores(word.line);
   if (is("schedule")) return read_schedule(word.line);
   if (is("step") || is("repeat") || is("end"))
     return lexer_->complain_at(word, fmt::format("\"{}\" stands outside of a session", word.text));
@@ -239,8 +239,12 @@ void Parser::read_statement() {
     return lexer_->complain_at(
         word, fmt::format("{} stands where a statement or a line such as `T1: select 1` must come", word.in_words()));
   }
+  if (lexer_->is_session_ahead(word.begin))
+    return lexer_->complain_at(word,
+                               "a script line begins at the start of its line, without blanks before the session");
   std::vector<std::string> known(kStatements.begin(), kStatements.end());
-  lexer_->complain_at(word, unknown_name("statement", word.text, known) + "; or a line such as `T1: select 1`");
+  lexer_->complain_at(word, unknown_name("statement", word.text, known) +
+                                " A line of a session is `T1: select 1`; it goes on over lines that are indented");
 }
 
 std::string Parser::take_text(std::string_view of) {
@@ -301,7 +305,12 @@ void Parser::read_script_line(const std::string& session) {
   std::string statement = lexer_->take_script(
       step.last_line, [&known](std::string_view name) { return known.contains(std::string(name)); });
   if (!file_.portable) step.captures = captures_at_end(statement);
-  step.text = without_semicolon(statement);
+  const std::string_view bare = without_semicolon(statement);
+  if (bare.size() == statement.size()) {
+    step.text = std::move(statement);
+  } else {
+    step.text = bare;
+  }
   if (step.text.empty()) return complain(line, fmt::format("{} has no statement on its line", session));
   make_portable(step);
   if (lexer_->failed()) return;
@@ -680,8 +689,8 @@ void Parser::read_option(int line) {
   pattern().options.push_back({words[0], *number * factor, line});
 }
 
-void Parser::read_stores() {
-  for (std::string& store : words_of(lexer_->take_statement())) file_.stores.push_back(std::move(store));
+void Parser::read_stores(int line) {
+  for (std::string& store : words_of(lexer_->take_statement())) file_.stores.push_back({std::move(store), line});
 }
 
 void Parser::read_schedule(int line) {

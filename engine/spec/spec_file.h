@@ -181,6 +181,11 @@ struct SpecInvariant {
   Expression expression = {};
 };
 
+struct NamedStore {
+  std::string name;
+  int line = 0;
+};
+
 struct SpecFile {
   std::string path;  ///< as given: it stands in front of every complaint
   std::string text;  ///< whole
@@ -190,7 +195,7 @@ struct SpecFile {
   std::optional<SqlBlock> teardown = {};
   bool portable = false;  ///< has `given`
   std::vector<std::pair<std::string, std::string>> given = {};
-  std::vector<std::string> stores = {};  ///< `on sqlite, postgres`: where it runs besides where something is expected
+  std::vector<NamedStore> stores = {};  ///< `on sqlite, postgres`: where it runs besides where something is expected
   std::vector<SpecInvariant> invariants = {};
   std::vector<SpecPattern> patterns = {};  ///< at least one
 };

@@ -190,7 +190,7 @@ TEST(Files, MistakesInTheFileAreErrors) {
   const auto file = script_of_text("on sqlite\nT1: select * from no_such_table\nT1: select 1\n=> 1\n");
   const record::Run ran = must_run(file->scenario(), {.store = "sqlite"});
   EXPECT_EQ(ran.verdict, record::Verdict::error);
-  EXPECT_THAT(ran.summary, HasSubstr("no such table"));
+  EXPECT_THAT(ran.summary, HasSubstr("T1 SQLITE_ERROR: case.spec:2: select * from no_such_table: no such table"));
   const auto holds = script_of_text("on sqlite\nT1: select 1\nholds \"x\" { select nothing }\n");
   const record::Run unasked = must_run(holds->scenario(), {.store = "sqlite"});
   const auto checked = script::check(*holds, unasked, holds->latest());
@@ -211,6 +211,10 @@ TEST(Files, NamesThatDoNotExistAreSaidWithTheirLine) {
             "case.spec:2: no protocol of postgres \"serialisable\"; did you mean \"serializable\"?");
   EXPECT_EQ(said("T1: begin\nexpect postgres *: deadlok\n"),
             "case.spec:2: no verdict \"deadlok\"; did you mean \"deadlock\"?");
+  EXPECT_EQ(said("T1: begin\n=> [serialisable] 1\n"),
+            "case.spec:2: no protocol \"serialisable\"; did you mean \"serializable\"?");
+  EXPECT_EQ(said("T1: begin\non postgress\n"),
+            "case.spec:2: no store with SQL \"postgress\"; did you mean \"postgres\"?");
   EXPECT_THAT(said("T1: begin\nwhy \"so\" sometimes\n"), HasSubstr("case.spec:2: \"sometimes\" is no outcome"));
 }
 

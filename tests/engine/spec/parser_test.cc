@@ -216,7 +216,9 @@ TEST(SpecParser, ReadsPatternsAndWhatIsSaidOfThem) {
   EXPECT_EQ(plain.whys[0].outcomes, "deadlock, abort");
   EXPECT_EQ(plain.fix->pattern, "ordered");
   EXPECT_EQ(file.invariants[0].sql, "select 1 = 1");
-  EXPECT_THAT(file.stores, ElementsAre("sqlite", "postgres"));
+  ASSERT_EQ(file.stores.size(), 2u);
+  EXPECT_EQ(file.stores[1].name, "postgres");
+  EXPECT_EQ(file.stores[1].line, 8);
   const SpecPattern& ordered = file.patterns[1];
   EXPECT_EQ(ordered.summary, "in one order");
   EXPECT_EQ(ordered.setups.size(), 1u);
@@ -297,8 +299,13 @@ TEST(SpecParser, SaysWhatAPortableFileLacks) {
 }
 
 TEST(SpecParser, SaysWhereAndWhatWouldBeRight) {
-  EXPECT_EQ(said("setpu { }\nT1: begin\n"),
-            "case.spec:1: no statement \"setpu\"; did you mean \"setup\"?; or a line such as `T1: select 1`");
+  EXPECT_EQ(
+      said("setpu { }\nT1: begin\n"),
+      "case.spec:1: no statement \"setpu\"; did you mean \"setup\"? A line of a session is `T1: select 1`; it goes on "
+      "over lines that are indented");
+  EXPECT_EQ(said("T1: begin\n-- T2 waits\n"), "case.spec:2: a comment outside of SQL begins with `#`");
+  EXPECT_EQ(said("setup { }\n  T1: begin\n"),
+            "case.spec:2: a script line begins at the start of its line, without blanks before the session");
   EXPECT_EQ(said("T1: begin\n=> waits T3\n"),
             "case.spec:2: no session \"T3\"; did you mean \"T1\"?; `=> waits T1, then …` says what comes then");
   EXPECT_EQ(said("T1: begin\nschedule T1 T4\n"), "case.spec:2: no session \"T4\"; did you mean \"T1\"?");
