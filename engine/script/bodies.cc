@@ -211,10 +211,14 @@ Task<> ask(Context& context, const Operation& operation, const Texts& texts, Ste
 
 }  // namespace
 
+bool speaks_of(const spec::SpecFile& file, std::string_view store, std::string_view protocol) noexcept {
+  const BackendKind& usual = default_backend();
+  return !file.portable || (store == usual.name && protocol == usual.protocols.front().name);
+}
+
 const spec::Expected* expected_at(const spec::SpecFile& file, const spec::Step& step, std::string_view store,
                                   std::string_view protocol) noexcept {
-  const BackendKind& usual = default_backend();
-  const bool speaks_of_all = !file.portable || (store == usual.name && protocol == usual.protocols.front().name);
+  const bool speaks_of_all = speaks_of(file, store, protocol);
   const spec::Expected* of_all = nullptr;
   for (const spec::Expected& each : step.expected) {
     if (each.protocols.empty() && speaks_of_all) of_all = &each;

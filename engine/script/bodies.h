@@ -26,8 +26,10 @@ Task<> sql_body(Context& context, SessionPart part);
 /// A session of a portable file.
 Task<> portable_body(Context& context, SessionPart part);
 
-/// What a file says must come of a step of its own there; nullptr: nothing. What a portable file says without a
-/// protocol, it says of the default store at its first protocol: who waits differs from store to store.
+/// True when a line `=>` without a protocol speaks of a run there. In a portable file it speaks of the default store at
+/// its first protocol: which session waits differs from store to store.
+bool speaks_of(const spec::SpecFile& file, std::string_view store, std::string_view protocol) noexcept;
+/// What a file says must come of a step of its own there; nullptr: nothing.
 const spec::Expected* expected_at(const spec::SpecFile& file, const spec::Step& step, std::string_view store,
                                   std::string_view protocol) noexcept;
 /// True when that is this fault: by its name, or by the store's code.

@@ -176,7 +176,7 @@ std::string blessed(const Script& script, const record::Run& run, const AnswersO
   for (const auto& [line, place] : places) {
     if (place.came.size() != 1) continue;
     const spec::Expected* const expected = expected_at(script.file(), *place.step, run.store, run.protocol);
-    std::string scope;
+    std::string scope = speaks_of(script.file(), run.store, run.protocol) ? "" : fmt::format("[{}] ", run.protocol);
     if (expected != nullptr) {
       gone.insert(expected->lines.begin(), expected->lines.end());
       if (!expected->protocols.empty()) scope = fmt::format("[{}] ", fmt::join(expected->protocols, ", "));

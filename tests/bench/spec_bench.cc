@@ -1,5 +1,5 @@
 // spec_bench.cc: what it costs to read a scenario file of about 1 MB: script lines with `=>`, named steps with
-// permutations as PostgreSQL's specs have them, and portable steps. Held to 50 ms each.
+// permutations as PostgreSQL's specs have them, and portable steps. The figures stand in README.md.
 //
 //   build/release/tests/spec_bench
 #include <benchmark/benchmark.h>

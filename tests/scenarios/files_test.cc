@@ -186,6 +186,20 @@ TEST(Files, WhatIsSaidOfAStepIsChecked) {
   EXPECT_EQ(script::blessed(*again, second, again->latest()), blessed);
 }
 
+TEST(Files, WhatCameElsewhereIsWrittenForThatProtocol) {
+  const auto file = script_of_text("given A = 1\nT1: begin\nT1: read A\n=> 1\nT1: commit\n");
+  const record::Run usual = must_run(file->scenario(), {.store = "kv"});
+  EXPECT_EQ(script::blessed(*file, usual, file->latest()), file->file().text);
+  const record::Run elsewhere = must_run(file->scenario(), {.store = "kv", .protocol = "occ"});
+  EXPECT_THAT(script::check(*file, elsewhere, file->latest()), IsEmpty());
+  const std::string blessed = script::blessed(*file, elsewhere, file->latest());
+  EXPECT_EQ(blessed, "given A = 1\nT1: begin\nT1: read A\n=> [occ] 1\n=> 1\nT1: commit\n");
+  const auto again = script_of_text(blessed);
+  const record::Run second = must_run(again->scenario(), {.store = "kv", .protocol = "occ"});
+  EXPECT_EQ(script::check(*again, second, again->latest()).size(), 1u);
+  EXPECT_EQ(script::blessed(*again, second, again->latest()), blessed);
+}
+
 TEST(Files, MistakesInTheFileAreErrors) {
   const auto file = script_of_text("on sqlite\nT1: select * from no_such_table\nT1: select 1\n=> 1\n");
   const record::Run ran = must_run(file->scenario(), {.store = "sqlite"});
