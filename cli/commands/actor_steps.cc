@@ -14,11 +14,11 @@ namespace {
 constexpr Nanos kTryLimit = std::chrono::seconds(1);
 
 /// As the file has them, each on one line.
-ActorSteps written_steps(const spec::SpecPattern& pattern) {
+ActorSteps written_steps(const spec::SpecPattern& written, const Pattern& pattern) {
   ActorSteps all;
-  for (const spec::SpecSession& session : pattern.sessions) {
-    std::string& steps = all[session.name];
-    for (const spec::Step& step : session.steps) {
+  for (std::size_t s = 0; s < written.sessions.size(); ++s) {
+    std::string& steps = all[pattern.actors[s].name];
+    for (const spec::Step& step : written.sessions[s].steps) {
       if (!steps.empty()) steps += "; ";
       if (!step.name.empty()) steps += step.name + " ";
       for (std::size_t i = 0; i < step.text.size(); ++i) {
@@ -33,7 +33,8 @@ ActorSteps written_steps(const spec::SpecPattern& pattern) {
 }  // namespace
 
 ActorSteps steps_of(const Scenario& scenario, const Pattern& pattern) {
-  if (const script::Script* const file = script_of(scenario)) return written_steps(file->pattern_named(pattern.name));
+  if (const script::Script* const file = script_of(scenario))
+    return written_steps(file->pattern_named(pattern.name), pattern);
   RunRequest request;
   request.pattern = pattern.name;
   request.executor = "coroutines";

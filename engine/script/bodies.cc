@@ -211,6 +211,13 @@ Task<> ask(Context& context, const Operation& operation, const Texts& texts, Ste
 
 }  // namespace
 
+std::string actor_name(std::string session) {
+  for (char& c : session) {
+    if (c == ' ' || c == '\t' || c == ',' || c == ':') c = '_';
+  }
+  return session;
+}
+
 bool speaks_of(const spec::SpecFile& file, std::string_view store, std::string_view protocol) noexcept {
   const BackendKind& usual = default_backend();
   return !file.portable || (store == usual.name && protocol == usual.protocols.front().name);

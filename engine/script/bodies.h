@@ -26,6 +26,8 @@ Task<> sql_body(Context& context, SessionPart part);
 /// A session of a portable file.
 Task<> portable_body(Context& context, SessionPart part);
 
+/// The actor of a session: its name, with `_` in place of what separates the names of a schedule.
+std::string actor_name(std::string session);
 /// True when a line `=>` without a protocol speaks of a run there. In a portable file it speaks of the default store at
 /// its first protocol: which session waits differs from store to store.
 bool speaks_of(const spec::SpecFile& file, std::string_view store, std::string_view protocol) noexcept;

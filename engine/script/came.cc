@@ -97,9 +97,9 @@ std::vector<std::string> words_of_answer(const spec::Step& step, const StepAnswe
 
 bool came_as_said(const spec::Expected& expected, const StepAnswer& answer, const Waited& waited) {
   if (expected.waits && !waited.at_all) return false;
-  if (!expected.waits_for.empty() &&
-      std::set<std::string>(expected.waits_for.begin(), expected.waits_for.end()) != waited.others)
-    return false;
+  std::set<std::string> said_to_be_waited_for;
+  for (const std::string& session : expected.waits_for) said_to_be_waited_for.insert(actor_name(session));
+  if (!expected.waits_for.empty() && said_to_be_waited_for != waited.others) return false;
   if (expected.count) return !answer.error && answer.rows == *expected.count;
   if (expected.rows.empty()) return true;
   if (answer.error) return names_fault(expected, *answer.error);

@@ -125,7 +125,7 @@ std::optional<Error> unknown_in(const spec::SpecFile& file) {
 /// The order of steps as a schedule. A session with a setup begins with it, before all others.
 std::string schedule_of(const spec::SpecPattern& pattern) {
   std::string text;
-  const auto add = [&text](const std::string& name) { text += (text.empty() ? "" : " ") + name; };
+  const auto add = [&text](const std::string& name) { text += (text.empty() ? "" : " ") + actor_name(name); };
   for (const spec::SpecSession& session : pattern.sessions) {
     if (session.setup) add(session.name);
   }
@@ -159,7 +159,8 @@ Scenario scenario_of(const std::shared_ptr<const spec::SpecFile>& file, const st
     scenario = std::move(scenario).pattern(pattern.name, pattern.summary);
     for (std::size_t s = 0; s < pattern.sessions.size(); ++s) {
       const SessionPart part{.file = file, .pattern = p, .session = s, .sink = sink};
-      scenario = std::move(scenario).actor(pattern.sessions[s].name, file->portable ? portable_body : sql_body, part);
+      scenario = std::move(scenario).actor(actor_name(pattern.sessions[s].name),
+                                           file->portable ? portable_body : sql_body, part);
     }
     std::vector<std::string> ddl;
     for (const auto* const setups : {&file->setups, &pattern.setups}) {

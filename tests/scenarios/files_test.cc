@@ -232,6 +232,17 @@ TEST(Files, NamesThatDoNotExistAreSaidWithTheirLine) {
   EXPECT_THAT(said("T1: begin\nwhy \"so\" sometimes\n"), HasSubstr("case.spec:2: \"sometimes\" is no outcome"));
 }
 
+TEST(Files, SessionsMayHaveNamesThatAScheduleCannotWrite) {
+  const auto file = script_of_text(
+      "on sqlite\nsession \"s 1\" step a { select 1 }\nsession s2 step b { select 2 } step c { select 3 }\n"
+      "permutation b a c\n");
+  const record::Run ran = must_run(file->scenario(), {.store = "sqlite"});
+  EXPECT_EQ(ran.schedule, "s2 s_1 s2");
+  const Result<Replay> again = replay(file->scenario(), ran, {});
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_FALSE(again->divergence.has_value());
+}
+
 TEST(Files, ARunOutlivesItsFile) {
   const auto file = script_at("portable_two_lock");
   record::Run ran = must_run(file->scenario(), {.store = "kv", .protocol = "2pl-detect"});
