@@ -44,7 +44,7 @@ record::Run must_run(const Scenario& scenario, const RunRequest& request) {
 }
 
 /// An event without its time and without the judgement.
-std::vector<std::string> story_of(const record::Run& run) {
+std::vector<std::string> events_told_by(const record::Run& run) {
   std::vector<std::string> story;
   for (const record::Event& event : run.events) {
     if (event.kind == record::EventKind::invariant) continue;
@@ -72,7 +72,7 @@ TEST(Files, PortableFileDoesWhatTheScenarioInCppDoes) {
                                                     .pattern = "plain",
                                                     .executor = "coroutines",
                                                     .schedule = first.schedule});
-      EXPECT_EQ(story_of(first), story_of(second));
+      EXPECT_EQ(events_told_by(first), events_told_by(second));
       ++compared;
     }
   }
@@ -141,7 +141,7 @@ TEST(Files, ConditionsScansAndKeysWithValuesDoWhatBodiesDo) {
       other.schedule = first.schedule;
       const record::Run second = must_run(written, other);
       EXPECT_EQ(first.verdict, second.verdict);
-      EXPECT_EQ(story_of(first), story_of(second));
+      EXPECT_EQ(events_told_by(first), events_told_by(second));
     }
   }
 }
