@@ -223,7 +223,7 @@ CommandSpec matrix_command() {
           "as a run that can be replayed, and the matrix as one that lockstep report renders.\n\n"
           "The exit code is 1 when a cell is not as the scenario expects, 3 when a store that was asked for is not "
           "there.",
-      .arguments = {{"NAME", "only this scenario or theme", false, Names::scenario_or_theme}},
+      .arguments = {{"NAME", "only this scenario, theme, file or folder of files", false, Names::scenario_or_theme}},
       .options = std::move(options),
       .examples = {{"matrix", "Every store that is here."},
                    {"matrix isolation --store postgres", "What each isolation level of PostgreSQL lets through."},
