@@ -140,6 +140,7 @@ int mend(Program& program) {
   if (script == nullptr) return usage_error(error);
   ExploreRequest request;
   if (error = read_run_options(program.arguments, request.run); !error.empty()) return usage_error(error);
+  request.most_time = std::chrono::seconds(10);
   if (error = read_budget(program.arguments, request); !error.empty()) return usage_error(error);
   const Result<RunRequest> resolved = resolve(script->scenario(), request.run);
   if (!resolved) return fail_with(resolved.error());
@@ -185,7 +186,7 @@ CommandSpec mend_command() {
       {"protocol", "NAME", "only at this level; default: as it is, and then at each other one", Names::protocol});
   options.insert(options.begin() + 2,
                  {"pattern", "NAME", "what is to be mended; default: the file's first", Names::pattern});
-  options.push_back({"budget", "TIME", "of each search: 10s, or a number of runs such as 100000; default: 60s"});
+  options.push_back({"budget", "TIME", "of each search: 10s, or a number of runs such as 100000; default: 10s"});
   return {
       .name = "mend",
       .summary = "tries the usual remedies on a scenario file, and proves which of them help",

@@ -29,7 +29,7 @@ constexpr const char* kCrossed =
     "T1: commit\nT2: commit\n";
 
 TEST_F(Mend, ShowsWhatHelpsInEveryOrder) {
-  const Ended ended = mends(kCrossed, {"--protocol", "2pl-detect"});
+  const Ended ended = mends(kCrossed, {"--protocol", "2pl-detect", "--budget", "2000"});
   EXPECT_EQ(ended.code, 0) << ended.err;
   EXPECT_THAT(ended.out, ContainsRegex("✗ as it is +2pl-detect +[0-9]+ clean, [0-9]+ deadlock"));
   EXPECT_THAT(ended.out, ContainsRegex("✓ in-order +2pl-detect +[0-9]+ clean\n"));
