@@ -30,9 +30,9 @@ struct Incident {
   std::string when;                ///< as the server wrote it
   std::vector<std::string> words;  ///< the server's own
   std::vector<Participant> sessions;
-  std::vector<SessionStep> statements;   ///< in the order of the log
-  std::vector<std::string> missing;    ///< a sentence each: what the log does not tell, and what would have told it
-  std::vector<std::string> relations;  ///< tables that the statements name
+  std::vector<SessionStep> statements;  ///< in the order of the log
+  std::vector<std::string> missing;     ///< a sentence each: what the log does not tell, and what would have told it
+  std::vector<std::string> relations;   ///< tables that the statements name
   /// SQL that makes these tables and the rows concerned; empty: not known.
   std::vector<std::string> setup;
 };
