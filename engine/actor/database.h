@@ -71,6 +71,7 @@ class StoreOperation : public AwaitableOperation {
   const Waiting& waiting() const final { return pending_.waiting; }
   std::vector<Blocker> blockers() final { return session_->blockers(pending_); }
   bool cycle_is_broken_by_store() const final;
+  Arrival arrival() final { return session_->arrival(); }
   bool has_limit_elsewhere() const final { return session_ != nullptr && session_->has_limit(); }
   bool may_block() const final { return session_ != nullptr && session_->blocks(); }
   bool is_cleanup() const final { return pending_.request.verb == Verb::abort || pending_.request.verb == Verb::reset; }

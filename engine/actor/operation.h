@@ -66,6 +66,8 @@ class Operation : public Waiter {
   virtual bool would_wait() const { return false; }
   /// What its first attempt will touch, where would_wait() may be true.
   virtual void foresee(Footprint&) const {}
+  /// Called only while it waits: what has come from a server.
+  virtual Arrival arrival() { return {}; }
   /// True when its wait is in a server, which may end it by a limit of its own.
   virtual bool has_limit_elsewhere() const { return false; }
   /// False for a pause, which waits for nobody.

@@ -169,13 +169,14 @@ void RunState::end_as(record::Ending ending) noexcept {
   cycles_at_end_ = standing_cycles_;
 }
 
-WaitGraph RunState::wait_graph() {
+WaitGraph RunState::wait_graph(const std::function<const std::vector<Blocker>*(const Actor&)>& known) {
   WaitGraph graph;
   for (const auto& actor : actors) {
     actor->while_waiting([&](Operation& operation) {
       const bool has_deadline = operation.waiting().deadline != kNever;
       const bool store_breaks = operation.cycle_is_broken_by_store();
-      for (Blocker& blocker : operation.blockers()) {
+      const std::vector<Blocker>* const seen = known ? known(*actor) : nullptr;
+      for (Blocker& blocker : seen != nullptr ? std::vector<Blocker>(*seen) : operation.blockers()) {
         graph.add({.from = actor->index,
                    .to = blocker.actor,
                    .object = std::move(blocker.object),

@@ -134,8 +134,9 @@ class RunState final : public StoreObserver {
   void end_as(record::Ending ending) noexcept;
   record::Ending ending() const noexcept { return ending_.load(std::memory_order_relaxed); }
 
-  /// The graph of the waits right now, over stores and in-process locks alike. May ask a server.
-  WaitGraph wait_graph();
+  /// The graph of the waits right now, over stores and in-process locks alike. May ask a server, but not for an actor
+  /// for which `known` gives what it waits for.
+  WaitGraph wait_graph(const std::function<const std::vector<Blocker>*(const Actor&)>& known = {});
   /// Nobody can go on by himself. Of the waits for a signal, which anybody might give, it is known now who is left to
   /// give it: those that have not ended. Adds these to the wait-for graph, and notes the cycles that go through a lock
   /// too.

@@ -188,63 +188,128 @@ void Conductor::settle(Executor& executor) {
   } while (settle_external());
 }
 
-/// The actors that wait for a server, and where their answers will come.
-std::vector<Actor*> Conductor::find_external(std::vector<pollfd>& fds) const {
+/// The actors that wait for a server, in the order in which their answers are taken: first the one that was launched
+/// last, of which it is not known yet whether it is blocked; then those that are, in the order in which they began.
+std::vector<Actor*> Conductor::in_order_of_answers() {
   std::vector<Actor*> waiting;
   for (const auto& actor : run_.actors) {
     if (actor->place != Actor::Place::waiting) continue;
     actor->while_waiting([&](Operation& operation) {
-      const Waiting& what = operation.waiting();
-      if (!what.external) return;
-      fds.push_back({what.fd, what.events, 0});
-      waiting.push_back(actor.get());
+      if (operation.waiting().external) waiting.push_back(actor.get());
     });
   }
+  blocked_.resize(run_.actors.size());
+  std::sort(waiting.begin(), waiting.end(), [this](const Actor* a, const Actor* b) {
+    const bool a_is_blocked = is_known_blocked(*a), b_is_blocked = is_known_blocked(*b);
+    if (a_is_blocked != b_is_blocked) return b_is_blocked;
+    return a->waiting_step() < b->waiting_step();
+  });
   return waiting;
 }
 
-/// Waits until every wait for a server is known to be blocked by another session. True when somebody was woken.
-bool Conductor::settle_external() {
-  Nanos patience = kPollFirst;
-  for (;;) {
-    std::vector<pollfd> fds;
-    const std::vector<Actor*> waiting = find_external(fds);
-    if (waiting.empty()) return false;
-    const timespec span{.tv_sec = 0, .tv_nsec = patience.count()};
-    if (::ppoll(fds.data(), fds.size(), &span, nullptr) > 0) {
-      for (std::size_t i = 0; i < fds.size(); ++i) {
-        if (fds[i].revents != 0) waiting[i]->current()->wake();
-      }
-      return true;
-    }
-    patience = std::min(patience * 2, kPollMost);
+bool Conductor::is_known_blocked(const Actor& actor) const {
+  const Blocked& known = blocked_[static_cast<std::size_t>(actor.index)];
+  return known.step == actor.waiting_step() && known.step != 0;
+}
 
-    const WaitGraph graph = run_.wait_graph();
-    bool all_blocked = true;
-    for (Actor* const actor : waiting) all_blocked = note_blocked(*actor, graph) && all_blocked;
-    if (all_blocked) {
-      look_for_cycles(graph);
-      const Nanos left = left_for_detection(waiting, graph);
-      if (left == Nanos(0)) return false;
-      patience = left;
+/// Polls the sockets of the actors for at most `patience`. True when one of them has something to be read.
+bool Conductor::hears(const std::vector<Actor*>& waiting, Nanos patience) {
+  fds_.clear();
+  for (Actor* const actor : waiting) {
+    const Waiting& what = actor->current()->waiting();
+    fds_.push_back({what.fd, what.events, 0});
+  }
+  const timespec span{.tv_sec = patience.count() / 1'000'000'000, .tv_nsec = patience.count() % 1'000'000'000};
+  return ::ppoll(fds_.data(), fds_.size(), &span, nullptr) > 0;
+}
+
+/// One actor's wait for a server, until it is done or blocked. What set it free may be the answer of another actor that
+/// waits, so the actors that it was last seen to wait for come first. An actor that the server itself made give up was
+/// set free by nobody.
+Conductor::LookEnded Conductor::settle_one(Actor& actor, AnswerPass& tried) {
+  const auto index = static_cast<std::size_t>(actor.index);
+  tried.is_in_hand[index] = true;
+  if (is_known_blocked(actor) && !actor.current()->arrival().gave_up) {
+    const std::vector<Blocker> last_seen = blocked_[index].by;
+    for (const Blocker& blocker : last_seen) {
+      if (blocker.actor < 0 || tried.is_in_hand[static_cast<std::size_t>(blocker.actor)]) continue;
+      Actor& other = *run_.actors[static_cast<std::size_t>(blocker.actor)];
+      const bool waits = std::find(tried.waiting.begin(), tried.waiting.end(), &other) != tried.waiting.end();
+      if (!waits) continue;
+      if (const LookEnded first = settle_one(other, tried); first != LookEnded::blocked) return first;
     }
+  }
+  Nanos patience = is_known_blocked(actor) ? Nanos(0) : kPollFirst;
+  for (;;) {
+    if (actor.current()->arrival().complete || hears({&actor}, patience)) {
+      if (Actor* const cause = who_gave_up(actor)) return settle_one(*cause, tried);
+      actor.current()->wake();
+      return LookEnded::answered;
+    }
+    std::vector<Blocker> blockers;
+    actor.while_waiting([&](Operation& operation) { blockers = operation.blockers(); });
+    if (!blockers.empty()) {
+      note_blocked(actor, std::move(blockers));
+      return LookEnded::blocked;
+    }
+    patience = std::clamp(patience * 2, kPollFirst, kPollMost);
+    if (run_.stop_requested() || over_limit()) return LookEnded::left;
+  }
+}
+
+/// Of a circle that the server has broken: the actor that the server made give up, when the answer of `actor`, which
+/// that has set free, is there too. nullptr: `actor` was set free by none that still waits, or gave up itself.
+Actor* Conductor::who_gave_up(const Actor& actor) const {
+  if (!is_known_blocked(actor) || actor.current()->arrival().gave_up) return nullptr;
+  std::vector<const Actor*> chain{&actor};
+  for (std::size_t at = 0; at < chain.size(); ++at) {
+    for (const Blocker& blocker : blocked_[static_cast<std::size_t>(chain[at]->index)].by) {
+      if (blocker.actor < 0) continue;
+      Actor& other = *run_.actors[static_cast<std::size_t>(blocker.actor)];
+      const bool waits = other.place == Actor::Place::waiting && is_known_blocked(other);
+      if (!waits || std::find(chain.begin(), chain.end(), &other) != chain.end()) continue;
+      if (other.current()->arrival().gave_up) return &other;
+      chain.push_back(&other);
+    }
+  }
+  return nullptr;
+}
+
+/// Takes the answers of servers in the order of launching, one at a time: done or blocked, then the next. So a grant
+/// never stands before the commit that gave it, and the order of events is the same every time. The price is a question
+/// to the server for each wait before it. True when somebody was woken.
+bool Conductor::settle_external() {
+  for (;;) {
+    AnswerPass tried{.waiting = in_order_of_answers(), .is_in_hand = {}};
+    if (tried.waiting.empty()) return false;
+    for (Actor* const actor : tried.waiting) {
+      tried.is_in_hand.assign(run_.actors.size(), false);
+      const LookEnded settled = settle_one(*actor, tried);
+      if (settled != LookEnded::blocked) return settled == LookEnded::answered;
+    }
+    const WaitGraph graph = graph_as_seen(tried.waiting);
+    look_for_cycles(graph);
+    const Nanos left = left_for_detection(tried.waiting, graph);
+    if (left == Nanos(0)) return false;
+    (void)hears(tried.waiting, left);
     if (run_.stop_requested() || over_limit()) return false;
   }
 }
 
-/// Whether somebody holds the actor's wait up, which is then written down.
-bool Conductor::note_blocked(Actor& actor, const WaitGraph& graph) {
-  std::vector<Blocker> blockers;
-  for (const WaitForEdge& edge : graph.edges()) {
-    if (edge.from != actor.index) continue;
-    blockers.push_back({.actor = edge.to, .object = edge.object, .what = edge.what, .any = edge.any});
-  }
-  if (blockers.empty()) return false;
+/// The wait-for graph, with what the latest look at each of these actors has shown.
+WaitGraph Conductor::graph_as_seen(const std::vector<Actor*>& settled) {
+  return run_.wait_graph([&](const Actor& actor) -> const std::vector<Blocker>* {
+    const bool was_asked = std::find(settled.begin(), settled.end(), &actor) != settled.end();
+    return was_asked ? &blocked_[static_cast<std::size_t>(actor.index)].by : nullptr;
+  });
+}
+
+/// Writes down that others hold the actor's wait up.
+void Conductor::note_blocked(Actor& actor, std::vector<Blocker> blockers) {
   actor.note_blockers(*actor.current(), blockers);
-  blocked_.resize(run_.actors.size());
-  Blocked& blocked = blocked_[static_cast<std::size_t>(actor.index)];
-  if (blocked.step != actor.waiting_step()) blocked = {.step = actor.waiting_step(), .since = real_.now()};
-  return true;
+  Blocked& known = blocked_[static_cast<std::size_t>(actor.index)];
+  if (!is_known_blocked(actor)) known = {.step = actor.waiting_step(), .since = real_.now(), .by = {}};
+  known.by = std::move(blockers);
 }
 
 /// How long to wait for the answers although all are blocked: until the server has looked for cycles and broken those
@@ -286,14 +351,14 @@ bool Conductor::advance() {
     const bool for_ever = earliest == kNever && is_for_ever(graph);
     if (for_ever && was_for_ever_) return false;
     was_for_ever_ = for_ever;
-    wait_for_server(for_ever ? run_.clock().now() + kLookAgain : earliest);
+    poll_servers(for_ever ? run_.clock().now() + kLookAgain : earliest);
   } else if (earliest == kNever) {
     return false;
   } else if (run_.virtual_time) {
     if (earliest - run_.clock().now() > run_.limit - run_.elapsed()) return false;  // beyond the run's limit
     run_.virtual_clock().advance_to(earliest);
   } else {
-    wait_for_server(earliest);
+    poll_servers(earliest);
   }
   return expire_deadlines() || external || !run_.virtual_time;
 }
@@ -327,25 +392,17 @@ bool Conductor::is_for_ever(const WaitGraph& graph) const {
   });
 }
 
-/// Real time: polls the servers' sockets until one is ready, `deadline` passes, or a short while is over.
-void Conductor::wait_for_server(Nanos deadline) {
-  std::vector<pollfd> fds;
-  std::vector<Actor*> waiting;
-  for (const auto& actor : run_.actors) {
-    actor->while_waiting([&](Operation& operation) {
-      if (!operation.waiting().external) return;
-      fds.push_back({operation.waiting().fd, operation.waiting().events, 0});
-      waiting.push_back(actor.get());
-    });
+/// Real time: polls the servers' sockets until one is ready, `deadline` passes, or a short while is over. Gives the
+/// actors whose sockets are ready.
+std::vector<Actor*> Conductor::poll_servers(Nanos deadline) {
+  const std::vector<Actor*> waiting = in_order_of_answers();
+  const Nanos left = deadline == kNever ? kPollMost : deadline - run_.clock().now();
+  std::vector<Actor*> ready;
+  if (!hears(waiting, std::clamp(left, Nanos(0), kPollMost))) return ready;
+  for (std::size_t i = 0; i < waiting.size(); ++i) {
+    if (fds_[i].revents != 0) ready.push_back(waiting[i]);
   }
-  const Nanos left = deadline == kNever ? kNever : deadline - run_.clock().now();
-  constexpr std::int64_t kMost_ms = kPollMost.count() / 1'000'000;
-  const auto left_ms =
-      static_cast<int>(left == kNever ? kMost_ms : std::clamp<std::int64_t>(left.count() / 1'000'000 + 1, 0, kMost_ms));
-  if (::poll(fds.data(), fds.size(), left_ms) <= 0) return;
-  for (std::size_t i = 0; i < fds.size(); ++i) {
-    if (fds[i].revents != 0) waiting[i]->current()->wake();
-  }
+  return ready;
 }
 
 /// Ends every wait that has come to its deadline, the earliest first. True when there was one.
@@ -391,7 +448,7 @@ void Conductor::stop_and_drain(Executor& executor, Fault why) {
     }
     if (all_finished) return;
     if (moved) continue;
-    wait_for_server(kNever);
+    for (Actor* const actor : poll_servers(kNever)) actor->current()->wake();
     if (real_.now() > until && !pressed) {
       // The server does not answer the cancel either: a second one drops the connection.
       pressed = true;

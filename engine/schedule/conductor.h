@@ -29,14 +29,15 @@ namespace lockstep {
 ///
 ///     what calls woken(), by Executor::ready()                          from
 ///     an actor that granted or killed the wait (Operation::wake())      any thread
-///     a socket that is ready                                            settle_external(), wait_for_server()
+///     a socket that is ready                                            settle_one(), stop_and_drain()
 ///     a deadline that passes                                            take() by choice, expire_deadlines() by time
 ///     a stop                                                            stop_and_drain()
 ///
 /// States of the conductor itself, each with what it does and where it goes:
 ///
 ///     settle    lets woken actors run to their next stop, waits for     choose; drain on ^C and at the run's limit
-///               servers until each wait there is known to be blocked
+///               servers until each wait there is known to be blocked;
+///               answers are taken in the order of launching
 ///     choose    find_candidates(), then Schedule::next()                take; close or advance when there is none;
 ///                                                                       drain when the schedule refuses
 ///     take      one actor runs to its next stop, or its deadline        settle
@@ -70,12 +71,24 @@ class Conductor {
  private:
   void settle(Executor& executor);
   bool settle_external();
-  std::vector<Actor*> find_external(std::vector<pollfd>& fds) const;
-  bool note_blocked(Actor& actor, const WaitGraph& graph);
+  /// How a look at one wait for a server ends.
+  enum class LookEnded : std::uint8_t { answered, blocked, left };
+  /// One pass over the waits for servers.
+  struct AnswerPass {
+    std::vector<Actor*> waiting;   ///< in the order in which their answers are taken
+    std::vector<bool> is_in_hand;  ///< by actor: it is being settled, or was before the one in hand
+  };
+  LookEnded settle_one(Actor& actor, AnswerPass& tried);
+  std::vector<Actor*> in_order_of_answers();
+  bool is_known_blocked(const Actor& actor) const;
+  bool hears(const std::vector<Actor*>& waiting, Nanos patience);
+  Actor* who_gave_up(const Actor& actor) const;
+  WaitGraph graph_as_seen(const std::vector<Actor*>& settled);
+  void note_blocked(Actor& actor, std::vector<Blocker> blockers);
   Nanos left_for_detection(const std::vector<Actor*>& waiting, const WaitGraph& graph) const;
   bool advance();
   bool is_for_ever(const WaitGraph& graph) const;
-  void wait_for_server(Nanos deadline);
+  std::vector<Actor*> poll_servers(Nanos deadline);
   bool expire_deadlines();
   Actor* pop_woken();
   void stop_and_drain(Executor& executor, Fault why);
@@ -100,12 +113,15 @@ class Conductor {
   bool was_for_ever_ = false;  // at the latest look every wait was one for ever
   RealClock real_;
   Nanos real_start_{0};
-  /// A wait for a server that is known to be held up: the actor's step, and since when that is known.
+  /// A wait for a server that is known to be held up: the actor's step, since when that is known, and by which actors
+  /// at the latest look.
   struct Blocked {
     std::uint32_t step = 0;
     Nanos since{0};
+    std::vector<Blocker> by = {};
   };
   std::vector<Blocked> blocked_;  // by actor
+  std::vector<pollfd> fds_;       // of the latest hears(), in its order
 
   Mutex mutex_;
   std::vector<Actor*> woken_ LOCKSTEP_GUARDED_BY(mutex_);

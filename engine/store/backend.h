@@ -105,6 +105,13 @@ struct Waiting {
   Nanos retry_at = kNever;
 };
 
+/// What has come of the answer to a request that waits for a server.
+struct Arrival {
+  bool complete = false;  ///< the next attempt() finishes
+  /// The server has ended the wait by itself, as a deadlock or at a limit: no other session's progress was needed.
+  bool gave_up = false;
+};
+
 /// The state of one request between attempts; kept by the awaiting frame, filled by the session.
 struct Pending {
   Request request;
@@ -131,6 +138,10 @@ class Session {
   /// The actors that the waiting request waits for now. May ask the server, which takes a millisecond. Callable only
   /// while the request waits. Empty when it is not blocked (in flight, or about to be woken).
   virtual std::vector<Blocker> blockers(const Pending& pending) = 0;
+
+  /// Of a request that waits for a server: what has come here by now. Never blocks. Only under a schedule, where one
+  /// thread works at a time.
+  virtual Arrival arrival() { return {}; }
 
   /// True between begin and commit / abort. The engine aborts what a failed body left open.
   virtual bool in_transaction() const noexcept = 0;

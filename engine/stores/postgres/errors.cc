@@ -61,6 +61,10 @@ Fault fault_of_sqlstate(std::string_view code) noexcept {
   return Fault::internal;
 }
 
+bool is_given_up_by_server(std::string_view code) noexcept {
+  return code == "40P01" || code == "55P03" || code == "57014" || code == "25P03" || code.starts_with("57P");
+}
+
 std::string text_of(const Request& request) {
   constexpr std::size_t kLengthMax = 60;
   std::string text(request.verb == Verb::execute ? std::string_view() : name_of(request.verb));

@@ -15,6 +15,9 @@ namespace lockstep::postgres {
 /// connection is lost, Fault::unavailable. Unknown codes are Fault::internal.
 Fault fault_of_sqlstate(std::string_view code) noexcept;
 
+/// True for a code with which the server ends a wait of its own accord: a deadlock, a limit, a cancel.
+bool is_given_up_by_server(std::string_view code) noexcept;
+
 /// "add account/3": what a request does, for messages. A statement is cut after 60 characters.
 std::string text_of(const Request& request);
 

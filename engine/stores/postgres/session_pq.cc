@@ -24,6 +24,7 @@ class PqSession final : public PostgresSession {
 
   std::optional<Error> open(const std::string& name);
   bool attempt(Pending& pending, Waiter& waiter) override;
+  Arrival arrival() override;
 
  private:
   bool send(const Call& call);
@@ -35,8 +36,10 @@ class PqSession final : public PostgresSession {
 
   AsyncConnection connection_;
   std::string name_;
-  bool ran_sql_ = false;  // which may have changed settings, taken locks of the session, made temporary tables
-  ServerAnswer outcome_;  // of the request in flight
+  bool ran_sql_ = false;   // which may have changed settings, taken locks of the session, made temporary tables
+  ServerAnswer outcome_;   // of the request in flight
+  bool waits_ = false;     // a request is in flight
+  bool is_whole_ = false;  // its whole answer has come
 };
 
 /// What DISCARD ALL does (PostgreSQL manual), except for prepared statements, which the next session needs too.
@@ -131,13 +134,15 @@ void PqSession::take_answer(Answer answer) {
 }
 
 bool PqSession::take(Waiting& waiting) {
-  connection_.move_bytes();
-  const bool finished = connection_.take_answers([this](Answer answer) {
-    if (answer == nullptr) return true;
-    take_answer(std::move(answer));
-    return !connection_.is_open();
-  });
-  if (finished) return true;
+  if (!is_whole_) {
+    connection_.move_bytes();
+    is_whole_ = connection_.take_answers([this](Answer answer) {
+      if (answer == nullptr) return true;
+      take_answer(std::move(answer));
+      return !connection_.is_open();
+    });
+  }
+  if (is_whole_) return true;
   waiting = Waiting{};
   waiting.fd = connection_.socket();
   waiting.events = connection_.events();
@@ -160,6 +165,13 @@ void PqSession::note_loss(const Request& request) {
   if (outcome_.said.empty()) outcome_.said = "the connection to PostgreSQL is lost";
 }
 
+Arrival PqSession::arrival() {
+  if (!waits_) return {};
+  Waiting ignored;
+  const bool complete = take(ignored);
+  return {.complete = complete, .gave_up = outcome_.failed && is_given_up_by_server(outcome_.code)};
+}
+
 bool PqSession::attempt(Pending& pending, Waiter& /*waiter*/) {
   if (pending.phase == 0) {
     Call call;
@@ -175,8 +187,11 @@ bool PqSession::attempt(Pending& pending, Waiter& /*waiter*/) {
       return true;
     }
     pending.phase = 1;
+    is_whole_ = false;
+    waits_ = true;
   }
   if (!take(pending.waiting)) return false;
+  waits_ = false;
   outcome_.cancelled = flight_ends();
   if (!connection_.is_open() || ::PQstatus(connection_.get()) != CONNECTION_OK) {
     note_loss(pending.request);
