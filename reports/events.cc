@@ -147,6 +147,7 @@ void event_as_json(std::string& text, const Run& run, const EventView& event) {
   json.text("verb", event.verb).text("object", event.object).text("detail", event.detail);
   event.fault ? json.text("fault", name_of(*event.fault)) : json.null("fault");
   json.text("code", event.code);
+  if (!event.facts->empty()) json.texts("facts", *event.facts);
   json.array("others", *event.others, [&](int other) {
     other == record::kNobody ? json.append_null() : json.append_text(actor_of(run, other));
   });

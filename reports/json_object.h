@@ -46,6 +46,14 @@ class JsonObject {
     out_ += "null";
     return *this;
   }
+  /// An object of texts.
+  template <class Pairs>
+  JsonObject& texts(std::string_view key, const Pairs& pairs) {
+    begin(key);
+    JsonObject inner(out_);
+    for (const auto& [name, value] : pairs) inner.text(name, value);
+    return *this;
+  }
   /// `element` is called with each entry and appends it: append_text() or append_null().
   template <class Entries, class Element>
   JsonObject& array(std::string_view key, const Entries& entries, Element element) {

@@ -191,6 +191,9 @@ class Teller {
       case EventKind::note:
         row(event, Mark::note, event.detail);
         break;
+      case EventKind::notice:
+        follow_notice(event);
+        break;
       default:
         follow_run(event);
     }
@@ -395,6 +398,8 @@ class Teller {
     change(Change::Kind::wait, event.actor, wanted).others = event.others;
     std::string whom = names_of(event.others, run_);
     LaneRow& told = row(event, Mark::wait, asked_text(actor, event));
+    if (!again && actor.asked) told.sql = record::fact_of(*actor.asked, "sql");
+    if (const std::string_view lock = record::fact_of(event, "lock"); !lock.empty()) told.more.emplace_back(lock);
     if (whom.empty()) {
       told.status = told.short_status = event.detail;
     } else {
@@ -451,6 +456,7 @@ class Teller {
     }
     if (!event.detail.empty()) text += answer_text(asked, event.detail);
     LaneRow& told = row(event, mark, text);
+    if (!waited) told.sql = record::fact_of(asked, "sql");
     if (waited) {
       told.status = "after " + duration_text(wait_ns);
       told.short_status = "+" + duration_text(wait_ns);
@@ -503,8 +509,27 @@ class Teller {
       actor.given_up = true;
     }
     actor.last_fault = event.fault ? std::string(name_of(*event.fault)) : "";
+    const std::string sql(actor.asked && !shown ? record::fact_of(*actor.asked, "sql") : std::string_view());
     end_request(event.actor);
-    row(event, Mark::fault, text);
+    LaneRow& told = row(event, Mark::fault, text);
+    told.sql = sql;
+    for (const std::string_view part : {"primary", "detail", "hint"})
+      add_lines(told.more, record::fact_of(event, part));
+  }
+
+  static void add_lines(std::vector<std::string>& lines, std::string_view said) {
+    while (!said.empty()) {
+      const std::size_t end = std::min(said.find('\n'), said.size());
+      if (end > 0) lines.emplace_back(said.substr(0, end));
+      said.remove_prefix(std::min(end + 1, said.size()));
+    }
+  }
+
+  void follow_notice(const Event& event) {
+    LaneRow& told = row(event, Mark::note, event.verb + ": " + event.detail);
+    told.actor = event.actor;
+    for (const std::string_view part : {"detail", "hint", "context"})
+      add_lines(told.more, record::fact_of(event, part));
   }
 
   /// The run was ended from outside: one row for all actors. What they still do then is clearing up, no part of the

@@ -46,11 +46,13 @@ struct LaneRow {
   std::int64_t at_ns = 0;
   int actor = record::kNobody;  ///< kNobody: the row concerns the run as a whole
   Mark mark = Mark::note;
-  std::string text;              ///< "lock B"; not yet clean
-  std::string status;            ///< "waits for T2", "granted", "after 0.05 ms"
-  std::string short_status;      ///< the same where there is little room
-  std::vector<LaneState> lanes;  ///< of every actor, once the row has happened
-  std::vector<Change> changes;   ///< since the row before
+  std::string text;               ///< "lock B"; not yet clean
+  std::string status;             ///< "waits for T2", "granted", "after 0.05 ms"
+  std::string short_status;       ///< the same where there is little room
+  std::vector<std::string> more;  ///< what the store says of it besides, a line each: the lock, the DETAIL of an error
+  std::string sql;                ///< what was sent for a portable verb; empty: the text says it, or there is no SQL
+  std::vector<LaneState> lanes;   ///< of every actor, once the row has happened
+  std::vector<Change> changes;    ///< since the row before
 };
 
 /// What plain operations hold until the end at that store and protocol, as their traits say. A recording does not say

@@ -49,8 +49,10 @@ const char* sign_of(Mark mark) {
 
 std::string told(const LaneRow& row) {
   std::string text = fmt::format("<span class=\"sign1\">{}</span>", sign_of(row.mark));
-  text += html(row.text);
-  return row.status.empty() ? text : text + "<i>" + html(row.status) + "</i>";
+  text += row.sql.empty() ? html(row.text) : fmt::format("<span title=\"{}\">{}</span>", html(row.sql), html(row.text));
+  if (!row.status.empty()) text += "<i>" + html(row.status) + "</i>";
+  for (const std::string& line : row.more) text += "<small>" + html(line) + "</small>";
+  return text;
 }
 
 const char* tone_of(Mark mark) {

@@ -29,8 +29,9 @@ using StandingWaits = std::map<int, Standing>;
 void follow(StandingWaits& standing, const Event& event) {
   switch (event.kind) {
     case EventKind::wait:
-      standing[event.actor] = {event.step, event.verb == "execute" ? "" : event.object, event.others,
-                               event.verb == "wait" || event.verb == "pause"};
+      standing[event.actor] = {event.step,
+                               event.verb == "execute" ? std::string(record::fact_of(event, "lock")) : event.object,
+                               event.others, event.verb == "wait" || event.verb == "pause"};
       break;
     case EventKind::grant:
     case EventKind::fault:

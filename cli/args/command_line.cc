@@ -42,6 +42,9 @@ std::string command_of(const record::Run& run, const RunRequest& request) {
   };
   if (run.store != record::kNoStore) {
     add("store", run.store);
+    const BackendKind* const kind = backend_named(run.store);
+    if (const std::string dsn = kind == nullptr ? std::string() : request.dsn.shown_of(*kind); !dsn.empty())
+      add("dsn", dsn);
     add("protocol", run.protocol);
   }
   add("pattern", run.pattern);

@@ -11,7 +11,7 @@
 namespace lockstep::cli {
 
 /// `lockstep run deadlock/two-lock --store kv --protocol 2pl-detect --pattern plain --executor threads --seed 7`,
-/// quoted for a shell. A data source name is left out: it may hold a password (LOCKSTEP_DSN).
+/// quoted for a shell. A data source name stands there without its password.
 std::string command_of(const record::Run& run, const RunRequest& request);
 
 /// `text`, in quotes when a POSIX shell would read more into it.

@@ -61,6 +61,14 @@ std::vector<OptionSpec> dsn_option() {
   return {std::move(option)};
 }
 
+OptionSpec fsync_option() {
+  return {"fsync",
+          "on|off",
+          "whether commits on a server that is started for the run wait for the disk; default: off",
+          Names::choices,
+          {"on", "off"}};
+}
+
 std::vector<OptionSpec> run_options() {
   std::vector<OptionSpec> options = {
       {"store", "NAME",
@@ -85,6 +93,7 @@ std::vector<OptionSpec> run_options() {
   };
   const std::vector<OptionSpec> dsn = dsn_option();
   options.insert(options.begin() + 2, dsn.begin(), dsn.end());
+  options.push_back(fsync_option());
   return options;
 }
 
@@ -122,6 +131,7 @@ std::string read_run_options(const Arguments& arguments, RunRequest& request) {
   request.executor = arguments.value("executor", request.executor);
   request.schedule = arguments.value("schedule");
   request.dsn = arguments.all("dsn");
+  request.durable = arguments.value("fsync") == "on";
   if (arguments.has("seed") && !read_number(arguments.value("seed"), request.seed)) {
     return fmt::format("--seed \"{}\" is no whole number from 0 to 18446744073709551615", arguments.value("seed"));
   }

@@ -15,6 +15,8 @@ std::vector<OptionSpec> run_options();
 
 /// --dsn, as the stores that take it say; empty when none does.
 std::vector<OptionSpec> dsn_option();
+/// --fsync, for a server that the program starts.
+OptionSpec fsync_option();
 
 /// The stores of --store; without it, those that --dsn is for. Empty: neither was typed.
 std::vector<std::string> stores_asked_for(const Arguments& arguments);

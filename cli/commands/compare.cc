@@ -94,6 +94,7 @@ std::string read_request(const Arguments& arguments, load::CompareRequest& reque
   if (std::string wrong = wrong_dsn(arguments, stores); !wrong.empty()) return wrong;
   round.store = stores.empty() ? std::string(default_backend().name) : stores.front();
   round.dsn = arguments.all("dsn");
+  round.durable = arguments.value("fsync") == "on";
   if (arguments.has("strategy")) {
     request.strategies = arguments.listed("strategy");
     if (request.strategies.empty()) return "--strategy is empty; name at least one";
@@ -154,7 +155,7 @@ class HistoryFiles {
   std::string error_;
 };
 
-/// What was typed, so that it gives this comparison again. A data source name may hold a password: left out.
+/// What was typed, so that it gives this comparison again. A data source name stands there without its password.
 std::string typed_command(const Program& program, const load::CompareRequest& request) {
   std::string command = "lockstep compare " + shell_quoted(program.arguments.value("NAME"));
   for (const OptionSpec& option : program.command.options) {
@@ -167,6 +168,9 @@ std::string typed_command(const Program& program, const load::CompareRequest& re
           fmt::format(" --{} {}", name, shell_quoted(fmt::format("{}", fmt::join(program.arguments.all(name), ","))));
     }
   }
+  const BackendKind* const kind = backend_named(request.round.store);
+  if (const std::string dsn = kind == nullptr ? std::string() : request.round.dsn.shown_of(*kind); !dsn.empty())
+    command += " --dsn " + shell_quoted(dsn);
   return command + fmt::format(" --seed {}", request.round.shape.seed);
 }
 
@@ -402,8 +406,9 @@ CommandSpec compare_command() {
       .run = compare_strategies};
   const auto seed = std::find_if(command.options.begin(), command.options.end(),
                                  [](const OptionSpec& option) { return option.name == "seed"; });
-  const std::vector<OptionSpec> dsn = dsn_option();
-  command.options.insert(seed, dsn.begin(), dsn.end());
+  std::vector<OptionSpec> server = dsn_option();
+  server.push_back(fsync_option());
+  command.options.insert(seed, server.begin(), server.end());
   return command;
 }
 

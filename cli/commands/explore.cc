@@ -223,7 +223,9 @@ int explore_scenario(Program& program) {
     const auto worst = std::find_if(ids.begin(), ids.end(), [](const std::string& id) { return !id.empty(); });
     program.out.write(explore_text(
         explored, program.terminal,
-        worst == ids.end() ? std::vector<Hint>{} : hints_for(short_id(*worst, runs_folder(program.arguments)))));
+        worst == ids.end() ? std::vector<Hint>{}
+                           : hints_for(explored.findings[static_cast<std::size_t>(worst - ids.begin())].shortest,
+                                       short_id(*worst, runs_folder(program.arguments)))));
   }
   return code;
 }

@@ -49,8 +49,10 @@ void show(Program& program, const record::Run& run, const std::string& folder, c
   } else if (program.quiet) {
     program.out.write(verdict_line(run, program.terminal));
   } else {
-    RunTextOptions options{.lanes = {.full = program.arguments.has("full")}, .path = path, .hints = {}};
-    if (!path.empty()) options.hints = hints_for(short_id(run.id, folder));
+    RunTextOptions options{.lanes = {.full = program.arguments.has("full"), .sql = program.arguments.has("sql")},
+                           .path = path,
+                           .hints = {}};
+    if (!path.empty()) options.hints = hints_for(run, short_id(run.id, folder));
     program.out.write(run_text(run, program.terminal, options));
   }
 }
@@ -181,6 +183,7 @@ CommandSpec run_command() {
   options.push_back({"predict", "", "ask how it will end before it is shown; the answer is read from standard input"});
   options.push_back({"hold", "", "stand still at the first cycle of waits, for a debugger to be attached, until ^C"});
   options.push_back({"full", "", "every row of a long run, every text whole"});
+  options.push_back({"sql", "", "below each step in a portable verb, what was sent to the store for it"});
   options.push_back({"json", "", "the result as JSON, in place of the picture"});
   return {
       .name = "run",

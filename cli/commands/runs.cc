@@ -148,8 +148,10 @@ int show_one(Program& program, const std::string& folder, const std::string& id)
   if (program.json) {
     program.out.write(run_json(*run, *path));
   } else {
-    RunTextOptions options{.lanes = {.full = program.arguments.has("full")}, .path = *path, .hints = {}};
-    options.hints = hints_for(short_id(run->id, folder));
+    RunTextOptions options{.lanes = {.full = program.arguments.has("full"), .sql = program.arguments.has("sql")},
+                           .path = *path,
+                           .hints = {}};
+    options.hints = hints_for(*run, short_id(run->id, folder));
     if (!run->command.empty()) options.hints.insert(options.hints.begin(), {"again", run->command});
     program.out.write(run_text(*run, program.terminal, options));
   }
@@ -215,6 +217,7 @@ CommandSpec runs_command() {
                   {"all", "", "also the runs that are cells of a matrix"},
                   {"path", "", "of the runs that are named: only where the recording lies"},
                   {"full", "", "every row of a long run, every text whole"},
+                  {"sql", "", "below each step in a portable verb, what was sent to the store for it"},
                   {"prune", "", "delete old runs; needs --keep or --older-than"},
                   {"keep", "N", "with --prune: the newest N stay"},
                   {"older-than", "AGE", "with --prune: only what is older: 90s, 30m, 12h, 7d"},

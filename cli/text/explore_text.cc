@@ -148,6 +148,11 @@ void add_model(std::vector<Line>& lines, const Exploration& explored, const Term
                        : fmt::format("{}; {} does something else in {} of {} classes. What it does in its own "
                                      "interleavings: --direct",
                                      explored.model, title_of(explored), differing, explored.runs));
+  if (!agrees) {
+    const auto& facts = explored.disagreements.front().run.environment;
+    if (const auto denied = facts.find("denied"); denied != facts.end())
+      add_paragraph(lines, terminal, Style::bold, "because", terminal.clean(denied->second));
+  }
   constexpr std::size_t kShown = 6;
   for (std::size_t i = 0; i < std::min(kShown, explored.disagreements.size()); ++i) {
     const Disagreement& each = explored.disagreements[i];

@@ -8,7 +8,8 @@
 
 namespace lockstep::cli {
 
-/// For the saved run with this short id. Only commands that exist.
-std::vector<Hint> hints_for(const std::string& id);
+/// For the saved run with this short id. Only commands that exist. Those that run it again name the server that it ran
+/// on, where it was typed.
+std::vector<Hint> hints_for(const record::Run& run, const std::string& id);
 
 }  // namespace lockstep::cli

@@ -234,10 +234,19 @@ class Layout {
       }
     }
     lines_.push_back(std::move(line));
-    for (const std::string& text : rest) {
-      Line more;
-      more.to(kLanesAt + static_cast<std::size_t>(row.actor) * (content_ + gap_) + 2).add(text_style(row.mark), text);
-      lines_.push_back(std::move(more));
+    const std::size_t at = kLanesAt + static_cast<std::size_t>(row.actor) * (content_ + gap_) + 2;
+    for (const std::string& text : rest) lines_.push_back(Line().to(at).add(text_style(row.mark), text));
+    more_lines(row, at);
+  }
+
+  /// What the store says of the row besides. It may run on over the lanes to the right.
+  void more_lines(const LaneRow& row, std::size_t at) {
+    std::vector<std::string> more;
+    if (options_.sql && !row.sql.empty()) more.push_back(row.sql);
+    more.insert(more.end(), row.more.begin(), row.more.end());
+    for (const std::string& said : more) {
+      const auto texts = wrapped(terminal_.clean(said), terminal_.width - std::min(terminal_.width - 16, at));
+      for (const std::string& text : texts) lines_.push_back(Line().to(at).add(Style::dim, text));
     }
   }
 
@@ -305,11 +314,8 @@ class Layout {
       line.to(at).add(row.mark == Mark::wait ? Style::waits : Style::dim, status);
     }
     lines_.push_back(std::move(line));
-    for (const std::string& text : rest) {
-      Line more;
-      more.to(begin).add(text_style(row.mark), text);
-      lines_.push_back(std::move(more));
-    }
+    for (const std::string& text : rest) lines_.push_back(Line().to(begin).add(text_style(row.mark), text));
+    more_lines(row, begin);
   }
 
   /// What concerns the run as a whole is written across the lanes.

@@ -14,6 +14,7 @@ namespace lockstep::cli {
 
 struct LaneOptions {
   bool full = false;  ///< every row, texts wrapped instead of shortened
+  bool sql = false;   ///< below each portable verb what was sent for it
 };
 
 std::vector<Line> lanes(const record::Run& run, const Terminal& terminal, const LaneOptions& options = {});

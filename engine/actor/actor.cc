@@ -131,7 +131,8 @@ void Actor::request(Operation& operation) {
   emit({.kind = EventKind::request,
         .verb = std::move(described.verb),
         .object = std::move(described.object),
-        .detail = std::move(described.detail)});
+        .detail = std::move(described.detail),
+        .facts = operation.facts_asked()});
 }
 
 /// Of an actor that writes apart: late, because a transaction that is to be left out is known by its end of begin.
@@ -185,6 +186,8 @@ void Actor::conclude(Operation& operation) {
     event.kind = EventKind::grant;
     event.detail = operation.answer();
   }
+  // Of a run that nobody steers only what went wrong is kept whole: there are many operations.
+  if (buffer_ == nullptr || operation.error) event.facts = operation.facts_answered();
   emit(std::move(event));
   run.note_store_locks();
 }
@@ -208,11 +211,13 @@ void Actor::note_blockers(Operation& operation, const std::vector<Blocker>& bloc
   }
   std::vector<int> others;
   std::string what;
+  Facts facts;
   bool avoidance = false;
   for (const Blocker& blocker : blockers) {
     others.push_back(blocker.actor);
     avoidance = avoidance || blocker.avoidance;
     if (what.empty()) what = blocker.what;
+    if (facts.empty() && !blocker.lock.empty()) facts.emplace_back("lock", blocker.lock);
   }
   if (noted_wait_ == &operation && others == last_blockers_) return;
   noted_wait_ = &operation;
@@ -227,7 +232,8 @@ void Actor::note_blockers(Operation& operation, const std::vector<Blocker>& bloc
             .verb = std::move(described.verb),
             .object = std::move(described.object),
             .detail = std::move(what),
-            .others = std::move(others)});
+            .others = std::move(others),
+            .facts = std::move(facts)});
   run.note_store_locks();
 }
 

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "engine/actor/actor.h"
+#include "engine/actor/results.h"
 #include "engine/actor/run_state.h"
 
 namespace lockstep {
@@ -22,7 +23,9 @@ bool StoreOperation::attempt() {
     return true;
   }
   if (actor().run.footprint != nullptr) touch_before(*actor().run.footprint);
-  if (!session_->attempt(pending_, *this)) {
+  const bool finished = session_->attempt(pending_, *this);
+  tell_notices();
+  if (!finished) {
     if (Footprint* const footprint = actor().run.footprint) touch_wait(*footprint);
     return false;
   }
@@ -52,6 +55,29 @@ void StoreOperation::note_statement() {
     actor().note_transaction(committed ? Verb::commit : Verb::abort, std::nullopt);
   }
   if (!error && pending_.reply.autocommitted) actor().note_autocommit();
+}
+
+void StoreOperation::tell_notices() {
+  for (Notice& notice : pending_.notices) {
+    actor().emit({.kind = record::EventKind::notice,
+                  .verb = std::move(notice.severity),
+                  .detail = std::move(notice.text),
+                  .facts = std::move(notice.facts)});
+  }
+  pending_.notices.clear();
+}
+
+Facts StoreOperation::facts_asked() const {
+  if (session_ == nullptr || pending_.request.verb == Verb::execute) return {};
+  std::string statement = session_->statement_of(pending_.request);
+  if (statement.empty()) return {};
+  return {{"sql", std::move(statement)}};
+}
+
+Facts StoreOperation::facts_answered() const {
+  Facts facts = Operation::facts_answered();
+  if (!pending_.reply.results.empty()) facts.emplace_back("results", results_json(pending_.reply.results));
+  return facts;
 }
 
 void StoreOperation::cancel(Fault why) {

@@ -80,10 +80,13 @@ class StoreOperation : public AwaitableOperation {
   void touch_before(Footprint& footprint) const;
   Description describe() const final;
   std::string answer() const final;
+  Facts facts_asked() const final;
+  Facts facts_answered() const final;
 
  protected:
   ~StoreOperation() = default;
   void note_statement();
+  void tell_notices();
   /// What it touches besides when it has to wait.
   void touch_wait(Footprint& footprint) const;
   /// What it touches besides when it fails.

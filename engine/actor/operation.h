@@ -75,6 +75,9 @@ class Operation : public Waiter {
   /// True for what must run even while the actor is being stopped (an abort).
   virtual bool is_cleanup() const { return false; }
   virtual Description describe() const = 0;
+  /// What the request event, and the event of its end, have besides (record::Event::facts).
+  virtual Facts facts_asked() const { return {}; }
+  virtual Facts facts_answered() const { return error ? error->facts : Facts{}; }
   /// What came back, for the recording; valid when it has finished without an error.
   virtual std::string answer() const { return {}; }
 

@@ -269,6 +269,7 @@ class Charted final : public Schedule {
         return fmt::format("{} has finished{}", name(event.actor),
                            event.fault ? fmt::format(": {}", lockstep::name_of(*event.fault)) : "");
       case EventKind::note:
+      case EventKind::notice:
         return event.detail;
     }
     return {};

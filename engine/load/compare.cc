@@ -244,6 +244,9 @@ class Sweep {
         ++done_;
         compared.store_version = result->store_version;
         for (const auto& [name, value] : result->environment) compared.environment[name] = value;
+        std::vector<std::string>& notes = compared.comparison.notes;
+        if (!result->caveat.empty() && std::find(notes.begin(), notes.end(), result->caveat) == notes.end())
+          notes.push_back(result->caveat);
         if (result->store_failed) compared.comparison.ending = record::Ending::unavailable;
         if (stop_ != nullptr && stop_->requested()) compared.comparison.ending = record::Ending::interrupted;
         if (compared.comparison.ending != record::Ending::complete) return {};
@@ -324,6 +327,10 @@ Result<Compared> compare(const Workload& workload, const CompareRequest& asked, 
   compared.comparison.verdict = verdict_of(compared.comparison.groups);
   note_rates(compared.comparison);
   note_helpers(compared);
+  if (const BackendKind& kind = *backend_named(request->round.store); kind.traits.waits == Waits::external) {
+    compared.comparison.notes.push_back(
+        fmt::format("waits for locks in {} are not counted: what they cost is in the latency", kind.traits.title));
+  }
   if (request->round.claim) {
     compared.comparison.notes.push_back(fmt::format(
         "histories were held against {}, not against what each protocol promises", name_of(*request->round.claim)));

@@ -86,8 +86,11 @@ class Round {
 
 Result<void> Round::open() {
   const BackendKind& kind = *backend_named(request_.store);
-  const BackendOptions options{
-      .protocol = request_.protocol, .dsn = request_.dsn.of(kind), .blocking = on_threads(), .clock = &clock_};
+  const BackendOptions options{.protocol = request_.protocol,
+                               .dsn = request_.dsn.of(kind),
+                               .durable = request_.durable,
+                               .blocking = on_threads(),
+                               .clock = &clock_};
   Result<std::unique_ptr<Backend>> opened = kind.open(options);
   if (!opened) return opened.error();
   backend_ = std::move(*opened);
@@ -267,6 +270,7 @@ RoundResult Round::run() {
   result.peak_rss_bytes = own_peak_rss_bytes();
   result.store_version = backend_->capabilities().version;
   result.environment = backend_->environment();
+  result.caveat = backend_->capabilities().caveat;
   result.helpers = offloads_calls() ? kCallersMost : 0;
   return result;
 }

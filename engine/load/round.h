@@ -32,6 +32,7 @@ struct RoundRequest {
   std::string pattern;
   std::string executor = "threads";
   Dsns dsn;
+  bool durable = false;  ///< commits on a server of the program's own wait for the disk
   Shape shape;
   int sessions = 1;
   int workers = 2;  ///< threads of the coroutines executor
@@ -72,6 +73,7 @@ struct RoundResult {
   std::string store_version;
   int helpers = 0;  ///< the most threads at once that made the store's blocking calls; 0: no call blocks
   std::vector<std::pair<std::string, std::string>> environment;
+  std::string caveat;  ///< of the store (Capabilities::caveat)
 };
 
 /// Runs the round. Fault::invalid, with both numbers, when there are fewer connections or descriptors than sessions.

@@ -8,13 +8,14 @@
 namespace lockstep::record {
 namespace {
 
-constexpr std::array<std::string_view, 12> kEventKinds = {
-    "request", "wait", "grant", "fault", "release", "cycle", "retry", "finish", "time", "invariant", "note", "figure"};
+constexpr std::array<std::string_view, 13> kEventKinds = {"request", "wait",   "grant",  "fault", "release",
+                                                          "cycle",   "retry",  "finish", "time",  "invariant",
+                                                          "note",    "figure", "notice"};
 constexpr std::array<std::string_view, 9> kVerdicts = {"clean",   "deadlock", "abort", "timeout", "anomaly",
                                                        "avoided", "starved",  "hung",  "error"};
 constexpr std::array<std::string_view, 4> kEndings = {"complete", "stuck", "interrupted", "unavailable"};
 
-static_assert(kEventKinds.size() == static_cast<std::size_t>(EventKind::figure) + 1);
+static_assert(kEventKinds.size() == static_cast<std::size_t>(EventKind::notice) + 1);
 static_assert(kVerdicts.size() == static_cast<std::size_t>(kLastVerdict) + 1);
 static_assert(kEndings.size() == static_cast<std::size_t>(Ending::unavailable) + 1);
 
@@ -37,6 +38,13 @@ std::optional<Enum> named_in(const std::array<std::string_view, N>& names, std::
 std::string_view name_of(EventKind kind) noexcept { return name_in(kEventKinds, kind); }
 std::optional<EventKind> event_kind_named(std::string_view name) noexcept {
   return named_in<EventKind>(kEventKinds, name);
+}
+
+std::string_view fact_of(const Event& event, std::string_view name) noexcept {
+  for (const auto& [each, value] : event.facts) {
+    if (each == name) return value;
+  }
+  return {};
 }
 
 std::string_view name_of(Verdict verdict) noexcept { return name_in(kVerdicts, verdict); }

@@ -32,6 +32,7 @@ Event EventView::copy() const {
   event.fault = fault;
   event.code = code;
   event.others = *others;
+  event.facts = *facts;
   return event;
 }
 
@@ -112,9 +113,8 @@ void Reader::read_lists() {
   for (Statement row(database_, "SELECT name, value FROM environment"); row.next();)
     run_.environment[row.text(0)] = row.text(1);
   // Version 1 had no documents, and is the same in all else.
-  std::int64_t version = kSchemaVersion;
-  if (Statement row(database_, "PRAGMA user_version"); row.next()) version = row.integer(0);
-  if (version < 2) return;
+  if (Statement row(database_, "PRAGMA user_version"); row.next()) version_ = row.integer(0);
+  if (version_ < 2) return;
   for (Statement row(database_, "SELECT name, content FROM document"); row.next();)
     run_.documents[row.text(0)] = row.text(1);
 }
@@ -168,9 +168,15 @@ Result<void> Reader::each_event(const std::function<bool(const EventView&)>& vis
                 "SELECT seq, at_ns, actor, step, kind, verb, object, detail, fault, code FROM event ORDER BY seq");
   Statement other(database_, "SELECT seq, actor FROM event_other ORDER BY seq, position");
   bool more_others = other.next();
+  // Versions 1 and 2 had no facts.
+  Statement fact(database_, version_ < 3 ? "SELECT 0, '', '' WHERE 0"
+                                         : "SELECT seq, name, value FROM event_fact ORDER BY seq, position");
+  bool more_facts = fact.next();
   std::vector<int> others;
+  Facts facts;
   EventView event;
   event.others = &others;
+  event.facts = &facts;
   std::uint64_t visited = 0;
   while (row.next() && sound()) {
     event.seq = count(row, 0);
@@ -191,11 +197,17 @@ Result<void> Reader::each_event(const std::function<bool(const EventView&)>& vis
       if (count(other, 0) < event.seq) complain(fmt::format("there is no event {}", count(other, 0)));
       others.push_back(actor_at(other, 1));
     }
+    facts.clear();
+    for (; more_facts && count(fact, 0) <= event.seq; more_facts = fact.next()) {
+      if (count(fact, 0) < event.seq) complain(fmt::format("there is no event {}", count(fact, 0)));
+      facts.emplace_back(fact.text(1), fact.text(2));
+    }
     if (!sound()) return failure();
     ++visited;
     if (!visit(event)) return {};
   }
   if (more_others && !database_.failed()) complain(fmt::format("there is no event {}", count(other, 0)));
+  if (more_facts && !database_.failed()) complain(fmt::format("there is no event {}", count(fact, 0)));
   if (visited != events_) complain(fmt::format("{} events of {}", visited, events_));
   if (!sound()) return failure();
   return {};

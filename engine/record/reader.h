@@ -23,6 +23,7 @@ struct EventView {
   std::string_view verb, object, detail, code;
   std::optional<Fault> fault;
   const std::vector<int>* others = nullptr;  ///< never null
+  const Facts* facts = nullptr;              ///< never null
 
   Event copy() const;
 };
@@ -67,7 +68,8 @@ class Reader {
   std::string path_;
   Run run_;
   std::uint64_t events_ = 0;
-  std::string wrong_;  ///< the first thing that makes no sense
+  std::int64_t version_ = kSchemaVersion;  ///< of the file's schema
+  std::string wrong_;                      ///< the first thing that makes no sense
 };
 
 }  // namespace lockstep::record

@@ -28,6 +28,7 @@ enum class EventKind : std::uint8_t {
   invariant,  ///< an invariant was checked: object = its text, detail = "held" or "broken: values"
   note,       ///< something worth saying: detail
   figure,     ///< something measured: object = the row and verb = the column of a table, detail = "2.4 us"
+  notice,     ///< the store said something to an actor: verb = how grave ("NOTICE"), detail = its text
 };
 
 std::string_view name_of(EventKind kind) noexcept;
@@ -49,7 +50,14 @@ struct Event {
   std::optional<Fault> fault = {};  ///< with EventKind::fault and ::finish
   std::string code = {};            ///< SQLSTATE or SQLite code; empty when there is none
   std::vector<int> others = {};     ///< indices into Run::actors
+  /// What belongs to it besides, by name. Of a request "sql": what was sent for a portable verb. Of a wait "lock": the
+  /// server's words for what is awaited. Of a grant or a fault "results": whole, as JSON (results.h). Of a fault or a
+  /// notice what the server said (Error::facts).
+  Facts facts = {};
 };
+
+/// The fact of that name; empty when there is none.
+std::string_view fact_of(const Event& event, std::string_view name) noexcept;
 
 enum class Verdict : std::uint8_t { clean, deadlock, abort, timeout, anomaly, avoided, starved, hung, error };
 inline constexpr Verdict kLastVerdict = Verdict::error;
@@ -135,7 +143,7 @@ struct SavedRun {
 };
 
 /// The version of the recorded file's schema (SQLite's user_version).
-inline constexpr int kSchemaVersion = 2;
+inline constexpr int kSchemaVersion = 3;
 
 /// Writes `run` to FOLDER/ID/run.sqlite, creating the folder; gives the path. The file appears whole or not at all
 /// (written beside, then renamed); a run that was saved before is replaced. Fault::permission, disk_full or io with the

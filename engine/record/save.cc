@@ -93,6 +93,7 @@ void write_lists(Database& database, const Run& run) {
 void write_events(Database& database, const std::vector<Event>& events) {
   Statement row(database, "INSERT INTO event VALUES (?,?,?,?,?,?,?,?,?,?)");
   Statement other(database, "INSERT INTO event_other VALUES (?,?,?)");
+  Statement fact(database, "INSERT INTO event_fact VALUES (?,?,?,?)");
   for (const Event& event : events) {
     const auto step = event.step == 0 ? std::nullopt : std::optional<std::int64_t>(event.step);
     const auto fault = event.fault ? std::optional(name_of(*event.fault)) : std::nullopt;
@@ -100,6 +101,9 @@ void write_events(Database& database, const std::vector<Event>& events) {
                event.object, event.detail, fault, event.code);
     for (std::size_t i = 0; i < event.others.size(); ++i) {
       other.insert(number(event.seq), number(i), actor_or_null(event.others[i]));
+    }
+    for (std::size_t i = 0; i < event.facts.size(); ++i) {
+      fact.insert(number(event.seq), number(i), event.facts[i].first, event.facts[i].second);
     }
   }
 }

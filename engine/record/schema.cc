@@ -41,7 +41,7 @@ CREATE TABLE event ( -- everything that happened, in one total order
   at_ns  INTEGER NOT NULL,    -- nanoseconds since the start of the run
   actor  INTEGER REFERENCES actor(idx), -- NULL: no single actor caused it
   step   INTEGER,             -- number of the operation; NULL: none
-  kind   TEXT NOT NULL,       -- request wait grant fault release cycle retry finish time invariant note figure
+  kind   TEXT NOT NULL,       -- request wait grant fault release cycle retry finish time invariant note figure notice
   verb   TEXT NOT NULL,
   object TEXT NOT NULL,
   detail TEXT NOT NULL,
@@ -52,6 +52,13 @@ CREATE TABLE event_other ( -- the other actors of an event: whom a wait waits fo
   seq      INTEGER NOT NULL REFERENCES event(seq),
   position INTEGER NOT NULL, -- from 0
   actor    INTEGER REFERENCES actor(idx), -- NULL: somebody outside the run
+  PRIMARY KEY (seq, position)
+) WITHOUT ROWID;
+CREATE TABLE event_fact ( -- what belongs to an event besides
+  seq      INTEGER NOT NULL REFERENCES event(seq),
+  position INTEGER NOT NULL, -- from 0
+  name     TEXT NOT NULL,    -- sql, lock, results, primary, detail, hint, table, constraint ...
+  value    TEXT NOT NULL,
   PRIMARY KEY (seq, position)
 ) WITHOUT ROWID;
 CREATE TABLE outcome_fault ( -- how often an operation ended with each fault

@@ -27,11 +27,13 @@
 //     at_ns         nanoseconds since the start of the run
 //     actor         actor.idx; NULL: no single actor caused it
 //     step          number of the operation in the run, shared by its events; NULL: belongs to no operation
-//     kind          request, wait, grant, fault, release, cycle, retry, finish, time, invariant, note
+//     kind          request, wait, grant, fault, release, cycle, retry, finish, time, invariant, note, figure, notice
 //     verb, object, detail   what was asked, on what, and what came of it
 //     fault         NULL when it went well;  code: SQLSTATE or SQLite's code, '' when there is none
 //   event_other   the other actors of an event: of a wait those waited for, of a cycle its members in order
 //     seq           event.seq;  position: 0, 1, 2 …;  actor: actor.idx, NULL: somebody outside the run
+//   event_fact    what belongs to an event besides (run.h, Event::facts)
+//     seq           event.seq;  position: 0, 1, 2 …;  name: sql, lock, results, detail, constraint …;  value
 //   outcome_fault how often an operation ended with each fault
 //   cycle         the cycles of waits: cycle and position from 0; actor is a name; the last waits for the first
 //   victim        the actors that were given up to break a cycle: position from 0; actor is a name
@@ -52,6 +54,7 @@
 //   what an actor did               SELECT ms, verb, object, detail, fault FROM timeline WHERE actor = 'T1';
 //   which operations failed         SELECT actor, verb, object, fault, code FROM steps WHERE fault IS NOT NULL;
 //   time lost to each object        SELECT object, sum(waited_ms) FROM waits GROUP BY object ORDER BY 2 DESC;
+//   what the server said            SELECT seq, name, value FROM event_fact WHERE name = 'detail';
 //   was it as expected              SELECT verdict, expected, as_expected FROM run;
 #pragma once
 

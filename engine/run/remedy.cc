@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/run/replay.h"
 #include "engine/store/backend.h"
 
 namespace lockstep {
@@ -93,6 +94,17 @@ std::optional<Remedy> remedy_of(const Scenario& scenario, const Pattern& pattern
   return std::nullopt;
 }
 
+namespace {
+
+/// For a POSIX shell.
+std::string in_quotes(const std::string& text) {
+  std::string safe = "'";
+  for (const char c : text) safe += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return safe + "'";
+}
+
+}  // namespace
+
 std::string command_of(const Remedy& remedy, const record::Run& run) {
   if (!remedy.has_command) return {};
   std::string command = "lockstep run " + run.scenario;
@@ -100,6 +112,8 @@ std::string command_of(const Remedy& remedy, const record::Run& run) {
   if (kind != nullptr && kind != &default_backend()) command += " --store " + run.store;
   const std::string& protocol = remedy.protocol.empty() ? run.protocol : remedy.protocol;
   if (kind != nullptr && protocol != kind->protocols.front().name) command += " --protocol " + protocol;
+  if (const auto dsn = run.environment.find(kDsnOption); dsn != run.environment.end())
+    command += " --dsn " + in_quotes(dsn->second);
   command += " --pattern " + (remedy.pattern.empty() ? run.pattern : remedy.pattern);
   if (remedy.retries) command += " --retries " + std::to_string(*remedy.retries);
   return command;

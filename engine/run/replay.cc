@@ -27,7 +27,7 @@ bool is_beside(const Event& event) { return event.kind == EventKind::invariant |
 /// True for what a server decides by itself, or names by its own numbers. It differs from run to run.
 bool is_in_passing(const Event& event) {
   return event.kind == EventKind::wait || event.kind == EventKind::cycle || event.kind == EventKind::note ||
-         event.kind == EventKind::time || event.kind == EventKind::invariant;
+         event.kind == EventKind::notice || event.kind == EventKind::time || event.kind == EventKind::invariant;
 }
 
 std::string story_of(const Event& event, const std::vector<std::string>& actors) {
@@ -172,6 +172,9 @@ void note_options(const RunRequest& request, record::Run& run) {
   if (request.lock_timeout) run.environment[kLockTimeoutOption] = std::to_string(request.lock_timeout->count());
   if (request.deadlock_timeout)
     run.environment[kDeadlockTimeoutOption] = std::to_string(request.deadlock_timeout->count());
+  const BackendKind* const kind = backend_named(run.store);
+  if (std::string dsn = kind == nullptr ? std::string() : request.dsn.shown_of(*kind); !dsn.empty())
+    run.environment[kDsnOption] = std::move(dsn);
 }
 
 void read_options(const record::Run& run, RunRequest& request) {

@@ -48,6 +48,9 @@ struct Replay {
 Result<Replay> replay(const Scenario& scenario, const record::Run& recorded, const ReplayOptions& options,
                       const StopSource* stop = nullptr);
 
+/// The name in Run::environment of the server's DSN as it was typed, without passwords.
+inline constexpr const char* kDsnOption = "option dsn";
+
 /// The options of a run that its other coordinates do not tell, as they are kept in Run::environment.
 void note_options(const RunRequest& request, record::Run& run);
 void read_options(const record::Run& run, RunRequest& request);

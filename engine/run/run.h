@@ -22,6 +22,7 @@ struct RunRequest {
   std::string schedule = {};  ///< empty = the pattern's own; "free"; or "T1 T2 T1 …" (strict)
   std::uint64_t seed = 1;
   Dsns dsn = {};                           ///< stores with StoreTraits::dsn; default: their own
+  bool durable = false;                    ///< commits on a server of the program's own wait for the disk
   Nanos limit = std::chrono::seconds(30);  ///< longest run; then the verdict is `hung`
   /// On the machine's clock: a run that goes on then is given up, as after ^C. The budget of a search.
   Nanos until = kNever;

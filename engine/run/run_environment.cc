@@ -123,7 +123,7 @@ void RunEnvironment::tell_of_own_code(const OwnCode& found) {
 
 Result<void> RunEnvironment::open_store() {
   const BackendKind& kind = *backend_named(request_.store);
-  BackendOptions options{.protocol = request_.protocol, .dsn = request_.dsn.of(kind)};
+  BackendOptions options{.protocol = request_.protocol, .dsn = request_.dsn.of(kind), .durable = request_.durable};
   const auto milliseconds_of = [&](std::string_view option) -> std::optional<Nanos> {
     const auto text = tuned(pattern_, option);
     return text ? std::optional<Nanos>(std::chrono::milliseconds(std::stoll(*text))) : std::nullopt;

@@ -207,6 +207,7 @@ class Scenario {
   /// Shown where the run of `pattern` ends better; `lockstep check` runs it and sees to that.
   Scenario fix(std::string sentence, std::string pattern) &&;
   /// Run options of the pattern: "lock-timeout-ms", "statement-timeout-ms", "deadlock-timeout-ms", "retries"; and
+  /// "bare" with the name of a file: on PostgreSQL a database of the run's own with nothing of ours in it; and
   /// "victim", whom a deadlock costs at kv: a name of kv::VictimPolicy, such as "least work".
   Scenario tune(std::string option, std::int64_t value) && {
     return std::move(*this).tune(std::move(option), std::to_string(value));

@@ -72,10 +72,27 @@ std::optional<Error> refusal(const Request& request, bool in_transaction);
 /// The rows that a scan or a statement gives: every row a list of columns, NULL as nullopt. A scan gives key and value.
 using Table = std::vector<std::vector<std::optional<std::string>>>;
 
+/// What one statement gave. A text in SQL may hold several, up to the first that fails.
+struct StatementResult {
+  std::vector<std::string> columns;  ///< their names; empty for a command without rows
+  Table rows;
+  std::string tag;             ///< of the server: "UPDATE 1"; empty where it gives none
+  std::optional<Error> error;  ///< the statement failed
+};
+
+/// Something that a store said to a session while it worked for it.
+struct Notice {
+  std::string severity;  ///< "NOTICE", "WARNING"; of a message from another session "NOTIFY"
+  std::string text;
+  Facts facts;  ///< as Error::facts
+};
+
 struct Reply {
   std::optional<std::string> value;  ///< of read, read_for_update, add
   std::int64_t rows = 0;             ///< rows touched or found
-  Table table;
+  Table table;                       ///< of several statements, those of the last
+  /// Of `execute`, in order: all that the text gave, also when it failed.
+  std::vector<StatementResult> results;
   /// Of a statement in SQL outside a transaction: it may have changed something, which is committed by now.
   bool autocommitted = false;
   /// Of a statement in SQL that ended the transaction: it did not commit.
@@ -86,9 +103,10 @@ struct Reply {
 struct Blocker {
   int actor = -1;          ///< index of the actor; -1 = a session outside this run
   std::string object;      ///< the key, lock or relation
-  std::string what;        ///< for people: "exclusive lock", "transaction 742", "banker: the claim of T1"
+  std::string what;        ///< for people: "exclusive lock", "banker: the claim of T1"
   bool avoidance = false;  ///< nothing is held yet: granting would be unsafe (banker)
   bool any = false;        ///< of the blockers so marked one must give way (units of a pool); of the others all must
+  std::string lock = {};   ///< a server's words for what is awaited, where `object` does not say it whole
 };
 
 /// What an operation that is not finished waits for.
@@ -116,9 +134,10 @@ struct Arrival {
 struct Pending {
   Request request;
   Reply reply;
-  std::optional<Error> error;  ///< set when the request failed
-  Waiting waiting;             ///< valid after attempt() answered false
-  std::uint32_t phase = 0;     ///< for the session: where a request of several parts stands; starts at 0
+  std::optional<Error> error;   ///< set when the request failed
+  Waiting waiting;              ///< valid after attempt() answered false
+  std::vector<Notice> notices;  ///< what the store has said since the latest attempt
+  std::uint32_t phase = 0;      ///< for the session: where a request of several parts stands; starts at 0
 };
 
 /// One actor's connection to a store. Used by one actor at a time; only wake-ups come from elsewhere.
@@ -143,6 +162,9 @@ class Session {
   /// thread works at a time.
   virtual Arrival arrival() { return {}; }
 
+  /// What is sent to the store for a request in a portable verb, for people; empty: the verb is all there is.
+  virtual std::string statement_of(const Request&) const { return {}; }
+
   /// True between begin and commit / abort. The engine aborts what a failed body left open.
   virtual bool in_transaction() const noexcept = 0;
 
@@ -165,8 +187,9 @@ class Session {
 
 /// What is known of a store only once it is open. The rest is in its traits.
 struct Capabilities {
-  bool nonblocking;     ///< attempt() never blocks the calling thread
-  std::string version;  ///< its name and version, for people
+  bool nonblocking;         ///< attempt() never blocks the calling thread
+  std::string version;      ///< its name and version, for people
+  std::string caveat = {};  ///< what must stand beside every measurement on it, a sentence; empty: nothing
 };
 
 /// A row of a scenario's initial and final state.
@@ -182,11 +205,12 @@ class StoreObserver {
 
 /// How a backend is opened for one run.
 struct BackendOptions {
-  std::string protocol;                                       ///< one of BackendKind::protocols
-  std::string dsn;                                            ///< stores with StoreTraits::dsn; empty = their default
-  Nanos lock_timeout = kNever;                                ///< longest wait for one lock
-  Nanos statement_timeout = kNever;                           ///< longest statement, where the store can end one
-  Nanos deadlock_timeout = std::chrono::milliseconds(50);     ///< see DeadlockBreaking::after_timeout
+  std::string protocol;                                    ///< one of BackendKind::protocols
+  std::string dsn;                                         ///< stores with StoreTraits::dsn; empty = their default
+  bool durable = false;                                    ///< commits on a server of the program's own reach the disk
+  Nanos lock_timeout = kNever;                             ///< longest wait for one lock
+  Nanos statement_timeout = kNever;                        ///< longest statement, where the store can end one
+  Nanos deadlock_timeout = std::chrono::milliseconds(50);  ///< see DeadlockBreaking::after_timeout
   std::vector<std::pair<std::string, std::string>> own = {};  ///< those of StoreTraits::own_options that are set
   Nanos connect_timeout = std::chrono::seconds(5);
   bool blocking = false;              ///< sessions may block the calling thread (free schedule on threads)
@@ -230,7 +254,8 @@ class Backend {
   virtual const ProtocolTraits& protocol() const noexcept = 0;
   virtual const Capabilities& capabilities() const noexcept = 0;
 
-  /// Facts for the recording: server settings, journal mode …
+  /// Facts for the recording: server settings, journal mode … "denied": what the store was asked to do and may not, a
+  /// sentence.
   virtual std::vector<std::pair<std::string, std::string>> environment() const { return {}; }
 };
 

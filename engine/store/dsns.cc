@@ -42,4 +42,9 @@ std::string Dsns::of(const BackendKind& kind) const {
   return plain.empty() || !is_meant_for(kind, plain) ? std::string() : plain;
 }
 
+std::string Dsns::shown_of(const BackendKind& kind) const {
+  const std::string dsn = of(kind);
+  return dsn.empty() ? dsn : kind.traits.dsn->without_secrets(dsn);
+}
+
 }  // namespace lockstep

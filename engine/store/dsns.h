@@ -23,6 +23,8 @@ class Dsns {
   /// the store wins, else the last plain one. A plain text is for the store when it is the only one with servers, when
   /// the text fits it (StoreOption::fits), or when it fits none: then each store says what is wrong with it.
   std::string of(const BackendKind& kind) const;
+  /// That DSN for files and for lines that are shown, without passwords.
+  std::string shown_of(const BackendKind& kind) const;
 
  private:
   std::vector<std::string> typed_;

@@ -71,6 +71,8 @@ struct StoreOption {
   std::string_view variable_help;  ///< one line
   /// `text` can be one for this store, as far as its form tells.
   bool (*fits)(const std::string& text);
+  /// `text` for files and for lines that are shown: without passwords; empty when it cannot be read.
+  std::string (*without_secrets)(const std::string& text);
 };
 
 struct StoreTraits {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "kv/base/check.h"
 
@@ -59,12 +60,16 @@ bool is_retry_safe(Fault fault) noexcept;
 /// True for a failure of the environment (server gone, disk full), as against an abort or a refusal.
 bool is_environment(Fault fault) noexcept;
 
+/// What a store says beside its sentence, by name and in its order: "detail", "constraint", "table" …
+using Facts = std::vector<std::pair<std::string, std::string>>;
+
 /// A fault with the store's own code (SQLSTATE, SQLite extended code name; empty when there is none) and one sentence
 /// for people. The sentence says what, on which object, with which values, and what next.
 struct Error {
   Fault fault = Fault::internal;
   std::string code;
   std::string message;
+  Facts facts = {};  ///< what a server said, part by part: "primary", "detail", "hint", "table", "constraint" …
 };
 
 /// A value or an Error. Cheap to move; holds the value in place.

@@ -110,6 +110,7 @@ constexpr Exception kExceptions[] = {
     {"reports/matrix_html.cc", "snapshot"},
     // The table of rows has this name in every database.
     {"engine/stores/postgres/monitor.cc", "kv"},
+    {"engine/stores/postgres/backend.cc", "kv"},
     // A recording is an SQLite file.
     {"engine/record/files.h", "/run.sqlite"},
     {"engine/record/archive.cc", "/run.sqlite"},

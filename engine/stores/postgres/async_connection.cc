@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include <memory>
 #include <string_view>
 
 #include "engine/stores/postgres/errors.h"
@@ -17,6 +18,7 @@ void AsyncConnection::adopt(Connection connection) noexcept {
   is_usable_ = true;
   const auto note = [](void* self, const PGresult* notice) {
     static_cast<AsyncConnection*>(self)->note_last_words(notice);
+    static_cast<AsyncConnection*>(self)->note_notice(notice);
   };
   ::PQsetNoticeReceiver(get(), note, this);
 }
@@ -57,6 +59,28 @@ bool AsyncConnection::is_sound() noexcept {
 
 void AsyncConnection::note_last_words(const PGresult* said) {
   if (ends_session(said)) last_words_ = error_in(said);
+}
+
+void AsyncConnection::note_notice(const PGresult* said) {
+  if (!keeps_notices_) return;
+  Notice notice{.severity = "NOTICE", .text = {}, .facts = facts_of(said)};
+  for (const auto& [name, value] : notice.facts) {
+    if (name == "severity") notice.severity = value;
+    if (name == "primary") notice.text = value;
+  }
+  std::erase_if(notice.facts, [](const auto& fact) { return fact.first == "severity" || fact.first == "primary"; });
+  notices_.push_back(std::move(notice));
+}
+
+std::vector<Notice> AsyncConnection::take_notices() {
+  while (keeps_notices_ && is_open()) {
+    const std::unique_ptr<PGnotify, void (*)(void*)> told(::PQnotifies(get()), ::PQfreemem);
+    if (told == nullptr) break;
+    notices_.push_back({.severity = "NOTIFY",
+                        .text = fmt::format("\"{}\" with payload \"{}\"", told->relname, told->extra),
+                        .facts = {{"sender", std::to_string(told->be_pid)}}});
+  }
+  return std::exchange(notices_, {});
 }
 
 Error AsyncConnection::loss() const {

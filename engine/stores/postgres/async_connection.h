@@ -11,6 +11,7 @@
 
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "engine/stores/postgres/connection.h"
 
@@ -22,8 +23,13 @@ class AsyncConnection {
   AsyncConnection(const AsyncConnection&) = delete;
   AsyncConnection& operator=(const AsyncConnection&) = delete;
 
-  /// Takes over one that stands or is being made. Its notices are dropped, but for the last words.
+  /// Takes over one that stands or is being made. Its notices are dropped, but for the last words, unless they are
+  /// kept.
   void adopt(Connection connection) noexcept;
+  /// From now on notices and notifications are kept until take_notices() gives them.
+  void keep_notices() noexcept { keeps_notices_ = true; }
+  /// Those that have come since the latest call, in the order of reading; notifications come last.
+  std::vector<Notice> take_notices();
   /// Once it stands, and before anything is sent. False: out of memory, or the connection is gone.
   bool stop_blocking() noexcept { return ::PQsetnonblocking(get(), 1) == 0; }
   /// Gives it away in blocking mode, with notices dropped; nullptr unless it is sound, idle and outside a transaction.
@@ -63,6 +69,7 @@ class AsyncConnection {
 
   /// Keeps what a result or a notice says when the server ends the session with it.
   void note_last_words(const PGresult* said);
+  void note_notice(const PGresult* said);
   /// The server's last words, when it has ended the session.
   const std::optional<Error>& last_words() const noexcept { return last_words_; }
   /// Why it is lost: the last words, else what libpq says of it.
@@ -71,6 +78,8 @@ class AsyncConnection {
  private:
   Connection connection_;
   std::optional<Error> last_words_;
+  std::vector<Notice> notices_;
+  bool keeps_notices_ = false;
   bool has_more_ = false;
   bool is_usable_ = true;
 };

@@ -13,10 +13,13 @@
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <random>
+#include <set>
 
 #include "engine/stores/postgres/cluster.h"
 #include "engine/stores/postgres/log/incident_source.h"
+#include "engine/stores/postgres/own_database.h"
 #include "engine/stores/postgres/protocol.h"
 #include "engine/stores/postgres/server_binaries.h"
 #include "engine/stores/postgres/session.h"
@@ -26,10 +29,9 @@ namespace {
 
 using namespace postgres;
 
+constexpr std::string_view kBareOption = "bare";  // its value: the name of the file, for application_name
 constexpr int kLockClass = 0x10c57e9;  // of the advisory locks of this program; any number that no other program uses
 constexpr int kStaleSchemasMax = 50;   // dropped at one start
-
-constexpr const char* kVariable = "LOCKSTEP_DSN";
 
 /// The server's unit; "0" switches a limit off.
 std::string milliseconds_text(Nanos span) {
@@ -48,6 +50,7 @@ class PostgresBackend final : public Backend {
   Result<std::unique_ptr<Session>> open_session(int actor, const std::string& name) override;
   Result<State> final_state() override;
   Result<Table> query(const std::string& sql) override { return common_.monitor->query(sql); }
+  std::vector<Blocker> holders() override;
   const Capabilities& capabilities() const noexcept override { return capabilities_; }
   const ProtocolTraits& protocol() const noexcept override { return traits_; }
   /// Leaves out what is only for people. On a private server the calling thread and the server's processes share one
@@ -58,13 +61,20 @@ class PostgresBackend final : public Backend {
   std::vector<std::pair<std::string, std::string>> environment() const override { return environment_; }
 
  private:
-  Result<std::string> choose_server();
+  void add_rows(const std::map<std::string, int>& actor_of_transaction, const std::set<std::string>& closed,
+                std::vector<Blocker>& held);
+  /// The scenario's SQL stands alone: a database of its own, no table of rows, no settings.
+  bool is_bare() const noexcept { return !common_.bare_name.empty(); }
+  Result<void> open_bare();
+  Result<void> set_up_bare(std::span<const std::string> ddl);
   void drop_stale_schemas();
   Result<void> make_schema();
   std::string session_setup(bool may_set_deadlock_timeout) const;
   void note_environment(bool may_set_deadlock_timeout);
 
   const BackendOptions options_;
+  Dsn server_dsn_;                    ///< as it was named
+  std::unique_ptr<OwnDatabase> own_;  ///< of bare mode; outlives the connections
   Common common_;
   Capabilities capabilities_{.nonblocking = false, .version = {}};
   ProtocolTraits traits_;
@@ -82,13 +92,6 @@ Result<void> done(const Result<Table>& result) {
   return result.error();
 }
 
-Result<std::string> PostgresBackend::choose_server() {
-  if (!options_.dsn.empty()) return options_.dsn;
-  if (const char* named = std::getenv(kVariable); named != nullptr && *named != '\0') return std::string(named);
-  server_ = "private";
-  return private_cluster_dsn();
-}
-
 Result<void> PostgresBackend::open() {
   const auto isolation = isolation_named(options_.protocol);
   if (!isolation) return Error{Fault::invalid, {}, fmt::format("postgres has no protocol \"{}\"", options_.protocol)};
@@ -97,11 +100,17 @@ Result<void> PostgresBackend::open() {
   traits_ = std::move(*std::find_if(all.begin(), all.end(),
                                     [this](const ProtocolTraits& each) { return each.name == options_.protocol; }));
   common_.connect_max = options_.connect_timeout;
-  const auto text = choose_server();
+  if (!is_server_named(options_.dsn)) server_ = "private";
+  const auto text = dsn_for(options_.dsn, options_.durable ? Durable::yes : Durable::no);
   if (!text) return text.error();
   auto dsn = Dsn::parse(*text);
   if (!dsn) return dsn.error();
-  common_.dsn = std::move(dsn).value();
+  common_.dsn = server_dsn_ = std::move(dsn).value();
+  capabilities_.nonblocking = !options_.blocking;
+  for (const auto& [option, value] : options_.own) {
+    if (option == kBareOption) common_.bare_name = value;
+  }
+  if (is_bare()) return open_bare();
   auto monitor = Monitor::open(common_.dsn, options_.connect_timeout);
   if (!monitor) return monitor.error();
   common_.monitor = std::move(monitor).value();
@@ -118,14 +127,43 @@ Result<void> PostgresBackend::open() {
   const bool may_set = common_.monitor->query("set deadlock_timeout = " + timeout).ok();
   common_.session_setup = session_setup(may_set);
   common_.has_limits = options_.lock_timeout != kNever || options_.statement_timeout != kNever;
-  capabilities_.nonblocking = !options_.blocking;
   note_environment(may_set);
+  return {};
+}
+
+Result<void> PostgresBackend::open_bare() {
+  auto database = OwnDatabase::create(server_dsn_, options_.connect_timeout,
+                                      {{"default_transaction_isolation", common_.isolation}});
+  if (!database) return database.error();
+  own_ = std::move(*database);
+  common_.dsn = own_->dsn();
+  auto monitor = Monitor::open(own_->dsn(), options_.connect_timeout);
+  if (!monitor) return monitor.error();
+  common_.monitor = std::move(*monitor);
+  if (server_.empty()) server_ = common_.monitor->where();
+  note_environment(true);
+  return {};
+}
+
+Result<void> PostgresBackend::set_up_bare(std::span<const std::string> ddl) {
+  if (std::exchange(is_used_, true)) {
+    // The statements of the run before may have made anything in the database.
+    common_.idle.clear();
+    common_.monitor.reset();
+    own_.reset();
+    if (auto opened = open_bare(); !opened) return opened;
+  }
+  for (const auto& statement : ddl) {
+    if (auto run = done(common_.monitor->query(statement)); !run) {
+      return Error{run.error().fault, run.error().code, fmt::format("{}: {}", statement, run.error().message)};
+    }
+  }
   return {};
 }
 
 std::string PostgresBackend::session_setup(bool may_set_deadlock_timeout) const {
   std::string setup = fmt::format(
-      "set client_min_messages = error; set search_path = {}, public; set lock_timeout = {}; set statement_timeout = "
+      "set client_min_messages = notice; set search_path = {}, public; set lock_timeout = {}; set statement_timeout = "
       "{};",
       schema_, milliseconds_text(options_.lock_timeout), milliseconds_text(options_.statement_timeout));
   // The planner would read a table of a few rows whole. At serializable that locks all of it, and disjoint transactions
@@ -170,7 +208,11 @@ Result<void> PostgresBackend::make_schema() {
   auto made = done(common_.monitor->query(
       fmt::format("create schema {0}; set search_path = {0}, public; {1}", schema_, kCreateTable)));
   has_schema_ = made.ok();
-  return made;
+  if (made || made.error().code != "42501") return made;
+  return Error{made.error().fault, made.error().code,
+               fmt::format("the role may not make a schema of the run's own at {} ({}); as its owner: grant create on "
+                           "database … to ROLE",
+                           common_.monitor->where(), made.error().message)};
 }
 
 void PostgresBackend::note_environment(bool may_set_deadlock_timeout) {
@@ -179,18 +221,31 @@ void PostgresBackend::note_environment(bool may_set_deadlock_timeout) {
     const auto value = common_.monitor->query("select current_setting($1, true)", parameters);
     return value && !value->empty() && (*value)[0][0] ? *(*value)[0][0] : std::string();
   };
+  if (server_ == "private" && setting("fsync") == "off") {
+    capabilities_.caveat =
+        "the private server runs with fsync=off: commits do not wait for a disk (--fsync on makes them durable)";
+  }
   const std::string version = setting("server_version");
   capabilities_.version = "PostgreSQL " + version.substr(0, version.find(' '));
   environment_ = {{"server", server_ == "private" ? "private cluster, " + common_.monitor->where() : server_},
                   {"server_version", version},
-                  {"schema", schema_},
+                  is_bare() ? std::pair<std::string, std::string>{"database", own_->name()}
+                            : std::pair<std::string, std::string>{"schema", schema_},
                   {"isolation", common_.isolation},
                   {"client", options_.blocking ? "libpqxx, blocking" : "libpq, non-blocking"},
-                  {"lock_timeout_ms", milliseconds_text(options_.lock_timeout)},
-                  {"statement_timeout_ms", milliseconds_text(options_.statement_timeout)},
                   {"deadlock_timeout", setting("deadlock_timeout") +
-                                           (may_set_deadlock_timeout ? "" : " (the server's: not allowed to set it)")},
-                  {"enable_seqscan", "off (in sessions, so that small tables are read by index)"}};
+                                           (may_set_deadlock_timeout ? "" : " (the server's: not allowed to set it)")}};
+  if (!is_bare()) {
+    environment_.emplace_back("lock_timeout_ms", milliseconds_text(options_.lock_timeout));
+    environment_.emplace_back("statement_timeout_ms", milliseconds_text(options_.statement_timeout));
+    environment_.emplace_back("enable_seqscan", "off (in sessions, so that small tables are read by index)");
+  }
+  if (!may_set_deadlock_timeout) {
+    environment_.emplace_back(
+        "denied", fmt::format("the role may not set deadlock_timeout, so the server looks for cycles after {} and not "
+                              "after {} ms; as a superuser: grant set on parameter deadlock_timeout to ROLE",
+                              setting("deadlock_timeout"), milliseconds_text(options_.deadlock_timeout)));
+  }
   for (const char* name : {"fsync", "synchronous_commit", "full_page_writes", "max_connections", "shared_buffers",
                            "autovacuum", "max_pred_locks_per_page", "max_prepared_transactions"}) {
     environment_.emplace_back(name, setting(name));
@@ -202,6 +257,71 @@ PostgresBackend::~PostgresBackend() {
   (void)common_.monitor->query(fmt::format("drop schema if exists {} cascade", schema_));
 }
 
+/// The locks that the sessions hold, from pg_locks, and the rows that their transactions have changed or locked. Of
+/// rows the lock table knows nothing (PostgreSQL manual, 54.12): the row itself names the transaction, in xmax.
+std::vector<Blocker> PostgresBackend::holders() {
+  const std::vector<int> pids = common_.actors.pids();
+  if (pids.empty()) return {};
+  const auto locks = query(fmt::format(
+      "select l.pid, l.locktype, l.mode, c.oid::regclass::text, l.classid::bigint, l.objid::bigint, l.objsubid,"
+      " l.transactionid::text, case when l.classid = to_regclass('kv') then 'kv' end, '(' || l.page || ',' || l.tuple "
+      "||"
+      " ')', n.nspname from pg_catalog.pg_locks l left join pg_catalog.pg_class c on c.oid = l.relation and"
+      " c.relkind <> 'i' and l.database = (select oid from pg_catalog.pg_database where datname = current_database())"
+      " left join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+      " where l.granted and l.pid in ({}) order by 1, 2, 4, 3",
+      fmt::join(pids, ", ")));
+  if (!locks) return {};
+  std::vector<Blocker> held;
+  std::map<std::string, int> actor_of_transaction;
+  std::set<std::string> closed;
+  for (const auto& row : *locks) {
+    const int actor = common_.actors.actor_of(std::atoi(row[0].value_or("").c_str()));
+    const std::string kind = row[1].value_or(""), mode = row[2].value_or("");
+    if (kind == "transactionid") actor_of_transaction[row[7].value_or("")] = actor;
+    if (kind == "advisory")
+      held.push_back({.actor = actor,
+                      .object = advisory_key(std::span<const std::optional<std::string>, 5>(&row[4], 5)),
+                      .what = mode});
+    const bool is_of_run = row[3] && row[10] && row[10] != "pg_catalog";
+    if (!is_of_run) continue;
+    const std::string object = kind == "tuple" ? fmt::format("{} {}", *row[3], row[9].value_or("")) : *row[3];
+    held.push_back({.actor = actor, .object = object, .what = mode});
+    if (mode == "AccessExclusiveLock") closed.insert(*row[3]);
+  }
+  if (actor_of_transaction.empty()) return held;
+  add_rows(actor_of_transaction, closed, held);
+  return held;
+}
+
+/// `closed`: tables that cannot be read now.
+void PostgresBackend::add_rows(const std::map<std::string, int>& actor_of_transaction,
+                               const std::set<std::string>& closed, std::vector<Blocker>& held) {
+  constexpr int kTablesMost = 8, kRowsMost = 32;
+  const auto tables =
+      query(fmt::format("select c.oid::regclass::text from pg_catalog.pg_class c where c.relkind = 'r' and "
+                        "c.relnamespace = {}::regnamespace"
+                        " order by c.oid limit {}",
+                        quoted_value(is_bare() ? "public" : schema_), kTablesMost));
+  if (!tables) return;
+  std::vector<std::string> ids;
+  for (const auto& [id, actor] : actor_of_transaction) ids.push_back("'" + id + "'");
+  for (const auto& table : *tables) {
+    const std::string& name = *table[0];
+    if (closed.contains(name)) continue;
+    const auto rows = query(fmt::format("select xmax::text, {} from {} where xmax::text in ({}) limit {}",
+                                        name == "kv" ? "k" : "ctid::text", name, fmt::join(ids, ", "), kRowsMost));
+    if (!rows) continue;
+    for (const auto& row : *rows) {
+      const auto actor = actor_of_transaction.find(row[0].value_or(""));
+      if (actor == actor_of_transaction.end()) continue;
+      held.push_back({.actor = actor->second,
+                      .object = fmt::format("row {} of {}", row[1].value_or(""), name),
+                      .what = "changed or locked"});
+    }
+  }
+}
+
 void PostgresBackend::serve_search() {
   common_.describes_waits = false;
   // A server that the user runs stays on the processors where the user has put it.
@@ -211,6 +331,7 @@ void PostgresBackend::serve_search() {
 }
 
 Result<void> PostgresBackend::set_up(const State& rows, std::span<const std::string> ddl) {
+  if (is_bare()) return set_up_bare(ddl);
   std::string insert;
   if (is_used_ && has_ddl_) {
     // A statement of the scenario may have made anything in the schema.
@@ -244,6 +365,7 @@ Result<std::unique_ptr<Session>> PostgresBackend::open_session(int actor, const 
 }
 
 Result<State> PostgresBackend::final_state() {
+  if (is_bare()) return State();
   const auto table = common_.monitor->query("select k, v from kv order by k");
   if (!table) return table.error();
   State state;
@@ -294,9 +416,9 @@ std::vector<int> PostgresBackend::server_processes() {
 
 bool is_dsn(const std::string& text) { return Dsn::parse(text).ok(); }
 
-bool is_server_named(const std::string& dsn) {
-  const char* const variable = std::getenv(kVariable);
-  return !dsn.empty() || (variable != nullptr && *variable != '\0');
+std::string without_password(const std::string& text) {
+  const auto dsn = Dsn::parse(text);
+  return dsn ? dsn->without_password() : std::string();
 }
 
 Result<void> is_available(const std::string& dsn) {
@@ -331,11 +453,12 @@ BackendKind backend_postgres() {
                      .lock_timeout = kNever,
                      .dsn = StoreOption{.value = "DSN",
                                         .help = "the PostgreSQL server to use (LOCKSTEP_DSN; default: a private one)",
-                                        .variable = kVariable,
+                                        .variable = kDsnVariable,
                                         .variable_help = "the PostgreSQL server to use, as --dsn; default: a private "
                                                          "one, started and removed",
-                                        .fits = is_dsn},
-                     .own_options = {}},
+                                        .fits = is_dsn,
+                                        .without_secrets = without_password},
+                     .own_options = {kBareOption}},
           .protocols = postgres::protocol_list(),
           .open = open_postgres,
           .available = is_available,

@@ -6,6 +6,7 @@
 #include <sys/ipc.h>
 #include <sys/shm.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
@@ -108,9 +109,15 @@ class ClusterRecipe final : public server::ServerRecipe {
   const ClusterOptions& options_;
 };
 
+std::atomic<Durable> g_durability{Durable::no};  // of the shared cluster, set before it starts
+
 /// Made when first used and destroyed by exit().
 server::SharedServer& shared() {
-  static server::SharedServer instance([] { return start_private_cluster(); });
+  static server::SharedServer instance([] {
+    ClusterOptions options;
+    if (g_durability.load() == Durable::yes) options.settings = {"fsync=on", "full_page_writes=on"};
+    return start_private_cluster(options);
+  });
   return instance;
 }
 
@@ -125,7 +132,24 @@ Result<std::unique_ptr<server::PrivateServer>> start_private_cluster(const Clust
 
 std::vector<std::string> remove_stale_clusters() { return server::remove_stale_folders(cluster_kind()); }
 
-Result<std::string> private_cluster_dsn() { return shared().dsn(); }
+bool is_server_named(const std::string& dsn) {
+  const char* const named = std::getenv(kDsnVariable);
+  return !dsn.empty() || (named != nullptr && *named != '\0');
+}
+
+Result<std::string> dsn_for(const std::string& dsn, Durable durable) {
+  if (!is_server_named(dsn)) return private_cluster_dsn(durable);
+  return dsn.empty() ? std::string(std::getenv(kDsnVariable)) : dsn;
+}
+
+Result<std::string> private_cluster_dsn(Durable durable) {
+  const bool exists = has_private_cluster();
+  if (exists && g_durability.load() != durable) {
+    return Error{Fault::invalid, {}, "the private server has been started already, with another --fsync"};
+  }
+  g_durability = durable;
+  return shared().dsn();
+}
 bool has_private_cluster() { return shared().exists(); }
 void end_private_cluster() noexcept { shared().end(); }
 

@@ -1,6 +1,7 @@
 // cluster.h: a private PostgreSQL server (engine/server/private_server.h).
 //
-// fsync and full_page_writes are switched off, because nothing on disk outlives the run. synchronous_commit stays on: a
+// fsync and full_page_writes are switched off unless asked for, because nothing on disk outlives the run.
+// synchronous_commit stays on: a
 // commit waits until its log record is written, though to the system's memory and not to the disk. So commits take as
 // long as on a very fast disk. environment() of the backend records all of it.
 #pragma once
@@ -14,6 +15,9 @@
 #include "kv/base/result.h"
 
 namespace lockstep::postgres {
+
+/// Whether a commit waits for the disk (fsync, full_page_writes).
+enum class Durable : bool { no, yes };
 
 struct ClusterOptions {
   std::vector<std::string> settings;           ///< further "name=value" for the server's command line
@@ -30,8 +34,18 @@ Result<std::unique_ptr<server::PrivateServer>> start_private_cluster(const Clust
 /// Removes the folders of private clusters whose owner is gone (server_folder.h). Gives their paths.
 std::vector<std::string> remove_stale_clusters();
 
+/// Of the environment: the server where none is named by --dsn.
+inline constexpr const char* kDsnVariable = "LOCKSTEP_DSN";
+
+/// True when a server is named: by `dsn`, or by the environment.
+bool is_server_named(const std::string& dsn);
+
+/// `dsn`; where it is empty that of the environment, else that of the private cluster, which is started if need be.
+Result<std::string> dsn_for(const std::string& dsn, Durable durable = Durable::no);
+
 /// The DSN of the one private cluster that this process shares (SharedServer). Waits as start_private_cluster().
-Result<std::string> private_cluster_dsn();
+/// Fault::invalid when it has been started with the other durability.
+Result<std::string> private_cluster_dsn(Durable durable = Durable::no);
 
 /// True while this process has its shared cluster.
 bool has_private_cluster();

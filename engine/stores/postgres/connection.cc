@@ -88,6 +88,29 @@ Result<Dsn> Dsn::parse(const std::string& text) {
   return dsn;
 }
 
+std::string Dsn::without_password() const {
+  std::string result;
+  for (const auto& [name, value] : settings_) {
+    if (name == "password" || name == "sslpassword") continue;
+    const bool is_plain = !value.empty() && value.find_first_of(" \t\n'\\") == std::string::npos;
+    result += fmt::format("{}{}={}", result.empty() ? "" : " ", name, is_plain ? value : "'");
+    if (is_plain) continue;
+    for (const char c : value) {
+      if (c == '\'' || c == '\\') result += '\\';
+      result += c;
+    }
+    result += '\'';
+  }
+  return result;
+}
+
+Dsn Dsn::with(std::string_view name, std::string value) const {
+  Dsn changed = *this;
+  std::erase_if(changed.settings_, [name](const auto& setting) { return setting.first == name; });
+  changed.settings_.emplace_back(name, std::move(value));
+  return changed;
+}
+
 std::string Dsn::text(const std::string& application, Nanos connect_max) const {
   std::string result;
   auto settings = with_defaults(*this, application);
@@ -157,7 +180,26 @@ Error error_in(const PGresult* answer) {
   const char* const code = ::PQresultErrorField(answer, PG_DIAG_SQLSTATE);
   const char* said = ::PQresultErrorField(answer, PG_DIAG_MESSAGE_PRIMARY);
   if (said == nullptr) said = ::PQresultErrorMessage(answer);
-  return Error{fault_of_sqlstate(code == nullptr ? "" : code), code == nullptr ? "" : code, one_line(said)};
+  return Error{fault_of_sqlstate(code == nullptr ? "" : code), code == nullptr ? "" : code, one_line(said),
+               facts_of(answer)};
+}
+
+Facts facts_of(const PGresult* answer) {
+  static constexpr std::array kParts = {std::pair{"severity", PG_DIAG_SEVERITY_NONLOCALIZED},
+                                        std::pair{"primary", PG_DIAG_MESSAGE_PRIMARY},
+                                        std::pair{"detail", PG_DIAG_MESSAGE_DETAIL},
+                                        std::pair{"hint", PG_DIAG_MESSAGE_HINT},
+                                        std::pair{"context", PG_DIAG_CONTEXT},
+                                        std::pair{"schema", PG_DIAG_SCHEMA_NAME},
+                                        std::pair{"table", PG_DIAG_TABLE_NAME},
+                                        std::pair{"column", PG_DIAG_COLUMN_NAME},
+                                        std::pair{"constraint", PG_DIAG_CONSTRAINT_NAME},
+                                        std::pair{"position", PG_DIAG_STATEMENT_POSITION}};
+  Facts facts;
+  for (const auto& [name, field] : kParts) {
+    if (const char* const said = ::PQresultErrorField(answer, field)) facts.emplace_back(name, said);
+  }
+  return facts;
 }
 
 std::optional<Error> failure_in(const PGresult* answer) {
@@ -213,6 +255,12 @@ Table table_of(const PGresult* answer) {
     }
   }
   return table;
+}
+
+std::vector<std::string> columns_of(const PGresult* answer) {
+  std::vector<std::string> columns;
+  for (int i = 0; i < ::PQnfields(answer); ++i) columns.emplace_back(::PQfname(answer, i));
+  return columns;
 }
 
 std::string quoted_name(std::string_view name) {

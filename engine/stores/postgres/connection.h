@@ -37,6 +37,11 @@ class Dsn {
   /// session, and a limit for connecting (rounded up to seconds, at least 2: libpq's own rule). Holds the password.
   std::string text(const std::string& application, Nanos connect_max) const;
 
+  /// As "key=value ...", in quotes only where they are needed, and without what is secret.
+  std::string without_password() const;
+  /// The same with another value of one setting.
+  Dsn with(std::string_view name, std::string value) const;
+
   const std::vector<std::pair<std::string, std::string>>& settings() const noexcept { return settings_; }
 
  private:
@@ -71,8 +76,14 @@ Error error_in(const PGresult* answer);
 /// The failure of a result whose statement failed; nullopt for any other.
 std::optional<Error> failure_in(const PGresult* answer);
 
+/// What the server said in an error or a notice, part by part: "severity", "primary", "detail", "hint", "context",
+/// "schema", "table", "column", "constraint", "position". Parts that it did not send are left out.
+Facts facts_of(const PGresult* answer);
+
 /// The rows as text.
 Table table_of(const PGresult* answer);
+/// The names of the columns; empty for a command without rows.
+std::vector<std::string> columns_of(const PGresult* answer);
 
 /// `name` in double quotes, or `value` in single ones, for use in SQL.
 std::string quoted_name(std::string_view name);

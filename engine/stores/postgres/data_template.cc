@@ -23,7 +23,7 @@ using server::run_to_end;
 using server::ServerFolder;
 using server::ServerUser;
 
-constexpr std::string_view kTemplatePrefix = "pgdata-";
+constexpr std::string_view kTemplatePrefix = "pgdata2-";
 constexpr std::chrono::seconds kInitdbMax{60};
 
 /// True when the folder is this user's and no other user can write to it. The configuration inside decides what the
@@ -92,19 +92,18 @@ void store_template(const std::string& cache, const std::string& stored, const s
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator(cache, ignored)) {
       const std::string path = entry.path().string();
-      if (entry.path().filename().string().starts_with(kTemplatePrefix) && path != stored) remove_tree(path);
+      if (entry.path().filename().string().starts_with("pgdata") && path != stored) remove_tree(path);
     }
   }
   remove_tree(beside);
 }
 
-/// Drops the two template databases. Two thirds of the files are theirs, and making files is what a start costs (ext4
-/// takes 0.3 ms for each when others were removed in the last half minute). Nobody creates databases in a private
-/// cluster. Should it fail, they stay.
-void keep_one_database(const ServerBinaries& binaries, const ServerUser& user, const ServerFolder& folder) {
-  const std::string script = folder.path() + "/one-database.sql";
-  std::ofstream(script) << "update pg_database set datistemplate = false where datname in ('template0', 'template1')\n"
-                           "drop database template0\n"
+/// Drops template1. A third of the files is its own, and making files is what a start costs (ext4 takes 0.3 ms for each
+/// when others were removed in the last half minute). A database of a run's own (own_database.h) is made from
+/// template0, so that stays. Should it fail, both stay.
+void drop_template1(const ServerBinaries& binaries, const ServerUser& user, const ServerFolder& folder) {
+  const std::string script = folder.path() + "/drop-template1.sql";
+  std::ofstream(script) << "update pg_database set datistemplate = false where datname = 'template1'\n"
                            "drop database template1\n";
   (void)run_to_end({binaries.postgres(), "--single", "-F", "-D", folder.data(), "postgres"}, user, folder, script,
                    kInitdbMax);
@@ -125,7 +124,7 @@ Result<bool> make_data(const ServerBinaries& binaries, const ServerUser& user, c
                                 "--encoding=UTF8", "--locale=C", "--pgdata=" + folder.data()},
                                user, folder, "/dev/null", kInitdbMax);
   if (!made) return made.error();
-  keep_one_database(binaries, user, folder);
+  drop_template1(binaries, user, folder);
   if (cache) store_template(*cache, stored, folder.data());
   return false;
 }

@@ -25,24 +25,22 @@ const char* const kPrepare =
     // "tuple" lock, and waits for the transaction that changed the row.
     "prepare ls_locks (int) as select granted, locktype, mode, transactionid::text, relation::regclass::text,"
     " '(' || page || ',' || tuple || ')', classid::bigint, objid::bigint, objsubid,"
-    " case when classid = to_regclass('kv') then 'kv' end"
+    " null, case when classid = to_regclass('kv') then 'kv' end"
     " from pg_catalog.pg_locks where pid = $1 and (not granted or locktype = 'tuple') order by granted limit 2";
 
 std::string text(const std::optional<std::string>& column) { return column.value_or(""); }
 
-/// The keys as they were given to pg_advisory_lock: one of 64 bits or two of 32. The first of two may be the table `kv`
-/// of this run. Scenarios use that, since advisory locks are shared by the whole database.
-std::string advisory_key(const std::vector<std::optional<std::string>>& row) {
-  const auto high = std::strtoull(text(row[6]).c_str(), nullptr, 10);
-  const auto low = std::strtoull(text(row[7]).c_str(), nullptr, 10);
-  if (text(row[8]) == "2") {
-    const std::string first = row[9].value_or(std::to_string(static_cast<std::int32_t>(high)));
+}  // namespace
+
+std::string advisory_key(std::span<const std::optional<std::string>, 5> row) {
+  const auto high = std::strtoull(text(row[0]).c_str(), nullptr, 10);
+  const auto low = std::strtoull(text(row[1]).c_str(), nullptr, 10);
+  if (text(row[2]) == "2") {
+    const std::string first = row[4].value_or(std::to_string(static_cast<std::int32_t>(high)));
     return fmt::format("advisory ({}, {})", first, static_cast<std::int32_t>(low));
   }
   return fmt::format("advisory {}", static_cast<std::int64_t>(high << 32U | low));
 }
-
-}  // namespace
 
 Monitor::Monitor(Connection connection)
     : where_(describe(connection.get())),
@@ -79,11 +77,13 @@ Result<Table> Monitor::query(const std::string& sql, std::span<const std::option
 
 void Monitor::name_row(ServerWait& wait, const std::string& relation, const std::string& ctid) {
   wait.object = fmt::format("{} {}", relation, ctid);
+  wait.relation = relation;
+  wait.row = ctid;
   if (relation != "kv") return;
   // The version that is being changed still has its place and its key.
   const std::array parameters = {std::optional(ctid)};
   const auto key = query_within("select k from kv where ctid = $1::tid", parameters, kLookMax);
-  if (key && !key->empty() && (*key)[0][0]) wait.object = *(*key)[0][0];
+  if (key && !key->empty() && (*key)[0][0]) wait.object = wait.row = *(*key)[0][0];
 }
 
 Result<Table> Monitor::look(const char* statement, int pid) {
@@ -114,12 +114,20 @@ ServerWait Monitor::wait_of(int pid, Detail detail) {
     if (kind == "tuple" && detail == Detail::row) {
       name_row(wait, text(row[4]), text(row[5]));
     } else if (kind == "advisory") {
-      wait.object = advisory_key(row);
+      wait.object = advisory_key(std::span<const std::optional<std::string>, 5>(&row[6], 5));
     } else if (row[4]) {
-      wait.object = *row[4];
+      wait.object = wait.relation = *row[4];
     }
   }
   return wait;
+}
+
+bool Monitor::is_blocked_by(int pid, const std::vector<int>& others) {
+  const MutexLock lock(mutex_);
+  const auto answer = query_within(
+      fmt::format("select pg_catalog.pg_isolation_test_session_is_blocked({}, '{{{}}}')", pid, fmt::join(others, ",")),
+      {}, kLookMax);
+  return answer && !answer->empty() && text((*answer)[0][0]) == "t";
 }
 
 bool Monitor::cancel(int pid) {

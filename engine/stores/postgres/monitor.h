@@ -23,7 +23,14 @@ struct ServerWait {
   std::string mode;           ///< "ExclusiveLock" ...
   std::string transaction;    ///< the transaction waited for, when it is one
   std::string object;         ///< row, relation or advisory key; empty when the lock table does not say
+  std::string relation;       ///< of the row or the lock
+  std::string row;            ///< the key in the table of rows, else the place "(0,1)"
 };
+
+/// An advisory lock by its keys as they were given to pg_advisory_lock: one of 64 bits or two of 32. `row`: classid,
+/// objid, objsubid of pg_locks, something, and "kv" when classid is the table kv of this run. Scenarios use that as
+/// the first key, since advisory locks are shared by the whole database.
+std::string advisory_key(std::span<const std::optional<std::string>, 5> row);
 
 /// Thread-safe: `mutex_` serializes the users of the connection, and is a leaf. Every call waits for the server, a
 /// millisecond when all is well and at most the limit said.
@@ -41,6 +48,10 @@ class Monitor {
   /// The processes that the server process waits for; none when it is not blocked or the server does not answer within
   /// 2 s.
   ServerWait wait_of(int pid, Detail detail = Detail::row) LOCKSTEP_EXCLUDES(mutex_);
+
+  /// The server's own answer to whether the process waits for one of these, or for a safe snapshot (as its isolation
+  /// tests ask it). False also when it does not answer within 2 s.
+  bool is_blocked_by(int pid, const std::vector<int>& others) LOCKSTEP_EXCLUDES(mutex_);
 
   /// Asks the server to cancel what the process runs now. The signal is on its way when this returns, so it cannot hit
   /// a later statement. False: the server did not answer within 2 s, or the process is gone.

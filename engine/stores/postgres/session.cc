@@ -4,14 +4,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "engine/stores/postgres/errors.h"
 
 namespace lockstep::postgres {
 
-void Actors::add(int pid, int actor) {
+void Actors::add(int pid, int actor, std::string name) {
   const MutexLock lock(mutex_);
-  actors_[pid] = actor;
+  actors_[pid] = {actor, std::move(name)};
 }
 
 void Actors::remove(int pid) {
@@ -22,7 +23,20 @@ void Actors::remove(int pid) {
 int Actors::actor_of(int pid) const {
   const MutexLock lock(mutex_);
   const auto found = actors_.find(pid);
-  return found == actors_.end() ? -1 : found->second;
+  return found == actors_.end() ? -1 : found->second.actor;
+}
+
+std::string Actors::name_of(int pid) const {
+  const MutexLock lock(mutex_);
+  const auto found = actors_.find(pid);
+  return found == actors_.end() ? std::string() : found->second.name;
+}
+
+std::vector<int> Actors::pids() const {
+  const MutexLock lock(mutex_);
+  std::vector<int> all;
+  for (const auto& [pid, known] : actors_) all.push_back(pid);
+  return all;
 }
 
 IdleConnections::Idle IdleConnections::take(const std::string& name) {
@@ -45,6 +59,10 @@ void IdleConnections::clear() {
   idle_.clear();
 }
 
+std::string Common::application_of(const std::string& session) const {
+  return bare_name.empty() ? "lockstep " + session : bare_name + "/" + session;
+}
+
 PostgresSession::~PostgresSession() {
   if (pid_ == 0) return;
   bool working = false;
@@ -57,9 +75,9 @@ PostgresSession::~PostgresSession() {
   common_.actors.remove(pid_);
 }
 
-void PostgresSession::attach(int pid) {
+void PostgresSession::attach(int pid, const std::string& name) {
   pid_ = pid;
-  common_.actors.add(pid, actor_);
+  common_.actors.add(pid, actor_, name);
 }
 
 void PostgresSession::flight_begins() {
@@ -82,27 +100,77 @@ void PostgresSession::cancel(Pending& /*pending*/, Fault why) {
   common_.monitor->cancel(pid_);
 }
 
+namespace {
+
+/// The lock that a wait is for, in the words of the server's lock table, without the numbers that change from run to
+/// run: "ShareLock on the transaction that has row A of kv".
+std::string text_of(const ServerWait& wait, std::string_view key) {
+  if (wait.kind.empty()) return "a safe snapshot";
+  const std::string row = !key.empty()        ? fmt::format("row {} of kv", key)
+                          : !wait.row.empty() ? fmt::format("row {} of {}", wait.row, wait.relation)
+                                              : std::string();
+  if (wait.kind == "transactionid" || wait.kind == "virtualxid") {
+    return row.empty() ? fmt::format("{} on the transaction", wait.mode)
+                       : fmt::format("{} on the transaction that has {}", wait.mode, row);
+  }
+  if (wait.kind == "tuple" && !row.empty()) return fmt::format("{} on {}, which is queued for", wait.mode, row);
+  if (wait.kind == "relation") return fmt::format("{} on table {}", wait.mode, wait.relation);
+  if (wait.kind == "advisory") return fmt::format("{} on {}", wait.mode, wait.object);
+  return fmt::format("{} on {}{}{}", wait.mode, wait.kind, wait.relation.empty() ? "" : " of ", wait.relation);
+}
+
+/// "Process 4711 waits …; blocked by process 4712": with the names of this run's actors behind the numbers.
+std::string with_names(std::string_view said, const Actors& actors) {
+  std::string text;
+  constexpr std::string_view kWord = "rocess ";
+  for (std::size_t at = 0; at < said.size();) {
+    const std::size_t found = said.find(kWord, at);
+    const std::size_t digits = found == std::string_view::npos ? said.size() : found + kWord.size();
+    std::size_t end = digits;
+    while (end < said.size() && said[end] >= '0' && said[end] <= '9') ++end;
+    text += said.substr(at, end - at);
+    at = end;
+    if (end == digits || end - digits > 9) continue;
+    const std::string name = actors.name_of(std::atoi(std::string(said.substr(digits, end - digits)).c_str()));
+    if (!name.empty()) text += " (" + name + ")";
+  }
+  return text;
+}
+
+}  // namespace
+
 std::vector<Blocker> PostgresSession::blockers(const Pending& pending) {
   {
     const MutexLock lock(mutex_);
     if (!in_flight_) return {};
   }
+  // Waits that are no locks, and those for sessions of others, are waited for: so the server's own tests have it.
+  if (!common_.bare_name.empty() && !common_.monitor->is_blocked_by(pid_, common_.actors.pids())) return {};
   const Request& request = pending.request;
   const bool has_key = request.verb != Verb::execute && request.verb != Verb::scan_for_update && !request.key.empty();
   const ServerWait wait = common_.monitor->wait_of(pid_, !common_.describes_waits ? Monitor::Detail::blockers
                                                          : has_key                ? Monitor::Detail::lock
                                                                                   : Monitor::Detail::row);
+  if (wait.blockers.empty()) return {};
+  const std::string_view key = has_key ? request.key : std::string_view();
+  const std::string what = common_.describes_waits ? text_of(wait, key) : "a lock";
   std::string object(has_key ? request.key : std::string_view(wait.object));
-  std::string what = wait.transaction.empty() ? fmt::format("{} on {}", wait.mode, wait.kind)
-                                              : fmt::format("transaction {}", wait.transaction);
-  if (wait.kind.empty()) what = common_.describes_waits ? "a safe snapshot" : "a lock";
   if (object.empty()) object = wait.transaction.empty() ? what : "transaction " + wait.transaction;
   std::vector<Blocker> blockers;
   for (const int pid : wait.blockers) {
-    const int actor = pid == 0 ? -1 : common_.actors.actor_of(pid);
-    blockers.push_back({.actor = actor, .object = object, .what = pid == 0 ? what + " (prepared)" : what});
+    const bool prepared = pid == 0;
+    const std::string text = prepared ? what + " (prepared)" : what;
+    blockers.push_back({.actor = prepared ? -1 : common_.actors.actor_of(pid),
+                        .object = object,
+                        .what = text,
+                        .lock = common_.describes_waits ? text : std::string()});
   }
   return blockers;
+}
+
+std::string PostgresSession::statement_of(const Request& request) const {
+  const auto call = call_for(request, common_.isolation);
+  return call ? text_of(*call) : std::string();
 }
 
 bool PostgresSession::finish_early(Pending& pending, Call& call) {
@@ -124,6 +192,15 @@ bool PostgresSession::finish_early(Pending& pending, Call& call) {
 }
 
 Error PostgresSession::error_of(const Request& request, const ServerAnswer& outcome) const {
+  Error error = sentence_of(request, outcome);
+  error.facts = outcome.facts;
+  for (auto& [name, said] : error.facts) {
+    if (name == "detail") said = with_names(said, common_.actors);
+  }
+  return error;
+}
+
+Error PostgresSession::sentence_of(const Request& request, const ServerAnswer& outcome) const {
   const Fault told = fault_of_sqlstate(outcome.code);
   if (outcome.lost && (outcome.code.empty() || outcome.fatal)) {
     // A session that was ended because it idled never began the request. After any other end that is unknown.
@@ -146,6 +223,10 @@ void PostgresSession::settle(Pending& pending, ServerAnswer outcome) {
   if (request.verb == Verb::reset && !outcome.failed) may_lock_ = false;
   if (outcome.failed) {
     pending.error = error_of(request, outcome);
+    pending.reply.results = std::move(outcome.results);
+    if (!pending.reply.results.empty()) {
+      pending.reply.results.push_back({.columns = {}, .rows = {}, .tag = {}, .error = pending.error});
+    }
     lost_ = lost_ || outcome.lost;
     // A commit that failed has ended the transaction all the same.
     if (lost_ || effect == TransactionEffect::ends) in_transaction_ = false;
@@ -161,6 +242,7 @@ void PostgresSession::settle(Pending& pending, ServerAnswer outcome) {
                                   fmt::format("nothing was committed, since the transaction had failed{}",
                                               doomed_ ? " at " + doomed_->message : ""));
   } else {
+    pending.reply.results = std::move(outcome.results);
     fill_reply(pending.reply, request, std::move(outcome.table), outcome.rows);
   }
   lost_ = lost_ || outcome.lost;

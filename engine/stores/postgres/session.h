@@ -22,14 +22,22 @@ namespace lockstep::postgres {
 /// Which actor a server process works for. Thread-safe; `mutex_` is a leaf.
 class Actors {
  public:
-  void add(int pid, int actor) LOCKSTEP_EXCLUDES(mutex_);
+  void add(int pid, int actor, std::string name) LOCKSTEP_EXCLUDES(mutex_);
   void remove(int pid) LOCKSTEP_EXCLUDES(mutex_);
   /// -1 for a process outside this run.
   int actor_of(int pid) const LOCKSTEP_EXCLUDES(mutex_);
+  /// Empty for a process outside this run.
+  std::string name_of(int pid) const LOCKSTEP_EXCLUDES(mutex_);
+  /// The processes, in the order of their numbers.
+  std::vector<int> pids() const LOCKSTEP_EXCLUDES(mutex_);
 
  private:
+  struct Known {
+    int actor = -1;
+    std::string name;
+  };
   mutable Mutex mutex_;
-  std::map<int, int> actors_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::map<int, Known> actors_ LOCKSTEP_GUARDED_BY(mutex_);
 };
 
 /// Connections that wait for another session: to connect costs a process of the server, far more than a whole run of a
@@ -55,13 +63,16 @@ class IdleConnections {
 /// What the sessions of one backend share. Outlives them; constant after the backend was opened but for the parts that
 /// do their own locking.
 struct Common {
-  Dsn dsn;
+  Dsn dsn;                    ///< to connect to
   std::string isolation;      ///< "repeatable read"
   std::string session_setup;  ///< SET statements that each session runs first
   Nanos connect_max{};
+  std::string bare_name;  ///< of bare mode: the file; its sessions have no settings of ours, and no table of rows
   std::unique_ptr<Monitor> monitor;
   Actors actors;
-  IdleConnections idle;                             ///< of sessions that do not block
+  IdleConnections idle;  ///< of sessions that do not block
+  /// What the server shows as the session's application_name.
+  std::string application_of(const std::string& session) const;
   bool has_limits = false;                          ///< session_setup sets a limit on waits or statements
   bool describes_waits = true;                      ///< for people: what lock, which row
   std::unique_ptr<server::OneProcessor> processor;  ///< nullptr: the machine decides where everybody runs
@@ -81,6 +92,8 @@ class PostgresSession : public Session {
   bool has_limit() const noexcept override { return common_.has_limits || may_have_limit_.load(); }
   bool holds_beyond_transaction() const noexcept override { return may_lock_ && !lost_; }
 
+  std::string statement_of(const Request& request) const override;
+
   /// What the session shares with the others of its backend.
   Common& common() noexcept { return common_; }
   /// The server process that works for this session (its pg_backend_pid()).
@@ -90,7 +103,7 @@ class PostgresSession : public Session {
   PostgresSession(Common& common, int actor) : common_(common), actor_(actor) {}
 
   /// Once the connection stands.
-  void attach(int pid);
+  void attach(int pid, const std::string& name);
 
   /// Called before anything is sent. True: the request has finished, with an error or without asking the server (an
   /// abort with nothing to roll back). False: `call` has been filled.
@@ -110,6 +123,8 @@ class PostgresSession : public Session {
     std::string code;    ///< SQLSTATE
     std::string said;    ///< the server's message
     std::string tag;     ///< "COMMIT", "ROLLBACK"; empty where the library does not give it
+    Facts facts;         ///< of a failure, part by part
+    std::vector<StatementResult> results;  ///< of a statement in SQL, as far as it got
     Table table;
     std::int64_t rows = 0;
     std::optional<bool> in_transaction;  ///< as the library sees it; nullopt = conclude it from the request
@@ -123,6 +138,7 @@ class PostgresSession : public Session {
 
  private:
   Error error_of(const Request& request, const ServerAnswer& outcome) const;
+  Error sentence_of(const Request& request, const ServerAnswer& outcome) const;
 
   const int actor_;
   int pid_ = 0;

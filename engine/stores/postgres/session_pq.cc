@@ -32,14 +32,16 @@ class PqSession final : public PostgresSession {
   /// Takes what has come; true when the whole answer has.
   bool take(Waiting& waiting);
   void take_answer(Answer answer);
+  void tell_notices(Pending& pending);
   void note_loss(const Request& request);
 
   AsyncConnection connection_;
   std::string name_;
-  bool ran_sql_ = false;   // which may have changed settings, taken locks of the session, made temporary tables
-  ServerAnswer outcome_;   // of the request in flight
-  bool waits_ = false;     // a request is in flight
-  bool is_whole_ = false;  // its whole answer has come
+  bool ran_sql_ = false;        // which may have changed settings, taken locks of the session, made temporary tables
+  ServerAnswer outcome_;        // of the request in flight
+  bool waits_ = false;          // a request is in flight
+  bool is_whole_ = false;       // its whole answer has come
+  bool keeps_results_ = false;  // of each statement of the request in flight
 };
 
 /// What DISCARD ALL does (PostgreSQL manual), except for prepared statements, which the next session needs too.
@@ -64,24 +66,27 @@ std::optional<Error> PqSession::open(const std::string& name) {
   }
   if (connection_.is_open() && ready_for != name) {
     const std::string setup =
-        common_.session_setup + fmt::format("set application_name = {};", quoted_value("lockstep " + name));
+        common_.session_setup + fmt::format("set application_name = {};", quoted_value(common_.application_of(name)));
     if (!ask(connection_.get(), setup, {}, common_.connect_max)) connection_.close();  // gone meanwhile
   }
   if (!connection_.is_open()) {
-    auto connected = connect(common_.dsn, "lockstep " + name, common_.connect_max);
+    auto connected = connect(common_.dsn, common_.application_of(name), common_.connect_max);
     if (!connected) return connected.error();
     connection_.adopt(std::move(connected).value());
     if (common_.processor != nullptr) common_.processor->take_in(::PQbackendPID(connection_.get()));
     std::string setup = common_.session_setup;
-    for (const auto& statement : prepared_statements()) {
+    for (const auto& statement : common_.bare_name.empty() ? prepared_statements() : std::span<const Prepared>()) {
       setup += fmt::format("prepare {} ({}) as {};", statement.name, statement.types, statement.sql);
     }
-    if (const auto done = ask(connection_.get(), setup, {}, common_.connect_max); !done) return done.error();
+    if (!setup.empty()) {
+      if (const auto done = ask(connection_.get(), setup, {}, common_.connect_max); !done) return done.error();
+    }
   }
   if (!connection_.stop_blocking()) {
     return Error{Fault::internal, {}, one_line(::PQerrorMessage(connection_.get()))};
   }
-  attach(::PQbackendPID(connection_.get()));
+  attach(::PQbackendPID(connection_.get()), name);
+  connection_.keep_notices();
   return std::nullopt;
 }
 
@@ -120,6 +125,10 @@ void PqSession::take_answer(Answer answer) {
       outcome_.tag = ::PQcmdStatus(answer.get());
       outcome_.rows = std::strtoll(::PQcmdTuples(answer.get()), nullptr, 10);
       outcome_.table = table_of(answer.get());
+      if (keeps_results_) {
+        outcome_.results.push_back(
+            {.columns = columns_of(answer.get()), .rows = outcome_.table, .tag = outcome_.tag, .error = {}});
+      }
       return;
     default:
       break;
@@ -129,6 +138,7 @@ void PqSession::take_answer(Answer answer) {
   outcome_.failed = true;
   outcome_.code = field_of(answer.get(), PG_DIAG_SQLSTATE);
   outcome_.said = field_of(answer.get(), PG_DIAG_MESSAGE_PRIMARY);
+  outcome_.facts = facts_of(answer.get());
   outcome_.fatal = ends_session(answer.get());
   if (outcome_.said.empty()) outcome_.said = one_line(::PQresultErrorMessage(answer.get()));
 }
@@ -148,6 +158,18 @@ bool PqSession::take(Waiting& waiting) {
   waiting.events = connection_.events();
   waiting.external = true;
   return false;
+}
+
+/// Gives the engine what the server has said. A notification tells who sent it.
+void PqSession::tell_notices(Pending& pending) {
+  for (Notice& notice : connection_.take_notices()) {
+    if (notice.severity == "NOTIFY") {
+      const std::string pid = notice.facts.front().second;
+      const std::string name = common_.actors.name_of(std::atoi(pid.c_str()));
+      notice.text += " from " + (name.empty() ? "process " + pid : name);
+    }
+    pending.notices.push_back(std::move(notice));
+  }
 }
 
 /// Completes the outcome of a request whose connection is gone by now.
@@ -178,6 +200,7 @@ bool PqSession::attempt(Pending& pending, Waiter& /*waiter*/) {
     if (finish_early(pending, call)) return true;
     ran_sql_ = ran_sql_ || pending.request.verb == Verb::execute;
     outcome_ = ServerAnswer{};
+    keeps_results_ = pending.request.verb == Verb::execute;
     outcome_.sent = pending.request.verb != Verb::commit || is_still_there();
     flight_begins();
     if (!outcome_.sent || !send(call)) {
@@ -190,7 +213,9 @@ bool PqSession::attempt(Pending& pending, Waiter& /*waiter*/) {
     is_whole_ = false;
     waits_ = true;
   }
-  if (!take(pending.waiting)) return false;
+  const bool finished = take(pending.waiting);
+  tell_notices(pending);
+  if (!finished) return false;
   waits_ = false;
   outcome_.cancelled = flight_ends();
   if (!connection_.is_open() || ::PQstatus(connection_.get()) != CONNECTION_OK) {

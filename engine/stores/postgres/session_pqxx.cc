@@ -118,7 +118,8 @@ std::optional<Farewell> look_for_farewell(int socket) {
 
 std::optional<Error> PqxxSession::open(const std::string& name) {
   try {
-    connection_ = std::make_unique<pqxx::connection>(common_.dsn.text("lockstep " + name, common_.connect_max));
+    connection_ =
+        std::make_unique<pqxx::connection>(common_.dsn.text(common_.application_of(name), common_.connect_max));
 #if PQXX_VERSION_MAJOR < 8
     quiet_ = std::make_unique<pqxx::quiet_errorhandler>(*connection_);
 #endif
@@ -126,16 +127,18 @@ std::optional<Error> PqxxSession::open(const std::string& name) {
     // A session that came back silently would have lost its transaction and its settings.
     connection_->inhibit_reactivation(true);
 #endif
-    for (const auto& statement : prepared_statements()) {
+    const bool is_bare = !common_.bare_name.empty();
+    for (const auto& statement : is_bare ? std::span<const Prepared>() : prepared_statements()) {
       connection_->prepare(std::string(statement.name), std::string(statement.sql));
     }
     statements_ = std::make_unique<pqxx::nontransaction>(*connection_);
-    statements_->exec(common_.session_setup);
+    if (!is_bare) statements_->exec(common_.session_setup);
 #if PQXX_VERSION_MAJOR < 7
     // 6.4 would prepare at the first use, in the middle of a transaction.
-    for (const auto& statement : prepared_statements()) connection_->prepare_now(std::string(statement.name));
+    for (const auto& statement : is_bare ? std::span<const Prepared>() : prepared_statements())
+      connection_->prepare_now(std::string(statement.name));
 #endif
-    attach(connection_->backendpid());
+    attach(connection_->backendpid(), name);
     return std::nullopt;
   } catch (const pqxx::sql_error& failure) {
     return Error{fault_of_sqlstate(failure.sqlstate()), failure.sqlstate(), message_of(failure)};

@@ -174,6 +174,23 @@ Result<Call> call_for(const Request& request, std::string_view isolation) {
   return request_error(Fault::unsupported, "", request, "no such verb");
 }
 
+std::string text_of(const Call& call) {
+  if (call.prepared == nullptr) return call.text;
+  std::string text;
+  const std::string_view sql = call.prepared->sql;
+  for (std::size_t i = 0; i < sql.size(); ++i) {
+    const bool is_place = sql[i] == '$' && i + 1 < sql.size() && sql[i + 1] >= '1' && sql[i + 1] <= '3';
+    if (!is_place) {
+      text += sql[i];
+      continue;
+    }
+    const auto& value = call.parameters[static_cast<std::size_t>(sql[++i] - '1')];
+    const bool is_plain = value && value->find_first_of("'\\") == std::string::npos;
+    text += !value ? "null" : is_plain ? "'" + *value + "'" : quoted_value(*value);
+  }
+  return text;
+}
+
 TransactionEffect effect_of(const Request& request) {
   if (request.verb == Verb::begin) return TransactionEffect::begins;
   if (request.verb == Verb::commit || request.verb == Verb::abort) return TransactionEffect::ends;

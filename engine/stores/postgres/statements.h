@@ -55,6 +55,9 @@ bool ends_without_commit(std::string_view sql);
 /// cannot store.
 Result<Call> call_for(const Request& request, std::string_view isolation);
 
+/// The statement of a call as a person would type it: with its parameters in their places.
+std::string text_of(const Call& call);
+
 /// What the request does: begin, commit and abort do so by their verbs, SQL by the first words of its text. PREPARE
 /// TRANSACTION ends a transaction; ROLLBACK TO and COMMIT PREPARED do not.
 TransactionEffect effect_of(const Request& request);

@@ -29,6 +29,22 @@ TEST(CommandLine, KeepsWhatWasAskedForButNoPassword) {
   EXPECT_THAT(command, testing::Not(testing::HasSubstr("secret")));
 }
 
+TEST(CommandLine, NamesTheServerWithoutItsPassword) {
+  record::Run run = samples::two_lock();
+  for (const BackendKind& kind : backends()) {
+    if (!kind.traits.dsn) continue;
+    run.store = kind.name;
+    for (const char* dsn :
+         {"host=db user=bob password='it\\'s secret' dbname=shop", "postgresql://bob:secret@db/shop"}) {
+      const std::string command = command_of(run, {.dsn = dsn});
+      EXPECT_THAT(command, testing::HasSubstr("--dsn '"));
+      EXPECT_THAT(command, testing::HasSubstr("host=db"));
+      EXPECT_THAT(command, testing::HasSubstr("dbname=shop"));
+      EXPECT_THAT(command, testing::Not(testing::HasSubstr("secret")));
+    }
+  }
+}
+
 TEST(CommandLine, QuotesForAShell) {
   EXPECT_EQ(shell_quoted("deadlock/two-lock"), "deadlock/two-lock");
   EXPECT_EQ(shell_quoted(""), "''");

@@ -118,7 +118,7 @@ TEST(Tree, TheManualPageNamesEveryCommandAndOption) {
 }
 
 TEST(Tree, HintsNameOnlyCommandsThatExist) {
-  for (const Hint& hint : hints_for("7f3a")) EXPECT_NE(command_named(hint.label), nullptr) << hint.label;
+  for (const Hint& hint : hints_for(record::Run{}, "7f3a")) EXPECT_NE(command_named(hint.label), nullptr) << hint.label;
 }
 
 std::vector<std::string> completed(const std::vector<std::string>& words) {

@@ -76,7 +76,7 @@ TEST_F(BadRecording, IsRefusedWhenItIsAnotherDatabase) {
 
 TEST_F(BadRecording, IsRefusedWithBothVersionsWhenItsSchemaIsAnother) {
   change("PRAGMA user_version = 99");
-  expect_refused(path_, "schema version 99 and this program reads versions 1 to 2");
+  expect_refused(path_, "schema version 99 and this program reads versions 1 to 3");
 }
 
 TEST_F(BadRecording, IsNoneWhenItIsOfVersion1WhichHadNoDocuments) {
@@ -86,6 +86,15 @@ TEST_F(BadRecording, IsNoneWhenItIsOfVersion1WhichHadNoDocuments) {
   const auto run = load(path_);
   ASSERT_TRUE(run.ok()) << run.error().message;
   EXPECT_TRUE(run->documents.empty());
+}
+
+TEST_F(BadRecording, IsNoneWhenItIsOfVersion2WhichHadNoFacts) {
+  change("DROP TABLE event_fact");
+  expect_refused(path_, "no such table");
+  change("PRAGMA user_version = 2");
+  const auto run = load(path_);
+  ASSERT_TRUE(run.ok()) << run.error().message;
+  for (const Event& event : run->events) EXPECT_TRUE(event.facts.empty());
 }
 
 TEST_F(BadRecording, IsRefusedWhereverItIsCut) {
@@ -132,9 +141,9 @@ TEST_F(BadRecording, IsSalvagedAsFarAsItGoesWhereverItIsCut) {
       EXPECT_EQ(events.has_value(), size >= 2 * kPage) << "the second page is the run itself";
       EXPECT_GE(events.value_or(0), most);
       most = events.value_or(0);
-      // The sixth page is the first of the last table that is needed for events.
+      // The seventh page is the first of the last table that is needed for events.
       if (pages_of_events == 0) {
-        EXPECT_EQ(most, size >= 6 * kPage ? all : 0);
+        EXPECT_EQ(most, size >= 7 * kPage ? all : 0);
       }
     }
     EXPECT_GT(most, run.events.size() / 2);

@@ -74,6 +74,7 @@ inline Run full_run() {
     if (kind % 2 == 1) event.fault = Fault::busy_snapshot;
     if (kind % 2 == 1) event.code = "SQLITE_BUSY_SNAPSHOT";
     if (kind == 1) event.others = {1, kNobody, 0};
+    if (kind == 3) event.facts = {{"detail", "Key (k)=(1) already exists."}, {"constraint", "kv_pkey"}};
     run.events.push_back(event);
   }
   return run;
@@ -130,6 +131,7 @@ inline void expect_same(const Run& a, const Run& b) {
     EXPECT_EQ(a.events[i].fault, b.events[i].fault);
     EXPECT_EQ(a.events[i].code, b.events[i].code);
     EXPECT_EQ(a.events[i].others, b.events[i].others);
+    EXPECT_EQ(a.events[i].facts, b.events[i].facts);
   }
 }
 

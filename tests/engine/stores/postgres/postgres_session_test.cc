@@ -349,6 +349,150 @@ TEST_P(PostgresSession, NamesTheRowTheTableAndTheAdvisoryLockThatSqlWaitsFor) {
   EXPECT_THAT(object("insert into kv values ('n', '')", "insert into kv values ('n', '')"), HasSubstr("transaction "));
 }
 
+TEST_P(PostgresSession, SaysWhichLockIsAwaitedInTheServersWords) {
+  open("read-committed");
+  ASSERT_TRUE(
+      backend_->set_up({{"a", "1"}}, std::vector<std::string>{"create table seats (seat int primary key, who text)",
+                                                              "insert into seats values (1, ''), (2, '')"}));
+  const auto lock = [this](std::string_view held, const Request& wanted) {
+    both_begin();
+    EXPECT_FALSE(t1_->fault({.verb = Verb::execute, .key = held}));
+    t2_->start(wanted);
+    const auto blockers = t2_->blocked();
+    EXPECT_FALSE(t1_->fault({.verb = Verb::abort}));
+    EXPECT_FALSE(t2_->end().error);
+    EXPECT_FALSE(t2_->fault({.verb = Verb::abort}));
+    return blockers.empty() ? std::string() : blockers[0].lock;
+  };
+  EXPECT_EQ(lock("update kv set v = '2' where k = 'a'", {.verb = Verb::add, .key = "a", .delta = 1}),
+            "ShareLock on the transaction that has row a of kv");
+  EXPECT_EQ(lock("update seats set who = 'x' where seat = 2",
+                 {.verb = Verb::execute, .key = "delete from seats where seat = 2"}),
+            "ShareLock on the transaction that has row (0,2) of seats");
+  EXPECT_EQ(lock("lock table seats", {.verb = Verb::execute, .key = "select * from seats"}),
+            "AccessShareLock on table seats");
+  EXPECT_EQ(lock("lock table seats in share mode", {.verb = Verb::execute, .key = "update seats set who = 'y'"}),
+            "RowExclusiveLock on table seats");
+}
+
+TEST_P(PostgresSession, ShowsWhatTheSessionsHold) {
+  open("read-committed");
+  ASSERT_TRUE(backend_->set_up({{"a", "1"}, {"b", "2"}},
+                               std::vector<std::string>{"create table seats (seat int primary key, who text)",
+                                                        "insert into seats values (1, ''), (2, '')"}));
+  const auto held = [this] {
+    std::vector<std::string> all;
+    for (const Blocker& each : backend_->holders())
+      all.push_back(fmt::format("T{} {}: {}", each.actor + 1, each.object, each.what));
+    return all;
+  };
+  EXPECT_THAT(held(), IsEmpty());
+  both_begin();
+  EXPECT_FALSE(t1_->fault({.verb = Verb::write, .key = "a", .value = "10"}));
+  EXPECT_FALSE(t2_->fault({.verb = Verb::execute, .key = "update seats set who = 'x' where seat = 2"}));
+  const auto now = held();
+  EXPECT_THAT(
+      now, testing::IsSupersetOf(
+               {std::string("T1 kv: RowExclusiveLock"), std::string("T1 row a of kv: changed or locked"),
+                std::string("T2 seats: RowExclusiveLock"), std::string("T2 row (0,2) of seats: changed or locked")}));
+  EXPECT_FALSE(t1_->fault({.verb = Verb::commit}));
+  EXPECT_FALSE(t2_->fault({.verb = Verb::abort}));
+  EXPECT_THAT(held(), IsEmpty());
+}
+
+TEST_P(PostgresSession, GivesEveryResultOfSeveralStatementsWithItsColumns) {
+  if (GetParam()) GTEST_SKIP() << "libpqxx gives the last result alone";
+  open("read-committed");
+  const Reply reply = t1_->run({.verb = Verb::execute,
+                                .key = "select 1 as one, null as none; update kv set v = v; select 2 where false"})
+                          .reply;
+  ASSERT_EQ(reply.results.size(), 3U);
+  EXPECT_EQ(reply.results[0].columns, (std::vector<std::string>{"one", "none"}));
+  EXPECT_EQ(reply.results[0].rows, (Table{{"1", std::nullopt}}));
+  EXPECT_EQ(reply.results[1].tag, "UPDATE 3");
+  EXPECT_TRUE(reply.results[1].columns.empty());
+  EXPECT_EQ(reply.results[2].columns.size(), 1U);
+  EXPECT_TRUE(reply.results[2].rows.empty());
+  // Up to the first that fails.
+  EXPECT_EQ(t1_->fault({.verb = Verb::execute, .key = "select 1; select 1 / 0; select 3"}), Fault::constraint);
+  const auto& results = t1_->pending().reply.results;
+  ASSERT_EQ(results.size(), 2U);
+  EXPECT_EQ(results[1].error->code, "22012");
+}
+
+TEST_P(PostgresSession, KeepsWhatTheServerSaidPartByPart) {
+  if (GetParam()) GTEST_SKIP() << "libpqxx gives a text alone";
+  open("read-committed");
+  const auto fact = [](const Facts& facts, std::string_view name) {
+    for (const auto& [each, value] : facts) {
+      if (each == name) return value;
+    }
+    return std::string("(none)");
+  };
+  EXPECT_EQ(t1_->fault({.verb = Verb::execute, .key = "insert into kv values ('a', '')"}), Fault::constraint);
+  const Facts said = t1_->pending().error->facts;
+  EXPECT_EQ(fact(said, "primary"), "duplicate key value violates unique constraint \"kv_pkey\"");
+  EXPECT_EQ(fact(said, "detail"), "Key (k)=(a) already exists.");
+  EXPECT_EQ(fact(said, "table"), "kv");
+  EXPECT_EQ(fact(said, "constraint"), "kv_pkey");
+  t1_->run({.verb = Verb::execute,
+            .key = "do $$ begin raise notice 'three %', 3 using detail = 'more', hint = 'less'; end $$"});
+  ASSERT_EQ(t1_->pending().notices.size(), 1U);
+  EXPECT_EQ(t1_->pending().notices[0].severity, "NOTICE");
+  EXPECT_EQ(t1_->pending().notices[0].text, "three 3");
+  EXPECT_EQ(fact(t1_->pending().notices[0].facts, "detail"), "more");
+  EXPECT_EQ(fact(t1_->pending().notices[0].facts, "hint"), "less");
+}
+
+TEST_P(PostgresSession, StandsBareInADatabaseOfItsOwn) {
+  options_.own = {{"bare", "my-case"}};
+  options_.protocol = "repeatable-read";
+  options_.dsn = dsn_;
+  options_.blocking = GetParam();
+  backend_ = open_backend(options_);
+  ASSERT_NE(backend_, nullptr);
+  const std::vector<std::string> ddl = {"create table seats (seat int primary key)", "insert into seats values (7)"};
+  std::string database;
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(backend_->set_up({}, ddl));
+    t1_ = open_client(*backend_, 0);
+    t2_ = open_client(*backend_, 1);
+    const auto shown = [this](const std::string& sql) {
+      return t1_->run({.verb = Verb::execute, .key = sql}).reply.table.at(0).at(0).value_or("");
+    };
+    EXPECT_EQ(shown("select seat from seats"), "7");
+    EXPECT_EQ(shown("show application_name"), "my-case/T1");
+    EXPECT_EQ(shown("show transaction_isolation"), "repeatable read");
+    EXPECT_EQ(shown("show enable_seqscan"), "on");
+    EXPECT_EQ(shown("select count(*) from pg_class where relname = 'kv'"), "0");
+    database = shown("select current_database()");
+    EXPECT_EQ(database.substr(0, 9), "lockstep_");
+    // Who waits for somebody else than these sessions is not blocked; who waits for these is.
+    EXPECT_FALSE(t1_->fault({.verb = Verb::execute, .key = "begin; update seats set seat = 8"}));
+    t2_->start({.verb = Verb::execute, .key = "update seats set seat = 9"});
+    EXPECT_EQ(t2_->blocked()[0].lock, "ShareLock on the transaction that has row (0,1) of seats");
+    EXPECT_FALSE(t1_->fault({.verb = Verb::execute, .key = "rollback"}));
+    EXPECT_FALSE(t2_->end().error);
+    t1_.reset();
+    t2_.reset();
+  }
+  backend_.reset();
+  auto dsn = postgres::Dsn::parse(dsn_);
+  auto stranger = postgres::connect(*dsn, "stranger", 5s);
+  ASSERT_TRUE(stranger) << stranger.error().message;
+  const auto left = postgres::ask(
+      stranger->get(), fmt::format("select count(*) from pg_database where datname = '{}'", database), {}, 5s);
+  ASSERT_TRUE(left);
+  EXPECT_STREQ(::PQgetvalue(left->get(), 0, 0), "0") << "the database is dropped with the run";
+}
+
+TEST_P(PostgresSession, SaysWhatIsSentForAPortableVerb) {
+  open("read-committed");
+  EXPECT_EQ(t1_->session().statement_of({.verb = Verb::add, .key = "it's", .delta = -5}),
+            "update kv set v = (v::bigint + '-5')::text where k = E'it''s' returning v");
+  EXPECT_EQ(t1_->session().statement_of({.verb = Verb::begin}), "begin isolation level read committed");
+}
+
 TEST_P(PostgresSession, SaysThatSomebodyOutsideTheRunIsWaitedFor) {
   open("read-committed");
   auto dsn = postgres::Dsn::parse(dsn_);
