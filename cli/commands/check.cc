@@ -9,6 +9,7 @@
 #include "cli/args/names.h"
 #include "cli/commands/cell_runner.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/isolation_files.h"
 #include "cli/commands/program.h"
 #include "cli/text/check_text.h"
 #include "cli/text/json.h"
@@ -126,6 +127,8 @@ class Check {
 };
 
 int check(Program& program) {
+  if (const std::string name = program.arguments.value("NAME"); is_isolation_suite(name))
+    return check_isolation_suite(program, name);
   RunRequest base;
   CellFilter filter;
   StoreChoice choice;
@@ -160,6 +163,8 @@ CommandSpec check_command() {
           "verdicts. In-process scenarios need no store and are always in. Nothing is saved. Every fix that a run "
           "names is run too: it "
           "must end clean, in a wait, or after a retry that succeeds.\n\n"
+          "NAME may be a folder of isolation specs of PostgreSQL with their expected/*.out: each is run on a database "
+          "of its own, and its text is compared byte for byte.\n\n"
           "Without --store, PostgreSQL is checked when a server is named (--dsn, LOCKSTEP_DSN) or can be started "
           "here.\n\n"
           "A text file, or a folder of files *.spec, is checked where it expects a verdict; what it says of its steps "

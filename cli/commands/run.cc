@@ -13,6 +13,7 @@
 #include "cli/args/script_files.h"
 #include "cli/commands/announcement.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/isolation_files.h"
 #include "cli/commands/named_scenario.h"
 #include "cli/commands/own_code.h"
 #include "cli/commands/prediction.h"
@@ -76,6 +77,9 @@ std::vector<script::Checked> check_script(Program& program, const script::Script
 }
 
 int run_once(Program& program) {
+  if (program.arguments.value("format") == kIsolationFormat) return run_isolation_file(program);
+  if (program.arguments.has("expected"))
+    return usage_error(fmt::format("--expected goes with --format {}", kIsolationFormat));
   int code = kAsExpected;
   const Scenario* const scenario = scenario_or_complaint(program, program.arguments.value("NAME"), code);
   if (scenario == nullptr) return code;
@@ -184,6 +188,13 @@ CommandSpec run_command() {
   options.push_back({"hold", "", "stand still at the first cycle of waits, for a debugger to be attached, until ^C"});
   options.push_back({"full", "", "every row of a long run, every text whole"});
   options.push_back({"sql", "", "below each step in a portable verb, what was sent to the store for it"});
+  options.push_back({"format",
+                     "FORMAT",
+                     "isolation: NAME is a spec of PostgreSQL; writes what isolationtester writes, and nothing else",
+                     Names::choices,
+                     {kIsolationFormat}});
+  options.push_back(
+      {"expected", "FILE", "with --format: held against this text; what differs is shown, exit code 1", Names::file});
   options.push_back({"json", "", "the result as JSON, in place of the picture"});
   return {
       .name = "run",

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "engine/store/dsns.h"
+#include "engine/store/isolation.h"
 #include "engine/store/traits.h"
 #include "kv/base/clock.h"
 #include "kv/base/result.h"
@@ -269,6 +270,8 @@ struct BackendKind {
   Result<std::unique_ptr<Backend>> (*open)(const BackendOptions& options);
   /// Whether the store can be opened here with this DSN (empty: none was given), as far as can be told without trying.
   Result<void> (*available)(const std::string& dsn);
+  /// nullptr: the store has no isolation specs of its own kind.
+  RunIsolationSpec run_isolation_spec;
   /// What people are told before the store is opened with this DSN, when that takes a while; empty: nothing.
   std::string (*announcement)(const std::string& dsn);
   /// Where its server tells of deadlocks (incident.h); nullptr: nowhere.

@@ -62,6 +62,7 @@ inline void fill_in(std::string& text) {
   replace(text, R"(/var/lib/bank\b)", "$DATA");
   replace(text, R"(\bNAME\b)", "deadlock/two-lock");
   replace(text, R"(\bCOMMAND\b)", "run");
+  replace(text, R"(\bsrc/test/isolation\b)", LOCKSTEP_SOURCE_DIR "/tests/isolation");
   replace(text, R"(postgresql://[^ ]+)", "\"$$SERVER\"");
 }
 

@@ -45,7 +45,7 @@ std::string what_is_missing(const std::string& line) {
   if (says("^sqlite3 ") && !has_tool("sqlite3")) return "sqlite3";
   if (says(R"(\| man )") && !has_tool("man")) return "man";
   if (says("^lockstep debug ") && !says("--script") && !has_tool("gdb")) return "gdb";
-  if (says("postgres|SERVER") && server().empty()) return "a PostgreSQL server";
+  if (says("postgres|SERVER|/tests/isolation") && server().empty()) return "a PostgreSQL server";
   return {};
 }
 
@@ -60,7 +60,8 @@ class Commands {
       return;
     }
     // `check` and `matrix` take every store that there is: one server for them all is quicker than one for each.
-    if (std::regex_search(command.run, std::regex("postgres|^lockstep (check|matrix) ")) && !server().empty()) {
+    if (std::regex_search(command.run, std::regex("postgres|/tests/isolation|^lockstep (check|matrix) ")) &&
+        !server().empty()) {
       need_server();
     }
     const auto begin = std::chrono::steady_clock::now();

@@ -440,6 +440,7 @@ BackendKind backend_kv() {
                    .protocols = {},
                    .open = &KvBackend::open,
                    .available = always_available,
+                   .run_isolation_spec = nullptr,
                    .announcement = nothing_to_announce};
   for (const kv::ProtocolInfo& protocol : kv::protocols()) kind.protocols.push_back(traits_of(protocol));
   // The default comes first: waits, and breaks what deadlocks.

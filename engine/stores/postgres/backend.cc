@@ -18,6 +18,7 @@
 #include <set>
 
 #include "engine/stores/postgres/cluster.h"
+#include "engine/stores/postgres/isolation.h"
 #include "engine/stores/postgres/log/incident_source.h"
 #include "engine/stores/postgres/own_database.h"
 #include "engine/stores/postgres/protocol.h"
@@ -462,6 +463,7 @@ BackendKind backend_postgres() {
           .protocols = postgres::protocol_list(),
           .open = open_postgres,
           .available = is_available,
+          .run_isolation_spec = run_isolation_spec,
           .announcement = announcement,
           .incidents = &postgres::kIncidentSource};
 }

@@ -7,7 +7,7 @@
 namespace lockstep::postgres {
 namespace {
 
-struct Row {
+struct LevelRow {
   std::string_view name;
   std::string_view level;  ///< as the server calls it
   std::string_view summary;
@@ -25,7 +25,7 @@ constexpr EmulatedDatabase emulated(std::string_view name, bool operations_see_l
           .failed_commit_aborts = true};
 }
 
-constexpr Row kProtocols[] = {
+constexpr LevelRow kProtocols[] = {
     {"read-committed",
      "read committed",
      "each statement sees what was committed before it began (the server's default)",
@@ -43,7 +43,7 @@ constexpr Row kProtocols[] = {
      {"ssi", emulated("postgres", false)}},
 };
 
-ProtocolTraits traits_of(const Row& row) {
+ProtocolTraits traits_of(const LevelRow& row) {
   return {.name = std::string(row.name),
           .summary = std::string(row.summary),
           .isolation = row.isolation,
@@ -60,13 +60,13 @@ ProtocolTraits traits_of(const Row& row) {
 
 std::vector<ProtocolTraits> protocol_list() {
   std::vector<ProtocolTraits> list;
-  for (const Row& row : kProtocols) list.push_back(traits_of(row));
+  for (const LevelRow& row : kProtocols) list.push_back(traits_of(row));
   return list;
 }
 
 std::optional<std::string_view> isolation_named(std::string_view protocol) {
   const auto* row = std::find_if(std::begin(kProtocols), std::end(kProtocols),
-                                 [protocol](const Row& each) { return each.name == protocol; });
+                                 [protocol](const LevelRow& each) { return each.name == protocol; });
   return row == std::end(kProtocols) ? std::nullopt : std::optional(row->level);
 }
 

@@ -201,6 +201,7 @@ BackendKind backend_sqlite() {
           .protocols = sqlite::protocol_list(),
           .open = sqlite::open_backend,
           .available = always_available,
+          .run_isolation_spec = nullptr,
           .announcement = nothing_to_announce};
 }
 

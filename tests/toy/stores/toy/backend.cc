@@ -266,6 +266,7 @@ BackendKind backend_toy() {
           .protocols = {in_turn()},
           .open = &ToyBackend::open,
           .available = always_available,
+          .run_isolation_spec = nullptr,
           .announcement = nothing_to_announce};
 }
 
