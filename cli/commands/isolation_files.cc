@@ -40,12 +40,12 @@ const BackendKind* store_for(const RunRequest& request) {
   return can == kinds.end() ? nullptr : &*can;
 }
 
-IsolationPlace place_of(const spec::Pattern& pattern, const std::string& step) {
+IsolationPlace place_of(const spec::SpecPattern& pattern, const std::string& step) {
   const auto found = pattern.step_named(step);
   return {static_cast<std::size_t>(found->first), static_cast<std::size_t>(found->second)};
 }
 
-IsolationMarker marker_of(const spec::Pattern& pattern, const spec::Marker& marker) {
+IsolationMarker marker_of(const spec::SpecPattern& pattern, const spec::Marker& marker) {
   switch (marker.kind) {
     case spec::Marker::Kind::once:
       return {};
@@ -66,14 +66,14 @@ Result<IsolationSpec> isolation_spec_of(const spec::SpecFile& file, const std::s
   };
   if (file.portable) return refused("`given`");
   if (file.patterns.size() != 1) return refused("patterns");
-  const spec::Pattern& pattern = file.patterns.front();
+  const spec::SpecPattern& pattern = file.patterns.front();
   if (!pattern.order.empty()) return refused("script lines or a schedule");
   IsolationSpec spec{.name = name, .setups = {}, .teardown = {}, .sessions = {}, .permutations = {}};
   for (const auto* blocks : {&file.setups, &pattern.setups}) {
-    for (const spec::Block& block : *blocks) spec.setups.push_back(block.text);
+    for (const spec::SqlBlock& block : *blocks) spec.setups.push_back(block.text);
   }
   if (file.teardown) spec.teardown = file.teardown->text;
-  for (const spec::Session& session : pattern.sessions) {
+  for (const spec::SpecSession& session : pattern.sessions) {
     IsolationSession& made = spec.sessions.emplace_back();
     made.name = session.name;
     if (session.setup) made.setup = session.setup->text;
@@ -104,7 +104,7 @@ Result<int> run_file(const Program& program, const BackendKind& kind, const RunR
                      const std::string& path, const Sinks& sinks) {
   auto text = text_of_file(path);
   if (!text) return Error{Fault::invalid, {}, fmt::format("{} cannot be read", path)};
-  spec::Parsed parsed = spec::parse(path, std::move(*text));
+  spec::ParsedSpec parsed = spec::parse(path, std::move(*text));
   if (!parsed.file) {
     if (parsed.complaint.original.empty()) return Error{Fault::invalid, {}, parsed.complaint.text(path)};
     sinks.err(parsed.complaint.original + "\n");
