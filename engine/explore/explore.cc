@@ -12,8 +12,8 @@
 #include "engine/explore/findings.h"
 #include "engine/explore/grain.h"
 #include "engine/explore/parallel_search.h"
+#include "engine/explore/scenario_subject.h"
 #include "engine/explore/search_worker.h"
-#include "engine/explore/state_graph.h"
 #include "engine/run/verdict.h"
 
 namespace lockstep {
@@ -39,13 +39,12 @@ bool breaks_deadlocks_late(const RunRequest& resolved) {
 /// One exploration, phase by phase.
 class ExplorationRun {
  public:
-  ExplorationRun(const Scenario& scenario, const ExploreRequest& request, RunRequest resolved,
-                 std::unique_ptr<ParallelSearch> parallel, const StopSource* stop, Nanos begun)
-      : scenario_(scenario),
+  ExplorationRun(const Explorable& subject, const ExploreRequest& request, RunRequest resolved,
+                 std::unique_ptr<ParallelSearch> parallel, Nanos begun)
+      : subject_(subject),
         request_(request),
         resolved_(std::move(resolved)),
         parallel_(std::move(parallel)),
-        stop_(stop),
         begun_(begun),
         until_(request.most_time == kNever ? kNever : begun_ + request.most_time) {}
 
@@ -96,7 +95,7 @@ class ExplorationRun {
   }
 
   /// Where it is known what a step touches.
-  bool is_in_this_process() const { return knows_footprints(resolved_); }
+  bool is_in_this_process() const { return subject_.knows_footprints(); }
 
   /// A search of its own, which takes the schedules in this order.
   Result<void> find_fewest_preemptions() {
@@ -130,7 +129,7 @@ class ExplorationRun {
       if (result_.complete && !tally_.outcomes.contains(key)) {
         return Error{Fault::internal,
                      {},
-                     fmt::format("{}: \"{}\" ends as {} {}, which the search has not found", scenario_.name,
+                     fmt::format("{}: \"{}\" ends as {} {}, which the search has not found", subject_.name(),
                                  schedule_text(outcome.schedule, parallel_->first_worker().actors()),
                                  record::name_of(outcome.verdict), key.second)};
       }
@@ -152,18 +151,13 @@ class ExplorationRun {
 
   /// Runs it once more, recorded.
   Result<void> record_outcome(const OutcomeKey& key, const Outcome& outcome) {
-    RunRequest again = resolved_;
-    again.executor = request_.run.executor;
-    again.schedule = schedule_text(outcome.schedule, parallel_->first_worker().actors());
-    again.recording = true;
-    again.until = record_until_;
-    Result<record::Run> shortest = run(scenario_, again);
-    const auto ends_so = [&] { return shortest && outcome_of(*shortest, gave_up(*shortest)) == key; };
+    const std::string schedule = schedule_text(outcome.schedule, parallel_->first_worker().actors());
+    Result<RecordedRun> shortest = subject_.record(schedule, record_until_);
+    const auto ends_so = [&] { return shortest && shortest->key == key; };
     const auto is_too_late = [&] { return clock_.now() > record_until_; };
-    const BackendKind* const kind = backend_named(resolved_.store);
-    const bool on_server = kind != nullptr && kind->traits.waits == Waits::external;
+    const bool on_server = subject_.is_on_server();
     for (int i = 0; on_server && i < kRepeatsMost && !ends_so() && !is_too_late(); ++i)
-      shortest = run(scenario_, again);
+      shortest = subject_.record(schedule, record_until_);
     const bool was_cut_short = is_too_late() && !ends_so();
     if (!shortest && !was_cut_short && !(on_server && shortest.fault() == Fault::invalid)) return shortest.error();
     if (was_cut_short) shortest = Error{Fault::cancelled, {}, "the budget is spent"};
@@ -171,14 +165,14 @@ class ExplorationRun {
       return Error{Fault::internal,
                    {},
                    fmt::format("{} does not do the same after the same choices: \"{}\" ended as {} {}, and then as {}",
-                               scenario_.name, again.schedule, record::name_of(outcome.verdict), key.second,
-                               record::name_of(shortest->verdict))};
+                               subject_.name(), schedule, record::name_of(outcome.verdict), key.second,
+                               record::name_of(shortest->run.verdict))};
     }
     if (!shortest) {
       record::Run unseen;  // the server did not do it again, or there was no time
-      unseen.scenario = scenario_.name;
-      unseen.schedule = again.schedule;
-      shortest = std::move(unseen);
+      unseen.scenario = subject_.name();
+      unseen.schedule = schedule;
+      shortest = RecordedRun{std::move(unseen), key};
     }
     Finding finding;
     finding.verdict = outcome.verdict;
@@ -189,30 +183,29 @@ class ExplorationRun {
       finding.preemptions = minimal->second.first;
       finding.fewest_steps = minimal->second.second;
     }
-    finding.shortest = std::move(*shortest);
+    finding.shortest = std::move(shortest->run);
     result_.findings.push_back(std::move(finding));
     return {};
   }
 
   Result<void> draw_graph() {
     if (request_.most_states == 0 || !is_in_this_process()) return {};
-    StateGraphRequest asked{.run = resolved_, .most_states = request_.most_states};
-    if (until_ != kNever) asked.most_time = std::clamp(until_ - clock_.now(), kDrawingLeast, asked.most_time);
+    const Nanos most_time = until_ == kNever ? kNever : std::max(until_ - clock_.now(), kDrawingLeast);
+    std::vector<std::vector<Choice>> ways;
     for (const Finding& each : result_.findings) {
       Result<std::vector<Choice>> way = choices_named(each.shortest.schedule, parallel_->first_worker().actors());
-      if (way) asked.ways.push_back(std::move(*way));
+      if (way) ways.push_back(std::move(*way));
     }
-    Result<record::StateGraph> graph = state_graph(scenario_, asked, stop_);
+    Result<std::optional<record::StateGraph>> graph = subject_.draw(request_.most_states, most_time, std::move(ways));
     if (!graph) return graph.error();
     result_.graph = std::move(*graph);
     return {};
   }
 
-  const Scenario& scenario_;
+  const Explorable& subject_;
   const ExploreRequest& request_;
   const RunRequest resolved_;
   const std::unique_ptr<ParallelSearch> parallel_;
-  const StopSource* const stop_;
   const RealClock clock_;
   const Nanos begun_, until_;
   Nanos record_until_ = kNever;
@@ -262,6 +255,13 @@ double Exploration::share_ending(record::Verdict verdict) const {
   return whole == 0 ? 0 : part / whole;
 }
 
+Result<Exploration> explore(const Explorable& subject, const RunRequest& resolved, const ExploreRequest& request,
+                            int jobs, const StopSource* stop, Nanos begun) {
+  Result<std::unique_ptr<ParallelSearch>> parallel = ParallelSearch::open(subject, jobs, stop);
+  if (!parallel) return parallel.error();
+  return ExplorationRun(subject, request, resolved, std::move(*parallel), begun).go(jobs);
+}
+
 Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& request, const StopSource* stop) {
   const Nanos begun = RealClock().now();  // a server that has to be started first is part of the budget
   RunRequest asked = request.run;
@@ -289,10 +289,8 @@ Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& requ
   }
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int jobs = in_process && is_sampling(request.strategy) ? (request.jobs > 0 ? request.jobs : cores) : 1;
-  Result<std::unique_ptr<ParallelSearch>> parallel = ParallelSearch::open(scenario, *resolved, jobs, stop);
-  if (!parallel) return parallel.error();
-  Result<Exploration> explored =
-      ExplorationRun(scenario, request, std::move(*resolved), std::move(*parallel), stop, begun).go(jobs);
+  const ScenarioExplorable subject(scenario, *resolved, request.run.executor, stop);
+  Result<Exploration> explored = explore(subject, *resolved, request, jobs, stop, begun);
   if (explored) {
     explored->why_no_model = std::move(why_no_model);
     conclude(scenario, *explored);

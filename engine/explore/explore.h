@@ -20,6 +20,8 @@
 
 namespace lockstep {
 
+class Explorable;
+
 struct ExploreRequest {
   RunRequest run = {};  ///< `schedule` and `executor` do not count; `limit` is that of one run
   Strategy strategy = Strategy::exhaustive;
@@ -107,5 +109,10 @@ std::optional<Strategy> strategy_named(std::string_view name) noexcept;
 /// there, or it did not do the same after the same choices (with the first difference). Fault::unavailable and other
 /// faults of the environment: the store.
 Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& request, const StopSource* stop = nullptr);
+
+/// The same of anything that can be explored. Of `request` count the strategy and the limits; `resolved` is what the
+/// result says of the coordinates. `begun`: when the time began to run, on the machine's clock.
+Result<Exploration> explore(const Explorable& subject, const RunRequest& resolved, const ExploreRequest& request,
+                            int jobs, const StopSource* stop, Nanos begun);
 
 }  // namespace lockstep

@@ -9,6 +9,7 @@
 #include "engine/explore/findings.h"
 #include "engine/explore/model/against_model.h"
 #include "engine/explore/parallel_search.h"
+#include "engine/explore/scenario_subject.h"
 #include "engine/run/verdict.h"
 
 namespace lockstep {
@@ -63,8 +64,8 @@ class ExpeditionByModel {
   using DisagreementKey = std::tuple<Difference::Kind, std::string, std::string, std::string, std::string>;
 
   Result<void> search_model() {
-    Result<std::unique_ptr<ParallelSearch>> parallel =
-        ParallelSearch::open(scenario_, model_.request, result_.jobs, stop_);
+    const ScenarioExplorable on_model(scenario_, model_.request, {}, stop_);
+    Result<std::unique_ptr<ParallelSearch>> parallel = ParallelSearch::open(on_model, result_.jobs, stop_);
     if (!parallel) return parallel.error();
     Limits limits{.most_runs = kModelRunsMost, .keeps_runs = true};
     if (request_.most_time != kNever) limits.until = begun_ + request_.most_time / kModelPart;

@@ -27,19 +27,25 @@ struct ParallelSearch::Report {
   Tally tally;
 };
 
-Result<std::unique_ptr<ParallelSearch>> ParallelSearch::open(const Scenario& scenario, const RunRequest& resolved,
-                                                             int jobs, const StopSource* stop) {
-  std::unique_ptr<ParallelSearch> parallel(new ParallelSearch(scenario, resolved, jobs, stop));
-  Result<std::unique_ptr<SearchWorker>> first_worker = SearchWorker::open(scenario, resolved, parallel->numbers_, stop);
+Result<std::unique_ptr<ParallelSearch>> ParallelSearch::open(const Explorable& subject, int jobs,
+                                                             const StopSource* stop) {
+  std::unique_ptr<ParallelSearch> parallel(new ParallelSearch(subject, jobs, stop));
+  Result<std::unique_ptr<SearchWorker>> first_worker = parallel->open_worker();
   if (!first_worker) return first_worker.error();
   parallel->workers_.push_back(std::move(*first_worker));
   return parallel;
 }
 
+Result<std::unique_ptr<SearchWorker>> ParallelSearch::open_worker() {
+  Result<std::unique_ptr<Subject>> subject = subject_.open();
+  if (!subject) return subject.error();
+  return std::make_unique<SearchWorker>(std::move(*subject), numbers_, stop_);
+}
+
 /// Those who are not there yet: a search that the first worker ends alone needs no other.
 Result<void> ParallelSearch::open_workers() {
   while (workers_.size() < static_cast<std::size_t>(jobs_)) {
-    Result<std::unique_ptr<SearchWorker>> another = SearchWorker::open(scenario_, resolved_, numbers_, stop_);
+    Result<std::unique_ptr<SearchWorker>> another = open_worker();
     if (!another) return another.error();
     (*another)->footprint().learn_numbers();
     (*another)->footprint().learn_from(first_worker().footprint());

@@ -1,4 +1,4 @@
-// parallel_search.h: several workers that search one scenario side by side, and find the same however many they are.
+// parallel_search.h: several workers that search one thing side by side, and find the same however many they are.
 #pragma once
 
 #include <atomic>
@@ -12,9 +12,8 @@ namespace lockstep {
 /// Not thread-safe: one thread leads the search.
 class ParallelSearch {
  public:
-  /// `jobs`: at least 1. Faults: as run().
-  static Result<std::unique_ptr<ParallelSearch>> open(const Scenario& scenario, const RunRequest& resolved, int jobs,
-                                                      const StopSource* stop);
+  /// `jobs`: at least 1. `subject` and `stop` outlive the search. Faults: as Explorable::open().
+  static Result<std::unique_ptr<ParallelSearch>> open(const Explorable& subject, int jobs, const StopSource* stop);
 
   /// The first of them, alone.
   SearchWorker& first_worker() noexcept { return *workers_.front(); }
@@ -27,14 +26,14 @@ class ParallelSearch {
 
  private:
   struct Report;
-  ParallelSearch(const Scenario& scenario, const RunRequest& resolved, int jobs, const StopSource* stop)
-      : scenario_(scenario), resolved_(resolved), jobs_(jobs), stop_(stop) {}
+  ParallelSearch(const Explorable& subject, int jobs, const StopSource* stop)
+      : subject_(subject), jobs_(jobs), stop_(stop) {}
+  Result<std::unique_ptr<SearchWorker>> open_worker();
   Result<void> open_workers();
   template <class Work>
   void side_by_side(std::size_t count, const Work& work);
 
-  const Scenario& scenario_;
-  const RunRequest resolved_;
+  const Explorable& subject_;
   const int jobs_;
   const StopSource* const stop_;
   std::shared_ptr<ObjectNumbers> numbers_ = std::make_shared<ObjectNumbers>();

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "engine/actor/actor.h"
+#include "engine/explore/scenario_subject.h"
 
 namespace lockstep {
 namespace {
@@ -16,7 +16,8 @@ constexpr std::size_t kLong = 500;                ///< steps
 /// Lets a search decide who goes next, and tells it what each step touched.
 class SearchWorker::Explored final : public Schedule {
  public:
-  Explored(RunState& run, std::shared_ptr<ObjectNumbers> numbers) : run_(run), footprint_(std::move(numbers)) {}
+  Explored(Subject& subject, std::shared_ptr<ObjectNumbers> numbers)
+      : subject_(subject), footprint_(std::move(numbers)) {}
 
   void begin(Search& search) {
     search_ = &search;
@@ -69,18 +70,10 @@ class SearchWorker::Explored final : public Schedule {
 
   void find_blocked() {
     blocked_.clear();
-    for (const auto& actor : run_.actors) {
-      if (actor->place != Actor::Place::at_gate || !actor->current()->would_wait()) continue;
-      footprint_.clear_step();
-      actor->current()->foresee(footprint_);
-      blocked_.push_back({.choice = {actor->index, false},
-                          .actors = 1U << static_cast<unsigned>(actor->index),
-                          .accesses = footprint_.accesses()});
-    }
-    footprint_.clear_step();
+    subject_.find_blocked(footprint_, blocked_);
   }
 
-  RunState& run_;
+  Subject& subject_;
   Search* search_ = nullptr;
   Footprint footprint_;
   std::vector<Choice> choices_;
@@ -92,37 +85,28 @@ class SearchWorker::Explored final : public Schedule {
 Result<std::unique_ptr<SearchWorker>> SearchWorker::open(const Scenario& scenario, const RunRequest& resolved,
                                                          std::shared_ptr<ObjectNumbers> numbers,
                                                          const StopSource* stop) {
-  Result<std::unique_ptr<RunEnvironment>> environment = RunEnvironment::open(scenario, resolved, stop);
-  if (!environment) return environment.error();
-  if (Backend* const backend = (*environment)->backend()) backend->serve_search();
-  return std::unique_ptr<SearchWorker>(
-      new SearchWorker(scenario, resolved, std::move(*environment), std::move(numbers), stop));
+  Result<std::unique_ptr<Subject>> subject = ScenarioExplorable(scenario, resolved, {}, stop).open();
+  if (!subject) return subject.error();
+  return std::make_unique<SearchWorker>(std::move(*subject), std::move(numbers), stop);
 }
 
-SearchWorker::SearchWorker(const Scenario& scenario, const RunRequest& resolved,
-                           std::unique_ptr<RunEnvironment> environment, std::shared_ptr<ObjectNumbers> numbers,
+SearchWorker::SearchWorker(std::unique_ptr<Subject> subject, std::shared_ptr<ObjectNumbers> numbers,
                            const StopSource* stop)
-    : scenario_(scenario.name),
-      run_(resolved),
-      environment_(std::move(environment)),
-      stop_(stop),
-      explored_(std::make_unique<Explored>(environment_->state(), std::move(numbers))) {
-  for (const ActorSpec& spec : environment_->pattern().actors) actors_.push_back(spec.name);
-  environment_->state().footprint = &explored_->footprint();
+    : subject_(std::move(subject)), stop_(stop), explored_(std::make_unique<Explored>(*subject_, std::move(numbers))) {
+  subject_->tell(&explored_->footprint());
 }
 
-SearchWorker::~SearchWorker() { environment_->state().footprint = nullptr; }
+SearchWorker::~SearchWorker() { subject_->tell(nullptr); }
 
 Footprint& SearchWorker::footprint() noexcept { return explored_->footprint(); }
 
 Result<Halt> SearchWorker::search(Search& search, Tally& tally, const Limits& limits) {
-  const bool in_process = environment_->state().virtual_time;
-  environment_->state().give_up_at = limits.until;
+  subject_->give_up_at(limits.until);
   for (std::uint64_t runs = 0;; ++runs) {
     if (limits.enough && limits.enough()) return Halt::budget;
     if (!search.begin()) return Halt::exhausted;
     if (stop_ != nullptr && stop_->requested()) return Halt::interrupted;
-    const bool looks = runs % kLooksAtClockEvery == 0 || !in_process || environment_->taken().size() > kLong;
+    const bool looks = runs % kLooksAtClockEvery == 0 || !subject_->is_quick() || subject_->taken().size() > kLong;
     if (runs >= limits.most_runs || (looks && limits.until != kNever && clock_.now() > limits.until))
       return Halt::budget;
     if (limits.done != nullptr) {
@@ -131,14 +115,13 @@ Result<Halt> SearchWorker::search(Search& search, Tally& tally, const Limits& li
     }
 
     explored_->begin(search);
-    const Result<void> performed = environment_->perform(explored_.get());
-    if (environment_->state().ending() == record::Ending::interrupted) {
+    const Result<void> performed = subject_->perform(*explored_);
+    if (subject_->ending() == record::Ending::interrupted) {
       // A run that the budget has cut short says nothing.
       return stop_ != nullptr && stop_->requested() ? Halt::interrupted : Halt::budget;
     }
     if (!performed && performed.fault() != Fault::cancelled) return performed.error();
-    if (environment_->state().ending() == record::Ending::unavailable)
-      return Error{Fault::unavailable, {}, "the store is gone"};
+    if (subject_->ending() == record::Ending::unavailable) return Error{Fault::unavailable, {}, "the store is gone"};
     // Before a disagreement, which may come of what was believed until now.
     if (footprint().take_news()) return Halt::news;
     if (!search.disagreement().empty()) {
@@ -152,11 +135,11 @@ Result<Halt> SearchWorker::search(Search& search, Tally& tally, const Limits& li
 
 /// A server decides some things by the clock, such as which of two gives up for a deadlock.
 Result<void> SearchWorker::cope_with_disagreement(Search& search, Tally& tally) {
-  if (environment_->state().virtual_time) {
-    return Error{Fault::invalid,
-                 {},
-                 fmt::format("{} on {} does not do the same after the same choices: {}", scenario_, run_.store,
-                             search.disagreement())};
+  if (subject_->is_deterministic()) {
+    return Error{
+        Fault::invalid,
+        {},
+        fmt::format("{} does not do the same after the same choices: {}", subject_->name(), search.disagreement())};
   }
   if (++repeated_ < kRepeatsMost) {
     search.repeat();
@@ -175,20 +158,15 @@ void SearchWorker::add_up(Search& search, double orders, Tally& tally, const Lim
   }
   ++tally.runs;
   record::Run run;
-  run.store = run_.store;
-  run.protocol = run_.protocol;
-  run.virtual_time = environment_->is_in_virtual_time();
-  run.actors = actors_;
-  environment_->judge(run);
+  const Subject::RunEnd judged = subject_->judge(run);
   if (limits.seen) limits.seen(run, orders);
-  const bool spent = gave_up(environment_->state());
-  Outcome& outcome = tally.outcomes[outcome_of(run, spent)];
-  outcome.verdict = verdict_of(run, spent);
+  Outcome& outcome = tally.outcomes[judged.key];
+  outcome.verdict = judged.verdict;
   ++outcome.runs;
   const auto add = [orders](double& sum) { sum = orders < 0 || sum < 0 ? -1 : sum + orders; };
   add(outcome.interleavings);
   add(tally.interleavings);
-  const std::vector<Choice>& taken = environment_->taken();
+  const std::vector<Choice>& taken = subject_->taken();
   const bool may_improve = outcome.may_improve(taken.size(), search.preemptions());
   if (!may_improve && !limits.keeps_runs) return;
   std::vector<Choice> calm = search.calmest();

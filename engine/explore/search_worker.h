@@ -1,4 +1,4 @@
-// search_worker.h: one worker of a search: a scenario in an environment of its own, run again and again as a search
+// search_worker.h: one worker of a search: a subject of its own (subject.h), performed again and again as the search
 // says.
 #pragma once
 
@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "engine/explore/search/search.h"
+#include "engine/explore/subject.h"
 #include "engine/explore/tally.h"
 #include "engine/run/run.h"
-#include "engine/run/run_environment.h"
 
 namespace lockstep {
 
@@ -42,31 +42,27 @@ enum class Halt : std::uint8_t {
 /// Not thread-safe; several may search side by side.
 class SearchWorker {
  public:
-  /// `numbers`: shared by those who search together. `scenario` and `stop` outlive the worker. Faults: as run().
+  /// `numbers`: shared by those who search together. `stop` outlives the worker.
+  SearchWorker(std::unique_ptr<Subject> subject, std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop);
+  ~SearchWorker();
+  /// Of a scenario, which outlives the worker. Faults: as run().
   static Result<std::unique_ptr<SearchWorker>> open(const Scenario& scenario, const RunRequest& resolved,
                                                     std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop);
-  ~SearchWorker();
 
-  /// Runs until there is nothing left or a limit is reached, and adds up what happened. Fault::invalid: the scenario
-  /// does not do the same after the same choices (with the first difference); faults of the store.
+  /// Runs until there is nothing left or a limit is reached, and adds up what happened. Fault::invalid: the subject
+  /// does not do the same after the same choices (with the first difference); faults of the subject.
   Result<Halt> search(Search& search, Tally& tally, const Limits& limits);
 
   Footprint& footprint() noexcept;
-  RunState& state() noexcept { return environment_->state(); }
-  const std::vector<std::string>& actors() const noexcept { return actors_; }
+  const std::vector<std::string>& actors() const noexcept { return subject_->actors(); }
 
  private:
   class Explored;
-  SearchWorker(const Scenario& scenario, const RunRequest& resolved, std::unique_ptr<RunEnvironment> environment,
-               std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop);
   Result<void> cope_with_disagreement(Search& search, Tally& tally);
   void add_up(Search& search, double orders, Tally& tally, const Limits& limits);
 
-  const std::string scenario_;
-  const RunRequest run_;
-  const std::unique_ptr<RunEnvironment> environment_;
+  const std::unique_ptr<Subject> subject_;
   const StopSource* const stop_;
-  std::vector<std::string> actors_;
   std::unique_ptr<Explored> explored_;
   int repeated_ = 0;  ///< the run in hand, on a server
   RealClock clock_;
