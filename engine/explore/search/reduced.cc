@@ -18,6 +18,25 @@ bool is_steady(const Step& step, const Footprint& objects) {
          step.accesses.front().gate.needs_open && step.actors == 1U << static_cast<unsigned>(step.choice.actor);
 }
 
+/// True when a time-out could happen only because the earlier step had taken what it waited for. Before that step the
+/// thing itself is to be had.
+bool waited_for(const Step& earlier, const Step& time_out) {
+  if (!time_out.choice.timeout) return false;
+  for (const Access& each : time_out.accesses) {
+    if (!each.gate.closed_before || each.gate.needs_open) continue;
+    for (const Access& other : earlier.accesses) {
+      if (other.object == each.object && !other.gate.closed_before && other.gate.closed_after) return true;
+    }
+  }
+  return false;
+}
+
+/// A step with a time limit that was to be taken where it can only time out does that.
+Choice as_possible(const Choice& wanted, Mask enabled) {
+  const Choice time_out{wanted.actor, true};
+  return (bit_of(wanted) & enabled) == 0 && (bit_of(time_out) & enabled) != 0 ? time_out : wanted;
+}
+
 }  // namespace
 
 void Reduced::Node::wish(Way way, const Footprint& objects) {
@@ -31,7 +50,7 @@ void Reduced::Node::wish(Way way, const Footprint& objects) {
 
 bool Reduced::Node::take_next(WakeupTree& guide) {
   while (!pending.empty()) {
-    choice = pending.first();
+    choice = as_possible(pending.first(), enabled);
     guide = pending.take_first();
     if ((bit_of(choice) & sleeping(sleep)) == 0) return true;  // otherwise its class was met meanwhile
   }
@@ -83,12 +102,23 @@ double Reduced::end(bool complete, std::span<const Step> blocked) {
   const double orders = complete ? count_orders() : 0;
   for (std::size_t j = 1; j < depth_; ++j) look_for_races(j);
   look_for_time_outs();
+  // A step that comes after everything has kept nobody waiting, so it is put aside meanwhile.
+  std::optional<Step> last;
+  if (depth_ > 0 && trace_[depth_ - 1].actors == kEverybody) {
+    last = trace_[depth_ - 1];
+    trace_.shrink_to(depth_ - 1);
+  }
   // They may come before the step that has taken what they stand before.
+  const std::size_t behind = trace_.size();
   for (const Step& step : blocked) {
     trace_.append() = step;
     trace_.order_last(*objects_);
-    look_for_races(depth_);
-    trace_.shrink_to(depth_);
+    look_for_races(behind);
+    trace_.shrink_to(behind);
+  }
+  if (last) {
+    trace_.append() = std::move(*last);
+    trace_.order_last(*objects_);
   }
   return orders;
 }
@@ -124,7 +154,7 @@ bool Reduced::enter(std::span<const Choice> enabled) {
   node.choices.assign(enabled.begin(), enabled.end());
   node.enabled = mask_of(enabled);
   node.pending = std::exchange(guide_, {});
-  if (!node.pending.empty() && (bit_of(node.pending.first()) & node.enabled) == 0) {
+  if (!node.pending.empty() && (bit_of(as_possible(node.pending.first(), node.enabled)) & node.enabled) == 0) {
     // A step depends on something that its footprint does not say: nothing that was concluded from it can be trusted.
     const Choice expected[] = {node.pending.first()};
     disagreement_ = difference(depth_ + 1, expected, enabled);
@@ -152,8 +182,13 @@ Choice Reduced::first_choice(Node& node, Mask awake) {
 
 /// For every earlier step that the one at `j` could have come before: sees to it that it does, in some run.
 void Reduced::look_for_races(std::size_t j) {
+  if (trace_[j].actors == kEverybody) return;
   for (const std::uint32_t adjacent : trace_.adjacent(j)) {
-    if (const std::optional<std::size_t> i = trace_.reversible(adjacent, j)) turn_round(*i, trace_[j], j);
+    const std::optional<std::size_t> i = trace_.reversible(adjacent, j);
+    if (!i) continue;
+    Step later = trace_[j];
+    if (waited_for(trace_[*i], later)) later.choice.timeout = false;
+    turn_round(*i, std::move(later), j);
   }
 }
 

@@ -35,6 +35,10 @@ namespace lockstep {
 
 inline constexpr int kMostActors = 32;
 
+/// Step::actors of a step that can be taken only when nobody else can go, such as the end of a program. It has no other
+/// place among the steps before it.
+inline constexpr std::uint32_t kEverybody = ~std::uint32_t{0};
+
 /// One step: the actor that took it, the actors that had code run by it, what it touched.
 struct Step {
   Choice choice;

@@ -83,20 +83,25 @@ void Trace::order_last(const Footprint& objects) {
   last.latest[own] = static_cast<int>(j);
 }
 
-/// The latest step up to `step`, one of its users, before which nobody had the thing.
-std::size_t Trace::open_before(std::uint32_t object, std::size_t step) const {
+/// The latest step up to `step`, one of its users, before which nobody had the thing; nullopt: somebody had it from the
+/// begin, as a thread is not to be joined before its end.
+std::optional<std::size_t> Trace::open_before(std::uint32_t object, std::size_t step) const {
   const std::vector<Use>& uses = uses_[object];
   auto use = std::lower_bound(uses.begin(), uses.end(), step,
                               [](const Use& each, std::size_t position) { return each.step < position; });
   if (use == uses.end() || use->step != step) return step;  // what it needs there is among what does not need `step`
   while (use != uses.begin() && std::prev(use)->gate.closed_after) --use;
+  if (use == uses.begin() && use->gate.closed_before) return std::nullopt;
   return use->step;
 }
 
 std::optional<std::size_t> Trace::reversible(std::size_t i, std::size_t j) const {
   std::size_t at = i;
   for (const Access& needed : entries_[j].step.accesses) {
-    if (needed.gate.needs_open) at = std::min(at, open_before(needed.object, i));
+    if (!needed.gate.needs_open) continue;
+    const std::optional<std::size_t> open = open_before(needed.object, i);
+    if (!open) return std::nullopt;
+    at = std::min(at, *open);
   }
   // What j needs of its own actor must have happened before that step, or without it.
   const int own = entries_[j].own_before;
