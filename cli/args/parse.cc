@@ -83,7 +83,8 @@ std::string wrong_choice(const std::string& what, const std::vector<std::string>
   return {};
 }
 
-std::string take(Built& built, Arguments& arguments) {
+/// `is_passed_on`: words follow --, which may stand for what is required.
+std::string take(Built& built, Arguments& arguments, bool is_passed_on) {
   for (Slot& slot : built.slots) {
     if (slot.option->count() == 0) continue;
     arguments.set(slot.name, slot.word.empty() ? slot.values : std::vector<std::string>{slot.word});
@@ -101,7 +102,7 @@ std::string take(Built& built, Arguments& arguments) {
   }
   if (arguments.has("help")) return {};
   for (const ArgumentSpec& spec : built.command->arguments) {
-    if (spec.required && !arguments.has(spec.name)) {
+    if (spec.required && !arguments.has(spec.name) && !is_passed_on) {
       return fmt::format("{} needs {} (lockstep {} --help)", built.command->name, spec.name, built.command->name);
     }
     if (auto error = wrong_choice(spec.name, arguments.all(spec.name), spec.choices); !error.empty()) return error;
@@ -182,7 +183,7 @@ Parsed parse(int argc, const char* const* argv) {
     return parsed;
   }
   parsed.command = built->command;
-  parsed.error = take(*built, parsed.arguments);
+  parsed.error = take(*built, parsed.arguments, passed_on != end);
   if (passed_on != end) parsed.arguments.set("--", {passed_on + 1, end});
   parsed.help = parsed.help || parsed.arguments.has("help");
   if (parsed.help) {

@@ -17,6 +17,7 @@
 #include "cli/args/script_files.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/named_scenario.h"
+#include "cli/commands/own_program.h"
 #include "cli/commands/program.h"
 #include "cli/text/output.h"
 #include "cli/text/ticker.h"
@@ -79,18 +80,6 @@ bool write_file(const fs::path& path, std::string_view text) {
   return static_cast<bool>(file.flush());
 }
 
-std::string in_path(const char* name) {
-  const char* const path = std::getenv("PATH");
-  std::string_view rest = path == nullptr ? "/usr/bin:/bin" : path;
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find(':'), rest.size());
-    const std::string candidate = std::string(rest.substr(0, end)) + "/" + name;
-    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return {};
-}
-
 std::string json_quoted(const std::string& text) {
   std::string quoted = "\"";
   for (const char c : text) {
@@ -133,6 +122,7 @@ std::vector<std::string> replay_of(const record::Run& run, const Arguments& argu
 }
 
 int debug(Program& program) {
+  if (is_own_program(program, "NAME|ID")) return debug_own_program(program);
   const std::string folder = runs_folder(program.arguments);
   if (is_theme(program.arguments.value("NAME|ID"))) {
     int code = kUsage;
@@ -142,6 +132,10 @@ int debug(Program& program) {
   const auto found = find_or_run(program, folder);
   if (!found) return fail_with(found.error());
   const auto& [run, path] = *found;
+  if (is_of_program(run)) {
+    const Result<foreign::ProgramSchedule> schedule = foreign::program_schedule_of(run);
+    return schedule ? debug_own_program(program, *schedule) : fail_with(schedule.error());
+  }
   if (run.schedule == "free")
     return usage_error("a run under the free schedule cannot be debugged: it cannot be replayed");
   std::size_t step = fatal_step(run);
@@ -175,7 +169,7 @@ int debug(Program& program) {
     return kAsExpected;
   }
 
-  const std::string gdb = in_path("gdb");
+  const std::string gdb = foreign::program_in_path("gdb");
   if (gdb.empty()) {
     complain(
         fmt::format("gdb is not installed (on Debian: apt-get install gdb); its commands are in {}", script.string()));
@@ -211,6 +205,8 @@ CommandSpec debug_command() {
   options.push_back({"step", "N", "stop after N steps of the schedule; default: before the one that closes the cycle"});
   options.push_back(
       {"batch", "", "for scripts: no prompt; give the commands after --, such as -- -ex 'lockstep graph'"});
+  options.push_back(
+      {"gdb", "ARG", "an argument for gdb, where what follows -- is a program of yours", Names::nothing, {}, true});
   options.push_back({"script", "", "only write the gdb script and a launch.json for VS Code, and say where"});
   options.push_back(out_option());
   return {
@@ -226,10 +222,13 @@ CommandSpec debug_command() {
           "lockstep.py beside the recording).\n\n"
           "When gdb may not trace, the setting to change is said: in a container the capability SYS_PTRACE, on a host "
           "kernel.yama.ptrace_scope.",
-      .arguments = {{"NAME|ID", "a scenario, or a saved run by a unique beginning of its id", true,
-                     Names::scenario_or_run}},
+      .arguments = {{"NAME|ID",
+                     "a scenario, or a saved run by a unique beginning of its id; a program of yours: -- PROGRAM "
+                     "ARGUMENTS",
+                     true, Names::scenario_or_run}},
       .options = std::move(options),
       .examples = {{"debug threads/two-lock", "gdb, one step before the deadlock."},
+                   {"debug -- ./server-test 8", "Your own program, at the deadlock that a search finds."},
                    {"debug 7f3a --batch -- -ex 'lockstep graph'", "For scripts and CI."},
                    {"debug 7f3a --script", "The gdb script of that deadlock, to keep with a bug report."}},
       .run = debug,

@@ -19,6 +19,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/named_scenario.h"
 #include "cli/commands/own_code.h"
+#include "cli/commands/own_program.h"
 #include "cli/commands/program.h"
 #include "cli/commands/schedule_files.h"
 #include "cli/text/explore_text.h"
@@ -164,6 +165,7 @@ Result<void> write_graph(const Exploration& explored, OutputFile& file) {
 }
 
 int explore_scenario(Program& program) {
+  if (is_own_program(program)) return explore_own_program(program);
   int code = kAsExpected;
   const Scenario* const scenario = scenario_or_complaint(program, program.arguments.value("NAME"), code);
   if (scenario == nullptr) return code;
@@ -280,7 +282,10 @@ CommandSpec explore_command() {
           "preemption: another actor goes although the last one could go on.) Exit code 5: the budget was "
           "spent before everything had been seen; 1: an invariant broken, or an actor that waits for ever, where the "
           "scenario does not promise that.",
-      .arguments = {{"NAME", "the scenario (lockstep list), or a text file (docs/files.md)", true, Names::scenario}},
+      .arguments =
+          {{"NAME",
+            "the scenario (lockstep list), or a text file (docs/files.md); a program of yours: -- PROGRAM ARGUMENTS",
+            true, Names::scenario}},
       .options = std::move(options),
       .examples = {{"explore threads/dining-philosophers", "How many orders starve them all?"},
                    {"explore threads/dining-philosophers --pattern ordered", "The fix, proved: complete, no deadlock."},
@@ -289,8 +294,10 @@ CommandSpec explore_command() {
                     "All schedules with few preemptions, however many there are in all."},
                    {"explore isolation/write-skew --store postgres --protocol serializable",
                     "On a real PostgreSQL, held against a model of it."},
+                   {"explore -- ./server-test 8", "Your own program: its pthread operations in every order."},
                    {"explore money/hot-counter --strategy pct --budget 5s", "Too large to exhaust: by chance."}},
-      .run = explore_scenario};
+      .run = explore_scenario,
+      .passes_on = true};
 }
 
 }  // namespace lockstep::cli

@@ -13,6 +13,7 @@
 #include "cli/args/script_files.h"
 #include "cli/commands/announcement.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/own_program.h"
 #include "cli/commands/program.h"
 #include "cli/commands/schedule_files.h"
 #include "cli/commands/wait_graph.h"
@@ -58,6 +59,13 @@ int replay_run(Program& program) {
   std::optional<ScheduleFile> file;
   record::Run recorded;
   if (is_schedule_file(name)) {
+    Result<std::string> text = read_schedule(name);
+    if (!text) return fail_with(text.error());
+    if (foreign::is_of_program(*text)) {
+      const Result<foreign::ProgramSchedule> schedule = foreign::program_schedule_of(*text);
+      if (!schedule) return fail_with(Error{schedule.fault(), {}, name + ": " + schedule.error().message});
+      return replay_own_program(program, *schedule, name);
+    }
     Result<ScheduleFile> read = load_schedule(name);
     if (!read) return fail_with(read.error());
     file = std::move(*read);
@@ -69,6 +77,10 @@ int replay_run(Program& program) {
     Result<record::Run> loaded = record::load(*path);
     if (!loaded) return fail_with(loaded.error());
     recorded = std::move(*loaded);
+    if (is_of_program(recorded)) {
+      const Result<foreign::ProgramSchedule> schedule = foreign::program_schedule_of(recorded);
+      return schedule ? replay_own_program(program, *schedule, name) : fail_with(schedule.error());
+    }
   }
   std::string note;
   const Scenario* const scenario = recorded_scenario(recorded, error, note);

@@ -16,6 +16,7 @@
 #include "cli/commands/isolation_files.h"
 #include "cli/commands/named_scenario.h"
 #include "cli/commands/own_code.h"
+#include "cli/commands/own_program.h"
 #include "cli/commands/prediction.h"
 #include "cli/commands/program.h"
 #include "cli/commands/schedule_files.h"
@@ -77,9 +78,10 @@ std::vector<script::Checked> check_script(Program& program, const script::Script
 }
 
 int run_once(Program& program) {
-  if (program.arguments.value("format") == kIsolationFormat) return run_isolation_file(program);
-  if (program.arguments.has("expected"))
-    return usage_error(fmt::format("--expected goes with --format {}", kIsolationFormat));
+  .arguments =
+      {{"NAME",
+        "the scenario (lockstep list), or a text file (docs/files.md); a program of yours: -- PROGRAM ARGUMENTS", true,
+        Names::scenario}},
   int code = kAsExpected;
   const Scenario* const scenario = scenario_or_complaint(program, program.arguments.value("NAME"), code);
   if (scenario == nullptr) return code;
@@ -209,16 +211,21 @@ CommandSpec run_command() {
           "When the recording cannot be written, the result is still shown and the exit code is 4, unless the verdict "
           "was "
           "not as expected.",
-      .arguments = {{"NAME", "the scenario (lockstep list), or a text file (docs/files.md)", true, Names::scenario}},
+      .arguments =
+          {{"NAME",
+            "the scenario (lockstep list), or a text file (docs/files.md); a program of yours: -- PROGRAM ARGUMENTS",
+            true, Names::scenario}},
       .options = std::move(options),
       .examples = {{"run deadlock/two-lock", "A deadlock happens, is found, is broken and is explained."},
                    {"run deadlock/two-lock --pattern ordered", "The same transfers with one order for all locks."},
                    {"run deadlock/two-lock --store postgres", "The same on a real PostgreSQL."},
                    {"run deadlock/two-lock --schedule \"T1 T1 T1 T1\"",
                     "T1 goes first; after the last entry, in turns."},
+                   {"run -- ./server-test 8", "Your own program, once, each thread as far as it can go."},
                    {"run isolation/write-skew --predict", "Say how it will end before you see it."},
                    {"run isolation/write-skew --protocol occ --json", "For scripts: one JSON object on one line."}},
       .run = run_once,
+      .passes_on = true,
   };
 }
 

@@ -36,15 +36,21 @@ bool is_schedule_file(const std::string& name) {
   return !std::all_of(name.begin(), name.end(), is_digit);
 }
 
-Result<ScheduleFile> load_schedule(const std::string& path) {
+Result<std::string> read_schedule(const std::string& path) {
   std::error_code none;
   if (const auto size = std::filesystem::file_size(path, none); !none && size > kBytesMost) {
     return Error{Fault::invalid, {}, fmt::format("{} is no schedule file: it has {} bytes", path, size)};
   }
   std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  std::string text{std::istreambuf_iterator<char>(file), {}};
   if (!file.is_open() || file.bad()) return cannot(Fault::invalid, "read", path);
-  Result<ScheduleFile> read = schedule_file_of(text);
+  return text;
+}
+
+Result<ScheduleFile> load_schedule(const std::string& path) {
+  const Result<std::string> text = read_schedule(path);
+  if (!text) return text.error();
+  Result<ScheduleFile> read = schedule_file_of(*text);
   if (!read) return Error{read.fault(), {}, fmt::format("{}: {}", path, read.error().message)};
   return read;
 }

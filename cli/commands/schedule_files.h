@@ -16,6 +16,8 @@ Result<void> save_schedule(const Scenario& scenario, const record::Run& run, Out
 
 /// True when what a user names is a file, not the id of a run.
 bool is_schedule_file(const std::string& name);
+/// The text of the file. Fault::invalid when it cannot be read or is far too large.
+Result<std::string> read_schedule(const std::string& path);
 Result<ScheduleFile> load_schedule(const std::string& path);
 
 }  // namespace lockstep::cli

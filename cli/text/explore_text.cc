@@ -205,7 +205,7 @@ std::string explore_text(const Exploration& explored, const Terminal& terminal, 
   if (explored.run.store != record::kNoStore) facts = {"store " + explored.run.store, explored.run.protocol};
   facts.push_back(explored.run.pattern);
   facts.emplace_back(name_of(explored.strategy));
-  facts.push_back(fmt::format("retries {}", explored.run.retries.value_or(0)));
+  if (explored.run.retries) facts.push_back(fmt::format("retries {}", *explored.run.retries));
   if (is_sampled(explored)) facts.push_back(fmt::format("seed {}", explored.run.seed));
   for (std::size_t i = 0; i < facts.size(); ++i) {
     if (head.columns() + columns(facts[i]) + 3 > terminal.width) {

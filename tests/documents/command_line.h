@@ -63,6 +63,8 @@ inline void fill_in(std::string& text) {
   replace(text, R"(\bNAME\b)", "deadlock/two-lock");
   replace(text, R"(\bCOMMAND\b)", "run");
   replace(text, R"(\bsrc/test/isolation\b)", LOCKSTEP_SOURCE_DIR "/tests/isolation");
+  replace(text, R"(\./server-test 8)", "$$CASES two-lock");
+  replace(text, "-- PROGRAM( ARGUMENTS)?", "-- $$CASES two-lock");
   replace(text, R"(postgresql://[^ ]+)", "\"$$SERVER\"");
 }
 
@@ -102,7 +104,13 @@ inline void scale_down(CommandLine& command, const std::string& name) {
   replace(text, "^lockstep run runtime/(postgres-sessions|sleepers|threads-vs-coroutines)",
           "lockstep check runtime/$1");
   const bool asks = text.find("--batch") == std::string::npos && text.find("--script") == std::string::npos;
-  if (name == "debug" && asks) text += " --batch";
+  const bool is_own_program = text.find(" -- $CASES") != std::string::npos;
+  if (is_own_program) command.exit_codes.insert(1);  // it has a deadlock
+  if (name == "debug" && is_own_program) {
+    replace(text, "^lockstep debug", "lockstep debug --batch");  // what follows -- is the program's
+  } else if (name == "debug" && asks) {
+    text += " --batch";
+  }
 }
 
 /// `lockstep compare`, `lockstep run --schedule`: no command line but a name for one. The program's help must know it.

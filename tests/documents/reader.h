@@ -38,6 +38,7 @@ class Reader {
         saved_run("lockstep compare money/hot-counter --strategy plain --for 30ms --warmup 5ms --rounds 1"));
     set("MATRIX", saved_run("lockstep matrix isolation/write-skew --store kv --scenario isolation/write-skew"));
     set("RUN", saved_run("lockstep run threads/two-lock"));
+    set("CASES", LOCKSTEP_CASES);
     set("OTHER_RUN", saved_run("lockstep run threads/two-lock --pattern ordered"));
     set("DATA", (folder_ / "data").string());
     fill_data_folder();

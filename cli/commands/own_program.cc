@@ -1,0 +1,308 @@
+// own_program.cc: see own_program.h.
+#include "cli/commands/own_program.h"
+
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#include "cli/args/command_line.h"
+#include "cli/args/exit_code.h"
+#include "cli/args/output_file.h"
+#include "cli/args/run_options.h"
+#include "cli/args/runs_folder.h"
+#include "cli/commands/budget.h"
+#include "cli/commands/schedule_files.h"
+#include "cli/text/explore_text.h"
+#include "cli/text/hints.h"
+#include "cli/text/json.h"
+#include "cli/text/run_text.h"
+#include "cli/text/text.h"
+#include "cli/text/ticker.h"
+#include "engine/explore/explore.h"
+#include "engine/gdb/tracing.h"
+
+extern char** environ;
+
+namespace lockstep::cli {
+namespace {
+
+constexpr std::size_t kFindingsSaved = 8;
+constexpr std::size_t kOutputLines = 12;
+
+Result<foreign::ProgramCall> call_typed(const Program& program) {
+  return foreign::call_of(program.arguments.all("--"));
+}
+
+foreign::ProgramLimits limits_of(const Program& program, const RunRequest& request) {
+  foreign::ProgramLimits limits;
+  if (program.arguments.has("timeout")) limits.of_operation = request.limit;
+  return limits;
+}
+
+/// `lockstep run --schedule "T1 T2" -- ./server-test 8`
+std::string command_of_program(const foreign::ProgramCall& call, const std::string& schedule) {
+  std::string command = "lockstep run";
+  if (!schedule.empty()) command += " --schedule " + shell_quoted(schedule);
+  command += " --";
+  for (const std::string& each : call.words) command += " " + shell_quoted(each);
+  return command;
+}
+
+/// What the failing run printed, at its end.
+std::string output_text(const record::Run& run, const Terminal& terminal) {
+  const std::string output = foreign::output_of(run);
+  if (output.empty()) return {};
+  std::vector<std::string> lines;
+  for (std::size_t begin = 0; begin < output.size();) {
+    const std::size_t end = std::min(output.find('\n', begin), output.size());
+    lines.push_back(output.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  const std::size_t first = lines.size() > kOutputLines ? lines.size() - kOutputLines : 0;
+  std::string text = first > 0 ? fmt::format("its output ends with\n") : "its output\n";
+  for (std::size_t i = first; i < lines.size(); ++i) text += "  " + terminal.clean(lines[i]) + "\n";
+  return text;
+}
+
+/// Empty where it was not saved; then `code` says so.
+std::string save(Program& program, record::Run& run, int& code) {
+  if (program.arguments.has("no-record")) return {};
+  const auto saved = record::save(run, runs_folder(program.arguments));
+  if (saved) return *saved;
+  complain(saved.error().message);
+  if (code == kAsExpected) code = kInternal;
+  return {};
+}
+
+Result<void> keep_schedule(const record::Run& run, OutputFile& file) {
+  const Result<foreign::ProgramSchedule> schedule = foreign::program_schedule_of(run);
+  if (!schedule) return schedule.error();
+  return file.keep(foreign::to_text(*schedule));
+}
+
+/// What goes for scenarios alone.
+std::string not_for_programs(const Arguments& arguments) {
+  for (const char* const option : {"store", "protocol", "pattern", "dsn", "graph", "direct", "hold", "predict"}) {
+    if (arguments.has(option)) return fmt::format("--{} is for scenarios, not for a program behind --", option);
+  }
+  return {};
+}
+
+/// Runs it in the foreground and answers its exit code.
+int run_to_end(std::vector<std::string> words) {
+  std::vector<char*> arguments;
+  for (std::string& each : words) arguments.push_back(each.data());
+  arguments.push_back(nullptr);
+  // ^C is for the one that was started.
+  struct sigaction ignore{}, before{};
+  ignore.sa_handler = SIG_IGN;
+  ::sigaction(SIGINT, &ignore, &before);
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  sigset_t defaults;
+  ::sigemptyset(&defaults);
+  ::sigaddset(&defaults, SIGINT);
+  ::posix_spawnattr_setsigdefault(&attributes, &defaults);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  pid_t process = -1;
+  const int failed = ::posix_spawn(&process, arguments[0], nullptr, &attributes, arguments.data(), environ);
+  ::posix_spawnattr_destroy(&attributes);
+  int status = 0;
+  if (failed == 0) {
+    while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {
+    }
+  }
+  ::sigaction(SIGINT, &before, nullptr);
+  if (failed != 0) return fail_with(Error{Fault::internal, {}, fmt::format("{}: {}", words[0], std::strerror(failed))});
+  return WIFEXITED(status) ? WEXITSTATUS(status) : int{kInternal};
+}
+
+Result<Exploration> search(Program& program, const foreign::ProgramCall& call, ExploreRequest& request) {
+  RunRequest coordinates = request.run;
+  coordinates.store = record::kNoStore;
+  coordinates.protocol = record::kNoProtocol;
+  coordinates.pattern = "program";
+  coordinates.retries.reset();
+  const foreign::ProgramExplorable explorable(call, limits_of(program, request.run), &program.stop);
+  std::atomic<std::uint64_t> runs{0};
+  request.progress = [&runs](std::uint64_t done) { runs.store(done, std::memory_order_relaxed); };
+  Ticker ticker(!program.quiet, "explore " + call.words.front(),
+                [&runs] { return counted(runs.load(std::memory_order_relaxed), "run", "runs"); });
+  Result<Exploration> result = explore(explorable, coordinates, request, 1, &program.stop, RealClock().now());
+  ticker.end();
+  if (result) result->grain = foreign::grain_of_programs();
+  return result;
+}
+
+}  // namespace
+
+bool is_own_program(const Program& program, const std::string& argument) {
+  return !program.arguments.has(argument) && program.arguments.has("--");
+}
+
+bool is_of_program(const record::Run& run) { return run.documents.contains(foreign::kProgramDocument); }
+
+int run_own_program(Program& program) {
+  if (const std::string wrong = not_for_programs(program.arguments); !wrong.empty()) return usage_error(wrong);
+  RunRequest request;
+  if (const std::string error = read_run_options(program.arguments, request); !error.empty()) return usage_error(error);
+  const Result<foreign::ProgramCall> call = call_typed(program);
+  if (!call) return fail_with(call.error());
+  const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
+  if (!schedule_file) return fail_with(schedule_file.error());
+  Ticker ticker(!program.quiet, "run " + call->words.front());
+  Result<record::Run> ran = foreign::run(*call, request.schedule, limits_of(program, request), &program.stop);
+  ticker.end();
+  if (!ran) return program.stopped() ? int{kInterrupted} : fail_with(ran.error());
+  record::Run& run = *ran;
+  run.command = command_of_program(*call, run.schedule);
+  if (program.arguments.has("expect")) run.expected = record::verdict_named(program.arguments.value("expect"));
+  int code = run.as_expected() ? kAsExpected : kNotAsExpected;
+  const std::string path = save(program, run, code);
+  if (program.json) {
+    program.out.write(run_json(run, path));
+  } else if (program.quiet) {
+    program.out.write(verdict_line(run, program.terminal));
+  } else {
+    RunTextOptions options{.lanes = {.full = program.arguments.has("full")}, .path = path, .hints = {}};
+    if (!path.empty()) options.hints = hints_for(short_id(run.id, runs_folder(program.arguments)));
+    program.out.write(run_text(run, program.terminal, options));
+    program.out.write(output_text(run, program.terminal));
+  }
+  if (*schedule_file) {
+    if (const Result<void> kept = keep_schedule(run, **schedule_file); !kept) return fail_with(kept.error());
+  }
+  return code;
+}
+
+int explore_own_program(Program& program) {
+  if (const std::string wrong = not_for_programs(program.arguments); !wrong.empty()) return usage_error(wrong);
+  std::string error;
+  ExploreRequest request;
+  if (error = read_run_options(program.arguments, request.run); !error.empty()) return usage_error(error);
+  if (error = read_budget(program.arguments, request); !error.empty()) return usage_error(error);
+  request.strategy = *strategy_named(program.arguments.value("strategy", "exhaustive"));
+  const Result<foreign::ProgramCall> call = call_typed(program);
+  if (!call) return fail_with(call.error());
+  const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
+  if (!schedule_file) return fail_with(schedule_file.error());
+  Result<Exploration> result = search(program, *call, request);
+  if (!result) return fail_with(result.error());
+  Exploration& explored = *result;
+
+  const bool is_clean = std::all_of(explored.findings.begin(), explored.findings.end(),
+                                    [](const Finding& each) { return is_good(each.verdict); });
+  const bool is_partial = !explored.complete && !is_sampling(request.strategy);
+  int code = explored.interrupted ? int{kInterrupted}
+             : !is_clean          ? int{kNotAsExpected}
+             : is_partial         ? int{kTimeBudgetHit}
+                                  : int{kAsExpected};
+  std::vector<std::string> ids;
+  for (Finding& each : explored.findings) {
+    ids.emplace_back();
+    each.shortest.command = command_of_program(*call, each.shortest.schedule);
+    const bool wanted = !is_good(each.verdict) || (is_clean && ids.size() == 1);
+    if (wanted && ids.size() <= kFindingsSaved && !save(program, each.shortest, code).empty())
+      ids.back() = each.shortest.id;
+  }
+  if (*schedule_file && !explored.findings.empty()) {
+    const Result<void> kept = keep_schedule(explored.findings.front().shortest, **schedule_file);
+    if (!kept) return fail_with(kept.error());
+  }
+  if (program.json) {
+    program.out.write(explore_json(call->words.front(), explored, ids, is_clean));
+  } else if (program.quiet) {
+    program.out.write(explore_line(explored));
+  } else {
+    const auto worst = std::find_if(ids.begin(), ids.end(), [](const std::string& id) { return !id.empty(); });
+    program.out.write(explore_text(
+        explored, program.terminal,
+        worst == ids.end() ? std::vector<Hint>{} : hints_for(short_id(*worst, runs_folder(program.arguments)))));
+    if (!is_clean) program.out.write(output_text(explored.findings.front().shortest, program.terminal));
+  }
+  return code;
+}
+
+int replay_own_program(Program& program, const foreign::ProgramSchedule& schedule, const std::string& name) {
+  ReplayOptions options;
+  for (const auto& [option, number] : {std::pair{"until", &options.until}, std::pair{"times", &options.times}}) {
+    if (!program.arguments.has(option)) continue;
+    const std::string text = program.arguments.value(option);
+    char* end = nullptr;
+    *number = std::strtoull(text.c_str(), &end, 10);
+    if (text.empty() || *end != '\0') return usage_error(fmt::format("--{} \"{}\" is no number", option, text));
+  }
+  if (options.times == 0) return usage_error("--times 0: once at least");
+  const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
+  if (!schedule_file) return fail_with(schedule_file.error());
+  Ticker ticker(!program.quiet, "replay " + name);
+  const Result<Replay> replayed = foreign::replay(schedule, options, {}, &program.stop);
+  ticker.end();
+  if (!replayed) return program.stopped() ? int{kInterrupted} : fail_with(replayed.error());
+  if (program.json) {
+    program.out.write(replay_json(*replayed, is_schedule_file(name) ? "" : name));
+  } else if (program.quiet) {
+    program.out.write(replay_line(*replayed, program.terminal));
+  } else {
+    program.out.write(replay_text(*replayed, program.terminal, {.full = program.arguments.has("full")}));
+  }
+  if (program.stopped()) return kInterrupted;
+  if (replayed->divergence) return kNotAsExpected;
+  if (*schedule_file && !replayed->stopped) {
+    if (const Result<void> kept = keep_schedule(replayed->run, **schedule_file); !kept) return fail_with(kept.error());
+  }
+  return kAsExpected;
+}
+
+int debug_own_program(Program& program, const foreign::ProgramSchedule& schedule) {
+  const std::string gdb = foreign::program_in_path("gdb");
+  if (gdb.empty()) {
+    complain("gdb is not installed (on Debian: apt-get install gdb)");
+    return kStoreUnavailable;
+  }
+  if (const std::string why = debugging::why_no_tracing(); !why.empty()) {
+    complain(fmt::format("gdb may not trace here ({})", why));
+    return kStoreUnavailable;
+  }
+  const Result<std::unique_ptr<foreign::ProgramSubject>> held = foreign::hold(schedule, {}, &program.stop);
+  if (!held) return fail_with(held.error());
+  std::vector<std::string> words{gdb, "-q"};
+  const bool is_batch = program.arguments.has("batch");
+  if (is_batch) words.insert(words.end(), {"-batch", "-nx"});
+  words.insert(words.end(), {"-p", std::to_string((*held)->board().run), "-ex", "info threads"});
+  for (const std::string& each : program.arguments.all("gdb")) words.push_back(each);
+  if (program.arguments.has("NAME|ID")) {
+    for (const std::string& each : program.arguments.all("--")) words.push_back(each);
+  }
+  const int code = run_to_end(words);
+  (*held)->let_go();
+  return code;
+}
+
+int debug_own_program(Program& program) {
+  const Result<foreign::ProgramCall> call = call_typed(program);
+  if (!call) return fail_with(call.error());
+  ExploreRequest request;
+  Result<Exploration> explored = search(program, *call, request);
+  if (!explored) return fail_with(explored.error());
+  for (Finding& each : explored->findings) {
+    if (each.shortest.ending != record::Ending::stuck) continue;
+    int code = kAsExpected;
+    each.shortest.command = command_of_program(*call, each.shortest.schedule);
+    (void)save(program, each.shortest, code);
+    const Result<foreign::ProgramSchedule> schedule = foreign::program_schedule_of(each.shortest);
+    return schedule ? debug_own_program(program, *schedule) : fail_with(schedule.error());
+  }
+  return usage_error(fmt::format("{}: no run gets stuck ({} runs{})", call->words.front(), explored->runs,
+                                 explored->complete ? ", which is all of them" : ""));
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,300 @@
+// program_subject.cc: see program_subject.h.
+#include "engine/foreign/program_subject.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <fstream>
+
+namespace lockstep::foreign {
+namespace {
+
+constexpr Nanos kListen = std::chrono::milliseconds(50);
+
+Passage passage_of(const Touched& touched) {
+  return {
+      .needs_open = touched.needs_open, .closed_before = touched.closed_before, .closed_after = touched.closed_after};
+}
+
+Touch touch_of(const Touched& touched) {
+  switch (touched.touch) {
+    case TouchKind::looks:
+      return Touch::looks;
+    case TouchKind::shares:
+      return Touch::shares;
+    case TouchKind::changes:
+      break;
+  }
+  return Touch::changes;
+}
+
+void add_to(Footprint& footprint, const Touches& touches) {
+  for (std::uint32_t i = 0; i < touches.count; ++i) {
+    const Touched& each = touches.touched[i];
+    char key[sizeof each.object + 1];
+    std::copy_n(reinterpret_cast<const char*>(&each.object), sizeof each.object, key);
+    key[sizeof each.object] = static_cast<char>('0' + each.facet);
+    footprint.lock(std::string_view(key, sizeof key), touch_of(each), passage_of(each));
+  }
+  // Not kEverybody, which says more.
+  const std::uint32_t all = touches.too_many ? lockstep::kEverybody >> 1U : 0;
+  for (std::uint32_t ran = touches.ran | all; ran != 0; ran &= ran - 1) footprint.ran(std::countr_zero(ran));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ProgramSubject>> ProgramSubject::open(const ProgramCall& call, const ProgramLimits& limits,
+                                                             const StopSource* stop) {
+  std::unique_ptr<ProgramSubject> subject(new ProgramSubject(call, limits, stop));
+  if (Result<void> started = subject->restart(); !started) return started.error();
+  return subject;
+}
+
+Result<void> ProgramSubject::restart() {
+  process_.reset();
+  Result<std::unique_ptr<Process>> process = Process::start(call_);
+  if (!process) return process.error();
+  process_ = std::move(*process);
+  symbols_.reset();
+  names_.clear();
+  if (!actors_.empty()) foreign::know_threads(process_->board(), actors_);
+  learn_threads();
+  return {};
+}
+
+bool ProgramSubject::know_threads(const std::vector<std::string>& names) {
+  actors_.clear();
+  if (!foreign::know_threads(process_->board(), names)) return false;
+  learn_threads();
+  return true;
+}
+
+void ProgramSubject::learn_threads() {
+  while (actors_.size() < board().identities) actors_.push_back(thread_name(board(), static_cast<int>(actors_.size())));
+}
+
+std::vector<Candidate>& ProgramSubject::candidates(std::uint64_t choices) {
+  learn_threads();
+  candidates_.clear();
+  for (std::size_t i = 0; i < actors_.size(); ++i) {
+    const int index = static_cast<int>(i);
+    candidates_.push_back({.actor = index,
+                           .name = actors_[i],
+                           .enabled = (choices & bit_of(index, false)) != 0,
+                           .may_time_out = (choices & bit_of(index, true)) != 0,
+                           .finished = board().model.thread(index).place == ThreadState::Place::ended});
+  }
+  return candidates_;
+}
+
+void ProgramSubject::tell_step(const StepRecord& step) {
+  if (footprint_ != nullptr) add_to(*footprint_, step.touches);
+}
+
+/// Tells the schedule of the steps that the program has taken without a question. Each is whole by now.
+Result<void> ProgramSubject::feed(Schedule& schedule) {
+  const SharedBoard& board = this->board();
+  while (taken_.size() < board.steps) {
+    const StepRecord& step = board.step[taken_.size()];
+    if (asked_ahead_) {
+      asked_ahead_ = false;
+    } else {
+      if (!taken_.empty()) tell_step(board.step[taken_.size() - 1]);
+      const Result<Choice> choice = schedule.next(candidates(step.choices));
+      if (!choice) return choice.error();
+      if (!(*choice == Choice{step.thread, step.times_out})) {
+        return Error{Fault::invalid,
+                     {},
+                     fmt::format("step {}: the schedule says {}, and {} took it", taken_.size() + 1,
+                                 lockstep::name_of(*choice, actors_[static_cast<std::size_t>(choice->actor)]),
+                                 actors_[static_cast<std::size_t>(step.thread)])};
+      }
+    }
+    taken_.push_back({step.thread, step.times_out});
+  }
+  return {};
+}
+
+Result<void> ProgramSubject::perform(Schedule& schedule) {
+  if (!process_) {
+    if (Result<void> started = restart(); !started) return started.error();
+  }
+  taken_.clear();
+  asked_ahead_ = false;
+  stopped_.reset();
+  late_.clear();
+  ended_.reset();
+  ending_ = record::Ending::complete;
+  process_->begin(plan_);
+  Result<void> followed = follow(schedule);
+  if (!followed && !(holds_ && stopped_ == Stop::stuck)) process_->end_run();
+  learn_threads();
+  return followed;
+}
+
+Result<void> ProgramSubject::follow(Schedule& schedule) {
+  const RealClock clock;
+  Nanos heard = clock.now();
+  std::uint32_t steps = 0;
+  const auto finish = [&](Stop stop) {
+    stopped_ = stop;
+    if (!taken_.empty()) tell_step(board().step[taken_.size() - 1]);
+    schedule.nothing_left();
+    if (stop != Stop::none && !(stop == Stop::stuck && holds_)) {
+      // What it printed is kept until the next run begins.
+      process_->end_run();
+    }
+  };
+  for (;;) {
+    const Process::News news = process_->wait(kListen);
+    if (news == Process::News::asks || news == Process::News::ended) {
+      if (Result<void> fed = feed(schedule); !fed) return fed;
+    }
+    if (news == Process::News::asks) {
+      heard = clock.now();
+      const std::uint64_t choices = board().choices;
+      if (choices == 0) {
+        finish(Stop::stuck);
+        return {};
+      }
+      if (!taken_.empty()) tell_step(board().step[taken_.size() - 1]);
+      const Result<Choice> choice = schedule.next(candidates(choices));
+      if (!choice) return choice.error();
+      if ((choices & bit_of(choice->actor, choice->timeout)) == 0) {
+        return Error{Fault::invalid,
+                     {},
+                     fmt::format("step {}: {} cannot go", taken_.size() + 1,
+                                 lockstep::name_of(*choice, actors_[static_cast<std::size_t>(choice->actor)]))};
+      }
+      asked_ahead_ = true;
+      process_->answer(*choice);
+    } else if (news == Process::News::ended) {
+      finish(Stop::none);
+      return {};
+    } else if (news == Process::News::lost) {
+      process_.reset();
+      return Error{Fault::unavailable, {}, fmt::format("{} was ended from outside", call_.words.front())};
+    } else if (news == Process::News::refused) {
+      if (board().refusal != Refusal::too_long) return refusal();
+      if (Result<void> fed = feed(schedule); !fed) return fed;
+      finish(Stop::too_long);
+      return {};
+    } else {
+      const Nanos now = clock.now();
+      if (board().steps != steps) {
+        steps = board().steps;
+        heard = now;
+      }
+      if ((stop_ != nullptr && stop_->requested()) || (give_up_at_ != kNever && now > give_up_at_)) {
+        ending_ = record::Ending::interrupted;
+        return Error{Fault::cancelled, {}, {}};
+      }
+      if (now - heard < limits_.of_operation) continue;
+      late_ = what_it_is_in();
+      if (Result<void> fed = feed(schedule); !fed) return fed;
+      finish(Stop::late);
+      return {};
+    }
+  }
+}
+
+void ProgramSubject::let_go() {
+  if (process_) process_->end_run();
+}
+
+Error ProgramSubject::refusal() {
+  const SharedBoard& board = this->board();
+  const std::string who = thread_name(board, board.running);
+  std::string text;
+  switch (board.refusal) {
+    case Refusal::too_many:
+      text = std::string_view(board.refused) == "threads"
+                 ? fmt::format("{} has more than {} threads; at most so many can be told apart", name(), kThreadsMost)
+                 : fmt::format("{} has more than {} locks and the like", name(), kObjectsMost / 2);
+      break;
+    default: {
+      const std::string function = symbols().function(board.refused_at);
+      text = fmt::format("{}: {} calls {}{}, which is not supported", name(), who, board.refused,
+                         function.empty() ? "" : fmt::format(" in {}", function));
+      break;
+    }
+  }
+  return {Fault::invalid, {}, std::move(text)};
+}
+
+/// The thread that keeps its turn, and the system call that it is in.
+std::string ProgramSubject::what_it_is_in() const {
+  const SharedBoard& board = this->board();
+  const std::string who = thread_name(board, board.running);
+  const auto seconds = std::chrono::duration<double>(limits_.of_operation).count();
+  std::ifstream file(fmt::format("/proc/{}/wchan", board.run));
+  std::string where;
+  std::getline(file, where);
+  if (where.empty() || where == "0") return fmt::format("{} came to no operation within {} s", who, seconds);
+  return fmt::format("{} came to no operation within {} s: it waits outside the program ({})", who, seconds, where);
+}
+
+void ProgramSubject::find_blocked(Footprint& footprint, std::vector<Step>& blocked) {
+  PrimitiveModel& model = process_->board().model;
+  for (int i = 0; i < static_cast<int>(actors_.size()); ++i) {
+    if (model.thread(i).place != ThreadState::Place::at_gate || model.options(i).goes) continue;
+    Touches touches;
+    model.foresee(i, touches);
+    if (touches.count == 0) continue;
+    footprint.clear_step();
+    add_to(footprint, touches);
+    blocked.push_back(
+        {.choice = {i, false}, .actors = 1U << static_cast<unsigned>(i), .accesses = footprint.accesses()});
+  }
+  footprint.clear_step();
+}
+
+const Ended& ProgramSubject::ended() {
+  if (!ended_) {
+    ended_ = ending_of(board(), stopped_.value_or(Stop::none), output(), late_,
+                       [this](std::uint64_t address) { return object_name(address); });
+    ending_ = ended_->ending;
+  }
+  return *ended_;
+}
+
+Subject::RunEnd ProgramSubject::judge(record::Run& run) {
+  const Ended& how = ended();
+  run.verdict = how.verdict;
+  run.ending = how.ending;
+  run.virtual_time = true;
+  run.actors = actors_;
+  return {{badness_of(how.verdict), how.what}, how.verdict};
+}
+
+Symbols& ProgramSubject::symbols() {
+  if (!symbols_) symbols_ = std::make_unique<Symbols>(process_->server());
+  return *symbols_;
+}
+
+std::string ProgramSubject::object_name(std::uint64_t address) {
+  if (const auto known = names_.find(address); known != names_.end()) return known->second;
+  std::string name;
+  constexpr std::uint64_t kStackMost = std::uint64_t{64} << 20U;
+  if (address <= static_cast<std::uint64_t>(kThreadsMost)) {
+    name = thread_name(board(), static_cast<int>(address) - 1);
+  } else if (const auto variable = symbols().variable(address)) {
+    name = *variable;
+  } else if (address < board().anchor && board().anchor - address < kStackMost) {
+    name = fmt::format("stack of main-{:#x}", board().anchor - address);
+  } else if (address >= kStacksAddress && address < kStacksAddress + kThreadsMost * kStackRoom) {
+    const std::uint64_t index = (address - kStacksAddress) / kStackRoom;
+    name = fmt::format("stack of {}-{:#x}", thread_name(board(), static_cast<int>(index)),
+                       kStacksAddress + (index + 1) * kStackRoom - address);
+  } else if (address >= kHeapsAddress && address < kHeapsAddress + kThreadsMost * kHeapRoom) {
+    const std::uint64_t index = (address - kHeapsAddress) / kHeapRoom;
+    name = fmt::format("heap of {}+{:#x}", thread_name(board(), static_cast<int>(index)),
+                       (address - kHeapsAddress) % kHeapRoom);
+  } else {
+    name = fmt::format("{:#x}", address);
+  }
+  return names_.emplace(address, std::move(name)).first->second;
+}
+
+}  // namespace lockstep::foreign

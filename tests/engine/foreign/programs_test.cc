@@ -1,0 +1,262 @@
+// programs_test.cc: programs under control (tests/programs/cases.cc): the classes and interleavings that a search
+// finds, by the reduction and one by one; what each ending is called; replays; what bad input is told.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <csignal>
+#include <filesystem>
+#include <map>
+
+#include "engine/explore/explore.h"
+#include "engine/foreign/program.h"
+
+namespace lockstep::foreign {
+namespace {
+
+using record::Verdict;
+using testing::HasSubstr;
+
+ProgramCall call(std::vector<std::string> words) {
+  words.insert(words.begin(), LOCKSTEP_CASES);
+  const Result<ProgramCall> found = call_of(words);
+  EXPECT_TRUE(found.ok()) << found.error().message;
+  return *found;
+}
+
+Result<Exploration> search(const std::vector<std::string>& words, Strategy strategy, const ProgramLimits& limits = {}) {
+  const ProgramExplorable explorable(call(words), limits, nullptr);
+  RunRequest run;
+  run.store = record::kNoStore;
+  run.protocol = record::kNoProtocol;
+  run.pattern = "program";
+  ExploreRequest request{.run = run, .strategy = strategy};
+  return explore(explorable, run, request, 1, nullptr, RealClock().now());
+}
+
+/// What is known of a program: its classes and interleavings, and how many of each end in which way.
+struct Known {
+  std::vector<std::string> words;
+  std::uint64_t classes;
+  double interleavings;
+  std::vector<std::string> bad = {};  ///< "deadlock 1/2 T1 → T2 → T1": classes, interleavings
+  bool one_by_one = true;             ///< few enough for it
+};
+
+std::string name_of_case(const testing::TestParamInfo<Known>& info) {
+  std::string name;
+  for (const std::string& word : info.param.words) {
+    for (const char c : word) {
+      if (c != '-') name += c;
+    }
+  }
+  return name;
+}
+
+class Counts : public testing::TestWithParam<Known> {};
+
+std::vector<std::string> bad_of(const Exploration& explored, bool with_classes) {
+  std::vector<std::string> bad;
+  for (const Finding& each : explored.findings) {
+    if (each.verdict == Verdict::clean) continue;
+    bad.push_back(with_classes ? fmt::format("{} {}/{} {}", record::name_of(each.verdict), each.runs,
+                                             each.interleavings, each.what)
+                               : fmt::format("{} {} {}", record::name_of(each.verdict), each.interleavings, each.what));
+  }
+  std::sort(bad.begin(), bad.end());
+  return bad;
+}
+
+TEST_P(Counts, areExact) {
+  const Known& known = GetParam();
+  const Result<Exploration> reduced = search(known.words, Strategy::exhaustive);
+  ASSERT_TRUE(reduced.ok()) << reduced.error().message;
+  EXPECT_TRUE(reduced->complete);
+  EXPECT_EQ(reduced->runs, known.classes);
+  EXPECT_EQ(reduced->interleavings, known.interleavings);
+  EXPECT_EQ(bad_of(*reduced, true), known.bad);
+  if (!known.one_by_one) return;
+  const Result<Exploration> every = search(known.words, Strategy::unreduced);
+  ASSERT_TRUE(every.ok()) << every.error().message;
+  EXPECT_TRUE(every->complete);
+  EXPECT_EQ(static_cast<double>(every->runs), known.interleavings);
+  EXPECT_EQ(bad_of(*every, false), bad_of(*reduced, false));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Programs, Counts,
+    testing::Values(
+        Known{{"two-lock"}, 3, 13, {"deadlock 1/2 T1 → T2 → T1"}},
+        Known{{"two-lock-pthread"}, 3, 13, {"deadlock 1/2 T1 → T2 → T1"}}, Known{{"ordered"}, 2, 6},
+        Known{{"philosophers", "2"}, 3, 13, {"deadlock 1/2 T1 → T2 → T1"}},
+        Known{{"philosophers", "3"}, 7, 1113, {"deadlock 1/6 T1 → T2 → T3 → T1"}},
+        Known{{"philosophers", "5"}, 31, 2'198'482'509, {"deadlock 1/120 T1 → T2 → T3 → T4 → T5 → T1"}, false},
+        Known{{"recursive"}, 3, 19, {"deadlock 1/3 T1 → T2 → T1"}},
+        Known{{"reader-writer"}, 3, 13, {"deadlock 1/2 T1 → T2 → T1"}},
+        Known{{"timed"}, 8, 156, {"error 2/120 exit code 7"}}, Known{{"condition"}, 2, 5},
+        Known{{"lost-wake-up"}, 4, 8, {"hung 1/2 nobody is left to wake T1: waits at bell"}},
+        // A wait that times out takes its mutex in the same step.
+        Known{{"condition-timed"}, 4, 12, {"error 1/4 exit code 5"}},
+        Known{{"once"}, 3, 4, {"deadlock 1/1 T1 → T1", "deadlock 1/2 T1 → T2 → T1"}},
+        Known{{"static"}, 3, 4, {"deadlock 1/1 T1 → T1", "deadlock 1/2 T1 → T2 → T1"}},
+        Known{{"future"}, 2, 60, {"deadlock 1/20 T1 → T2 → T1"}}, Known{{"detached"}, 8, 8},
+        Known{{"thread-local"}, 3, 13, {"deadlock 1/2 T1 → T2 → T1"}}),
+    name_of_case);
+
+TEST(Programs, aTryIsRefusedInOneOrder) {
+  const Result<Exploration> found = search({"tries"}, Strategy::exhaustive);
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_EQ(found->runs, 4U);
+  EXPECT_THAT(bad_of(*found, false), testing::ElementsAre(HasSubstr("exit code 3")));
+}
+
+/// What the other primitives come to, counted one by one as well.
+TEST(Programs, everyPrimitiveIsCountedAsBruteForceDoes) {
+  const std::map<std::string, std::string> cases = {
+      {"semaphores", "hung nobody is left to wake"},
+      {"spins", "deadlock T1 → T2 → T1"},
+      {"barrier", ""},
+      {"tries", "error exit code 3"},
+      {"heap", ""},
+      {"leaves-deadlock", "deadlock T1 → T2 → T1, while main ends"},
+      {"unlocks-of-other", "error T1 unlocks left_mutex, which it does not hold"}};
+  for (const auto& [name, bad] : cases) {
+    SCOPED_TRACE(name);
+    const Result<Exploration> reduced = search({name}, Strategy::exhaustive);
+    const Result<Exploration> every = search({name}, Strategy::unreduced);
+    ASSERT_TRUE(reduced.ok()) << reduced.error().message;
+    ASSERT_TRUE(every.ok()) << every.error().message;
+    EXPECT_TRUE(reduced->complete && every->complete);
+    EXPECT_EQ(reduced->interleavings, static_cast<double>(every->runs));
+    EXPECT_EQ(bad_of(*reduced, false), bad_of(*every, false));
+    std::string worst;
+    for (const Finding& each : reduced->findings) {
+      if (each.verdict != Verdict::clean && worst.empty())
+        worst = fmt::format("{} {}", record::name_of(each.verdict), each.what);
+    }
+    EXPECT_EQ(worst.substr(0, bad.size()), bad);
+    EXPECT_EQ(worst.empty(), bad.empty());
+  }
+}
+
+TEST(Programs, theShortestDeadlockIsTwoSteps) {
+  const Result<Exploration> found = search({"two-lock"}, Strategy::exhaustive);
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  const Finding& worst = found->findings.front();
+  EXPECT_EQ(worst.verdict, Verdict::deadlock);
+  EXPECT_EQ(worst.preemptions, 1);
+  EXPECT_TRUE(worst.fewest_steps);
+  EXPECT_THAT(worst.shortest.schedule, testing::AnyOf("T1 T2", "T2 T1"));
+  ASSERT_EQ(worst.shortest.cycles.size(), 1U);
+  EXPECT_THAT(worst.shortest.cycles.front(), testing::ElementsAre("T1", "T2"));
+  bool names_lock = false;
+  for (const record::Event& each : worst.shortest.events)
+    names_lock = names_lock || (each.kind == record::EventKind::wait && (each.object == "A" || each.object == "B") &&
+                                !each.others.empty());
+  EXPECT_TRUE(names_lock);
+}
+
+TEST(Programs, anAssertionIsFoundBehindASleep) {
+  const Result<Exploration> found = search({"sleeps"}, Strategy::exhaustive);
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_THAT(found->findings.front().what, HasSubstr("SIGABRT"));
+  EXPECT_THAT(found->findings.front().what, HasSubstr("value == 1"));
+  EXPECT_THAT(output_of(found->findings.front().shortest), HasSubstr("Assertion"));
+}
+
+TEST(Programs, aPoolOfAStaticVariableIsEndedByItsDestructor) {
+  const Result<Exploration> found = search({"pool"}, Strategy::exhaustive);
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_TRUE(found->complete);
+  for (const Finding& each : found->findings) EXPECT_EQ(each.verdict, Verdict::clean) << each.what;
+}
+
+TEST(Programs, aReplayIsTheSameHundredTimes) {
+  for (const char* const name : {"two-lock", "lost-wake-up", "timed", "future", "heap"}) {
+    SCOPED_TRACE(name);
+    const Result<Exploration> found = search({name}, Strategy::exhaustive);
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    const Result<ProgramSchedule> schedule = program_schedule_of(found->findings.front().shortest);
+    ASSERT_TRUE(schedule.ok()) << schedule.error().message;
+    const Result<Replay> replayed = replay(*schedule, {.times = 100}, {});
+    ASSERT_TRUE(replayed.ok()) << replayed.error().message;
+    EXPECT_EQ(replayed->identical, 100U);
+    EXPECT_EQ(replayed->run.verdict, schedule->verdict);
+    if (replayed->divergence)
+      ADD_FAILURE() << replayed->divergence->recorded << " / " << replayed->divergence->happened;
+  }
+}
+
+TEST(Programs, aScheduleFileIsReadAsItIsWritten) {
+  const Result<record::Run> ran = run(call({"two-lock"}), "T1 T2", {});
+  ASSERT_TRUE(ran.ok()) << ran.error().message;
+  EXPECT_EQ(ran->verdict, Verdict::deadlock);
+  const Result<ProgramSchedule> schedule = program_schedule_of(*ran);
+  ASSERT_TRUE(schedule.ok()) << schedule.error().message;
+  const std::string text = to_text(*schedule);
+  EXPECT_TRUE(is_of_program(text));
+  const Result<ProgramSchedule> again = program_schedule_of(text);
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_EQ(to_text(*again), text);
+  EXPECT_FALSE(program_schedule_of(text.substr(0, text.rfind("{\"step\""))).ok());
+
+  ProgramSchedule edited = *again;
+  edited.steps[1].object = "C";
+  const Result<Replay> replayed = replay(edited, {}, {});
+  ASSERT_TRUE(replayed.ok()) << replayed.error().message;
+  ASSERT_TRUE(replayed->divergence.has_value());
+  EXPECT_EQ(replayed->divergence->step, 2U);
+  EXPECT_EQ(replayed->divergence->recorded, "T2 lock C");
+  EXPECT_EQ(replayed->divergence->happened, "T2 lock B");
+}
+
+TEST(Programs, aScheduleThatCannotBeFollowedIsRefused) {
+  const Result<record::Run> ran = run(call({"two-lock"}), "T1 T1 T2 T2", {});
+  ASSERT_FALSE(ran.ok());
+  EXPECT_EQ(ran.error().message, "step 3: T2 cannot go; can go: T1");
+  EXPECT_THAT(run(call({"two-lock"}), "Peter", {}).error().message, HasSubstr("threads are called main, T1"));
+}
+
+TEST(Programs, timeIsVirtualAndTheSame) {
+  const Result<record::Run> first = run(call({"prints"}), "", {});
+  const Result<record::Run> second = run(call({"prints"}), "", {});
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(output_of(*first), "time 1767225600\n");
+  EXPECT_EQ(output_of(*second), output_of(*first));
+}
+
+TEST(Programs, whatIsNotSupportedIsNamed) {
+  EXPECT_THAT(run(call({"forks"}), "", {}).error().message, HasSubstr("T2 calls fork in "));
+  EXPECT_THAT(run(call({"many-threads"}), "", {}).error().message, HasSubstr("more than 32 threads"));
+  const ProgramLimits soon{.of_operation = std::chrono::milliseconds(300)};
+  const Result<record::Run> endless = run(call({"never-ends"}), "", soon);
+  ASSERT_TRUE(endless.ok()) << endless.error().message;
+  EXPECT_EQ(endless->verdict, Verdict::hung);
+  EXPECT_THAT(endless->summary, HasSubstr("T2 came to no operation within 0.3 s"));
+  const Result<record::Run> reads = run(call({"reads"}), "", soon);
+  ASSERT_TRUE(reads.ok()) << reads.error().message;
+  EXPECT_THAT(reads->summary, HasSubstr("T2 came to no operation within 0.3 s"));
+  const Result<record::Run> yields = run(call({"yields"}), "", {});
+  ASSERT_TRUE(yields.ok()) << yields.error().message;
+  EXPECT_THAT(yields->summary, HasSubstr("no end after 20000 steps"));
+}
+
+TEST(Programs, whatIsNoProgramIsToldApart) {
+  EXPECT_EQ(call_of({"no-such-program-here"}).error().message, "no program \"no-such-program-here\"");
+  EXPECT_EQ(call_of({"/tmp"}).error().message, "/tmp is no file that can be run");
+  EXPECT_EQ(call_of({"/etc/passwd"}).error().message, "/etc/passwd may not be executed");
+  EXPECT_EQ(call_of({}).error().message, "no program is named behind --");
+}
+
+TEST(Programs, nothingIsLeftBehind) {
+  pid_t server = 0;
+  {
+    Result<std::unique_ptr<ProgramSubject>> subject = ProgramSubject::open(call({"two-lock"}), {});
+    ASSERT_TRUE(subject.ok()) << subject.error().message;
+    server = (*subject)->process().server();
+    EXPECT_EQ(::kill(server, 0), 0);
+  }
+  EXPECT_NE(::kill(server, 0), 0);
+}
+
+}  // namespace
+}  // namespace lockstep::foreign

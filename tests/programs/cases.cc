@@ -1,0 +1,505 @@
+// cases.cc: small programs that are run under control, by name: `cases two-lock`. Each has faults, and numbers of
+// orders, that are known (tests/engine/foreign/programs_test.cc).
+#include <pthread.h>
+#include <semaphore.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cassert>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <future>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace std::chrono_literals;
+
+std::mutex A, B;
+pthread_mutex_t left_mutex = PTHREAD_MUTEX_INITIALIZER, right_mutex = PTHREAD_MUTEX_INITIALIZER;
+std::condition_variable bell;
+bool ready = false;
+int value = 0;
+
+namespace {
+
+int both(const std::function<void()>& one, const std::function<void()>& other) {
+  std::thread first(one), second(other);
+  first.join();
+  second.join();
+  return 0;
+}
+
+int two_lock() {
+  return both(
+      [] {
+        const std::scoped_lock<std::mutex> a(A);
+        const std::scoped_lock<std::mutex> b(B);
+      },
+      [] {
+        const std::scoped_lock<std::mutex> b(B);
+        const std::scoped_lock<std::mutex> a(A);
+      });
+}
+
+int two_lock_of_pthread() {
+  const auto take = [](void* argument) -> void* {
+    auto* const order = static_cast<pthread_mutex_t**>(argument);
+    pthread_mutex_lock(order[0]);
+    pthread_mutex_lock(order[1]);
+    pthread_mutex_unlock(order[1]);
+    pthread_mutex_unlock(order[0]);
+    return nullptr;
+  };
+  pthread_mutex_t* one[] = {&left_mutex, &right_mutex};
+  pthread_mutex_t* other[] = {&right_mutex, &left_mutex};
+  pthread_t first, second;
+  pthread_create(&first, nullptr, take, one);
+  pthread_create(&second, nullptr, take, other);
+  pthread_join(first, nullptr);
+  pthread_join(second, nullptr);
+  return 0;
+}
+
+int ordered() {
+  const auto take = [] {
+    const std::lock_guard a(A);
+    const std::lock_guard b(B);
+  };
+  return both(take, take);
+}
+
+std::mutex forks[8];
+
+int philosophers(std::size_t count) {
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < count; ++i) {
+    threads.emplace_back([i, count] {
+      const std::lock_guard left(forks[i]);
+      const std::lock_guard right(forks[(i + 1) % count]);
+    });
+  }
+  for (std::thread& each : threads) each.join();
+  return 0;
+}
+
+std::recursive_mutex again;
+
+int recursive() {
+  return both(
+      [] {
+        const std::lock_guard once(again), twice(again);
+        const std::lock_guard b(B);
+      },
+      [] {
+        const std::lock_guard b(B);
+        const std::lock_guard a(again);
+      });
+}
+
+std::shared_mutex shared;
+
+int reader_and_writer() {
+  return both(
+      [] {
+        const std::shared_lock reads(shared);
+        const std::lock_guard b(B);
+      },
+      [] {
+        const std::lock_guard b(B);
+        const std::unique_lock writes(shared);
+      });
+}
+
+std::timed_mutex timed_a, timed_b;
+
+/// 7 when both give up.
+int timed() {
+  int gave_up = 0;
+  std::mutex counter;
+  const auto take = [&](std::timed_mutex& first, std::timed_mutex& second) {
+    const std::lock_guard held(first);
+    if (second.try_lock_for(5ms)) {
+      second.unlock();
+    } else {
+      const std::lock_guard count(counter);
+      ++gave_up;
+    }
+  };
+  both([&] { take(timed_a, timed_b); }, [&] { take(timed_b, timed_a); });
+  return gave_up == 2 ? 7 : 0;
+}
+
+int waits_for_condition() {
+  return both(
+      [] {
+        std::unique_lock lock(A);
+        bell.wait(lock, [] { return ready; });
+      },
+      [] {
+        {
+          const std::lock_guard lock(A);
+          ready = true;
+        }
+        bell.notify_one();
+      });
+}
+
+/// Looks, lets go, and waits without looking again.
+int lost_wake_up() {
+  return both(
+      [] {
+        std::unique_lock lock(A);
+        if (ready) return;
+        lock.unlock();
+        lock.lock();
+        bell.wait(lock);
+      },
+      [] {
+        {
+          const std::lock_guard lock(A);
+          ready = true;
+        }
+        bell.notify_one();
+      });
+}
+
+/// 5 when the time is up first.
+int waits_for_a_time() {
+  int result = 0;
+  both(
+      [&] {
+        std::unique_lock lock(A);
+        if (!bell.wait_for(lock, 10ms, [] { return ready; })) result = 5;
+      },
+      [] {
+        {
+          const std::lock_guard lock(A);
+          ready = true;
+        }
+        bell.notify_one();
+      });
+  return result;
+}
+
+std::once_flag flag;
+
+int once() {
+  const auto do_once = [] { std::call_once(flag, [] { const std::lock_guard lock(A); }); };
+  return both(
+      [&] {
+        const std::lock_guard lock(A);
+        do_once();
+      },
+      do_once);
+}
+
+struct Locks {
+  Locks() { const std::lock_guard lock(A); }
+};
+
+Locks& made_once() {
+  static Locks locks;
+  return locks;
+}
+
+int static_variable() {
+  return both(
+      [] {
+        const std::lock_guard lock(A);
+        made_once();
+      },
+      [] { made_once(); });
+}
+
+int future() {
+  std::promise<int> promise;
+  auto answer = promise.get_future();
+  auto asks = std::async(std::launch::async, [&] {
+    const std::lock_guard lock(A);
+    return answer.get();
+  });
+  auto sets = std::async(std::launch::async, [&] {
+    const std::lock_guard lock(A);
+    promise.set_value(3);
+    return 1;
+  });
+  return asks.get() + sets.get() - 4;
+}
+
+int detached() {
+  for (int i = 0; i < 2; ++i) {
+    std::thread([] {
+      const std::lock_guard lock(A);
+      ++value;
+      bell.notify_all();
+    }).detach();
+  }
+  std::unique_lock lock(A);
+  bell.wait(lock, [] { return value == 2; });
+  return 0;
+}
+
+struct LocksAtEnd {
+  ~LocksAtEnd() {
+    const std::lock_guard b(B);
+    const std::lock_guard a(A);
+  }
+  int used = 0;
+};
+thread_local LocksAtEnd at_end;
+
+int thread_local_destructor() {
+  return both([] { at_end.used = 1; },
+              [] {
+                const std::lock_guard a(A);
+                const std::lock_guard b(B);
+              });
+}
+
+/// Sleeps to be sure that the other one was first, and is wrong.
+int sleeps() {
+  std::thread writer([] {
+    const std::lock_guard lock(A);
+    value = 1;
+  });
+  std::this_thread::sleep_for(1s);
+  {
+    const std::lock_guard lock(A);
+    assert(value == 1);
+  }
+  writer.join();
+  return 0;
+}
+
+/// A try that is refused in one order.
+int tries() {
+  int result = 0;
+  both(
+      [&] {
+        A.lock();
+        A.unlock();
+        if (A.try_lock()) {
+          A.unlock();
+        } else {
+          result = 3;
+        }
+      },
+      [] { const std::lock_guard lock(A); });
+  return result;
+}
+
+sem_t tokens_a, tokens_b;
+
+int semaphores() {
+  sem_init(&tokens_a, 0, 1);
+  sem_init(&tokens_b, 0, 1);
+  const auto take = [](sem_t& first, sem_t& second) {
+    sem_wait(&first);
+    sem_wait(&second);
+    sem_post(&second);
+    sem_post(&first);
+  };
+  return both([&] { take(tokens_a, tokens_b); }, [&] { take(tokens_b, tokens_a); });
+}
+
+pthread_barrier_t barrier;
+
+int meets() {
+  pthread_barrier_init(&barrier, nullptr, 2);
+  int serial = 0;
+  const auto meet = [&serial] {
+    if (pthread_barrier_wait(&barrier) == PTHREAD_BARRIER_SERIAL_THREAD) ++serial;
+  };
+  both(meet, meet);
+  return serial == 1 ? 0 : 9;
+}
+
+pthread_spinlock_t spin_a, spin_b;
+
+int spins() {
+  pthread_spin_init(&spin_a, 0);
+  pthread_spin_init(&spin_b, 0);
+  const auto take = [](pthread_spinlock_t& first, pthread_spinlock_t& second) {
+    pthread_spin_lock(&first);
+    pthread_spin_lock(&second);
+    pthread_spin_unlock(&second);
+    pthread_spin_unlock(&first);
+  };
+  return both([&] { take(spin_a, spin_b); }, [&] { take(spin_b, spin_a); });
+}
+
+int locks_itself() {
+  std::thread other([] { pthread_mutex_lock(&left_mutex); });
+  other.join();
+  pthread_mutex_lock(&right_mutex);
+  pthread_mutex_lock(&right_mutex);
+  return 0;
+}
+
+int unlocks_of_other() {
+  pthread_mutex_lock(&left_mutex);
+  std::thread([] { pthread_mutex_unlock(&left_mutex); }).join();
+  return 0;
+}
+
+/// Two threads stand for ever, and main does not wait for them.
+int leaves_deadlock() {
+  for (const bool turned : {false, true}) {
+    std::thread([turned] {
+      const std::lock_guard first(turned ? B : A);
+      const std::lock_guard second(turned ? A : B);
+    }).detach();
+  }
+  return 0;
+}
+
+/// A pool that its own destructor ends.
+struct Pool {
+  Pool() {
+    for (int i = 0; i < 2; ++i) {
+      workers.emplace_back([this] {
+        std::unique_lock lock(mutex);
+        condition.wait(lock, [this] { return stops || jobs > 0; });
+        if (jobs > 0) --jobs;
+      });
+    }
+  }
+  ~Pool() {
+    {
+      const std::lock_guard lock(mutex);
+      stops = true;
+    }
+    condition.notify_all();
+    for (std::thread& each : workers) each.join();
+  }
+  std::mutex mutex;
+  std::condition_variable condition;
+  bool stops = false;
+  int jobs = 0;
+  std::vector<std::thread> workers;
+};
+
+int pool() {
+  static Pool the_pool;
+  {
+    const std::lock_guard lock(the_pool.mutex);
+    ++the_pool.jobs;
+  }
+  the_pool.condition.notify_one();
+  return 0;
+}
+
+/// Mutexes on the heap: which one lies where must not depend on the order.
+int heap() {
+  const auto work = [] {
+    const auto mine = std::make_unique<std::mutex>();
+    const std::lock_guard a(A);
+    const std::lock_guard lock(*mine);
+    const auto another = std::make_unique<std::mutex>();
+    const std::lock_guard third(*another);
+  };
+  return both(work, work);
+}
+
+int crashes() {
+  both([] { const std::lock_guard a(A); },
+       [] {
+         const std::lock_guard a(A);
+         ++value;
+       });
+  std::puts("it has come so far");
+  std::fflush(stdout);
+  std::abort();
+}
+
+int prints() {
+  std::printf("time %ld\n", static_cast<long>(std::time(nullptr)));
+  return both([] { const std::lock_guard a(A); }, [] {});
+}
+
+int forks_a_process() {
+  return both([] { const std::lock_guard a(A); }, [] { fork(); });
+}
+
+int many_threads() {
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 40; ++i) threads.emplace_back([] { const std::lock_guard a(A); });
+  for (std::thread& each : threads) each.join();
+  return 0;
+}
+
+std::atomic<bool> never{false};
+
+int never_ends() {
+  return both([] { const std::lock_guard a(A); },
+              [] {
+                while (!never) {
+                }
+              });
+}
+
+int reads_terminal() {
+  int ends[2];
+  if (pipe(ends) != 0) return 1;
+  return both([] { const std::lock_guard a(A); },
+              [&] {
+                char byte = 0;
+                if (read(ends[0], &byte, 1) < 0) std::abort();
+              });
+}
+
+int yields_for_ever() {
+  return both([] { const std::lock_guard a(A); },
+              [] {
+                while (!never) std::this_thread::yield();
+              });
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  const std::map<std::string, std::function<int()>> cases = {
+      {"two-lock", two_lock},
+      {"two-lock-pthread", two_lock_of_pthread},
+      {"ordered", ordered},
+      {"philosophers", [&] { return philosophers(count > 2 ? std::strtoul(words[2], nullptr, 10) : 3); }},
+      {"recursive", recursive},
+      {"reader-writer", reader_and_writer},
+      {"timed", timed},
+      {"condition", waits_for_condition},
+      {"lost-wake-up", lost_wake_up},
+      {"condition-timed", waits_for_a_time},
+      {"once", once},
+      {"static", static_variable},
+      {"future", future},
+      {"detached", detached},
+      {"thread-local", thread_local_destructor},
+      {"sleeps", sleeps},
+      {"tries", tries},
+      {"semaphores", semaphores},
+      {"barrier", meets},
+      {"spins", spins},
+      {"locks-itself", locks_itself},
+      {"unlocks-of-other", unlocks_of_other},
+      {"leaves-deadlock", leaves_deadlock},
+      {"pool", pool},
+      {"heap", heap},
+      {"crashes", crashes},
+      {"prints", prints},
+      {"forks", forks_a_process},
+      {"many-threads", many_threads},
+      {"never-ends", never_ends},
+      {"reads", reads_terminal},
+      {"yields", yields_for_ever},
+  };
+  const auto found = count > 1 ? cases.find(words[1]) : cases.end();
+  return found == cases.end() ? 64 : found->second();
+}
