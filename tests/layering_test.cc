@@ -97,11 +97,10 @@ const Rooms rooms = {
     {"cli/text",
      {"cli/args", "engine/check", "engine/explore", "engine/explore/search", "engine/histories", "engine/record",
       "engine/run", "engine/scenario", "engine/script", "engine/store", "kv/log", "reports"}},
-    {"cli/commands",
-     {"cli/args", "cli/text", "engine/actor", "engine/base", "engine/check", "engine/explore", "engine/foreign",
-      "engine/gdb",
-      "engine/histories", "engine/load", "engine/record", "engine/run", "engine/schedule", "engine/script",
-      "engine/spec", "engine/store", "kv/base", "kv/log", "reports", "scenarios"}},
+    {"cli/commands", {"cli/args",       "cli/text",       "engine/actor",    "engine/base",      "engine/check",
+                      "engine/explore", "engine/foreign", "engine/gdb",      "engine/histories", "engine/load",
+                      "engine/record",  "engine/run",     "engine/schedule", "engine/script",    "engine/spec",
+                      "engine/store",   "kv/base",        "kv/log",          "reports",          "scenarios"}},
     {"cli", {"cli/commands"}},
 };
 
