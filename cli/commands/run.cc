@@ -78,10 +78,7 @@ std::vector<script::Checked> check_script(Program& program, const script::Script
 }
 
 int run_once(Program& program) {
-  .arguments =
-      {{"NAME",
-        "the scenario (lockstep list), or a text file (docs/files.md); a program of yours: -- PROGRAM ARGUMENTS", true,
-        Names::scenario}},
+  if (is_own_program(program)) return run_own_program(program);
   int code = kAsExpected;
   const Scenario* const scenario = scenario_or_complaint(program, program.arguments.value("NAME"), code);
   if (scenario == nullptr) return code;
