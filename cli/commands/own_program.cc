@@ -173,7 +173,7 @@ int run_own_program(Program& program) {
     program.out.write(verdict_line(run, program.terminal));
   } else {
     RunTextOptions options{.lanes = {.full = program.arguments.has("full")}, .path = path, .hints = {}};
-    if (!path.empty()) options.hints = hints_for(short_id(run.id, runs_folder(program.arguments)));
+    if (!path.empty()) options.hints = hints_for(run, short_id(run.id, runs_folder(program.arguments)));
     program.out.write(run_text(run, program.terminal, options));
     program.out.write(output_text(run, program.terminal));
   }
@@ -223,9 +223,12 @@ int explore_own_program(Program& program) {
     program.out.write(explore_line(explored));
   } else {
     const auto worst = std::find_if(ids.begin(), ids.end(), [](const std::string& id) { return !id.empty(); });
-    program.out.write(explore_text(
-        explored, program.terminal,
-        worst == ids.end() ? std::vector<Hint>{} : hints_for(short_id(*worst, runs_folder(program.arguments)))));
+    std::vector<Hint> hints;
+    if (worst != ids.end()) {
+      const record::Run& saved = explored.findings[static_cast<std::size_t>(worst - ids.begin())].shortest;
+      hints = hints_for(saved, short_id(*worst, runs_folder(program.arguments)));
+    }
+    program.out.write(explore_text(explored, program.terminal, hints));
     if (!is_clean) program.out.write(output_text(explored.findings.front().shortest, program.terminal));
   }
   return code;

@@ -79,6 +79,9 @@ std::vector<script::Checked> check_script(Program& program, const script::Script
 
 int run_once(Program& program) {
   if (is_own_program(program)) return run_own_program(program);
+  if (program.arguments.value("format") == kIsolationFormat) return run_isolation_file(program);
+  if (program.arguments.has("expected"))
+    return usage_error(fmt::format("--expected goes with --format {}", kIsolationFormat));
   int code = kAsExpected;
   const Scenario* const scenario = scenario_or_complaint(program, program.arguments.value("NAME"), code);
   if (scenario == nullptr) return code;

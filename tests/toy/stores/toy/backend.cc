@@ -120,7 +120,7 @@ class ToySession final : public Session {
         break;
       case Verb::read:
       case Verb::read_for_update:
-        if (found != rows.end()) reply = {.value = found->second, .rows = 1, .table = {}};
+        if (found != rows.end()) reply = {.value = found->second, .rows = 1, .table = {}, .results = {}};
         break;
       case Verb::write:
         rows.insert_or_assign(std::string(request.key), std::string(request.value));
