@@ -275,7 +275,7 @@ struct BackendKind {
   /// What people are told before the store is opened with this DSN, when that takes a while; empty: nothing.
   std::string (*announcement)(const std::string& dsn);
   /// Where its server tells of deadlocks (incident.h); nullptr: nowhere.
-  const IncidentSource* incidents = nullptr;
+  const IncidentSource* incidents;
 
   /// nullptr: the store has no protocol of that name.
   const ProtocolTraits* protocol_named(std::string_view protocol) const;

@@ -441,7 +441,8 @@ BackendKind backend_kv() {
                    .open = &KvBackend::open,
                    .available = always_available,
                    .run_isolation_spec = nullptr,
-                   .announcement = nothing_to_announce};
+                   .announcement = nothing_to_announce,
+                   .incidents = nullptr};
   for (const kv::ProtocolInfo& protocol : kv::protocols()) kind.protocols.push_back(traits_of(protocol));
   // The default comes first: waits, and breaks what deadlocks.
   std::stable_partition(kind.protocols.begin(), kind.protocols.end(),

@@ -202,7 +202,8 @@ BackendKind backend_sqlite() {
           .open = sqlite::open_backend,
           .available = always_available,
           .run_isolation_spec = nullptr,
-          .announcement = nothing_to_announce};
+          .announcement = nothing_to_announce,
+          .incidents = nullptr};
 }
 
 }  // namespace lockstep

@@ -94,7 +94,7 @@ TEST(Task, EndsForeignExceptionsAsInternalFaults) {
   const Result<void> ended = outcome_of(throws());
   ASSERT_FALSE(ended.ok());
   EXPECT_EQ(ended.fault(), Fault::internal);
-  EXPECT_EQ(ended.error().message, "from a library");
+  EXPECT_EQ(ended.error().message, "the body was left by an exception: from a library");
 }
 
 TEST(Task, DestroysAFrameThatWasNeverStarted) {

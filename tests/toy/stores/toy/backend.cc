@@ -267,7 +267,8 @@ BackendKind backend_toy() {
           .open = &ToyBackend::open,
           .available = always_available,
           .run_isolation_spec = nullptr,
-          .announcement = nothing_to_announce};
+          .announcement = nothing_to_announce,
+          .incidents = nullptr};
 }
 
 }  // namespace lockstep
