@@ -22,7 +22,7 @@ extern char** environ;
 namespace lockstep::foreign {
 
 std::string thread_name(const SharedBoard& board, int index) {
-  if (index == 0) return "main";
+  if (index <= 0) return index == 0 ? "main" : "nobody";
   const Identity& identity = board.identity[index];
   if (identity.parent == 0) return fmt::format("T{}", identity.nth);
   return fmt::format("{}.{}", thread_name(board, identity.parent), identity.nth);
