@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "engine/explore/explore.h"
 #include "engine/script/script.h"
 
@@ -40,17 +42,17 @@ std::vector<MendingPattern> made_of(const std::string& text) {
   return made;
 }
 
-const MendingPattern* named(const std::vector<MendingPattern>& made, const std::string& name) {
+std::optional<MendingPattern> named(const std::vector<MendingPattern>& made, const std::string& name) {
   for (const MendingPattern& each : made) {
-    if (each.name == name) return &each;
+    if (each.name == name) return each;
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 TEST(Remedies, TakeRowsInOneOrder) {
   const std::vector<MendingPattern> made = made_of(kTransfers);
-  const MendingPattern* const in_order = named(made, "in-order");
-  ASSERT_NE(in_order, nullptr);
+  const std::optional<MendingPattern> in_order = named(made, "in-order");
+  ASSERT_TRUE(in_order);
   const std::size_t first = in_order->text.find("T2: update accounts set balance = balance + 20 where id = 1");
   const std::size_t second = in_order->text.find("T2: update accounts set balance = balance - 20 where id = 2");
   ASSERT_NE(first, std::string::npos);
@@ -58,8 +60,8 @@ TEST(Remedies, TakeRowsInOneOrder) {
 }
 
 TEST(Remedies, LockWhatWillBeChanged) {
-  const MendingPattern* const locks = named(made_of(kTransfers), "locks-first");
-  ASSERT_NE(locks, nullptr);
+  const std::optional<MendingPattern> locks = named(made_of(kTransfers), "locks-first");
+  ASSERT_TRUE(locks);
   EXPECT_THAT(locks->text, HasSubstr("T2: begin\nT2: select * from accounts where id = 1 for update\n"
                                      "T2: select * from accounts where id = 2 for update\n"));
 }
@@ -68,18 +70,18 @@ TEST(Remedies, DoNotPassWhatAStepNeeds) {
   const std::vector<MendingPattern> made = made_of(
       "given A = 1, B = 2\nT1: begin\nT1: read B -> b\nT1: write A = b\nT1: commit\n"
       "T2: begin\nT2: read_for_update B -> b\nT2: read_for_update A -> a\nT2: write B = a + b\nT2: commit\n");
-  const MendingPattern* const in_order = named(made, "in-order");
-  ASSERT_NE(in_order, nullptr);
+  const std::optional<MendingPattern> in_order = named(made, "in-order");
+  ASSERT_TRUE(in_order);
   EXPECT_THAT(in_order->text, HasSubstr("T1: read B -> b\n"));
   EXPECT_LT(in_order->text.find("T1: read B"), in_order->text.find("T1: write A = b"));
   EXPECT_LT(in_order->text.find("T2: read_for_update A"), in_order->text.find("T2: read_for_update B"));
 }
 
 TEST(Remedies, LockOnReadOnlyWhatIsChangedLater) {
-  const MendingPattern* const locked = named(
+  const std::optional<MendingPattern> locked = named(
       made_of("given A = 1, B = 2\nT1: begin\nT1: read A -> a\nT1: read B -> b\nT1: write A = a + b\nT1: commit\n"),
       "lock-on-read");
-  ASSERT_NE(locked, nullptr);
+  ASSERT_TRUE(locked);
   EXPECT_THAT(locked->text, HasSubstr("T1: read_for_update A -> a\nT1: read B -> b\n"));
 }
 
