@@ -176,6 +176,7 @@ int explore_scenario(Program& program) {
   request.run.on_own_code = end_at_own_code(program);
   request.strategy = *strategy_named(program.arguments.value("strategy", "exhaustive"));
   request.direct = program.arguments.has("direct");
+  request.bodies_have_code = script_of(*scenario) == nullptr;
   if (program.arguments.has("jobs")) {
     const std::string text = program.arguments.value("jobs");
     const char* const end = text.data() + text.size();

@@ -140,7 +140,7 @@ CommandSpec import_command() {
       {"store", "NAME", "whose log it is; default: the first that has one", Names::choices, source_names()},
       {"number", "N", "which one, where there are several"},
       {"waits", "", "also waits for a lock that were no deadlock"},
-      {"live", "", "who waits for whom now, in the server of --dsn"},
+      {"live", "", "the sessions that wait for a lock now in the server of --dsn, and those that they wait for"},
       {"prefix", "TEXT", form_help},
       {"no-rows", "", "with --dsn: the tables, and no row of them"},
       {"out", "FILE", "the scenario file; default: standard output"},
@@ -162,7 +162,7 @@ CommandSpec import_command() {
       .examples = {{"import postgresql.log --out case.spec", "The deadlock of that log, as a file to run."},
                    {"import postgresql.json --number 2 --dsn postgresql://db1/shop --out case.spec",
                     "The second one, with its tables and rows."},
-                   {"import --live --dsn postgresql://db1/shop --out now.spec", "Who waits for whom now?"}},
+                   {"import --live --dsn postgresql://db1/shop --out now.spec", "The waits in that server now."}},
       .run = import_incident,
   };
 }

@@ -146,15 +146,16 @@ int mend(Program& program) {
   if (!resolved) return fail_with(resolved.error());
   request.run = *resolved;
   request.fewest_preemptions = false;
+  request.bodies_have_code = false;
   const spec::SpecPattern& pattern = script->pattern_named(request.run.pattern);
   const std::string before = script::script_lines(pattern);
+  const std::vector<script::MendingPattern> made = script::remedies(script->file(), pattern);
+  if (made.empty()) return usage_error(path + ": permutations of named steps cannot be rewritten; write script lines");
   if (!program.quiet) announce_store(request.run);
 
   std::vector<Attempt> attempts;
   Ticker ticker(!program.quiet, "mend " + path);
   attempts.push_back(tried(program, script->file(), {}, request));
-  const std::vector<script::MendingPattern> made = script::remedies(script->file(), pattern);
-  if (made.empty()) return usage_error(path + ": permutations of named steps cannot be rewritten; write script lines");
   for (const script::MendingPattern& remedy : made) {
     if (program.stopped()) return kInterrupted;
     attempts.push_back(tried(program, script->file(), remedy, request));
@@ -162,6 +163,7 @@ int mend(Program& program) {
   // A stronger level costs runs that are made again.
   const BackendKind* const kind = backend_named(request.run.store);
   for (const ProtocolTraits& protocol : kind->protocols) {
+    if (program.stopped()) return kInterrupted;
     if (protocol.name == request.run.protocol || program.arguments.has("protocol")) continue;
     ExploreRequest at_level = request;
     at_level.run.protocol = protocol.name;
@@ -195,7 +197,7 @@ CommandSpec mend_command() {
           "rows "
           "locked when they are read, a weaker lock, a limit for waits with a retry; and runs the file as it is at the "
           "store's other levels, with retries. Each is searched in every order of its steps, as `explore` does.\n\n"
-          "✓ no order ends badly. ↻ some orders give a transaction up, which was run again and done. ✗ some order ends "
+          "✓ no order ends badly. ↻ in some orders a transaction gives up and is run again. ✗ some order ends "
           "badly. ? not all orders were seen, or it could not be tried. Those with ✓ are shown as what changes in the "
           "file. Whether the program may ask in that way is yours to judge.\n\n"
           "Ends with 0 when one of them is free of bad ends, else with 1.",

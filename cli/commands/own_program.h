@@ -16,7 +16,7 @@ bool is_own_program(const Program& program, const std::string& argument = "NAME"
 
 int run_own_program(Program& program);
 int explore_own_program(Program& program);
-/// Of a saved run, or a schedule file. `name`: how it was named.
+/// Performs the schedule of a saved run or of a schedule file again. `name`: what was typed for it.
 int replay_own_program(Program& program, const foreign::ProgramSchedule& schedule, const std::string& name);
 /// gdb on the program, held where nobody can go on. `schedule`: of a saved run.
 int debug_own_program(Program& program, const foreign::ProgramSchedule& schedule);

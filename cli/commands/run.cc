@@ -179,8 +179,9 @@ CommandSpec run_command() {
       {"schedule", "STEPS", "the actor of each step: \"T1 T1 T2 …\", or \"free\" to let the machine decide"});
   options.push_back(
       {"expect", "VERDICT", "the verdict that is success, instead of the scenario's", Names::choices, verdict_names()});
-  options.push_back({"waits-at-most", "TIME",
-                     "whoever waits for somebody longer than this, such as 50ms, breaks an invariant of the run"});
+  options.push_back(
+      {"waits-at-most", "TIME",
+       "an actor that waits for another one longer than this, such as 50ms, breaks an invariant of the run"});
   options.push_back({"bless", "", "of a text file: write into it what came of its steps, in place of its lines =>"});
   options.push_back(out_option());
   options.push_back({"no-record", "", "do not save the run"});

@@ -216,8 +216,8 @@ class ExplorationRun {
 };
 
 /// What is said of it beside what was found.
-void conclude(const Scenario& scenario, Exploration& explored) {
-  explored.grain = grain_of(scenario, explored);
+void conclude(const Scenario& scenario, Exploration& explored, bool bodies_have_code) {
+  explored.grain = grain_of(scenario, explored, bodies_have_code);
   const std::optional<record::Verdict> expected =
       scenario.pattern_named(explored.run.pattern)->expected(explored.run.store, explored.run.protocol);
   const bool is_bad_end = expected && badness_of(*expected) < badness_of(record::Verdict::avoided);
@@ -282,7 +282,7 @@ Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& requ
     const ModelChoice choice = model_of(scenario, *resolved);
     if (choice.model) {
       Result<Exploration> explored = explore_by_model(scenario, request, *resolved, *choice.model, stop, begun);
-      if (explored) conclude(scenario, *explored);
+      if (explored) conclude(scenario, *explored, request.bodies_have_code);
       return explored;
     }
     why_no_model = choice.why_not;
@@ -293,7 +293,7 @@ Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& requ
   Result<Exploration> explored = explore(subject, *resolved, request, jobs, stop, begun);
   if (explored) {
     explored->why_no_model = std::move(why_no_model);
-    conclude(scenario, *explored);
+    conclude(scenario, *explored, request.bodies_have_code);
   }
   return explored;
 }

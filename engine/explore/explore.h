@@ -37,6 +37,8 @@ struct ExploreRequest {
   /// long again as the search has taken or for `preemptions_least`, whichever is more, within the budget.
   bool fewest_preemptions = true;
   Nanos preemptions_least = std::chrono::seconds(1);
+  /// The bodies are code, which runs between their operations; false for those of a text file. For `grain`.
+  bool bodies_have_code = true;
   /// Of the state graph; 0: none is drawn. Only on kv and in-process locks.
   std::size_t most_states = 0;
   /// Called now and then with the number of runs so far; may be empty.

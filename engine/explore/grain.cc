@@ -37,16 +37,19 @@ std::map<std::string, int> wide_statements(const std::vector<Finding>& findings)
 
 }  // namespace
 
-std::vector<std::string> grain_of(const Scenario& scenario, const Exploration& explored) {
+std::vector<std::string> grain_of(const Scenario& scenario, const Exploration& explored, bool bodies_have_code) {
   std::vector<std::string> grain;
   const BackendKind* const kind = backend_named(explored.run.store);
   const bool has_sql = kind != nullptr && kind->traits.sql;
   grain.emplace_back(
       has_sql ? "between statements: what happens inside one, such as the order in which it locks its rows, was "
                 "not searched"
-              : "between operations: what a body does from one co_await to the next is one step");
-  grain.emplace_back("the code before a body's first operation is no step: it runs at the start, actor after actor");
-  if (scenario.world_type() != typeid(void)) {
+      : bodies_have_code ? "between operations: what a body does from one co_await to the next is one step"
+                         : "between the lines of the file: each is one step");
+  if (bodies_have_code) {
+    grain.emplace_back("the code before a body's first operation is no step: it runs at the start, actor after actor");
+  }
+  if (bodies_have_code && scenario.world_type() != typeid(void)) {
     grain.emplace_back(
         "variables that bodies share are not seen, unless they are sync::Shared<T> or stand behind a step()");
   }

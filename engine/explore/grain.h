@@ -13,6 +13,6 @@ inline constexpr const char* kGrainDocument = "grain";
 
 /// For people, the sentences of Exploration::grain. Statements that touch several rows are named from the recorded
 /// runs.
-std::vector<std::string> grain_of(const Scenario& scenario, const Exploration& explored);
+std::vector<std::string> grain_of(const Scenario& scenario, const Exploration& explored, bool bodies_have_code);
 
 }  // namespace lockstep

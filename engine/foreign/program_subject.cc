@@ -4,43 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <fstream>
+
+#include "engine/foreign/touches.h"
 
 namespace lockstep::foreign {
 namespace {
 
 constexpr Nanos kListen = std::chrono::milliseconds(50);
-
-Passage passage_of(const Touched& touched) {
-  return {
-      .needs_open = touched.needs_open, .closed_before = touched.closed_before, .closed_after = touched.closed_after};
-}
-
-Touch touch_of(const Touched& touched) {
-  switch (touched.touch) {
-    case TouchKind::looks:
-      return Touch::looks;
-    case TouchKind::shares:
-      return Touch::shares;
-    case TouchKind::changes:
-      break;
-  }
-  return Touch::changes;
-}
-
-void add_to(Footprint& footprint, const Touches& touches) {
-  for (std::uint32_t i = 0; i < touches.count; ++i) {
-    const Touched& each = touches.touched[i];
-    char key[sizeof each.object + 1];
-    std::copy_n(reinterpret_cast<const char*>(&each.object), sizeof each.object, key);
-    key[sizeof each.object] = static_cast<char>('0' + each.facet);
-    footprint.lock(std::string_view(key, sizeof key), touch_of(each), passage_of(each));
-  }
-  // Not kEverybody, which says more.
-  const std::uint32_t all = touches.too_many ? lockstep::kEverybody >> 1U : 0;
-  for (std::uint32_t ran = touches.ran | all; ran != 0; ran &= ran - 1) footprint.ran(std::countr_zero(ran));
-}
 
 }  // namespace
 
@@ -89,7 +60,7 @@ std::vector<Candidate>& ProgramSubject::candidates(std::uint64_t choices) {
 }
 
 void ProgramSubject::tell_step(const StepRecord& step) {
-  if (footprint_ != nullptr) add_to(*footprint_, step.touches);
+  if (footprint_ != nullptr) add_touches(*footprint_, step.touches);
 }
 
 /// Tells the schedule of the steps that the program has taken without a question. Each is whole by now.
@@ -236,18 +207,7 @@ std::string ProgramSubject::what_it_is_in() const {
 }
 
 void ProgramSubject::find_blocked(Footprint& footprint, std::vector<Step>& blocked) {
-  PrimitiveModel& model = process_->board().model;
-  for (int i = 0; i < static_cast<int>(actors_.size()); ++i) {
-    if (model.thread(i).place != ThreadState::Place::at_gate || model.options(i).goes) continue;
-    Touches touches;
-    model.foresee(i, touches);
-    if (touches.count == 0) continue;
-    footprint.clear_step();
-    add_to(footprint, touches);
-    blocked.push_back(
-        {.choice = {i, false}, .actors = 1U << static_cast<unsigned>(i), .accesses = footprint.accesses()});
-  }
-  footprint.clear_step();
+  add_blocked(process_->board().model, static_cast<int>(actors_.size()), footprint, blocked);
 }
 
 const Ended& ProgramSubject::ended() {

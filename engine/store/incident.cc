@@ -105,7 +105,8 @@ std::string scenario_file(const Incident& incident, const std::string& store) {
   }
   for (const std::string& sentence : incident.missing) out += "#\n" + comment("Missing: " + sentence);
   out += "\n" + setup_of(incident) + "\n" + script_of(incident) + "\n";
-  out += fmt::format("expect {} *: {}\n", store, is_deadlock ? "deadlock" : "clean");
+  // How a wait ended is not what such a log tells.
+  out += is_deadlock ? fmt::format("expect {} *: deadlock\n", store) : fmt::format("on {}\n", store);
   return out;
 }
 

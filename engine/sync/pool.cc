@@ -22,7 +22,7 @@ Task<> Pool::work(Context& c) {
   }
 }
 
-/// Any idle worker may take what there is; the one that waits longest looks first.
+/// Wakes every idle worker. The one that looks first takes the job, and the others wait on.
 void Pool::wake_idle() {
   for (Operation* const each : idle_) each->wake();
 }

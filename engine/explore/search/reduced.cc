@@ -98,6 +98,8 @@ void Reduced::took(const Footprint& step) {
 }
 
 double Reduced::end(bool complete, std::span<const Step> blocked) {
+  // Nobody could take any step: there is nothing that could come in another order.
+  if (depth_ == 0) return complete ? 1 : 0;
   trace_.shrink_to(depth_);
   const double orders = complete ? count_orders() : 0;
   for (std::size_t j = 1; j < depth_; ++j) look_for_races(j);

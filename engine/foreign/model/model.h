@@ -215,6 +215,7 @@ class PrimitiveModel {
     const Primitive& object = at(address);
     return object.owner >= 0 || object.count > 0;
   }
+  bool reads(std::uint64_t address, int index) noexcept { return at(address).reader[index] > 0; }
   /// Who holds the thing: its owner, or one that reads; -1: nobody.
   int holder(std::uint64_t address, int but = -1) noexcept {
     const Primitive& object = at(address);

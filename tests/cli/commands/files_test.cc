@@ -125,6 +125,8 @@ TEST_F(Files, ShowAndExploreTakeAFile) {
   const Ended explored = lockstep({"explore", file, "--store", "sqlite", "--json", "--out", runs()});
   EXPECT_EQ(explored.code, 0) << explored.err;
   EXPECT_THAT(explored.out, HasSubstr("\"interleavings\":2"));
+  EXPECT_THAT(explored.out, testing::Not(HasSubstr("co_await"))) << "a file has no code between its lines";
+  EXPECT_THAT(explored.out, testing::Not(HasSubstr("bodies share")));
 }
 
 }  // namespace

@@ -127,8 +127,7 @@ class Reconstruction {
       after.push_back(transaction_after(party));
     }
     name_sessions();
-    bool all_known = true;
-    for (std::size_t i = 0; i < parties_.size(); ++i) all_known = complete(i, before[i]) && all_known;
+    for (std::size_t i = 0; i < parties_.size(); ++i) complete(i, before[i]);
     // Guesses first: what they stand for was done before anybody waited.
     for (std::size_t i = 0; i < parties_.size(); ++i) {
       if (before[i].size() <= 1 || !was_logged(before[i])) guess(i);
@@ -161,9 +160,11 @@ class Reconstruction {
       if (!entry.transaction.empty() && !said.empty() && edge != TransactionEdge::begin &&
           entry.transaction != log_[said.back().entry].transaction)
         break;
-      // The execution of what was bound, and the end of what was begun, are the same statement.
+      // The execution of what was bound, and the end of what was begun, are the same statement. The log is read
+      // backwards: what was said last stands behind `statement`.
       const bool is_known = !said.empty() && said.back().statement.without_values == statement->without_values &&
-                            (statement->is_bind || said.back().statement.is_at_end);
+                            !said.back().statement.is_bind &&
+                            (statement->is_bind || (said.back().statement.is_at_end && !statement->is_at_end));
       if (is_known) {
         said.back() = {.entry = i, .statement = std::move(*statement)};
       } else {
@@ -207,8 +208,8 @@ class Reconstruction {
     return std::any_of(said.begin(), said.end(), [](const Said& each) { return each.entry != kInHand; });
   }
 
-  /// Its last statement is what it had in hand. True when what it did before is on record.
-  bool complete(std::size_t i, std::vector<Said>& said) {
+  /// Its last statement is what it had in hand. Says what is missing before it.
+  void complete(std::size_t i, std::vector<Said>& said) {
     Party& party = parties_[i];
     const std::string in_hand(without_semicolon(party.in_hand));
     const std::string& name = incident_.sessions[i].name;
@@ -226,9 +227,7 @@ class Reconstruction {
       said.push_back(std::move(last));
     }
     party.in_hand = said.empty() ? in_hand : said.back().statement.sql;
-    const bool known = said.size() > 1;
-    if (!known) incident_.missing.push_back(fmt::format("what {} had done before; {}", name, kLogStatements));
-    return known;
+    if (said.size() <= 1) incident_.missing.push_back(fmt::format("what {} had done before; {}", name, kLogStatements));
   }
 
   /// "unnamed portal with parameters: $1 = '2'" in the CONTEXT of the victim's error.

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -140,6 +141,34 @@ TEST(ServerLogForms, ThatTellTooLittleAreRefusedWithTheSetting) {
   EXPECT_THAT(complaint_of("[1] LOG:  statement: begin\n", "pid=%p "), HasSubstr("none of its 1 entries"));
 }
 
+TEST(ServerLogForms, KeepAStatementThatWasSaidTwice) {
+  const std::string deadlock =
+      "2026-11-30 10:00:01 UTC [11] ERROR:  deadlock detected\n"
+      "2026-11-30 10:00:01 UTC [11] DETAIL:  Process 11 waits for ShareLock on transaction 9; blocked by process 22.\n"
+      "\tProcess 22 waits for ShareLock on transaction 8; blocked by process 11.\n"
+      "\tProcess 11: update t set n = 2 where id = 2;\n\tProcess 22: update t set n = 2 where id = 1;\n";
+  const std::string by_duration =
+      "2026-11-30 10:00:00 UTC [11] LOG:  duration: 0.1 ms  statement: begin\n"
+      "2026-11-30 10:00:00 UTC [11] LOG:  duration: 0.1 ms  statement: update t set n = n + 1 where id = 1\n"
+      "2026-11-30 10:00:00 UTC [11] LOG:  duration: 0.1 ms  statement: update t set n = n + 1 where id = 1\n";
+  const std::vector<std::string> twice = {"0: begin", "0: update t set n = n + 1 where id = 1",
+                                          "0: update t set n = n + 1 where id = 1"};
+  std::vector<std::string> script = script_of(incidents_of(by_duration + deadlock).at(0));
+  script.erase(std::remove_if(script.begin(), script.end(), [](const auto& each) { return each[0] == '1'; }),
+               script.end());
+  script.resize(3);
+  EXPECT_EQ(script, twice);
+  const std::string prepared =
+      "2026-11-30 10:00:00 UTC [11] LOG:  duration: 0.1 ms  statement: begin\n"
+      "2026-11-30 10:00:00 UTC [11] LOG:  duration: 0.1 ms  bind S: update t set n = n + 1 where id = $1\n"
+      "2026-11-30 10:00:00 UTC [11] DETAIL:  parameters: $1 = '1'\n"
+      "2026-11-30 10:00:00 UTC [11] LOG:  duration: 0.1 ms  execute S: update t set n = n + 1 where id = $1\n"
+      "2026-11-30 10:00:00 UTC [11] DETAIL:  parameters: $1 = '1'\n";
+  script = script_of(incidents_of(prepared + deadlock).at(0));
+  EXPECT_EQ(std::count(script.begin(), script.end(), "0: update t set n = n + 1 where id = '1'"), 1)
+      << "a bind and its execution are one statement";
+}
+
 TEST(ServerLogForms, WaitsThatWereNoDeadlock) {
   const std::string text =
       "2026-11-30 10:00:00 UTC [11] LOG:  statement: begin;\n"
@@ -243,6 +272,7 @@ TEST_F(LiveServer, TellsWhoWaitsForWhomNow) {
   EXPECT_THAT(file, HasSubstr("CREATE INDEX import_rows_n ON"));
   EXPECT_THAT(file, HasSubstr("insert into import_rows (id, n, note) values ('1', '1', U&'{\\007D');"));
   EXPECT_THAT(file, Not(HasSubstr("'2', '2'"))) << "only the rows that a statement chooses";
+  EXPECT_THAT(file, testing::EndsWith("\non postgres\n")) << "how the wait ends is not known";
   EXPECT_THAT(file, HasSubstr("billing: select * from import_rows where id = 1 for update"));
   EXPECT_THAT(file, HasSubstr("shop:    update import_rows set n = 4 where id = 1"));
   says(holder_, "rollback");

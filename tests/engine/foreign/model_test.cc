@@ -1,0 +1,341 @@
+// model_test.cc: random programs of pthread's primitives: the reduced and the bounded search of the model must end in
+// the same ways, for as many interleavings each, as when every interleaving is gone through.
+//
+// LOCKSTEP_TEST_SEED=N: the seed of the first program; LOCKSTEP_PROGRAMS=N: how many of each mix.
+#include "engine/foreign/model/model.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <map>
+#include <random>
+
+#include "engine/explore/search_worker.h"
+#include "engine/foreign/touches.h"
+
+namespace lockstep::foreign {
+namespace {
+
+constexpr std::uint64_t kObjects = 0x1000;  // address of the first; their kinds lie apart
+constexpr std::uint64_t kMutexes = kObjects, kRwLocks = kObjects + 0x100, kSemaphores = kObjects + 0x200,
+                        kConditions = kObjects + 0x300, kBarriers = kObjects + 0x400, kOnces = kObjects + 0x500;
+
+/// What the threads of a program are made of.
+struct PrimitiveMix {
+  const char* name;
+  std::vector<Act> acts;
+  bool tries = false, timed = false;
+};
+
+const std::vector<PrimitiveMix>& mixes() {
+  static const std::vector<PrimitiveMix> all = {
+      {"locks", {Act::lock, Act::unlock}},
+      {"tries", {Act::lock, Act::unlock}, true},
+      {"timed", {Act::lock, Act::unlock}, false, true},
+      {"semaphores", {Act::sem_wait, Act::sem_post}, true, true},
+      {"readers", {Act::rdlock, Act::wrlock, Act::rwunlock}, true},
+      {"readers and locks", {Act::rdlock, Act::wrlock, Act::rwunlock, Act::lock, Act::unlock}, true, true},
+      {"conditions", {Act::lock, Act::wait, Act::signal, Act::broadcast, Act::unlock}},
+      {"conditions with time", {Act::lock, Act::wait, Act::signal, Act::unlock}, false, true},
+      {"conditions and readers",
+       {Act::lock, Act::wait, Act::signal, Act::unlock, Act::rdlock, Act::wrlock, Act::rwunlock}},
+      {"barriers", {Act::barrier, Act::lock, Act::unlock}},
+      {"joins", {Act::join, Act::lock, Act::unlock}, true, true},
+      {"once", {Act::once, Act::lock, Act::unlock}},
+      {"all",
+       {Act::lock, Act::unlock, Act::rdlock, Act::wrlock, Act::rwunlock, Act::sem_wait, Act::sem_post, Act::wait,
+        Act::signal, Act::broadcast, Act::barrier, Act::once, Act::join, Act::sleep},
+       true,
+       true},
+  };
+  return all;
+}
+
+using ThreadCode = std::vector<Operation>;
+
+std::vector<ThreadCode> random_program(const PrimitiveMix& mix, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const auto below = [&random](std::uint64_t most) { return random() % most; };
+  std::vector<ThreadCode> program(2 + below(2));
+  const std::size_t most = program.size() == 2 ? 5 : 3;
+  std::vector<bool> is_joined(program.size(), false);
+  for (std::size_t i = 0; i < program.size(); ++i) {
+    const std::size_t length = 2 + below(most - 1);
+    while (program[i].size() < length) {
+      Operation operation;
+      operation.verb = mix.acts[below(mix.acts.size())];
+      if (mix.tries && below(3) == 0) operation.patience = Persistence::tries;
+      if (mix.timed && below(3) == 0) operation.patience = Persistence::timed;
+      operation.deadline = operation.patience == Persistence::timed ? 1'000'000 : 0;
+      const std::uint64_t which = below(2);
+      switch (operation.verb) {
+        case Act::lock:
+          if (below(5) == 0) operation.kind = MutexKind::recursive;
+          [[fallthrough]];
+        case Act::unlock:
+          operation.object = kMutexes + which;
+          break;
+        case Act::rdlock:
+        case Act::wrlock:
+        case Act::rwunlock:
+          operation.object = kRwLocks + which;
+          break;
+        case Act::sem_wait:
+        case Act::sem_post:
+          operation.object = kSemaphores + which;
+          break;
+        case Act::wait:
+          operation.mutex = kMutexes + which;
+          [[fallthrough]];
+        case Act::signal:
+        case Act::broadcast:
+          operation.object = kConditions;
+          break;
+        case Act::barrier:
+          operation.object = kBarriers;
+          operation.argument = 2;
+          break;
+        case Act::once:
+          operation.object = kOnces;
+          break;
+        case Act::join:
+          operation.argument = static_cast<std::int32_t>(below(program.size()));
+          if (operation.argument == static_cast<std::int32_t>(i) || is_joined[operation.argument]) continue;
+          is_joined[operation.argument] = true;
+          break;
+        default:
+          break;
+      }
+      // Only waits have another patience; a wait of a condition has no try.
+      const bool waits = operation.verb == Act::lock || operation.verb == Act::rdlock ||
+                         operation.verb == Act::wrlock || operation.verb == Act::sem_wait ||
+                         operation.verb == Act::join || operation.verb == Act::wait;
+      if (!waits || (operation.verb == Act::wait && operation.patience == Persistence::tries))
+        operation.patience = Persistence::waits;
+      program[i].push_back(operation);
+    }
+  }
+  return program;
+}
+
+std::string text_of(const std::vector<ThreadCode>& program) {
+  static constexpr std::array<const char*, kVerbs> kNames = {
+      "none",   "lock",     "unlock",   "wait",       "leave",    "signal",     "broadcast", "rdlock",
+      "wrlock", "rwunlock", "sem_wait", "sem_post",   "barrier",  "at_barrier", "once",      "join",
+      "sleep",  "yield",    "exit",     "futex_wait", "in_futex", "futex_wake"};
+  std::string text;
+  for (std::size_t i = 0; i < program.size(); ++i) {
+    text += fmt::format("T{}:", i);
+    for (const Operation& each : program[i]) {
+      text += fmt::format(" {}{}{}({:x}{})", kNames[static_cast<std::size_t>(each.verb)],
+                          each.patience == Persistence::tries   ? "?"
+                          : each.patience == Persistence::timed ? "~"
+                                                                : "",
+                          each.kind == MutexKind::recursive ? "r" : "",
+                          each.verb == Act::join ? each.argument : each.object,
+                          each.mutex != 0 ? fmt::format(",{:x}", each.mutex) : "");
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+/// A program of the model, without any process.
+class ModelSubject final : public Subject {
+ public:
+  explicit ModelSubject(const std::vector<ThreadCode>& program) : program_(program), model_(new PrimitiveModel) {
+    for (std::size_t i = 0; i < program.size(); ++i) actors_.push_back(fmt::format("T{}", i));
+  }
+
+  std::string name() const override { return "a random program"; }
+  const std::vector<std::string>& actors() const noexcept override { return actors_; }
+  bool is_deterministic() const noexcept override { return true; }
+  bool is_quick() const noexcept override { return true; }
+  void tell(Footprint* footprint) override { footprint_ = footprint; }
+  void give_up_at(Nanos) override {}
+  void find_blocked(Footprint& footprint, std::vector<Step>& blocked) override {
+    add_blocked(*model_, count(), footprint, blocked);
+  }
+  record::Ending ending() const noexcept override { return record::Ending::complete; }
+  const std::vector<Choice>& taken() const noexcept override { return taken_; }
+
+  Result<void> perform(Schedule& schedule) override {
+    model_->reset();
+    model_->sets_semaphore(kSemaphores, 1);
+    next_.assign(program_.size(), 0);
+    seen_.assign(program_.size(), "");
+    once_until_.assign(program_.size(), 0);
+    times_.clear();
+    taken_.clear();
+    for (int i = 1; i < count(); ++i) model_->begins(i, 0, false);
+    Touches start;
+    for (int i = 0; i < count(); ++i) go_on(i, start);
+    for (;;) {
+      std::vector<Candidate> candidates;
+      bool any = false;
+      for (int i = 0; i < count(); ++i) {
+        const Options options = model_->options(i);
+        candidates.push_back({.actor = i,
+                              .name = actors_[static_cast<std::size_t>(i)],
+                              .enabled = options.goes,
+                              .may_time_out = options.times_out,
+                              .finished = model_->thread(i).place == ThreadState::Place::ended});
+        any = any || options.goes || options.times_out;
+      }
+      if (!any) {
+        schedule.nothing_left();
+        return {};
+      }
+      const Result<Choice> choice = schedule.next(candidates);
+      if (!choice) return choice.error();
+      taken_.push_back(*choice);
+      Touches touches;
+      const std::uint32_t released = model_->take(choice->actor, choice->timeout, touches);
+      for (int i = 0; i < count(); ++i) {
+        const bool is_let_go = i == choice->actor || (released >> static_cast<unsigned>(i) & 1U) != 0;
+        if (!is_let_go || model_->thread(i).place != ThreadState::Place::runs) continue;
+        look(i);
+        go_on(i, touches);
+      }
+      if (footprint_ != nullptr) add_touches(*footprint_, touches);
+    }
+  }
+
+  RunEnd judge(record::Run&) override {
+    std::string text;
+    for (int i = 0; i < count(); ++i) {
+      text += fmt::format("{}{};", seen_[static_cast<std::size_t>(i)],
+                          model_->thread(i).place == ThreadState::Place::ended ? "" : "|");
+    }
+    return {{0, std::move(text)}, record::Verdict::clean};
+  }
+
+ private:
+  int count() const noexcept { return static_cast<int>(program_.size()); }
+
+  /// What the thread has learnt by its step. Where takers exclude each other, also how many have had the thing before.
+  void look(int i) {
+    const auto at = static_cast<std::size_t>(i);
+    const Operation& operation = program_[at][next_[at]++];
+    const std::int32_t result = model_->thread(i).result;
+    seen_[at] += fmt::format("{}", result);
+    const bool excludes =
+        operation.verb == Act::wrlock || (operation.verb == Act::lock && operation.kind == MutexKind::normal);
+    if (excludes && result == 0) seen_[at] += fmt::format("#{}", times_[operation.object]++);
+    seen_[at] += ' ';
+    if (operation.verb == Act::once && result == 1) once_until_[at] = next_[at] + 1;
+  }
+
+  /// To the thread's next gate. What it may not do now, such as to unlock what it has not, it does not do.
+  void go_on(int i, Touches& touches) {
+    const auto at = static_cast<std::size_t>(i);
+    // What is done once is the operation behind it.
+    if (once_until_[at] != 0 && next_[at] >= once_until_[at]) end_once(i, touches);
+    ThreadState& thread = model_->thread(i);
+    while (next_[at] < program_[at].size()) {
+      const Operation& operation = program_[at][next_[at]];
+      const std::uint64_t mutex = operation.verb == Act::wait ? operation.mutex : operation.object;
+      const bool needs_mutex = operation.verb == Act::wait || operation.verb == Act::unlock;
+      const bool may =
+          (!needs_mutex || has_once(mutex, i)) && (operation.verb != Act::rwunlock || reads_or_writes(mutex, i));
+      if (may) {
+        thread.operation = operation;
+        thread.place = ThreadState::Place::at_gate;
+        return;
+      }
+      ++next_[at];
+    }
+    if (once_until_[at] != 0) end_once(i, touches);
+    model_->ends(i, touches);
+  }
+  void end_once(int i, Touches& touches) {
+    once_until_[static_cast<std::size_t>(i)] = 0;
+    model_->once_done(kOnces, false, touches);
+  }
+
+  bool has_once(std::uint64_t mutex, int i) { return model_->is_held(mutex) && model_->holder(mutex) == i; }
+  bool reads_or_writes(std::uint64_t lock, int i) {
+    // Anybody that does neither has no part in it: without it the lock would be somebody else's, or nobody's.
+    return model_->is_held(lock) && (model_->holder(lock) == i || model_->reads(lock, i));
+  }
+
+  const std::vector<ThreadCode>& program_;
+  const std::unique_ptr<PrimitiveModel> model_;
+  std::vector<std::string> actors_;
+  Footprint* footprint_ = nullptr;
+  std::vector<std::size_t> next_;
+  std::vector<std::string> seen_;
+  std::vector<std::size_t> once_until_;  ///< the number of steps after which the thread has done it; 0: nothing to do
+  std::map<std::uint64_t, int> times_;
+  std::vector<Choice> taken_;
+};
+
+struct Searched {
+  bool complete = false;
+  Tally tally;
+  std::string error;
+};
+
+Searched searched(const std::vector<ThreadCode>& program, Strategy strategy, std::uint64_t most_runs) {
+  SearchWorker worker(std::make_unique<ModelSubject>(program), std::make_shared<ObjectNumbers>(), nullptr);
+  for (;;) {
+    Searched result;
+    const std::unique_ptr<Search> search = make_search({.strategy = strategy});
+    const Result<Halt> halt = worker.search(*search, result.tally, {.most_runs = most_runs});
+    if (!halt) {
+      result.error = halt.error().message;
+      return result;
+    }
+    if (*halt == Halt::news) continue;
+    result.complete = *halt == Halt::exhausted;
+    return result;
+  }
+}
+
+std::map<std::string, double> endings_of(const Tally& tally) {
+  std::map<std::string, double> endings;
+  for (const auto& [key, outcome] : tally.outcomes) endings[key.second] = outcome.interleavings;
+  return endings;
+}
+
+class RandomPrimitives : public testing::TestWithParam<std::size_t> {};
+
+TEST_P(RandomPrimitives, AreSearchedAsEveryInterleaving) {
+  const PrimitiveMix& mix = mixes()[GetParam()];
+  const char* const seed_text = std::getenv("LOCKSTEP_TEST_SEED");
+  const char* const count_text = std::getenv("LOCKSTEP_PROGRAMS");
+  const std::uint64_t first = seed_text != nullptr ? std::strtoull(seed_text, nullptr, 10) : 20261130;
+  const std::uint64_t programs = count_text != nullptr ? std::strtoull(count_text, nullptr, 10) : 300;
+  constexpr std::uint64_t kRunsMost = 20'000;
+  std::uint64_t compared = 0, pruned = 0, runs = 0;
+  for (std::uint64_t i = 0; i < programs; ++i) {
+    const std::vector<ThreadCode> program = random_program(mix, first + i);
+    const Searched all = searched(program, Strategy::unreduced, kRunsMost);
+    ASSERT_EQ(all.error, "") << "seed " << first + i << "\n" << text_of(program);
+    if (!all.complete) continue;
+    const Searched reduced = searched(program, Strategy::exhaustive, kRunsMost);
+    const Searched bounded = searched(program, Strategy::bounded, kRunsMost);
+    ++compared;
+    pruned += reduced.tally.pruned;
+    runs += reduced.tally.runs;
+    ASSERT_EQ(reduced.error + bounded.error, "") << "seed " << first + i << "\n" << text_of(program);
+    ASSERT_TRUE(reduced.complete);
+    ASSERT_EQ(endings_of(reduced.tally), endings_of(all.tally)) << "seed " << first + i << "\n" << text_of(program);
+    ASSERT_EQ(endings_of(bounded.tally), endings_of(all.tally)) << "seed " << first + i << "\n" << text_of(program);
+  }
+  std::cout << fmt::format("{:22}: seed {}, {} programs compared, {} classes, {} runs cut\n", mix.name, first, compared,
+                           runs, pruned);
+}
+
+INSTANTIATE_TEST_SUITE_P(Mixes, RandomPrimitives, testing::Range(std::size_t{0}, mixes().size()), [](const auto& info) {
+  std::string name = mixes()[info.param].name;
+  std::replace(name.begin(), name.end(), ' ', '_');
+  return name;
+});
+
+}  // namespace
+}  // namespace lockstep::foreign
