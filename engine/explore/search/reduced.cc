@@ -200,8 +200,11 @@ void Reduced::look_for_time_outs() {
     const Mask after = i + 1 < depth_ ? nodes_[i + 1].enabled : enabled_at_end_;
     for (const Choice& each : nodes_[i].choices) {
       if (!each.timeout || each == nodes_[i].choice || (after & bit_of(each)) != 0) continue;
-      // It would have touched at least what ended the wait.
-      turn_round(i, {each, 1U << static_cast<unsigned>(each.actor), trace_[i].accesses}, trace_.size());
+      // It was possible here; whether it is behind others, such as one that takes the mutex of its condition, nobody
+      // knows. It would have touched at least what ended the wait.
+      Step time_out{each, 1U << static_cast<unsigned>(each.actor), trace_[i].accesses};
+      time_out.is_guess = true;
+      nodes_[i].wish({std::move(time_out)}, *objects_);
     }
   }
 }

@@ -83,13 +83,21 @@ void Trace::order_last(const Footprint& objects) {
   last.latest[own] = static_cast<int>(j);
 }
 
-/// The latest step up to `step`, one of its users, before which nobody had the thing; nullopt: somebody had it from the
-/// begin, as a thread is not to be joined before its end.
-std::optional<std::size_t> Trace::open_before(std::uint32_t object, std::size_t step) const {
+/// The latest step up to `step`, one of its users, before which nobody had the thing that `later` needs; nullopt:
+/// somebody had it from the begin, as a thread is not to be joined before its end.
+std::optional<std::size_t> Trace::open_before(std::uint32_t object, std::size_t step, std::size_t later) const {
   const std::vector<Use>& uses = uses_[object];
-  auto use = std::lower_bound(uses.begin(), uses.end(), step,
-                              [](const Use& each, std::size_t position) { return each.step < position; });
-  if (use == uses.end() || use->step != step) return step;  // what it needs there is among what does not need `step`
+  const auto use_from = [&uses](std::size_t from) {
+    return std::lower_bound(uses.begin(), uses.end(), from,
+                            [](const Use& each, std::size_t position) { return each.step < position; });
+  };
+  auto use = use_from(step);
+  if (use == uses.end() || use->step != step) {
+    const auto behind = use_from(later);
+    // What made it open for `later` is among what does not need `step`; where nothing did, somebody has it.
+    if (behind == uses.begin() || !std::prev(behind)->gate.closed_after) return step;
+    use = std::prev(behind);
+  }
   while (use != uses.begin() && std::prev(use)->gate.closed_after) --use;
   if (use == uses.begin() && use->gate.closed_before) return std::nullopt;
   return use->step;
@@ -99,7 +107,7 @@ std::optional<std::size_t> Trace::reversible(std::size_t i, std::size_t j) const
   std::size_t at = i;
   for (const Access& needed : entries_[j].step.accesses) {
     if (!needed.gate.needs_open) continue;
-    const std::optional<std::size_t> open = open_before(needed.object, i);
+    const std::optional<std::size_t> open = open_before(needed.object, i, j);
     if (!open) return std::nullopt;
     at = std::min(at, *open);
   }

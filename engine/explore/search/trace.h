@@ -60,7 +60,7 @@ class Trace {
     Passage gate = {};
   };
   void find_conflicts(const Access& access, std::uint32_t object);
-  std::optional<std::size_t> open_before(std::uint32_t object, std::size_t step) const;
+  std::optional<std::size_t> open_before(std::uint32_t object, std::size_t step, std::size_t later) const;
   /// The steps of each actor, as positions.
   std::vector<std::vector<int>> chains() const;
 

@@ -15,7 +15,7 @@
 //                               is free                       by time-out also the condition
 //     signal, broadcast         always (first come, first     changes, and `ran` whom it wakes
 //                               served)
-//     rdlock / wrlock           no writer / nobody            shares who has it, looks at the writer / changes both
+//     rdlock / wrlock           no writer / nobody            changes who has it, looks at the writer / changes both
 //     sem_wait, sem_post        value above 0; always         changes; closed while the value is 0
 //     barrier                   always                        changes; the last one `ran` the others
 //     once                      nobody is at it               changes; done: looks
@@ -445,7 +445,7 @@ class PrimitiveModel {
       case Act::rdlock:
         before(operation.object, 1, TouchKind::looks, true);
         touches.add(
-            {.object = operation.object, .touch = TouchKind::shares, .closed_before = true, .closed_after = true});
+            {.object = operation.object, .touch = TouchKind::changes, .closed_before = true, .closed_after = true});
         break;
       case Act::wrlock:
         before(operation.object, 0, TouchKind::changes, true);
@@ -584,8 +584,9 @@ class PrimitiveModel {
                    .closed_after = true});
       return;
     }
+    // Readers change the lock for each other: a writer stands before it until the last one has left, whoever that is.
     touches.add({.object = operation.object,
-                 .touch = TouchKind::shares,
+                 .touch = TouchKind::changes,
                  .closed_before = lock.count > 0,
                  .closed_after = true});
     touches.add({.object = operation.object,
@@ -635,7 +636,7 @@ class PrimitiveModel {
     --lock.reader[index];
     --lock.count;
     touches.add(
-        {.object = lock.address, .touch = TouchKind::shares, .closed_before = true, .closed_after = lock.count > 0});
+        {.object = lock.address, .touch = TouchKind::changes, .closed_before = true, .closed_after = lock.count > 0});
   }
 
   void wait_for_semaphore(int index, bool times_out, Touches& touches) noexcept {
