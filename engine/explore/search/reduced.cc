@@ -12,10 +12,12 @@ Mask sleeping(const std::vector<Step>& sleep) {
   return mask;
 }
 
-/// True when the step touches the same things wherever it is taken: it passes a plain lock, and does nothing else.
+/// True when the step touches the same things wherever it is taken: it passes a plain lock, and does nothing else. One
+/// that only looks, since what is done once was done, may be the one that does it elsewhere.
 bool is_steady(const Step& step, const Footprint& objects) {
   return !step.choice.timeout && objects.lock_steps_are_alone() && step.accesses.size() == 1 &&
-         step.accesses.front().gate.needs_open && step.actors == 1U << static_cast<unsigned>(step.choice.actor);
+         step.accesses.front().gate.needs_open && step.accesses.front().touch == Touch::changes &&
+         step.actors == 1U << static_cast<unsigned>(step.choice.actor);
 }
 
 /// True when a time-out could happen only because the earlier step had taken what it waited for. Before that step the

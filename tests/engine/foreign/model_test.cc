@@ -164,7 +164,6 @@ class ModelSubject final : public Subject {
   const std::vector<Choice>& taken() const noexcept override { return taken_; }
 
   Result<void> perform(Schedule& schedule) override {
-    if (std::getenv("DBG")) { for (auto& c : taken_) fprintf(stderr, "%d%s ", c.actor, c.timeout ? "t" : ""); fprintf(stderr, "\n"); }
     model_->reset();
     model_->sets_semaphore(kSemaphores, 1);
     next_.assign(program_.size(), 0);
@@ -195,7 +194,9 @@ class ModelSubject final : public Subject {
       if (!choice) return choice.error();
       const Options options = model_->options(choice->actor);
       if (!(choice->timeout ? options.times_out : options.goes))
-        return Error{Fault::invalid, {}, fmt::format("{} cannot go", name_of(*choice, actors_[static_cast<std::size_t>(choice->actor)]))};
+        return Error{Fault::invalid,
+                     {},
+                     fmt::format("{} cannot go", name_of(*choice, actors_[static_cast<std::size_t>(choice->actor)]))};
       taken_.push_back(*choice);
       Touches touches;
       const std::uint32_t released = model_->take(choice->actor, choice->timeout, touches);
