@@ -104,7 +104,7 @@ int import_incident(Program& program) {
   if (!incidents) return fail_with(incidents.error());
   const bool is_live = program.arguments.has("live");
   if (incidents->empty()) {
-    complain(is_live                          ? "nobody waits for a lock in that server now"
+    complain(is_live                          ? "nobody waits for a lock in that database now"
              : program.arguments.has("waits") ? "no deadlock and no wait for a lock stands in it"
                                               : "no deadlock stands in it; --waits also takes waits for a lock");
     return kNotAsExpected;
@@ -140,7 +140,7 @@ CommandSpec import_command() {
       {"store", "NAME", "whose log it is; default: the first that has one", Names::choices, source_names()},
       {"number", "N", "which one, where there are several"},
       {"waits", "", "also waits for a lock that were no deadlock"},
-      {"live", "", "the sessions that wait for a lock now in the server of --dsn, and those that they wait for"},
+      {"live", "", "the sessions that wait for a lock now in the database of --dsn, and those that they wait for"},
       {"prefix", "TEXT", form_help},
       {"no-rows", "", "with --dsn: the tables, and no row of them"},
       {"out", "FILE", "the scenario file; default: standard output"},
@@ -162,7 +162,7 @@ CommandSpec import_command() {
       .examples = {{"import postgresql.log --out case.spec", "The deadlock of that log, as a file to run."},
                    {"import postgresql.json --number 2 --dsn postgresql://db1/shop --out case.spec",
                     "The second one, with its tables and rows."},
-                   {"import --live --dsn postgresql://db1/shop --out now.spec", "The waits in that server now."}},
+                   {"import --live --dsn postgresql://db1/shop --out now.spec", "The waits in that database now."}},
       .run = import_incident,
   };
 }

@@ -310,6 +310,13 @@ int semaphores() {
   return both([&] { take(tokens_a, tokens_b); }, [&] { take(tokens_b, tokens_a); });
 }
 
+/// Nobody can take a single step.
+int posts_nothing() {
+  sem_init(&tokens_a, 0, 0);
+  std::thread([] { sem_wait(&tokens_a); }).join();
+  return 0;
+}
+
 pthread_barrier_t barrier;
 
 int meets() {
@@ -476,6 +483,7 @@ int main(int count, char** words) {
       {"timed", timed},
       {"condition", waits_for_condition},
       {"lost-wake-up", lost_wake_up},
+      {"posts-nothing", posts_nothing},
       {"condition-timed", waits_for_a_time},
       {"once", once},
       {"static", static_variable},

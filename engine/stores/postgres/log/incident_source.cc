@@ -42,10 +42,10 @@ Result<std::vector<Incident>> in_log(std::string_view log, const std::string& fo
 
 // -- now --
 
-/// Those that wait or are waited for, and whom each waits for.
+/// Those of this database that wait, those that they wait for, and whom each waits for.
 const char* const kWhoWaits =
     "with waits as (select pid, pg_catalog.pg_blocking_pids(pid) as by from pg_catalog.pg_stat_activity"
-    "   where wait_event_type = 'Lock')"
+    "   where wait_event_type = 'Lock' and datname = pg_catalog.current_database())"
     " select a.pid::text, coalesce(a.application_name, ''), coalesce(a.query, ''), coalesce(a.state, ''),"
     "   coalesce(to_char(extract(epoch from now() - a.xact_start), 'FM999999990.0'), ''),"
     "   coalesce(array_to_string(w.by, ','), '')"
@@ -62,6 +62,51 @@ std::vector<std::string> listed(const std::string& text) {
   return parts;
 }
 
+/// A session out of kWhoWaits, with its row for people.
+struct LiveSession {
+  Party party;
+  std::vector<std::string> waits_for;
+  std::vector<std::string> words;
+};
+
+LiveSession live_session(const Row& row) {
+  const std::string process = text(row, 0), application = text(row, 1), query = text(row, 2);
+  LiveSession session;
+  session.waits_for = listed(text(row, 5));
+  const bool waits = !session.waits_for.empty();
+  // What an idle session did last need not be what holds the lock.
+  session.party = {.process = process, .in_hand = waits ? query : "", .application = application, .waits = waits};
+  std::string line =
+      fmt::format("process {}{}: {}, in a transaction for {} s", process,
+                  application.empty() ? "" : fmt::format(" ({})", application), text(row, 3), text(row, 4));
+  if (waits) line += fmt::format(", waits for {}", fmt::join(session.waits_for, " and "));
+  session.words = {std::move(line), "  " + query};
+  return session;
+}
+
+/// The sessions that no wait joins stand apart, each group in the order of its first one.
+std::vector<std::vector<LiveSession>> apart(std::vector<LiveSession> sessions) {
+  std::map<std::string, std::string> leaders;
+  const auto leader_of = [&leaders](std::string process) {
+    for (auto at = leaders.find(process); at != leaders.end(); at = leaders.find(process)) process = at->second;
+    return process;
+  };
+  for (const LiveSession& session : sessions) {
+    for (const std::string& other : session.waits_for) {
+      const std::string ours = leader_of(session.party.process), theirs = leader_of(other);
+      if (ours != theirs) leaders[theirs] = ours;
+    }
+  }
+  std::vector<std::vector<LiveSession>> groups;
+  std::map<std::string, std::size_t> places;
+  for (LiveSession& session : sessions) {
+    const auto [place, is_new] = places.try_emplace(leader_of(session.party.process), groups.size());
+    if (is_new) groups.emplace_back();
+    groups[place->second].push_back(std::move(session));
+  }
+  return groups;
+}
+
 Result<std::vector<Incident>> now(const std::string& text_of_dsn) {
   const Result<Dsn> dsn = Dsn::parse(text_of_dsn);
   if (!dsn) return dsn.error();
@@ -69,25 +114,22 @@ Result<std::vector<Incident>> now(const std::string& text_of_dsn) {
   if (!connection) return connection.error();
   const Result<Table> rows = rows_of(connection->get(), kWhoWaits, {});
   if (!rows) return rows.error();
-  if (rows->empty()) return std::vector<Incident>{};
-  std::vector<Party> parties;
-  std::vector<std::string> words;
-  for (const Row& row : *rows) {
-    const std::string who = text(row, 0), by = text(row, 5);
-    std::string line =
-        fmt::format("process {}{}: {}, in a transaction for {} s", who,
-                    text(row, 1).empty() ? "" : fmt::format(" ({})", text(row, 1)), text(row, 3), text(row, 4));
-    if (!by.empty()) line += fmt::format(", waits for {}", fmt::join(listed(by), " and "));
-    words.push_back(std::move(line));
-    words.push_back("  " + text(row, 2));
-    // What an idle session did last need not be what holds the lock.
-    const bool waits = !by.empty();
-    parties.push_back(
-        {.process = who, .in_hand = waits ? text(row, 2) : "", .application = text(row, 1), .waits = waits});
+  std::vector<LiveSession> sessions;
+  for (const Row& row : *rows) sessions.push_back(live_session(row));
+  std::vector<Incident> incidents;
+  for (std::vector<LiveSession>& group : apart(std::move(sessions))) {
+    std::vector<Party> parties;
+    std::vector<std::string> words;
+    for (LiveSession& session : group) {
+      parties.push_back(std::move(session.party));
+      words.insert(words.end(), session.words.begin(), session.words.end());
+    }
+    // Those that hold stand first, and each who waits behind one of them.
+    std::stable_sort(parties.begin(), parties.end(),
+                     [](const Party& a, const Party& b) { return !a.waits && b.waits; });
+    incidents.push_back(incident_of(std::move(parties), Incident::Kind::wait, std::move(words)));
   }
-  // Those that hold stand first, and each who waits behind one of them.
-  std::stable_sort(parties.begin(), parties.end(), [](const Party& a, const Party& b) { return !a.waits && b.waits; });
-  return std::vector<Incident>{incident_of(std::move(parties), Incident::Kind::wait, std::move(words))};
+  return incidents;
 }
 
 // -- tables and rows --

@@ -247,6 +247,29 @@ class LiveServer : public testing::Test {
     ASSERT_TRUE(answer.ok()) << answer.error().message;
   }
 
+  static std::vector<std::string> names_of(const Incident& incident) {
+    std::vector<std::string> names;
+    for (const Incident::Participant& session : incident.sessions) names.push_back(session.name);
+    return names;
+  }
+
+  /// Waits until each of `waiting` waits; then their incidents, in this order. Others may use the server meanwhile.
+  bool waits_are_found(std::vector<Incident>& found, const std::vector<std::string>& waiting) {
+    return postgres_testing::eventually([&] {
+      found.clear();
+      const std::vector<Incident> all = kIncidentSource.now(dsn_).value();
+      for (const std::string& name : waiting) {
+        const auto of_name = std::find_if(all.begin(), all.end(), [&name](const Incident& incident) {
+          const auto is_waiting = [&name](const Incident::Participant& session) { return session.name == name; };
+          return std::any_of(incident.sessions.begin(), incident.sessions.end(), is_waiting);
+        });
+        if (of_name == all.end()) return false;
+        found.push_back(*of_name);
+      }
+      return true;
+    });
+  }
+
   std::string dsn_;
   std::optional<Dsn> parsed_;
   Connection holder_;
@@ -257,11 +280,7 @@ TEST_F(LiveServer, TellsWhoWaitsForWhomNow) {
   const Connection waiter = connected("shop");
   ASSERT_EQ(::PQsendQuery(waiter.get(), "update import_rows set n = 4 where id = 1"), 1);
   std::vector<Incident> found;
-  ASSERT_TRUE(postgres_testing::eventually([&] {
-    found = kIncidentSource.now(dsn_).value();
-    return !found.empty();
-  }));
-  ASSERT_EQ(found.size(), 1U);
+  ASSERT_TRUE(waits_are_found(found, {"shop"}));
   Incident& incident = found[0];
   EXPECT_THAT(fmt::format("{}", fmt::join(incident.words, "\n")), HasSubstr("(shop): active, in a transaction"));
   ASSERT_TRUE(kIncidentSource.bring_tables(incident, dsn_, true).ok());
@@ -276,6 +295,26 @@ TEST_F(LiveServer, TellsWhoWaitsForWhomNow) {
   EXPECT_THAT(file, HasSubstr("billing: select * from import_rows where id = 1 for update"));
   EXPECT_THAT(file, HasSubstr("shop:    update import_rows set n = 4 where id = 1"));
   says(holder_, "rollback");
+}
+
+TEST_F(LiveServer, KeepsWaitsApartThatNothingJoins) {
+  const Connection other_holder = connected("stock");
+  says(holder_, "begin; update import_rows set n = 3 where id = 1");
+  says(other_holder, "begin; update import_rows set n = 3 where id = 2");
+  const Connection shop = connected("shop"), cart = connected("cart"), till = connected("till");
+  ASSERT_EQ(::PQsendQuery(shop.get(), "update import_rows set n = 4 where id = 1"), 1);
+  ASSERT_EQ(::PQsendQuery(cart.get(), "update import_rows set n = 5 where id = 2"), 1);
+  std::vector<Incident> found;
+  ASSERT_TRUE(waits_are_found(found, {"shop", "cart"}));
+  EXPECT_THAT(names_of(found[0]), ElementsAre("billing", "shop"));
+  EXPECT_THAT(names_of(found[1]), ElementsAre("stock", "cart"));
+
+  // One that waits for all of them joins them.
+  ASSERT_EQ(::PQsendQuery(till.get(), "lock import_rows in exclusive mode"), 1);
+  ASSERT_TRUE(waits_are_found(found, {"till"}));
+  EXPECT_THAT(names_of(found[0]), testing::UnorderedElementsAre("billing", "stock", "shop", "cart", "till"));
+  says(holder_, "rollback");
+  says(other_holder, "rollback");
 }
 
 TEST_F(LiveServer, BringsNoRowsWhereNoneAreWanted) {
