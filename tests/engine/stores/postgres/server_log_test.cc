@@ -310,7 +310,7 @@ TEST_F(LiveServer, KeepsWaitsApartThatNothingJoins) {
   EXPECT_THAT(names_of(found[1]), ElementsAre("stock", "cart"));
 
   // One that waits for all of them joins them.
-  ASSERT_EQ(::PQsendQuery(till.get(), "lock import_rows in exclusive mode"), 1);
+  ASSERT_EQ(::PQsendQuery(till.get(), "begin; lock import_rows in exclusive mode"), 1);
   ASSERT_TRUE(waits_are_found(found, {"till"}));
   EXPECT_THAT(names_of(found[0]), testing::UnorderedElementsAre("billing", "stock", "shop", "cart", "till"));
   says(holder_, "rollback");
