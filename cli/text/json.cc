@@ -238,6 +238,7 @@ std::string replay_json(const Replay& replayed, const std::string& id) {
                {"stopped", replayed.stopped},
                {"identical", !replayed.divergence},
                {"times_identical", replayed.identical},
+               {"other_victims", replayed.other_victims},
                {"replays_per_s",
                 replayed.seconds > 0 ? rounded(static_cast<double>(replayed.identical) / replayed.seconds) : 0},
                {"divergence", divergence}});

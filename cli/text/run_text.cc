@@ -251,12 +251,19 @@ std::string place_of(const Divergence& divergence) {
   return divergence.step > 0 ? fmt::format("at step {}", divergence.step) : fmt::format("at event {}", divergence.seq);
 }
 
-/// ", 1000 times, 12345 a second"; empty after a single replay.
+/// ", 1000 times, 12345 a second"; empty after a single replay that went as recorded at once.
 std::string times_of(const Replay& replayed) {
   const std::uint64_t done = replayed.identical + (replayed.divergence ? 1 : 0);
-  if (done <= 1) return {};
-  if (replayed.divergence) return fmt::format(", after {} times that were the same", replayed.identical);
-  return fmt::format(", {} times, {:.0f} a second", done, static_cast<double>(done) / std::max(replayed.seconds, 1e-9));
+  std::string text;
+  if (replayed.divergence) {
+    if (done > 1) text = fmt::format(", after {} times that were the same", replayed.identical);
+  } else if (done > 1) {
+    text =
+        fmt::format(", {} times, {:.0f} a second", done, static_cast<double>(done) / std::max(replayed.seconds, 1e-9));
+  }
+  if (replayed.other_victims > 0)
+    text += fmt::format("; the server chose another victim {} times, and it was tried again", replayed.other_victims);
+  return text;
 }
 
 }  // namespace

@@ -16,6 +16,9 @@ namespace {
 using record::Event;
 using record::EventKind;
 
+/// How often the server may choose another victim before that counts as a difference.
+constexpr int kOtherVictimsMost = 20;
+
 constexpr const char* kRetriesOption = "option retries";
 constexpr const char* kWaitsAtMostOption = "option waits-at-most";
 constexpr const char* kLockTimeoutOption = "option lock-timeout-ns";
@@ -46,8 +49,10 @@ std::string story_of(const Event& event, const std::vector<std::string>& actors)
 /// Follows the recorded schedule while everything is as recorded.
 class Replayed final : public Schedule {
  public:
-  Replayed(const record::Run& recorded, std::vector<Choice> order, std::size_t until, RunState& run)
-      : recorded_(recorded),
+  Replayed(const record::Run& recorded, std::vector<Choice> order, std::size_t until, RunState& run,
+           bool waits_for_detection)
+      : waits_for_detection_(waits_for_detection),
+        recorded_(recorded),
         order_(std::move(order)),
         until_(std::min(until, order_.size())),
         run_(run),
@@ -60,6 +65,8 @@ class Replayed final : public Schedule {
   }
 
   bool may_choose_timeout() const noexcept override { return at_ < order_.size() && order_[at_].timeout; }
+
+  bool waits_for_detection(Nanos) const noexcept override { return waits_for_detection_; }
 
   Result<Choice> next(const std::vector<Candidate>& candidates) override {
     if (left_) return any(candidates);
@@ -92,7 +99,9 @@ class Replayed final : public Schedule {
         divergence_ =
             Divergence{.seq = event.seq,
                        .recorded = expected == nullptr ? "nothing more" : story_of(*expected, recorded_.actors),
-                       .happened = story_of(event, recorded_.actors)};
+                       .happened = story_of(event, recorded_.actors),
+                       .is_victim = (expected != nullptr && expected->fault == Fault::deadlock) !=
+                                    (event.fault == Fault::deadlock)};
         return;
       }
       ++lane.matched;
@@ -143,6 +152,7 @@ class Replayed final : public Schedule {
     return {Fault::cancelled, {}, {}};
   }
 
+  const bool waits_for_detection_;
   const record::Run& recorded_;
   const std::vector<Choice> order_;
   const std::size_t until_;
@@ -219,17 +229,25 @@ Result<Replay> replay(const Scenario& scenario, const record::Run& recorded, con
   const Nanos begun = clock.now();
   std::size_t seen = 0;
   bool ended = false;
-  for (std::uint64_t i = 0; i < options.times && !result.divergence; ++i) {
-    Replayed schedule(recorded, *order, options.until, environment.state());
+  const bool may_choose = environment.state().protocol->deadlocks == DeadlockBreaking::after_timeout;
+  for (int others = 0; result.identical < options.times && !result.divergence;) {
+    // Most recorded victims are the first that waited; every second try makes it the one that closed the circle.
+    Replayed schedule(recorded, *order, options.until, environment.state(), others % 2 == 1);
     const Result<void> performed = environment.perform(&schedule);
     if (!performed && performed.fault() != Fault::cancelled) return performed.error();
     if (environment.state().ending() == record::Ending::interrupted) break;
     schedule.compare(!schedule.ended());
     result.steps = schedule.steps();
-    result.divergence = schedule.divergence();
     ended = schedule.ended();
     seen = schedule.seen();
-    if (!result.divergence) ++result.identical;
+    if (!schedule.divergence()) {
+      ++result.identical;
+      others = 0;
+    } else if (schedule.divergence()->is_victim && may_choose && ++others < kOtherVictimsMost) {
+      ++result.other_victims;
+    } else {
+      result.divergence = schedule.divergence();
+    }
   }
   result.seconds = std::chrono::duration<double>(clock.now() - begun).count();
   result.stopped = ended && !result.divergence;

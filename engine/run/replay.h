@@ -26,10 +26,11 @@ struct ReplayOptions {
 
 /// The first thing that was not as recorded.
 struct Divergence {
-  std::uint64_t seq = 0;  ///< of an event: its number, from 1
-  std::size_t step = 0;   ///< of a schedule file (schedule_file.h): the number of the step, from 1; 0: an event
-  std::string recorded;   ///< for people; "nothing more" when the recording ends before it
-  std::string happened;   ///< likewise
+  std::uint64_t seq = 0;   ///< of an event: its number, from 1
+  std::size_t step = 0;    ///< of a schedule file (schedule_file.h): the number of the step, from 1; 0: an event
+  std::string recorded;    ///< for people; "nothing more" when the recording ends before it
+  std::string happened;    ///< likewise
+  bool is_victim = false;  ///< a deadlock cost one of the two, and not the other
 };
 
 struct Replay {
@@ -38,11 +39,14 @@ struct Replay {
   bool stopped = false;   ///< by `until`: nothing is judged
   std::optional<Divergence> divergence;
   std::uint64_t identical = 0;  ///< how often it was the same
-  double seconds = 0;           ///< that all of it took, the opening of the store not included
+  /// How often the server's clock chose another victim for a deadlock, and the whole was tried again.
+  std::uint64_t other_victims = 0;
+  double seconds = 0;  ///< that all of it took, the opening of the store not included
 };
 
 /// Runs `recorded` again, with its coordinates, seed, options and schedule. Every event is compared with the recorded
-/// one before the next step is taken. Times are left out, and on a server what differs from session to session.
+/// one before the next step is taken. Times are left out, and on a server what differs from session to session. Where
+/// the server's clock chooses the victim of a deadlock (DeadlockBreaking::after_timeout), it is tried up to 20 times.
 /// Fault::invalid for a run under the free schedule, which has no order of steps, and for a scenario, pattern or
 /// protocol that is not there any more.
 Result<Replay> replay(const Scenario& scenario, const record::Run& recorded, const ReplayOptions& options,

@@ -16,11 +16,6 @@ constexpr Nanos kPollFirst = std::chrono::microseconds(120);
 constexpr Nanos kPollMost = std::chrono::milliseconds(16);
 /// For a server's process to be woken and to have looked for a cycle, once it is time to.
 constexpr Nanos kLookTakes = std::chrono::microseconds(200);
-/// A server that looks later than that is not waited for: the clock then chooses the victim.
-constexpr Nanos kDetectionMost = std::chrono::milliseconds(20);
-/// By this much waits for a server that looks late begin apart, so that the one that began first is looked at first on
-/// a busy machine too.
-constexpr Nanos kWaitsApart = std::chrono::milliseconds(10);
 constexpr std::uint32_t kStepsMax = 1'000'000;
 constexpr Nanos kDrainMax = std::chrono::milliseconds(500);  ///< for a server to answer the cancel of a stopped actor
 /// A wait for a session that will never do anything again must show twice, this far apart: what is seen of a server is
@@ -317,36 +312,22 @@ void Conductor::note_blocked(Actor& actor, std::vector<Blocker> blockers) {
 
 /// How long to wait for the answers although all are blocked: until the server has looked for cycles and broken those
 /// that it breaks. 0: no longer. A search needs the same run every time. So an actor that waits has looked in vain
-/// before another one can close a cycle, and the cycle costs the actor that closes it. Otherwise it costs the actor
-/// that waited first; the next one may only not begin to wait at nearly the same time.
+/// before another one can close a cycle, and the cycle costs the actor that closes it.
 Nanos Conductor::left_for_detection(const std::vector<Actor*>& waiting, const WaitGraph& graph) const {
-  if (!schedule_.looks_ahead()) return has_limits(waiting) ? Nanos(0) : left_of_waits(waiting, apart());
+  const bool waits_out = schedule_.waits_for_detection(detection_after_);
+  if (!waits_out && !schedule_.looks_ahead()) return Nanos(0);
   const auto cycles = graph.cycles();
   const bool will_be_broken = std::any_of(cycles.begin(), cycles.end(), [&graph](const std::vector<int>& cycle) {
     return graph.breaker_of(cycle) == WaitGraph::Breaker::store;
   });
   if (will_be_broken) return kPollMost;
-  if (detection_after_ > kDetectionMost) return left_of_waits(waiting, apart());
-  return left_of_waits(waiting, detection_after_ + kLookTakes);
-}
-
-/// The time from the begin of one wait to that of the next one.
-Nanos Conductor::apart() const { return std::min(detection_after_ / 5, kWaitsApart); }
-
-/// Until each of these waits has lasted for `span`.
-Nanos Conductor::left_of_waits(const std::vector<Actor*>& waiting, Nanos span) const {
+  if (!waits_out) return Nanos(0);
   Nanos left{0};
   for (const Actor* const actor : waiting) {
-    const Nanos until = blocked_[static_cast<std::size_t>(actor->index)].since + span;
+    const Nanos until = blocked_[static_cast<std::size_t>(actor->index)].since + detection_after_ + kLookTakes;
     left = std::max(left, until - real_.now());
   }
   return left;
-}
-
-/// The server may end one of these waits at a limit. No time is spent then that the schedule does not ask for.
-bool Conductor::has_limits(const std::vector<Actor*>& waiting) {
-  return std::any_of(waiting.begin(), waiting.end(),
-                     [](const Actor* actor) { return actor->current()->has_limit_elsewhere(); });
 }
 
 /// Nobody stands at a gate. Lets time pass until somebody is woken; false when nothing will ever happen.

@@ -86,9 +86,6 @@ class Conductor {
   WaitGraph graph_as_seen(const std::vector<Actor*>& settled);
   void note_blocked(Actor& actor, std::vector<Blocker> blockers);
   Nanos left_for_detection(const std::vector<Actor*>& waiting, const WaitGraph& graph) const;
-  Nanos left_of_waits(const std::vector<Actor*>& waiting, Nanos span) const;
-  Nanos apart() const;
-  static bool has_limits(const std::vector<Actor*>& waiting);
   bool advance();
   bool is_for_ever(const WaitGraph& graph) const;
   std::vector<Actor*> poll_servers(Nanos deadline);

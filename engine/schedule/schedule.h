@@ -1,11 +1,13 @@
 // schedule.h: which actor goes next.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "kv/base/clock.h"
 #include "kv/base/result.h"
 
 namespace lockstep {
@@ -32,6 +34,9 @@ struct Candidate {
 
 class Schedule {
  public:
+  /// A server that looks for cycles later than that is not waited for by a search.
+  static constexpr Nanos kDetectionMost = std::chrono::milliseconds(20);
+
   virtual ~Schedule() = default;
   /// The actor that goes next. At least one candidate is enabled, or, for a schedule that looks ahead, may time out.
   /// Fault::invalid when the schedule names an actor that cannot go.
@@ -40,6 +45,9 @@ class Schedule {
   virtual bool may_choose_timeout() const noexcept { return looks_ahead(); }
   /// True for a search: it leaves actors alone that would only wait, and lets deadlines pass by choice.
   virtual bool looks_ahead() const noexcept { return false; }
+  /// Of a server that looks for cycles only once a wait has lasted for `after`: true to let nobody move before it has
+  /// looked, so that a cycle costs the actor that closes it. False: the server's clock chooses.
+  virtual bool waits_for_detection(Nanos after) const noexcept { return looks_ahead() && after <= kDetectionMost; }
   /// Somebody else took the choice that next() has just made: a debugger.
   virtual void overruled() {}
   /// Nobody can go on any more; called once. For one that looks ahead: without waiting.
