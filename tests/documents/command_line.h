@@ -48,7 +48,7 @@ inline bool is_one_of(const std::string& word, std::initializer_list<const char*
 }
 
 inline void replace(std::string& text, const char* pattern, const char* by) {
-  text = std::regex_replace(text, std::regex(pattern), by);
+  text = std::regex_replace(text, compiled(pattern), by);
 }
 
 /// What a reader puts in: the fixture of the test has made these runs, this folder and this server.
@@ -70,7 +70,7 @@ inline void fill_in(std::string& text) {
 
 /// Gives `option` this value, whatever the document gives it.
 inline void set_option(std::string& text, const std::string& option, const std::string& value) {
-  const std::regex given(option + R"( \S+)");
+  const std::regex& given = compiled(option + R"( \S+)");
   if (std::regex_search(text, given)) {
     text = std::regex_replace(text, given, option + " " + value);
   } else {
@@ -121,7 +121,7 @@ inline bool is_a_mention(const std::vector<std::string>& words) {
 
 /// The command line in this piece of a document; nullopt: it is something else.
 inline std::optional<CommandLine> command_line_of(const Piece& piece) {
-  static const std::regex program(R"(^(\$ )?([A-Z_]+=\S+ )*(\./|build/\w+/cli/)?lockstep (?=[a-z]))");
+  const std::regex& program = compiled(R"(^(\$ )?([A-Z_]+=\S+ )*(\./|build/\w+/cli/)?lockstep (?=[a-z]))");
   std::smatch start;
   CommandLine command{.shown = piece.text, .line = piece.line, .run = piece.text};
   if (piece.text.starts_with("sqlite3 lockstep-runs/")) {
@@ -153,7 +153,7 @@ inline std::optional<CommandLine> command_line_of(const Piece& piece) {
 
 /// Other lines may need what this one leaves.
 inline bool writes_a_file(const std::string& run) {
-  return std::regex_search(run, std::regex("--(save-schedule|graph|junit|export|out|history-out) |>"));
+  return std::regex_search(run, compiled("--(save-schedule|graph|junit|export|out|history-out) |>"));
 }
 
 /// Of the commands that a document shows in gdb, "(gdb) lockstep graph", what one types.

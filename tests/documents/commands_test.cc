@@ -41,7 +41,7 @@ bool has_tool(const std::string& tool) { return std::system(("command -v " + too
 
 /// Why this machine cannot run the line; empty: it can.
 std::string what_is_missing(const std::string& line) {
-  const auto says = [&](const char* pattern) { return std::regex_search(line, std::regex(pattern)); };
+  const auto says = [&](const char* pattern) { return std::regex_search(line, compiled(pattern)); };
   if (says("^sqlite3 ") && !has_tool("sqlite3")) return "sqlite3";
   if (says(R"(\| man )") && !has_tool("man")) return "man";
   if (says("^lockstep debug ") && !says("--script") && !has_tool("gdb")) return "gdb";
@@ -60,7 +60,7 @@ class Commands {
       return;
     }
     // `check` and `matrix` take every store that there is: one server for them all is quicker than one for each.
-    if (std::regex_search(command.run, std::regex("postgres|/tests/isolation|^lockstep (check|matrix) ")) &&
+    if (std::regex_search(command.run, compiled("postgres|/tests/isolation|^lockstep (check|matrix) ")) &&
         !server().empty()) {
       need_server();
     }
@@ -167,7 +167,7 @@ TEST(GdbCommands, Run) {
 }
 
 TEST(ReadmeExample, ShowsWhatTheProgramPrints) {
-  const Markdown readme = taken_apart("README.md");
+  const Markdown& readme = taken_apart("README.md");
   ASSERT_GE(readme.blocks.size(), 2U);
   ASSERT_EQ(readme.blocks[0], std::vector<std::string>{"./lockstep run deadlock/two-lock"});
   const Ended ended = Reader().types("lockstep run deadlock/two-lock");

@@ -37,8 +37,8 @@ TEST_P(EveryDocument, LinksToFilesAndHeadingsThatExist) {
 }
 
 TEST_P(EveryDocument, NamesSourcesThatExist) {
-  static const std::regex source(
-      R"((cli|cmake|docs|engine|kv|reports|scenarios|tests)/[a-z0-9_/.-]+\.(cc|h|md|py|sh|txt))");
+  const std::regex& source =
+      compiled(R"((cli|cmake|docs|engine|kv|reports|scenarios|tests)/[a-z0-9_/.-]+\.(cc|h|md|py|sh|txt))");
   for (const Piece& code : taken_apart(GetParam()).code) {
     if (code.in_block || !std::regex_match(code.text, source) || code.text.ends_with("/some_name.cc")) continue;
     EXPECT_TRUE(fs::exists(root() / code.text)) << GetParam() << ":" << code.line << ": " << code.text;
@@ -68,7 +68,7 @@ TEST(Markdown, FindsCodeLinksAndHeadings) {
                          "see [x](a/b.md#c) and `lockstep run\n  x` and `[no](link)`\n\n"
                          "| `a \\| b` |\n\n"
                          "```sh\n  lockstep list \\\n    threads\n```\n";
-  const Markdown parts = taken_apart(file.string());
+  const Markdown& parts = taken_apart(file.string());
   std::vector<std::string> code, links;
   for (const Piece& piece : parts.code) code.push_back(std::to_string(piece.line) + " " + piece.text);
   for (const Piece& piece : parts.links) links.push_back(std::to_string(piece.line) + " " + piece.text);

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <ostream>
 #include <regex>
 #include <string>
@@ -27,6 +28,13 @@ inline void PrintTo(const Piece& piece, std::ostream* out) { *out << piece.line 
 
 inline fs::path root() { return LOCKSTEP_SOURCE_DIR; }
 
+/// Each pattern is compiled once: the tests apply a few dozen to thousands of short texts.
+inline const std::regex& compiled(const std::string& pattern) {
+  static std::map<std::string, std::regex> known;
+  const auto found = known.find(pattern);
+  return found != known.end() ? found->second : known.emplace(pattern, std::regex(pattern)).first->second;
+}
+
 /// Every document, as a path from the root of the tree. CHANGELOG.md is left out: it tells of what was.
 inline std::vector<std::string> all_documents() {
   std::vector<std::string> all;
@@ -43,7 +51,7 @@ inline std::vector<std::string> all_documents() {
 
 /// "docs/running.md" as the name of a test: docs_running.
 inline std::string test_name_of(const std::string& document) {
-  return std::regex_replace(document.substr(0, document.size() - 3), std::regex("[^A-Za-z0-9]"), "_");
+  return std::regex_replace(document.substr(0, document.size() - 3), compiled("[^A-Za-z0-9]"), "_");
 }
 
 inline std::string trimmed(const std::string& text) {
@@ -79,13 +87,13 @@ inline std::string anchor_of(const std::string& heading) {
 
 /// Takes the code spans and links out of one paragraph, which begins at `line`. A span may go on in the next line.
 inline void take_paragraph(const std::string& paragraph, int line, Markdown& into) {
-  static const std::regex span("`([^`]+)`"), link(R"(\]\(([^)\s]+)\))");
+  const std::regex &span = compiled("`([^`]+)`"), &link = compiled(R"(\]\(([^)\s]+)\))");
   const auto line_at = [&](std::ptrdiff_t offset) {
     return line + static_cast<int>(std::count(paragraph.begin(), paragraph.begin() + offset, '\n'));
   };
   for (std::sregex_iterator at(paragraph.begin(), paragraph.end(), span), end; at != end; ++at) {
-    std::string text = std::regex_replace(at->str(1), std::regex("\\s*\n\\s*"), " ");
-    text = std::regex_replace(text, std::regex(R"(\\\|)"), "|");  // in a table
+    std::string text = std::regex_replace(at->str(1), compiled("\\s*\n\\s*"), " ");
+    text = std::regex_replace(text, compiled(R"(\\\|)"), "|");  // in a table
     into.code.push_back({.text = trimmed(text), .line = line_at(at->position())});
   }
   const std::string prose = std::regex_replace(paragraph, span, "");
@@ -94,7 +102,8 @@ inline void take_paragraph(const std::string& paragraph, int line, Markdown& int
   }
 }
 
-inline Markdown taken_apart(const std::string& document) {
+/// Reads the document; taken_apart() does so once.
+inline Markdown read_apart(const std::string& document) {
   Markdown result;
   std::string paragraph, continued;
   int number = 0, begin = 1;
@@ -128,6 +137,12 @@ inline Markdown taken_apart(const std::string& document) {
   }
   end_paragraph();
   return result;
+}
+
+inline const Markdown& taken_apart(const std::string& document) {
+  static std::map<std::string, Markdown> known;
+  const auto found = known.find(document);
+  return found != known.end() ? found->second : known.emplace(document, read_apart(document)).first->second;
 }
 
 }  // namespace lockstep::documents
