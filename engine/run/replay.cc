@@ -229,7 +229,8 @@ Result<Replay> replay(const Scenario& scenario, const record::Run& recorded, con
   const Nanos begun = clock.now();
   std::size_t seen = 0;
   bool ended = false;
-  const bool may_choose = environment.state().protocol->deadlocks == DeadlockBreaking::after_timeout;
+  const ProtocolTraits* const protocol = environment.state().protocol;
+  const bool may_choose = protocol != nullptr && protocol->deadlocks == DeadlockBreaking::after_timeout;
   for (int others = 0; result.identical < options.times && !result.divergence;) {
     // Most recorded victims are the first that waited; every second try makes it the one that closed the circle.
     Replayed schedule(recorded, *order, options.until, environment.state(), others % 2 == 1);
