@@ -47,6 +47,7 @@ function(lockstep_catalogue)
 endfunction()
 
 # lockstep_store_catalogue(OUT FILE.cc FOLDERS ...): one folder is one store: FOLDER/NAME/backend.cc defines `BackendKind backend_NAME()`.
+# Without those that this machine has no library for.
 function(lockstep_store_catalogue)
   cmake_parse_arguments(ARG "" "OUT" "FOLDERS" ${ARGN})
   set(names "")
@@ -57,6 +58,10 @@ function(lockstep_store_catalogue)
       list(APPEND names "${name}")
     endforeach()
   endforeach()
+  get_property(left_out GLOBAL PROPERTY LOCKSTEP_STORES_LEFT_OUT)
+  if(left_out)
+    list(REMOVE_ITEM names ${left_out})
+  endif()
   list(SORT names)
   lockstep_catalogue(
     OUT         "${ARG_OUT}"

@@ -110,16 +110,28 @@ std::vector<std::string> stores_asked_for(const Arguments& arguments) {
 
 std::string wrong_dsn(const Arguments& arguments, const std::vector<std::string>& stores) {
   if (!arguments.has("dsn") || stores.empty()) return {};
+  const std::vector<std::string> typed = arguments.all("dsn");
+  const Dsns dsns = typed;
   std::vector<std::string> servers;
   for (const BackendKind& kind : backends()) {
     if (kind.traits.dsn) servers.emplace_back(kind.name);
   }
-  const bool any = std::any_of(stores.begin(), stores.end(), [&servers](const std::string& store) {
+  const auto any = [&stores](auto&& is_so) { return std::any_of(stores.begin(), stores.end(), is_so); };
+  const bool has_servers = any([&servers](const std::string& store) {
     return std::find(servers.begin(), servers.end(), store) != servers.end();
   });
-  if (any) return {};
-  return fmt::format("--dsn names a server, and {} has none; --dsn goes with --store {}", fmt::join(stores, ", "),
-                     listed_in_prose(servers));
+  if (!has_servers) {
+    return fmt::format("--dsn names a server, and {} has none; --dsn goes with --store {}", fmt::join(stores, ", "),
+                       listed_in_prose(servers));
+  }
+  const bool is_for_one = any([&dsns](const std::string& store) {
+    const BackendKind* const kind = backend_named(store);
+    return kind != nullptr && !dsns.of(*kind).empty();
+  });
+  // One text is for several stores only when it looks like a DSN of none.
+  const bool fits_none = !arguments.has("store") && typed.size() < stores.size();
+  if (is_for_one && !fits_none) return {};
+  return fmt::format("--dsn is no DSN of {}", listed_in_prose(stores));
 }
 
 std::string read_run_options(const Arguments& arguments, RunRequest& request) {

@@ -223,6 +223,8 @@ int session_of(std::string_view transaction) noexcept {
 
 std::string_view name_of(check::Level level) noexcept {
   switch (level) {
+    case check::Level::read_uncommitted:
+      return "read-uncommitted";
     case check::Level::read_committed:
       return "read-committed";
     case check::Level::snapshot:

@@ -19,12 +19,21 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+bool is_on_trial(const BackendKind& kind) {
+  return std::any_of(kind.protocols.begin(), kind.protocols.end(),
+                     [](const ProtocolTraits& each) { return each.on_trial; });
+}
+
 std::vector<std::string> all_stores(bool with_sql) {
   std::vector<std::string> names;
-  // Servers first where there is a choice: a file in SQL is written for one.
-  for (const Waits waits : {Waits::external, Waits::in_process}) {
-    for (const BackendKind& kind : backends()) {
-      if (kind.traits.waits == waits && (!with_sql || kind.traits.sql)) names.emplace_back(kind.name);
+  // Servers first where there is a choice: a file in SQL is written for one. Last those that are on trial: a build that
+  // has one more of them runs files where it ran them before.
+  for (const bool on_trial : {false, true}) {
+    for (const Waits waits : {Waits::external, Waits::in_process}) {
+      for (const BackendKind& kind : backends()) {
+        if (kind.traits.waits == waits && is_on_trial(kind) == on_trial && (!with_sql || kind.traits.sql))
+          names.emplace_back(kind.name);
+      }
     }
   }
   return names;

@@ -10,6 +10,7 @@
 #include <iostream>
 #include <memory>
 
+#include "engine/store/backend.h"
 #include "engine/stores/postgres/cluster.h"
 #include "tests/documents/command_line.h"
 #include "tests/documents/reader.h"
@@ -37,6 +38,12 @@ std::string server() {
   return cluster ? (*cluster)->dsn() : std::string();
 }
 
+/// The store is in this build, and its server on this machine.
+bool has_store(std::string_view name) {
+  const BackendKind* const kind = backend_named(name);
+  return kind != nullptr && kind->available({}).ok();
+}
+
 bool has_tool(const std::string& tool) { return std::system(("command -v " + tool + " >/dev/null 2>&1").c_str()) == 0; }
 
 /// Why this machine cannot run the line; empty: it can.
@@ -46,6 +53,7 @@ std::string what_is_missing(const std::string& line) {
   if (says(R"(\| man )") && !has_tool("man")) return "man";
   if (says("^lockstep debug ") && !says("--script") && !has_tool("gdb")) return "gdb";
   if (says("postgres|SERVER|/tests/isolation") && server().empty()) return "a PostgreSQL server";
+  if (says("mariadb") && !has_store("mariadb")) return "a MariaDB server";
   return {};
 }
 

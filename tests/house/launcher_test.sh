@@ -220,6 +220,29 @@ new_system
 start list
 expect "an unknown system: names the parts" contains "$err" "Boost.Thread, oneTBB"
 
+# --- parts that are installed and built only when asked for ---
+new_system apt-get dpkg-query
+start list
+expect "what nobody asked for is not installed" [ "${err#*mariadb}" = "$err" ]
+settings=LOCKSTEP_MARIADB=yes
+start list
+expect "what is asked for is" contains "$err" " libmariadb-dev"
+builder
+settings=
+start run x --store mariadb
+expect "nor is its server looked for" [ "${err#*mariadb}" = "$err" ]
+expect "nor is the build told of it" [ "$(calls_of 'cmake.*LOCKSTEP_MARIADB')" = 0 ]
+: >"$calls"
+settings=LOCKSTEP_MARIADB=yes
+start list
+expect "asked for later, it is looked for and built" [ "$(calls_of 'cmake.*-DLOCKSTEP_MARIADB=ON') $(calls_of 'cmake --build')" = "1 1" ]
+echo LIBMARIADB_FOUND:INTERNAL=1 >"$tree/build/release/CMakeCache.txt"
+later && : >"$calls" && start list
+expect "and once it is there, no more" [ "$(calls_of cmake)" = 0 ]
+settings=
+later && : >"$calls" && start list
+expect "and without asking the same program runs" [ "$(calls_of cmake)" = 0 ]
+
 # --- what one command needs beside the program ---
 if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
   builder apt-get dpkg-query

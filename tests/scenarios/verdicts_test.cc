@@ -8,19 +8,24 @@ namespace {
 
 using namespace scenarios_testing;
 
+void expect_verdicts(const std::string& name, const std::string& executor, const std::string& store,
+                     const std::string& dsn = {}) {
+  const Scenario& scenario = *scenarios::find(name);
+  for (RunRequest& request : requests_on(scenario, store, executor)) {
+    SCOPED_TRACE(place_of(scenario, request));
+    request.dsn = dsn;
+    const Result<record::Run> result = run(scenario, request);
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_EQ(name_of(result->verdict), name_of(*result->expected)) << result->summary << "\n" << story_of(*result);
+  }
+}
+
 /// The parameters: a scenario and an executor.
 class Verdicts : public testing::TestWithParam<std::tuple<std::string, std::string>> {
  protected:
   static void expect_as_promised(const std::string& store, const std::string& dsn = {}) {
     const auto& [name, executor] = GetParam();
-    const Scenario& scenario = *scenarios::find(name);
-    for (RunRequest& request : requests_on(scenario, store, executor)) {
-      SCOPED_TRACE(place_of(scenario, request));
-      request.dsn = dsn;
-      const Result<record::Run> result = run(scenario, request);
-      ASSERT_TRUE(result) << result.error().message;
-      EXPECT_EQ(name_of(result->verdict), name_of(*result->expected)) << result->summary << "\n" << story_of(*result);
-    }
+    expect_verdicts(name, executor, store, dsn);
   }
 };
 
@@ -50,6 +55,18 @@ TEST_P(VerdictsOnPostgres, AreAsPromised) {
   const std::optional<std::string> dsn = test_dsn();
   if (!dsn) GTEST_SKIP() << "skipped: no PostgreSQL server is installed and LOCKSTEP_TEST_DSN is not set";
   expect_as_promised("postgres", *dsn);
+}
+
+/// One test for all of them: they share a server of the process's own, which is up in a tenth of a second.
+TEST(VerdictsOnMariadb, AreAsPromised) {
+  const BackendKind* const kind = backend_named("mariadb");
+  if (kind == nullptr) GTEST_SKIP() << "skipped: this build does not have the store";
+  if (const auto here = kind->available({}); !here) GTEST_SKIP() << "skipped: " << here.error().message;
+  const std::vector<std::string> names = scenarios_on({"mariadb"});
+  EXPECT_GE(names.size(), 5U);
+  for (const std::string& name : names) {
+    for (const char* executor : {"threads", "coroutines"}) expect_verdicts(name, executor, "mariadb");
+  }
 }
 
 }  // namespace

@@ -31,18 +31,23 @@ TEST(CommandLine, KeepsWhatWasAskedForButNoPassword) {
 
 TEST(CommandLine, NamesTheServerWithoutItsPassword) {
   record::Run run = samples::two_lock();
+  const std::pair<const char*, std::vector<std::string>> examples[] = {
+      {"host=db user=bob password='it\\'s secret' dbname=shop", {"--dsn '", "host=db", "dbname=shop"}},
+      {"postgresql://bob:secret@db/shop", {"--dsn '", "host=db", "dbname=shop"}},
+      {"mysql://bob:secret@db:3307", {"--dsn ", "mysql://bob@db:3307"}},
+  };
+  int shown = 0;
   for (const BackendKind& kind : backends()) {
-    if (!kind.traits.dsn) continue;
-    run.store = kind.name;
-    for (const char* dsn :
-         {"host=db user=bob password='it\\'s secret' dbname=shop", "postgresql://bob:secret@db/shop"}) {
+    for (const auto& [dsn, parts] : examples) {
+      if (!kind.traits.dsn || !kind.traits.dsn->fits(dsn)) continue;
+      ++shown;
+      run.store = kind.name;
       const std::string command = command_of(run, {.dsn = dsn});
-      EXPECT_THAT(command, testing::HasSubstr("--dsn '"));
-      EXPECT_THAT(command, testing::HasSubstr("host=db"));
-      EXPECT_THAT(command, testing::HasSubstr("dbname=shop"));
+      for (const std::string& part : parts) EXPECT_THAT(command, testing::HasSubstr(part));
       EXPECT_THAT(command, testing::Not(testing::HasSubstr("secret")));
     }
   }
+  EXPECT_GE(shown, 2);
 }
 
 TEST(CommandLine, QuotesForAShell) {

@@ -10,6 +10,7 @@
 #include "cli/text/text.h"
 #include "engine/record/comparison.h"
 #include "engine/record/run.h"
+#include "engine/store/backend.h"
 #include "tests/cli/child.h"
 
 namespace lockstep::cli {
@@ -64,6 +65,15 @@ TEST(Usability, ADsnSpeaksOfTheStoreThatHasAServer) {
     EXPECT_EQ(wrong.code, 2);
     EXPECT_THAT(wrong.err, HasSubstr(std::string("--dsn names a server, and ") + store + " has none"));
   }
+  if (backend_named("mariadb") == nullptr) return;  // one store with servers: every DSN is meant for it
+  for (const char* dsn : {"x", "mysql://bob:secret@db"}) {
+    const Ended wrong = lockstep({"run", "isolation/write-skew", "--no-record", "--store", "postgres", "--dsn", dsn});
+    EXPECT_NE(wrong.code, 0) << dsn;
+    EXPECT_THAT(wrong.err, Not(HasSubstr("secret")));
+  }
+  const Ended nobodys = lockstep({"run", "isolation/write-skew", "--no-record", "--dsn", "x"});
+  EXPECT_EQ(nobodys.code, 2);
+  EXPECT_THAT(nobodys.err, HasSubstr("--dsn is no DSN of mariadb or postgres"));
 }
 
 TEST(Usability, ThemesAreListedWhereAScenarioIsAsked) {

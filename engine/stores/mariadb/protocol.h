@@ -1,0 +1,24 @@
+// protocol.h: the protocols of MariaDB: InnoDB's isolation levels, one of them with and without its check of snapshots.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "engine/store/traits.h"
+
+namespace lockstep::mariadb {
+
+/// What a session sets for a protocol.
+struct Isolation {
+  std::string_view level;  ///< as the server calls it: "repeatable read"
+  bool checks_snapshot;    ///< innodb_snapshot_isolation
+};
+
+/// What every protocol is; the first is the default.
+std::vector<ProtocolTraits> protocol_list();
+
+/// nullopt for a protocol that there is not.
+std::optional<Isolation> isolation_named(std::string_view protocol);
+
+}  // namespace lockstep::mariadb

@@ -1,0 +1,215 @@
+// mariadb_server_test.cc: a private server never outlives its owner, and what is wrong with a server is said.
+#include "engine/stores/mariadb/server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <thread>
+
+#include "engine/store/backend.h"
+#include "engine/stores/mariadb/monitor.h"
+
+namespace lockstep {
+BackendKind backend_mariadb();
+}
+
+namespace lockstep::mariadb {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+bool runs(pid_t pid) { return pid > 0 && ::kill(pid, 0) == 0; }
+
+bool comes_true(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(2ms);
+  }
+  return true;
+}
+
+/// A folder for servers of the test's own, and the variable that names it.
+class OwnTemporaryFolder {
+ public:
+  OwnTemporaryFolder() {
+    EXPECT_NE(::mkdtemp(path_.data()), nullptr);
+    ::chmod(path_.c_str(), 0755);
+    if (const char* before = std::getenv("TMPDIR")) before_ = before;
+    ::setenv("TMPDIR", path_.c_str(), 1);
+  }
+  ~OwnTemporaryFolder() {
+    before_.empty() ? ::unsetenv("TMPDIR") : ::setenv("TMPDIR", before_.c_str(), 1);
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  bool is_empty() const { return fs::is_empty(path_); }
+
+ private:
+  std::string path_ = "/tmp/lockstep-test-XXXXXX";
+  std::string before_;
+};
+
+class MariadbServer : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (const auto program = find_server_program(); !program) GTEST_SKIP() << "skipped: " << program.error().message;
+  }
+  const OwnTemporaryFolder folder_;
+};
+
+Result<std::unique_ptr<Monitor>> connected_to(const std::string& dsn) {
+  const auto parsed = Dsn::parse(dsn);
+  if (!parsed) return parsed.error();
+  return Monitor::open(*parsed, 5s);
+}
+
+TEST_F(MariadbServer, AnswersWhileItLivesAndIsGoneAfterwards) {
+  auto server = start_private_server();
+  ASSERT_TRUE(server) << server.error().message;
+  const std::string folder = (*server)->folder();
+  const int pid = (*server)->server_pid();
+  EXPECT_TRUE(runs(pid));
+  auto monitor = connected_to((*server)->dsn());
+  ASSERT_TRUE(monitor) << monitor.error().message;
+  EXPECT_EQ((*monitor)->server_pid(), pid);
+  EXPECT_EQ((*monitor)->value_of("select @@skip_networking"), "1");
+  EXPECT_THAT((*monitor)->value_of("select version()"), HasSubstr("MariaDB"));
+  monitor->reset();
+  server->reset();
+  EXPECT_FALSE(fs::exists(folder));
+  EXPECT_FALSE(runs(pid));
+  EXPECT_TRUE(folder_.is_empty());
+}
+
+TEST_F(MariadbServer, IsNotRunByRootAndIsClosedToOthers) {
+  auto server = start_private_server();
+  ASSERT_TRUE(server) << server.error().message;
+  struct stat data{}, socket{}, process{};
+  ASSERT_EQ(::stat(((*server)->folder() + "/data").c_str(), &data), 0);
+  ASSERT_EQ(::stat(((*server)->folder() + "/s").c_str(), &socket), 0);
+  ASSERT_EQ(::stat(("/proc/" + std::to_string((*server)->server_pid())).c_str(), &process), 0);
+  EXPECT_NE(process.st_uid, 0U);
+  EXPECT_NE(data.st_uid, 0U);
+  EXPECT_EQ(data.st_mode & 077U, 0U);
+  EXPECT_EQ(socket.st_mode & 077U, 0U) << "whoever reaches the socket may do everything";
+}
+
+/// A process that owns a server: what it wrote is the server's folder and process.
+struct OwnerOfServer {
+  OwnerOfServer() {
+    int ends[2];
+    EXPECT_EQ(::pipe(ends), 0);
+    pid = ::fork();
+    if (pid == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      ::close(ends[0]);
+      auto started = start_private_server();
+      const std::string text =
+          started ? (*started)->folder() + " " + std::to_string((*started)->server_pid()) + "\n" : "\n";
+      [[maybe_unused]] const auto written = ::write(ends[1], text.data(), text.size());
+      for (;;) ::pause();
+    }
+    ::close(ends[1]);
+    std::string text;
+    for (char c = 0; ::read(ends[0], &c, 1) == 1 && c != '\n';) text += c;
+    ::close(ends[0]);
+    const std::size_t gap = text.find(' ');
+    EXPECT_NE(gap, std::string::npos) << "the owner has no server";
+    if (gap == std::string::npos) return;
+    folder = text.substr(0, gap);
+    server = std::atoi(text.c_str() + gap);
+  }
+  ~OwnerOfServer() { kill(); }
+  void kill() {
+    if (pid <= 0) return;
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    pid = 0;
+  }
+  std::string folder;
+  pid_t pid = 0, server = 0;
+};
+
+TEST_F(MariadbServer, EndsWhenItsOwnerIsKilled) {
+  OwnerOfServer owner;
+  ASSERT_TRUE(runs(owner.server));
+  owner.kill();
+  EXPECT_TRUE(comes_true([&] { return !runs(owner.server) && !fs::exists(owner.folder); }));
+}
+
+TEST_F(MariadbServer, ThatIsLeftOverIsSweptUpAtTheNextStart) {
+  auto server = start_private_server();
+  ASSERT_TRUE(server) << server.error().message;
+  EXPECT_THAT(remove_stale_servers(), testing::IsEmpty()) << "its owner lives";
+  const std::string folder = (*server)->folder() + "-left";
+  // As a killed owner and supervisor leave it: nobody has the lock.
+  fs::create_directories(folder + "/data");
+  fs::create_directories(folder + "/s");
+  std::ofstream(folder + "/owner");
+  EXPECT_THAT(remove_stale_servers(), testing::ElementsAre(folder));
+  EXPECT_FALSE(fs::exists(folder));
+}
+
+TEST(MariadbDsn, IsTakenApart) {
+  const auto dsn = Dsn::parse("mysql://bob:s%2Fcret@db1:3307/shop?socket=/run/m.sock");
+  ASSERT_TRUE(dsn) << dsn.error().message;
+  EXPECT_EQ(dsn->host(), "db1");
+  EXPECT_EQ(dsn->port(), 3307U);
+  EXPECT_EQ(dsn->user(), "bob");
+  EXPECT_EQ(dsn->password(), "s/cret");
+  EXPECT_EQ(dsn->socket(), "/run/m.sock");
+  EXPECT_EQ(dsn->without_password(), "mysql://bob@db1:3307/?socket=/run/m.sock");
+  const auto short_one = Dsn::parse("mariadb://localhost");
+  ASSERT_TRUE(short_one);
+  EXPECT_EQ(short_one->host(), "localhost");
+  EXPECT_EQ(Dsn::parse("mysql://[::1]:3306")->host(), "::1");
+}
+
+TEST(MariadbDsn, ThatIsNoneIsSaidWithoutItsText) {
+  for (const char* text : {"", "postgresql://bob:secret@db1", "mysql://bob:secret@db1:port", "mysql://bob:secret@db1:0",
+                           "mysql://bob:se%cret@db1", "mysql://bob:secret@db1/?ssl=on"}) {
+    const auto dsn = Dsn::parse(text);
+    ASSERT_FALSE(dsn) << text;
+    EXPECT_EQ(dsn.fault(), Fault::invalid);
+    EXPECT_THAT(dsn.error().message, AllOf(HasSubstr("mysql://"), Not(HasSubstr("secret"))));
+  }
+}
+
+TEST(MariadbOpen, SaysThatNoServerIsThere) {
+  BackendOptions options;
+  options.protocol = "repeatable-read";
+  options.dsn = "mysql://bob:secret@localhost/?socket=/nowhere/m.sock";
+  const auto opened = backend_mariadb().open(options);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.fault(), Fault::unavailable);
+  EXPECT_THAT(opened.error().message,
+              AllOf(HasSubstr("socket /nowhere/m.sock, as user bob"), Not(HasSubstr("secret"))));
+}
+
+TEST(MariadbOpen, SaysWhatToInstall) {
+  ::setenv("LOCKSTEP_MARIADB_BIN", "/nowhere", 1);
+  const auto program = find_server_program();
+  ::unsetenv("LOCKSTEP_MARIADB_BIN");
+  ASSERT_FALSE(program);
+  EXPECT_EQ(program.fault(), Fault::unavailable);
+  EXPECT_THAT(program.error().message, HasSubstr("/nowhere"));
+}
+
+}  // namespace
+}  // namespace lockstep::mariadb
