@@ -36,6 +36,7 @@ namespace {
 
 constexpr std::size_t kFindingsSaved = 8;
 constexpr std::size_t kOutputLines = 12;
+constexpr std::size_t kFramesShown = 12;
 
 Result<foreign::ProgramCall> call_typed(const Program& program) {
   return foreign::call_of(program.arguments.all("--"));
@@ -69,6 +70,17 @@ std::string output_text(const record::Run& run, const Terminal& terminal) {
   const std::size_t first = lines.size() > kOutputLines ? lines.size() - kOutputLines : 0;
   std::string text = first > 0 ? fmt::format("its output ends with\n") : "its output\n";
   for (std::size_t i = first; i < lines.size(); ++i) text += "  " + terminal.clean(lines[i]) + "\n";
+  return text;
+}
+
+/// Where a signal met it.
+std::string stack_text(const record::Run& run, const Terminal& terminal) {
+  const std::vector<std::string> stack = foreign::stack_of(run);
+  if (stack.empty()) return {};
+  std::string text = "its stack\n";
+  for (std::size_t i = 0; i < std::min(stack.size(), kFramesShown); ++i)
+    text += fmt::format("  #{:<2} {}\n", i, terminal.clean(stack[i]));
+  if (stack.size() > kFramesShown) text += fmt::format("  and {} more\n", stack.size() - kFramesShown);
   return text;
 }
 
@@ -175,6 +187,7 @@ int run_own_program(Program& program) {
     RunTextOptions options{.lanes = {.full = program.arguments.has("full")}, .path = path, .hints = {}};
     if (!path.empty()) options.hints = hints_for(run, short_id(run.id, runs_folder(program.arguments)));
     program.out.write(run_text(run, program.terminal, options));
+    program.out.write(stack_text(run, program.terminal));
     program.out.write(output_text(run, program.terminal));
   }
   if (*schedule_file) {
@@ -229,7 +242,10 @@ int explore_own_program(Program& program) {
       hints = hints_for(saved, short_id(*worst, runs_folder(program.arguments)));
     }
     program.out.write(explore_text(explored, program.terminal, hints));
-    if (!is_clean) program.out.write(output_text(explored.findings.front().shortest, program.terminal));
+    if (!is_clean) {
+      program.out.write(stack_text(explored.findings.front().shortest, program.terminal));
+      program.out.write(output_text(explored.findings.front().shortest, program.terminal));
+    }
   }
   return code;
 }

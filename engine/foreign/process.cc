@@ -60,6 +60,60 @@ std::string library_path() {
   return {};
 }
 
+/// The libraries that the program asks for by itself: "libasan.so.8".
+std::vector<std::string> libraries_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const auto read = [&file](std::uint64_t offset, void* to, std::size_t size) {
+    file.clear();
+    file.seekg(static_cast<std::streamoff>(offset));
+    file.read(static_cast<char*>(to), static_cast<std::streamsize>(size));
+    return static_cast<bool>(file);
+  };
+  Elf64_Ehdr head{};
+  if (!read(0, &head, sizeof head)) return {};
+  std::vector<Elf64_Phdr> parts(head.e_phnum);
+  if (!read(head.e_phoff, parts.data(), parts.size() * sizeof(Elf64_Phdr))) return {};
+  const auto in_file = [&parts](std::uint64_t address) -> std::uint64_t {
+    for (const Elf64_Phdr& each : parts) {
+      if (each.p_type == PT_LOAD && address >= each.p_vaddr && address < each.p_vaddr + each.p_filesz)
+        return address - each.p_vaddr + each.p_offset;
+    }
+    return UINT64_MAX;
+  };
+  std::vector<std::uint64_t> names;
+  std::uint64_t texts = UINT64_MAX;
+  for (const Elf64_Phdr& each : parts) {
+    if (each.p_type != PT_DYNAMIC) continue;
+    for (std::uint64_t at = each.p_offset; at < each.p_offset + each.p_filesz; at += sizeof(Elf64_Dyn)) {
+      Elf64_Dyn entry{};
+      if (!read(at, &entry, sizeof entry) || entry.d_tag == DT_NULL) break;
+      if (entry.d_tag == DT_NEEDED) names.push_back(entry.d_un.d_val);
+      if (entry.d_tag == DT_STRTAB) texts = in_file(entry.d_un.d_ptr);
+    }
+  }
+  std::vector<std::string> libraries;
+  for (const std::uint64_t name : names) {
+    file.clear();
+    file.seekg(static_cast<std::streamoff>(texts + name));
+    if (texts != UINT64_MAX && std::getline(file, libraries.emplace_back(), '\0').fail()) libraries.pop_back();
+  }
+  return libraries;
+}
+
+/// Its runtime library wants to be the first of all that are loaded.
+std::string address_sanitizer_of(const std::string& path) {
+  for (std::string& each : libraries_of(path)) {
+    if (each.starts_with("libasan.so")) return std::move(each) + ":";
+  }
+  return {};
+}
+
+/// Looking for leaks at the end of every run would stop all its threads by ptrace, and take longer than the run.
+std::string options_of_sanitizer() {
+  const char* const typed = std::getenv("ASAN_OPTIONS");
+  return fmt::format("ASAN_OPTIONS=detect_leaks=0{}{}", typed == nullptr ? "" : ":", typed == nullptr ? "" : typed);
+}
+
 /// Why this file is no program that a library can be loaded into; empty: it is one.
 std::string wrong_program(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -115,6 +169,12 @@ Result<ProgramCall> call_of(const std::vector<std::string>& words) {
   if ((state.st_mode & (S_ISUID | S_ISGID)) != 0)
     return invalid(fmt::format("{} runs with rights of its own (setuid), so no library can be loaded into it", name));
   if (const std::string wrong = wrong_program(found); !wrong.empty()) return invalid(fmt::format("{} {}", name, wrong));
+  for (const std::string& each : libraries_of(found)) {
+    if (each.starts_with("libtsan.so")) {
+      return invalid(
+          fmt::format("{} is compiled with -fsanitize=thread, whose library cannot be loaded beside Lockstep's", name));
+    }
+  }
   std::error_code error;
   return ProgramCall{.words = words,
                      .path = fs::absolute(found, error).lexically_normal().string(),
@@ -153,10 +213,13 @@ Result<void> Process::spawn(const ProgramCall& call) {
   const int output_passed = ::fcntl(output_file_, F_DUPFD, kFirstPassedOn);
   board_->output = output_passed;
   std::vector<std::string> environment{fmt::format("{}={}", kBoardVariable, board_passed),
-                                       fmt::format("LD_PRELOAD={}", library)};
+                                       fmt::format("LD_PRELOAD={}{}", address_sanitizer_of(call.path), library),
+                                       options_of_sanitizer()};
   for (char** each = environ; *each != nullptr; ++each) {
     const std::string_view text = *each;
-    if (!text.starts_with("LD_PRELOAD=") && !text.starts_with("LOCKSTEP_")) environment.emplace_back(text);
+    const bool is_ours =
+        text.starts_with("LD_PRELOAD=") || text.starts_with("LOCKSTEP_") || text.starts_with("ASAN_OPTIONS=");
+    if (!is_ours) environment.emplace_back(text);
   }
   std::vector<char*> words, variables;
   std::vector<std::string> typed = call.words;
@@ -232,6 +295,7 @@ void Process::begin(const std::vector<Choice>& planned) {
   board.running = 0;
   board.stack_size = 0;
   board.before = Touches{};
+  board.crash = CrashRecord{};
   board.refusal = Refusal::none;
   board.refused[0] = '\0';
   board.choices = 0;

@@ -183,6 +183,7 @@ record::Run recorded(ProgramSubject& subject, const ProgramCall& call) {
   for (std::size_t i = 0; i < schedule.steps.size(); ++i)
     document["steps"].push_back(json_of(schedule.steps[i], i + 1, schedule.actors));
   document["output"] = subject.output();
+  if (const std::vector<std::string> stack = subject.crash_stack(); !stack.empty()) document["stack"] = stack;
   run.documents[kProgramDocument] = document.dump(-1, ' ', false, Json::error_handler_t::replace);
   return run;
 }
@@ -265,6 +266,18 @@ std::string output_of(const record::Run& run) {
   if (found == run.documents.end()) return {};
   const Json json = Json::parse(found->second, nullptr, false);
   return json.is_object() ? json.value("output", "") : std::string();
+}
+
+std::vector<std::string> stack_of(const record::Run& run) {
+  const auto found = run.documents.find(kProgramDocument);
+  if (found == run.documents.end()) return {};
+  const Json json = Json::parse(found->second, nullptr, false);
+  if (!json.is_object() || !json.contains("stack") || !json["stack"].is_array()) return {};
+  std::vector<std::string> stack;
+  for (const Json& each : json["stack"]) {
+    if (each.is_string()) stack.push_back(each);
+  }
+  return stack;
 }
 
 Result<record::Run> run(const ProgramCall& call, const std::string& schedule, const ProgramLimits& limits,

@@ -42,6 +42,8 @@ Result<ProgramSchedule> program_schedule_of(const std::string& schedule_file);
 Result<ProgramSchedule> program_schedule_of(const record::Run& run);
 /// What the run printed.
 std::string output_of(const record::Run& run);
+/// Where a signal met it, the innermost function first: "withdraw() at bank.cc:12". Empty: none did.
+std::vector<std::string> stack_of(const record::Run& run);
 
 /// Runs the program once. `schedule`: "T1 T2 T1:timeout …"; behind its end, and when it is empty, each thread goes on
 /// as far as it can. Fault::invalid: as call_of(), and for what is not supported.

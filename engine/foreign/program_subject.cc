@@ -206,14 +206,45 @@ std::string ProgramSubject::what_it_is_in() const {
   return fmt::format("{} came to no operation within {} s: it waits outside the program ({})", who, seconds, where);
 }
 
+/// The innermost function of the program itself: those of the libraries that end a process say nothing.
+std::string ProgramSubject::place_of_crash() {
+  const CrashRecord& crash = board().crash;
+  for (std::uint32_t i = 0; i < crash.depth; ++i) {
+    const auto place = symbols().place_in_file(crash.frame[i] - 1);
+    if (place && place->first == call_.path) return symbols().function(crash.frame[i]);
+  }
+  return {};
+}
+
+std::vector<std::string> ProgramSubject::crash_stack() {
+  const CrashRecord& crash = board().crash;
+  const std::vector<std::uint64_t> frames(crash.frame, crash.frame + crash.depth);
+  const std::vector<std::string> lines = lines_of(symbols(), frames);
+  std::vector<std::string> stack;
+  std::size_t own = 0;  // what called the program's own code says nothing
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const auto place = symbols().place_in_file(frames[i] - 1);
+    if (!place && i > 0) break;  // what is no code is no stack
+    if (place && place->first == call_.path) own = i + 1;
+    std::string name = symbols().function(frames[i]);
+    if (name.empty()) name = fmt::format("{:#x}", frames[i] - 1);
+    const std::string file = place ? place->first.substr(place->first.rfind('/') + 1) : "no code";
+    stack.push_back(fmt::format("{} {}", name, lines[i].empty() ? "in " + file : "at " + lines[i]));
+    if (name == "main") break;
+  }
+  if (own > 0) stack.resize(std::min(own, stack.size()));
+  return stack;
+}
+
 void ProgramSubject::find_blocked(Footprint& footprint, std::vector<Step>& blocked) {
   add_blocked(process_->board().model, static_cast<int>(actors_.size()), footprint, blocked);
 }
 
 const Ended& ProgramSubject::ended() {
   if (!ended_) {
-    ended_ = ending_of(board(), stopped_.value_or(Stop::none), output(), late_,
-                       [this](std::uint64_t address) { return object_name(address); });
+    ended_ =
+        ending_of(board(), stopped_.value_or(Stop::none), output(), stopped_ == Stop::late ? late_ : place_of_crash(),
+                  [this](std::uint64_t address) { return object_name(address); });
     ending_ = ended_->ending;
   }
   return *ended_;

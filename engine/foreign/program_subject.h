@@ -51,6 +51,8 @@ class ProgramSubject final : public Subject {
   /// After perform(), once: how it ended.
   const Ended& ended();
   std::string output() const { return process_->output(); }
+  /// The stack of the thread that a signal met, the innermost first: "withdraw() at bank.cc:12". Empty: none did.
+  std::vector<std::string> crash_stack();
   /// What people call the thing.
   std::string object_name(std::uint64_t address);
   Symbols& symbols();
@@ -66,6 +68,7 @@ class ProgramSubject final : public Subject {
   void learn_threads();
   std::vector<Candidate>& candidates(std::uint64_t choices);
   std::string what_it_is_in() const;
+  std::string place_of_crash();
   Error refusal();
 
   const ProgramCall call_;

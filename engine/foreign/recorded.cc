@@ -272,6 +272,12 @@ record::Run run_of(ProgramSubject& subject, const ProgramCall& call) {
                    .detail = "nobody breaks it",
                    .others = cycle});
   }
+  if (ended.verdict == record::Verdict::crashed) {
+    narrator.emit({.at_ns = subject.board().model.now(),
+                   .actor = subject.board().running,
+                   .kind = EventKind::note,
+                   .detail = ended.what});
+  }
   switch (ended.verdict) {
     case record::Verdict::clean:
       run.summary = fmt::format("{} steps of {} threads, exit code 0", subject.board().steps, run.actors.size());

@@ -8,6 +8,7 @@
 #include <cassert>
 #include <chrono>
 #include <condition_variable>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -427,6 +428,54 @@ int crashes() {
   std::abort();
 }
 
+int* shared_value = &value;
+
+/// Reads through a pointer that the other one has taken away, in one order.
+void reads_shared() {
+  {
+    const std::lock_guard a(A);
+  }
+  const std::lock_guard a(A);
+  value = *shared_value + 1;
+}
+
+int crashes_in_one_order() {
+  return both(reads_shared, [] {
+    const std::lock_guard a(A);
+    shared_value = nullptr;
+  });
+}
+
+int dive(int depth) {
+  volatile char room[4096];
+  room[0] = static_cast<char>(depth);
+  return depth < 0 ? 0 : dive(depth + 1) + room[0];
+}
+
+int uses_up_its_stack() {
+  return both([] { const std::lock_guard a(A); }, [] { value = dive(0); });
+}
+
+/// Ends as under a sanitizer.
+int is_ended_by_sanitizer() {
+  return both([] { const std::lock_guard a(A); },
+              [] {
+                const std::lock_guard a(A);
+                std::fprintf(stderr, "==%d==ERROR: AddressSanitizer: heap-use-after-free on address %p at pc 0x7\n",
+                             getpid(), static_cast<void*>(&value));
+                _exit(1);
+              });
+}
+
+/// Has a handler of its own, and sends the signal by itself.
+int raises() {
+  return both([] { const std::lock_guard a(A); },
+              [] {
+                std::signal(SIGFPE, [](int) { std::_Exit(11); });
+                std::raise(value == 0 ? SIGBUS : SIGFPE);
+              });
+}
+
 int prints() {
   std::printf("time %ld\n", static_cast<long>(std::time(nullptr)));
   return both([] { const std::lock_guard a(A); }, [] {});
@@ -501,6 +550,10 @@ int main(int count, char** words) {
       {"pool", pool},
       {"heap", heap},
       {"crashes", crashes},
+      {"crashes-in-one-order", crashes_in_one_order},
+      {"uses-up-its-stack", uses_up_its_stack},
+      {"is-ended-by-sanitizer", is_ended_by_sanitizer},
+      {"raises", raises},
       {"prints", prints},
       {"forks", forks_a_process},
       {"many-threads", many_threads},

@@ -20,7 +20,7 @@
 
 namespace lockstep::foreign {
 
-inline constexpr std::uint32_t kBoardVersion = 1;
+inline constexpr std::uint32_t kBoardVersion = 2;
 inline constexpr std::uint32_t kStepsMost = 20'000;  ///< of a run
 /// Where the program finds the board: the number of a file descriptor. Taken out of its environment before main.
 inline constexpr const char* kBoardVariable = "LOCKSTEP_BOARD";
@@ -47,6 +47,17 @@ struct StepRecord {
   std::int64_t at = 0;                 ///< virtual nanoseconds
   std::uint32_t begun = 0, ended = 0;  ///< threads that began or ended within it, a bit each
   Touches touches;
+};
+
+inline constexpr std::uint32_t kFramesMost = 48;
+
+/// How a signal ended the run, as the thread that it came to has seen it.
+struct CrashRecord {
+  std::int32_t signal = 0;  ///< 0: none was seen
+  std::int32_t thread = -1;
+  std::uint64_t address = 0;  ///< what it is about, of a wrong access
+  std::uint32_t depth = 0;
+  std::uint64_t frame[kFramesMost] = {};  ///< return addresses, the innermost first; it is one behind where it stood
 };
 
 /// Which thread is meant by an index, in every run: the nth that its parent made.
@@ -86,6 +97,7 @@ struct SharedBoard {
   std::uint32_t stack_size = 0;
   std::int8_t stack[2 * kThreadsMost] = {};  ///< threads that go on within the step in hand, the next one last
   Touches before;                            ///< what is touched before the first step
+  CrashRecord crash;
 
   // -- driver --
   std::int32_t answer = 0;    ///< thread * 2, and 1 more for a time-out

@@ -15,6 +15,7 @@
 
 #include <bit>
 
+#include "engine/foreign/preload/crash.h"
 #include "engine/foreign/preload/threads.h"
 
 namespace lockstep::foreign {
@@ -162,6 +163,7 @@ int begin_run(int count, char** arguments, char** environment) noexcept {
   }
   self = 0;
   controlled = true;
+  watch_for_crashes();
   begin_thread();
   return program_main(count, arguments, environment);
 }
@@ -173,6 +175,7 @@ int serve(int count, char** arguments, char** environment) noexcept {
   board->anchor = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
   board->server = static_cast<std::int32_t>(::getpid());
   prepare_threads();
+  prepare_for_crashes();
   std::uint32_t done = 0;
   board->ready.store(1, std::memory_order_release);
   ring();

@@ -165,6 +165,44 @@ TEST(Programs, anAssertionIsFoundBehindASleep) {
   EXPECT_THAT(output_of(found->findings.front().shortest), HasSubstr("Assertion"));
 }
 
+TEST(Programs, aCrashIsNamedWithItsThreadItsFunctionAndItsLastOperation) {
+  const Result<Exploration> found = search({"crashes-in-one-order"}, Strategy::exhaustive);
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_TRUE(found->complete);
+  EXPECT_EQ(found->runs, 3U);
+  ASSERT_EQ(found->findings.size(), 2U);
+  const Finding& worst = found->findings.front();
+  EXPECT_EQ(worst.verdict, Verdict::crashed);
+  EXPECT_EQ(worst.runs, 2U);
+  EXPECT_EQ(worst.what, "SIGSEGV in T1, in (anonymous namespace)::reads_shared(), after lock A");
+  EXPECT_EQ(worst.shortest.summary, worst.what);
+  const std::vector<std::string> stack = stack_of(worst.shortest);
+  ASSERT_FALSE(stack.empty());
+  EXPECT_THAT(stack.front(), HasSubstr("reads_shared() "));
+  const Result<ProgramSchedule> schedule = program_schedule_of(worst.shortest);
+  ASSERT_TRUE(schedule.ok()) << schedule.error().message;
+  const Result<Replay> replayed = replay(*schedule, {.times = 50}, {});
+  ASSERT_TRUE(replayed.ok()) << replayed.error().message;
+  EXPECT_EQ(replayed->identical, 50U);
+  EXPECT_EQ(replayed->run.verdict, Verdict::crashed);
+  EXPECT_EQ(stack_of(replayed->run), stack);
+}
+
+TEST(Programs, whatEndsAProgramIsSaid) {
+  const auto ended_as = [](const char* name) {
+    const Result<record::Run> ran = run(call({name}), "", {});
+    EXPECT_TRUE(ran.ok()) << ran.error().message;
+    return fmt::format("{} {}", record::name_of(ran->verdict), ran->summary);
+  };
+  EXPECT_EQ(ended_as("uses-up-its-stack"),
+            "crashed SIGSEGV in T2, in (anonymous namespace)::dive(int), before its first operation");
+  EXPECT_EQ(ended_as("is-ended-by-sanitizer"),
+            "crashed exit code 1 in T2, after lock A: ERROR: AddressSanitizer: heap-use-after-free");
+  EXPECT_THAT(ended_as("raises"), testing::StartsWith("crashed SIGBUS in T2, "));
+  EXPECT_THAT(ended_as("crashes"),
+              testing::StartsWith("crashed SIGABRT in main, in (anonymous namespace)::crashes(), after "));
+}
+
 TEST(Programs, aPoolOfAStaticVariableIsEndedByItsDestructor) {
   const Result<Exploration> found = search({"pool"}, Strategy::exhaustive);
   ASSERT_TRUE(found.ok()) << found.error().message;
