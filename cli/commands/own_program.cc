@@ -9,9 +9,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include "cli/args/command_line.h"
 #include "cli/args/exit_code.h"
@@ -27,6 +29,7 @@
 #include "cli/text/text.h"
 #include "cli/text/ticker.h"
 #include "engine/explore/explore.h"
+#include "engine/foreign/debugged.h"
 #include "engine/gdb/tracing.h"
 
 extern char** environ;
@@ -67,9 +70,15 @@ std::string output_text(const record::Run& run, const Terminal& terminal) {
     lines.push_back(output.substr(begin, end - begin));
     begin = end + 1;
   }
-  const std::size_t first = lines.size() > kOutputLines ? lines.size() - kOutputLines : 0;
-  std::string text = first > 0 ? fmt::format("its output ends with\n") : "its output\n";
-  for (std::size_t i = first; i < lines.size(); ++i) text += "  " + terminal.clean(lines[i]) + "\n";
+  // A sanitizer says the most first.
+  const auto report = std::find_if(lines.begin(), lines.end(), [](const std::string& each) {
+    return each.find("ERROR: AddressSanitizer") != std::string::npos;
+  });
+  const std::size_t tail = lines.size() > kOutputLines ? lines.size() - kOutputLines : 0;
+  const std::size_t first = std::min(tail, static_cast<std::size_t>(report - lines.begin()));
+  const std::size_t end = std::min(first + kOutputLines, lines.size());
+  std::string text = end < lines.size() ? "of its output\n" : first > 0 ? "its output ends with\n" : "its output\n";
+  for (std::size_t i = first; i < end; ++i) text += "  " + terminal.clean(lines[i]) + "\n";
   return text;
 }
 
@@ -102,7 +111,8 @@ Result<void> keep_schedule(const record::Run& run, OutputFile& file) {
 
 /// What goes for scenarios alone.
 std::string not_for_programs(const Arguments& arguments) {
-  for (const char* const option : {"store", "protocol", "pattern", "dsn", "graph", "direct", "hold", "predict"}) {
+  for (const char* const option :
+       {"store", "protocol", "pattern", "dsn", "graph", "direct", "hold", "predict", "script"}) {
     if (arguments.has(option)) return fmt::format("--{} is for scenarios, not for a program behind --", option);
   }
   return {};
@@ -291,36 +301,51 @@ int debug_own_program(Program& program, const foreign::ProgramSchedule& schedule
     complain(fmt::format("gdb may not trace here ({})", why));
     return kStoreUnavailable;
   }
-  const Result<std::unique_ptr<foreign::ProgramSubject>> held = foreign::hold(schedule, {}, &program.stop);
-  if (!held) return fail_with(held.error());
+  const Result<std::string> commands = write_gdb_script(runs_folder(program.arguments));
+  if (!commands) return fail_with(commands.error());
+  const Result<std::unique_ptr<foreign::DebuggedProgram>> debugged = foreign::DebuggedProgram::open(schedule);
+  if (!debugged) return fail_with(debugged.error());
+  std::size_t step = (*debugged)->fatal_step();
+  if (program.arguments.has("step")) {
+    const std::string text = program.arguments.value("step");
+    const char* const end = text.data() + text.size();
+    const auto [rest, wrong] = std::from_chars(text.data(), end, step);
+    if (wrong != std::errc() || rest != end)
+      return usage_error(fmt::format("--step \"{}\" is no number of steps", text));
+  }
   std::vector<std::string> words{gdb, "-q"};
-  const bool is_batch = program.arguments.has("batch");
-  if (is_batch) words.insert(words.end(), {"-batch", "-nx"});
-  words.insert(words.end(), {"-p", std::to_string((*held)->board().run), "-ex", "info threads"});
+  if (program.arguments.has("batch")) words.insert(words.end(), {"-batch", "-nx"});
+  for (std::string& each : (*debugged)->arguments_of_gdb(*commands, step)) words.push_back(std::move(each));
   for (const std::string& each : program.arguments.all("gdb")) words.push_back(each);
   if (program.arguments.has("NAME|ID")) {
     for (const std::string& each : program.arguments.all("--")) words.push_back(each);
   }
+  words.insert(words.end(), {"--args", schedule.call.path});
+  words.insert(words.end(), schedule.call.words.begin() + 1, schedule.call.words.end());
+  std::atomic<bool> ended{false};
+  std::thread server([&] { (*debugged)->serve(ended); });
   const int code = run_to_end(words);
-  (*held)->let_go();
+  ended.store(true, std::memory_order_relaxed);
+  server.join();
   return code;
 }
 
 int debug_own_program(Program& program) {
+  if (const std::string wrong = not_for_programs(program.arguments); !wrong.empty()) return usage_error(wrong);
   const Result<foreign::ProgramCall> call = call_typed(program);
   if (!call) return fail_with(call.error());
   ExploreRequest request;
   Result<Exploration> explored = search(program, *call, request);
   if (!explored) return fail_with(explored.error());
   for (Finding& each : explored->findings) {
-    if (each.shortest.ending != record::Ending::stuck) continue;
+    if (is_good(each.verdict)) continue;
     int code = kAsExpected;
     each.shortest.command = command_of_program(*call, each.shortest.schedule);
     (void)save(program, each.shortest, code);
     const Result<foreign::ProgramSchedule> schedule = foreign::program_schedule_of(each.shortest);
     return schedule ? debug_own_program(program, *schedule) : fail_with(schedule.error());
   }
-  return usage_error(fmt::format("{}: no run gets stuck ({} runs{})", call->words.front(), explored->runs,
+  return usage_error(fmt::format("{}: no run ends badly ({} runs{})", call->words.front(), explored->runs,
                                  explored->complete ? ", which is all of them" : ""));
 }
 

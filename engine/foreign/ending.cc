@@ -103,9 +103,9 @@ std::string without_numbers_of_the_run(const std::string& line) {
   return text;
 }
 
-/// What a sanitizer says first; what it goes on with are addresses.
-constexpr const char* kOfSanitizers[] = {
-    "ERROR: AddressSanitizer: ", "ERROR: LeakSanitizer: ", "runtime error: ", "WARNING: MemorySanitizer: "};
+/// What a sanitizer says in short; what it says beside are addresses.
+constexpr const char* kOfSanitizers[] = {"SUMMARY: AddressSanitizer: ", "ERROR: AddressSanitizer: ",
+                                         "ERROR: LeakSanitizer: ", "runtime error: ", "WARNING: MemorySanitizer: "};
 
 /// The line in which a program says what it died of.
 std::string last_words(const std::string& output) {

@@ -49,17 +49,6 @@ void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t value, Nanos mos
   ::syscall(SYS_futex, &word, FUTEX_WAIT, value, &span, nullptr, 0);
 }
 
-/// Beside the program, where it is installed, and in a build.
-std::string library_path() {
-  std::error_code error;
-  const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
-  for (const fs::path& folder : {here, here / "../lib/lockstep", here / "../cli"}) {
-    const fs::path path = folder / kLibrary;
-    if (fs::exists(path, error)) return fs::canonical(path, error).string();
-  }
-  return {};
-}
-
 /// The libraries that the program asks for by itself: "libasan.so.8".
 std::vector<std::string> libraries_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -141,7 +130,25 @@ std::string wrong_program(const std::string& path) {
                                                     : "is statically linked, so no library can be loaded into it";
 }
 
+Error no_library() { return {Fault::unavailable, {}, fmt::format("{} is not beside lockstep", kLibrary)}; }
+
 }  // namespace
+
+std::string library_path() {
+  // Beside the program, where it is installed, and in a build.
+  std::error_code error;
+  const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
+  for (const fs::path& folder : {here, here / "../lib/lockstep", here / "../cli"}) {
+    const fs::path path = folder / kLibrary;
+    if (fs::exists(path, error)) return fs::canonical(path, error).string();
+  }
+  return {};
+}
+
+std::vector<std::string> environment_of_control(const ProgramCall& call, const std::string& board) {
+  return {fmt::format("{}={}", kBoardVariable, board),
+          fmt::format("LD_PRELOAD={}{}", address_sanitizer_of(call.path), library_path()), options_of_sanitizer()};
+}
 
 std::string program_in_path(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
@@ -188,6 +195,16 @@ Result<std::unique_ptr<Process>> Process::start(const ProgramCall& call) {
   return process;
 }
 
+Result<std::unique_ptr<Process>> Process::await() {
+  if (library_path().empty()) return no_library();
+  std::unique_ptr<Process> process(new Process);
+  if (Result<void> opened = process->open_board(); !opened) return opened.error();
+  process->board_->debugged = true;
+  return process;
+}
+
+std::string Process::board_path() const { return fmt::format("/proc/{}/fd/{}", ::getpid(), board_file_); }
+
 Result<void> Process::open_board() {
   board_file_ = ::memfd_create("lockstep-board", MFD_CLOEXEC);
   output_file_ = ::memfd_create("lockstep-output", MFD_CLOEXEC);
@@ -207,14 +224,11 @@ Result<void> Process::open_board() {
 }
 
 Result<void> Process::spawn(const ProgramCall& call) {
-  const std::string library = library_path();
-  if (library.empty()) return Error{Fault::unavailable, {}, fmt::format("{} is not beside lockstep", kLibrary)};
+  if (library_path().empty()) return no_library();
   const int board_passed = ::fcntl(board_file_, F_DUPFD, kFirstPassedOn);
   const int output_passed = ::fcntl(output_file_, F_DUPFD, kFirstPassedOn);
   board_->output = output_passed;
-  std::vector<std::string> environment{fmt::format("{}={}", kBoardVariable, board_passed),
-                                       fmt::format("LD_PRELOAD={}{}", address_sanitizer_of(call.path), library),
-                                       options_of_sanitizer()};
+  std::vector<std::string> environment = environment_of_control(call, std::to_string(board_passed));
   for (char** each = environ; *each != nullptr; ++each) {
     const std::string_view text = *each;
     const bool is_ours =
@@ -318,7 +332,11 @@ Process::News Process::wait(Nanos most) {
   const Nanos until = clock.now() + most;
   for (bool looked = false;; looked = true) {
     const std::uint32_t bell = board.bell.load(std::memory_order_acquire);
-    if (board.ended.load(std::memory_order_acquire) == runs_) return News::ended;
+    if (board.debugged && board.arrived.load(std::memory_order_acquire) != arrived_) {
+      ++arrived_;
+      return News::arrived;
+    }
+    if (!board.debugged && board.ended.load(std::memory_order_acquire) == runs_) return News::ended;
     if (board.asked.load(std::memory_order_acquire) != heard_) {
       ++heard_;
       return News::asks;
@@ -329,7 +347,7 @@ Process::News Process::wait(Nanos most) {
     }
     if (looked) {
       if (clock.now() >= until) return News::nothing;
-      if (::waitpid(server_, nullptr, WNOHANG) == server_) {
+      if (server_ > 1 && ::waitpid(server_, nullptr, WNOHANG) == server_) {
         server_ = -1;
         return News::lost;
       }

@@ -335,25 +335,6 @@ Result<Replay> replay(const ProgramSchedule& written, const ReplayOptions& optio
   return result;
 }
 
-Result<std::unique_ptr<ProgramSubject>> hold(const ProgramSchedule& written, const ProgramLimits& limits,
-                                             const StopSource* stop) {
-  Result<std::unique_ptr<ProgramSubject>> subject = subject_for(written.call, written.actors, limits, stop);
-  if (!subject) return subject.error();
-  (*subject)->plan(order_of(written));
-  (*subject)->hold_when_stuck();
-  Followed followed(order_of(written), false);
-  const Result<void> performed = (*subject)->perform(followed);
-  if (!performed) return performed.error();
-  const Ended& ended = (*subject)->ended();
-  if (ended.ending != record::Ending::stuck || (*subject)->board().run <= 0) {
-    return Error{Fault::invalid,
-                 {},
-                 fmt::format("this schedule ends as {} {}: nobody stands still for a debugger",
-                             record::name_of(ended.verdict), ended.what)};
-  }
-  return subject;
-}
-
 Result<std::unique_ptr<Subject>> ProgramExplorable::open() const {
   Result<std::unique_ptr<ProgramSubject>> subject = ProgramSubject::open(call_, limits_, stop_);
   if (!subject) return subject.error();

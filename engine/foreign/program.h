@@ -54,11 +54,6 @@ Result<record::Run> run(const ProgramCall& call, const std::string& schedule, co
 Result<Replay> replay(const ProgramSchedule& written, const ReplayOptions& options, const ProgramLimits& limits,
                       const StopSource* stop = nullptr);
 
-/// Performs the schedule, and keeps the program standing where nobody can go on: until let_go(). Fault::invalid: it
-/// does not come to that.
-Result<std::unique_ptr<ProgramSubject>> hold(const ProgramSchedule& written, const ProgramLimits& limits,
-                                             const StopSource* stop = nullptr);
-
 class ProgramExplorable final : public Explorable {
  public:
   /// `stop` outlives it.

@@ -22,13 +22,26 @@ Result<std::unique_ptr<ProgramSubject>> ProgramSubject::open(const ProgramCall& 
   return subject;
 }
 
+Result<std::unique_ptr<ProgramSubject>> ProgramSubject::await(const ProgramCall& call) {
+  std::unique_ptr<ProgramSubject> subject(new ProgramSubject(call, {}, nullptr));
+  Result<std::unique_ptr<Process>> process = Process::await();
+  if (!process) return process.error();
+  subject->process_ = std::move(*process);
+  subject->learn_threads();
+  return subject;
+}
+
+void ProgramSubject::forget_names() {
+  symbols_.reset();
+  names_.clear();
+}
+
 Result<void> ProgramSubject::restart() {
   process_.reset();
   Result<std::unique_ptr<Process>> process = Process::start(call_);
   if (!process) return process.error();
   process_ = std::move(*process);
-  symbols_.reset();
-  names_.clear();
+  forget_names();
   if (!actors_.empty()) foreign::know_threads(process_->board(), actors_);
   learn_threads();
   return {};
@@ -99,7 +112,7 @@ Result<void> ProgramSubject::perform(Schedule& schedule) {
   ending_ = record::Ending::complete;
   process_->begin(plan_);
   Result<void> followed = follow(schedule);
-  if (!followed && !(holds_ && stopped_ == Stop::stuck)) process_->end_run();
+  if (!followed) process_->end_run();
   learn_threads();
   return followed;
 }
@@ -112,10 +125,7 @@ Result<void> ProgramSubject::follow(Schedule& schedule) {
     stopped_ = stop;
     if (!taken_.empty()) tell_step(board().step[taken_.size() - 1]);
     schedule.nothing_left();
-    if (stop != Stop::none && !(stop == Stop::stuck && holds_)) {
-      // What it printed is kept until the next run begins.
-      process_->end_run();
-    }
+    if (stop != Stop::none) process_->end_run();  // what it printed is kept until the next run begins
   };
   for (;;) {
     const Process::News news = process_->wait(kListen);
@@ -168,10 +178,6 @@ Result<void> ProgramSubject::follow(Schedule& schedule) {
       return {};
     }
   }
-}
-
-void ProgramSubject::let_go() {
-  if (process_) process_->end_run();
 }
 
 Error ProgramSubject::refusal() {
@@ -260,7 +266,7 @@ Subject::RunEnd ProgramSubject::judge(record::Run& run) {
 }
 
 Symbols& ProgramSubject::symbols() {
-  if (!symbols_) symbols_ = std::make_unique<Symbols>(process_->server());
+  if (!symbols_) symbols_ = std::make_unique<Symbols>(board().debugged ? board().run : process_->server());
   return *symbols_;
 }
 

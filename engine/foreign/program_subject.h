@@ -25,6 +25,9 @@ class ProgramSubject final : public Subject {
   static Result<std::unique_ptr<ProgramSubject>> open(const ProgramCall& call, const ProgramLimits& limits,
                                                       const StopSource* stop = nullptr);
 
+  /// A program that a debugger will start: nothing is performed, and what it does is named.
+  static Result<std::unique_ptr<ProgramSubject>> await(const ProgramCall& call);
+
   std::string name() const override { return call_.words.front(); }
   const std::vector<std::string>& actors() const noexcept override { return actors_; }
   bool is_deterministic() const noexcept override { return true; }
@@ -39,12 +42,16 @@ class ProgramSubject final : public Subject {
 
   /// The threads of a schedule from another time. False: there are no such names.
   bool know_threads(const std::vector<std::string>& names);
+  /// Who could take a step, of the choices as bits.
+  std::vector<Candidate>& candidates(std::uint64_t choices);
+  /// What has been named is not known any more: another process has begun.
+  void forget_names();
+  /// Why the program cannot be controlled any further.
+  Error refusal();
+
   /// The first choices of the next runs, which the program takes without a question; perform()'s schedule must say the
   /// same.
   void plan(std::vector<Choice> choices) { plan_ = std::move(choices); }
-  /// A run that gets stuck stands still until let_go(), so that a debugger can be attached.
-  void hold_when_stuck() { holds_ = true; }
-  void let_go();
 
   Process& process() noexcept { return *process_; }
   const SharedBoard& board() const noexcept { return process_->board(); }
@@ -66,10 +73,8 @@ class ProgramSubject final : public Subject {
   Result<void> follow(Schedule& schedule);
   void tell_step(const StepRecord& step);
   void learn_threads();
-  std::vector<Candidate>& candidates(std::uint64_t choices);
   std::string what_it_is_in() const;
   std::string place_of_crash();
-  Error refusal();
 
   const ProgramCall call_;
   const ProgramLimits limits_;
@@ -80,7 +85,6 @@ class ProgramSubject final : public Subject {
   Nanos give_up_at_ = kNever;
   std::vector<std::string> actors_;
   std::vector<Choice> plan_;
-  bool holds_ = false;
   std::unordered_map<std::uint64_t, std::string> names_;
   std::vector<Candidate> candidates_;
 

@@ -11,19 +11,26 @@
 //     reads `step`s, sets `answer`, ++answered, wakes      --->   takes the step, writes it down
 //                                     waits for its end    <---   ends, crashes, or is killed by the driver
 //                               <---  status, ++ended, rings the bell
+//
+// Under a debugger there is no server: gdb starts the program, which is the run. It does ++arrived before its main, and
+// waits until the driver has reset() the board. It asks before every step.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
 #include "engine/foreign/model/model.h"
+#include "engine/gdb/layout/registry_layout.h"
 
 namespace lockstep::foreign {
 
 inline constexpr std::uint32_t kBoardVersion = 2;
 inline constexpr std::uint32_t kStepsMost = 20'000;  ///< of a run
-/// Where the program finds the board: the number of a file descriptor. Taken out of its environment before main.
+/// Where the program finds the board: the number of a file descriptor, or a path. Taken out of its environment before
+/// main.
 inline constexpr const char* kBoardVariable = "LOCKSTEP_BOARD";
+/// Under a debugger: the number of steps before which the run is to stop.
+inline constexpr const char* kStepVariable = "LOCKSTEP_DEBUG";
 /// Where the board lies in the program, and in every run of it.
 inline constexpr std::uint64_t kBoardAddress = 0x2a00'0000'0000;
 /// Stacks and heaps lie at the same place in every run, whichever thread makes its first one first: a room for each.
@@ -103,6 +110,11 @@ struct SharedBoard {
   std::int32_t answer = 0;    ///< thread * 2, and 1 more for a time-out
   std::uint32_t planned = 0;  ///< as many choices are known beforehand
   std::uint8_t plan[kStepsMost] = {};
+
+  // -- under a debugger --
+  bool debugged = false;                  ///< driver
+  std::atomic<std::uint32_t> arrived{0};  ///< run: how many have begun
+  debugging::Registry registry;           ///< driver: how the run stands; stop_at and forced are the debugger's
 
   // -- kept from run to run --
   std::uint32_t identities = 0;

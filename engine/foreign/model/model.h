@@ -215,6 +215,17 @@ class PrimitiveModel {
     const Primitive& object = at(address);
     return object.owner >= 0 || object.count > 0;
   }
+  /// Calls visit(address, thread, reads) for everything that a thread holds.
+  template <class Visit>
+  void for_each_hold(const Visit& visit) const {
+    for (std::uint32_t i = 0; i < used_; ++i) {
+      const Primitive& object = objects_[slots_[i]];
+      if (object.owner >= 0) visit(object.address, static_cast<int>(object.owner), false);
+      for (int t = 0; t < kThreadsMost; ++t) {
+        if (object.reader[t] > 0) visit(object.address, t, true);
+      }
+    }
+  }
   bool reads(std::uint64_t address, int index) noexcept { return at(address).reader[index] > 0; }
   /// Who holds the thing: its owner, or one that reads; -1: nobody.
   int holder(std::uint64_t address, int but = -1) noexcept {
