@@ -160,7 +160,7 @@ Result<Exploration> search(Program& program, const foreign::ProgramCall& call, E
                 [&runs] { return counted(runs.load(std::memory_order_relaxed), "run", "runs"); });
   Result<Exploration> result = explore(explorable, coordinates, request, 1, &program.stop, RealClock().now());
   ticker.end();
-  if (result) result->grain = foreign::grain_of_programs();
+  if (result) result->grain = foreign::grain_of_programs(explorable.met_outside());
   return result;
 }
 

@@ -166,7 +166,44 @@ std::string cycle_text(const SharedBoard& board, const std::vector<int>& cycle) 
   return text + thread_name(board, cycle.front());
 }
 
-/// Who waits at the end and for what, but for those that only wait for the end of these.
+std::string call_name(FileCall call) {
+  switch (call) {
+    case FileCall::none:
+      break;
+    case FileCall::read:
+      return "read";
+    case FileCall::recv:
+      return "recv";
+    case FileCall::accept:
+      return "accept";
+    case FileCall::write:
+      return "write";
+    case FileCall::send:
+      return "send";
+    case FileCall::poll:
+      return "poll";
+    case FileCall::select:
+      return "select";
+    case FileCall::epoll_wait:
+      return "epoll_wait";
+  }
+  return {};
+}
+
+/// "in T2, in withdraw(), after unlock A": who had the turn, and what it announced last.
+std::string crash_text(const SharedBoard& board, const std::string& place, const NameOf& name_of) {
+  const std::string who = thread_name(board, board.running);
+  Operation last = board.model.thread(board.running).operation;
+  if (last.verb == Act::leave) last.verb = Act::wait;  // it has left it
+  if (last.verb == Act::in_futex) last.verb = Act::futex_wait;
+  if (last.verb == Act::at_barrier) last.verb = Act::barrier;
+  return fmt::format(
+      "in {}{}{}", who, place.empty() ? "" : ", in " + place,
+      last.verb == Act::none ? ", before its first operation" : ", after " + text_of(last, board, name_of));
+}
+
+}  // namespace
+
 std::string waits_text(const SharedBoard& board, const NameOf& name_of) {
   std::vector<std::pair<std::string, std::string>> waits;
   for (int i = 0; i < kThreadsMost; ++i) {
@@ -183,20 +220,6 @@ std::string waits_text(const SharedBoard& board, const NameOf& name_of) {
   for (const auto& [who, what] : waits) text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", who, what);
   return text;
 }
-
-/// "in T2, in withdraw(), after unlock A": who had the turn, and what it announced last.
-std::string crash_text(const SharedBoard& board, const std::string& place, const NameOf& name_of) {
-  const std::string who = thread_name(board, board.running);
-  Operation last = board.model.thread(board.running).operation;
-  if (last.verb == Act::leave) last.verb = Act::wait;  // it has left it
-  if (last.verb == Act::in_futex) last.verb = Act::futex_wait;
-  if (last.verb == Act::at_barrier) last.verb = Act::barrier;
-  return fmt::format(
-      "in {}{}{}", who, place.empty() ? "" : ", in " + place,
-      last.verb == Act::none ? ", before its first operation" : ", after " + text_of(last, board, name_of));
-}
-
-}  // namespace
 
 std::vector<int> waits_for(PrimitiveModel& model, int thread) {
   const Operation& operation = model.thread(thread).operation;
@@ -263,6 +286,10 @@ std::string verb_of(const Operation& operation) {
       return "futex_wait";
     case Act::futex_wake:
       return "futex_wake";
+    case Act::take_in:
+    case Act::give_out:
+    case Act::look_out:
+      return call_name(operation.call);
     case Act::none:
       break;
   }

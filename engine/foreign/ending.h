@@ -33,6 +33,8 @@ enum class Stop : std::uint8_t {
 Ended ending_of(const SharedBoard& board, Stop stop, const std::string& output, const std::string& place,
                 const NameOf& name_of);
 
+/// Who waits for what, but for those that only wait for the end of these: "T1: lock A, T2: read pipe 1 of main".
+std::string waits_text(const SharedBoard& board, const NameOf& name_of);
 /// The threads that the one waits for, as far as it is known who could end its wait: who holds the lock, whom it joins.
 std::vector<int> waits_for(PrimitiveModel& model, int thread);
 /// "lock A", "wait on C".

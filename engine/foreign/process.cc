@@ -310,6 +310,7 @@ void Process::begin(const std::vector<Choice>& planned) {
   board.stack_size = 0;
   board.before = Touches{};
   board.crash = CrashRecord{};
+  board.waits_outside = board.from_outside = board.at_outside = false;
   board.refusal = Refusal::none;
   board.refused[0] = '\0';
   board.choices = 0;
@@ -360,6 +361,13 @@ void Process::answer(const Choice& choice) {
   board_->answer = choice.actor * 2 + (choice.timeout ? 1 : 0);
   board_->answered.store(heard_, std::memory_order_release);
   futex_wake(board_->answered);
+}
+
+void Process::interrupt(int thread) {
+  constexpr Nanos kMost = std::chrono::seconds(1);
+  if (board_->run <= 1 || board_->kernel_ids[thread] <= 1) return;
+  if (::syscall(SYS_tgkill, board_->run, board_->kernel_ids[thread], SIGTRAP) != 0) return;
+  (void)wait(kMost);
 }
 
 void Process::end_run() {

@@ -69,6 +69,8 @@ class Process {
   /// What has happened since, or within `most`.
   News wait(Nanos most);
   void answer(const Choice& choice);
+  /// Lets the thread write down where it is, which ends the run; nothing happens when it cannot within a second.
+  void interrupt(int thread);
   /// Ends the run in hand. Returns when it has ended.
   void end_run();
 

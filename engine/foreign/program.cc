@@ -338,6 +338,7 @@ Result<Replay> replay(const ProgramSchedule& written, const ReplayOptions& optio
 Result<std::unique_ptr<Subject>> ProgramExplorable::open() const {
   Result<std::unique_ptr<ProgramSubject>> subject = ProgramSubject::open(call_, limits_, stop_);
   if (!subject) return subject.error();
+  (*subject)->tell_of_outside(&met_outside_);
   return std::unique_ptr<Subject>(std::move(*subject));
 }
 
@@ -356,9 +357,14 @@ Result<RecordedRun> ProgramExplorable::record(const std::string& schedule, Nanos
   return RecordedRun{std::move(run), (*subject)->judge(ignored).key};
 }
 
-std::vector<std::string> grain_of_programs() {
-  return {"between pthread operations: what a thread does from one to the next is one step; atomics are none",
-          "a thread's start, and its end, belong to the step in which they happen"};
+std::vector<std::string> grain_of_programs(bool met_outside) {
+  std::vector<std::string> grain{
+      "between pthread operations: what a thread does from one to the next is one step; atomics are none",
+      "a thread's start, and its end, belong to the step in which they happen"};
+  if (met_outside)
+    grain.emplace_back(
+        "steps at files from outside of the program, and polls, were left in the order in which they came");
+  return grain;
 }
 
 }  // namespace lockstep::foreign

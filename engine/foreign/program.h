@@ -4,6 +4,7 @@
 // threads as its actors and their operations as its events. Its document "program" has what a replay needs.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,8 @@ class ProgramExplorable final : public Explorable {
   std::string name() const override { return call_.words.front(); }
   Result<std::unique_ptr<Subject>> open() const override;
   Result<RecordedRun> record(const std::string& schedule, Nanos until) const override;
+  /// A run has asked a file that is not its process's own, and such a step was left where it came.
+  bool met_outside() const { return met_outside_.load(std::memory_order_relaxed); }
   bool knows_footprints() const override { return true; }
   bool is_on_server() const override { return false; }
   Result<std::optional<record::StateGraph>> draw(std::size_t, Nanos, std::vector<std::vector<Choice>>) const override {
@@ -73,9 +76,10 @@ class ProgramExplorable final : public Explorable {
   const ProgramCall call_;
   const ProgramLimits limits_;
   const StopSource* const stop_;
+  mutable std::atomic<bool> met_outside_{false};
 };
 
-/// What a search of programs does not see, for people.
-std::vector<std::string> grain_of_programs();
+/// What a search of programs does not see, for people. `met_outside`: ProgramExplorable's.
+std::vector<std::string> grain_of_programs(bool met_outside);
 
 }  // namespace lockstep::foreign

@@ -2,9 +2,12 @@
 #include "engine/foreign/program_subject.h"
 
 #include <fmt/format.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
+#include <map>
 
 #include "engine/foreign/touches.h"
 
@@ -12,6 +15,55 @@ namespace lockstep::foreign {
 namespace {
 
 constexpr Nanos kListen = std::chrono::milliseconds(50);
+constexpr Nanos kOutsideMost = std::chrono::seconds(2);
+
+/// As the kernel sees it.
+std::string what_thread_does(int process, int thread) {
+  static const std::map<long, const char*> kCalls = {{SYS_read, "read"},
+                                                     {SYS_write, "write"},
+                                                     {SYS_connect, "connect"},
+                                                     {SYS_flock, "flock"},
+                                                     {SYS_fcntl, "fcntl"},
+                                                     {SYS_futex, "futex"},
+                                                     {SYS_wait4, "wait4"},
+                                                     {SYS_waitid, "waitid"},
+                                                     {SYS_rt_sigtimedwait, "sigwait"},
+                                                     {SYS_rt_sigsuspend, "sigsuspend"},
+                                                     {SYS_ppoll, "poll"},
+                                                     {SYS_epoll_pwait, "epoll_wait"},
+                                                     {SYS_msgrcv, "msgrcv"},
+                                                     {SYS_semtimedop, "semop"},
+                                                     {SYS_recvfrom, "recv"},
+                                                     {SYS_clock_nanosleep, "sleep"}};
+  std::ifstream file(fmt::format("/proc/{}/task/{}/syscall", process, thread));
+  std::string word;
+  file >> word;
+  long number = 0;
+  const auto [rest, error] = std::from_chars(word.data(), word.data() + word.size(), number);
+  if (word == "running" || error != std::errc() || number < 0) return "it runs on, as in a loop that waits by looking";
+  const auto known = kCalls.find(number);
+  return fmt::format("it waits in {}, which is no operation here",
+                     known != kCalls.end() ? known->second : fmt::format("system call {}", number));
+}
+
+/// "pipe 2 of T1": the second of these things that T1 has made.
+std::string file_name(const SharedBoard& board, std::uint64_t address) {
+  const std::uint64_t rest = address - kFilesAddress;
+  const auto kind = static_cast<FileKind>(rest >> 24U & 0xffU);
+  const std::string which =
+      fmt::format("{} of {}", rest >> 1U & 0x7fU, thread_name(board, static_cast<int>(rest >> 16U & 0xffU)));
+  switch (kind) {
+    case FileKind::pipe:
+      return "pipe " + which;
+    case FileKind::sockets:
+      return fmt::format("sockets {}{}", which, (rest & 1U) != 0 ? ", back" : "");
+    case FileKind::event:
+      return "eventfd " + which;
+    case FileKind::any:
+      break;
+  }
+  return fmt::format("file {}", rest & 0xffffU);
+}
 
 }  // namespace
 
@@ -113,6 +165,7 @@ Result<void> ProgramSubject::perform(Schedule& schedule) {
   process_->begin(plan_);
   Result<void> followed = follow(schedule);
   if (!followed) process_->end_run();
+  if (met_outside_ != nullptr && process_ && board().at_outside) met_outside_->store(true, std::memory_order_relaxed);
   learn_threads();
   return followed;
 }
@@ -171,8 +224,10 @@ Result<void> ProgramSubject::follow(Schedule& schedule) {
         ending_ = record::Ending::interrupted;
         return Error{Fault::cancelled, {}, {}};
       }
-      if (now - heard < limits_.of_operation) continue;
+      const Nanos most = board().waits_outside ? std::min(limits_.of_operation, kOutsideMost) : limits_.of_operation;
+      if (now - heard < most) continue;
       late_ = what_it_is_in();
+      if (!board().waits_outside) process_->interrupt(board().running);
       if (Result<void> fed = feed(schedule); !fed) return fed;
       finish(Stop::late);
       return {};
@@ -201,15 +256,15 @@ Error ProgramSubject::refusal() {
 }
 
 /// The thread that keeps its turn, and the system call that it is in.
-std::string ProgramSubject::what_it_is_in() const {
+std::string ProgramSubject::what_it_is_in() {
   const SharedBoard& board = this->board();
-  const std::string who = thread_name(board, board.running);
+  if (board.waits_outside) {
+    return fmt::format("nobody goes on unless something comes from outside: {}",
+                       waits_text(board, [this](std::uint64_t address) { return object_name(address); }));
+  }
   const auto seconds = std::chrono::duration<double>(limits_.of_operation).count();
-  std::ifstream file(fmt::format("/proc/{}/wchan", board.run));
-  std::string where;
-  std::getline(file, where);
-  if (where.empty() || where == "0") return fmt::format("{} came to no operation within {} s", who, seconds);
-  return fmt::format("{} came to no operation within {} s: it waits outside the program ({})", who, seconds, where);
+  return fmt::format("{} came to no operation within {} s: {}", thread_name(board, board.running), seconds,
+                     what_thread_does(board.run, board.kernel_ids[board.running]));
 }
 
 /// The innermost function of the program itself: those of the libraries that end a process say nothing.
@@ -278,6 +333,8 @@ std::string ProgramSubject::object_name(std::uint64_t address) {
     name = thread_name(board(), static_cast<int>(address) - 1);
   } else if (const auto variable = symbols().variable(address)) {
     name = *variable;
+  } else if (address >= kFilesAddress && address < kFilesAddress + kStackRoom) {
+    name = file_name(board(), address);
   } else if (address < board().anchor && board().anchor - address < kStackMost) {
     name = fmt::format("stack of main-{:#x}", board().anchor - address);
   } else if (address >= kStacksAddress && address < kStacksAddress + kThreadsMost * kStackRoom) {

@@ -1,6 +1,7 @@
 // program_subject.h: a program of its own, as what a search runs (engine/explore/subject.h).
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +43,8 @@ class ProgramSubject final : public Subject {
 
   /// The threads of a schedule from another time. False: there are no such names.
   bool know_threads(const std::vector<std::string>& names);
+  /// Becomes true when a run has asked a file that is not its process's own. It outlives the subject.
+  void tell_of_outside(std::atomic<bool>* met) { met_outside_ = met; }
   /// Who could take a step, of the choices as bits.
   std::vector<Candidate>& candidates(std::uint64_t choices);
   /// What has been named is not known any more: another process has begun.
@@ -73,7 +76,7 @@ class ProgramSubject final : public Subject {
   Result<void> follow(Schedule& schedule);
   void tell_step(const StepRecord& step);
   void learn_threads();
-  std::string what_it_is_in() const;
+  std::string what_it_is_in();
   std::string place_of_crash();
 
   const ProgramCall call_;
@@ -85,6 +88,7 @@ class ProgramSubject final : public Subject {
   Nanos give_up_at_ = kNever;
   std::vector<std::string> actors_;
   std::vector<Choice> plan_;
+  std::atomic<bool>* met_outside_ = nullptr;
   std::unordered_map<std::uint64_t, std::string> names_;
   std::vector<Candidate> candidates_;
 

@@ -37,6 +37,9 @@ inline constexpr std::uint64_t kBoardAddress = 0x2a00'0000'0000;
 inline constexpr std::uint64_t kStacksAddress = 0x2b00'0000'0000;
 inline constexpr std::uint64_t kStackRoom = std::uint64_t{1} << 30U;
 inline constexpr std::uint64_t kHeapsAddress = 0x2c00'0000'0000;
+/// What stands for a file: | FileKind << 24 | thread << 16 | which << 1, and 1 for the way back; of any file | its
+/// number.
+inline constexpr std::uint64_t kFilesAddress = 0x2d00'0000'0000;
 inline constexpr std::uint64_t kHeapRoom = std::uint64_t{1} << 34U;
 
 /// A choice as a bit: thread * 2, and 1 more for a time-out.
@@ -105,6 +108,9 @@ struct SharedBoard {
   std::int8_t stack[2 * kThreadsMost] = {};  ///< threads that go on within the step in hand, the next one last
   Touches before;                            ///< what is touched before the first step
   CrashRecord crash;
+  bool waits_outside = false;  ///< nobody can go until something comes from outside of the process
+  bool from_outside = false;   ///< that has happened
+  bool at_outside = false;     ///< a step has asked a file that is not the process's own
 
   // -- driver --
   std::int32_t answer = 0;    ///< thread * 2, and 1 more for a time-out
@@ -119,7 +125,8 @@ struct SharedBoard {
   // -- kept from run to run --
   std::uint32_t identities = 0;
   Identity identity[kThreadsMost];
-  std::uint64_t handles[kThreadsMost] = {};  ///< pthread_t, of this run
+  std::uint64_t handles[kThreadsMost] = {};    ///< pthread_t, of this run
+  std::int32_t kernel_ids[kThreadsMost] = {};  ///< of its threads
 
   PrimitiveModel model;
   StepRecord step[kStepsMost];

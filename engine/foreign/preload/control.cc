@@ -18,6 +18,7 @@
 
 #include "engine/foreign/preload/crash.h"
 #include "engine/foreign/preload/debugged.h"
+#include "engine/foreign/preload/files.h"
 #include "engine/foreign/preload/threads.h"
 
 namespace lockstep::foreign {
@@ -95,6 +96,8 @@ void schedule() noexcept {
   PrimitiveModel& model = board->model;
   if (model.living() == 0) return;  // the process ends by itself
   for (;;) {
+    look_at_files();
+    while (choices_now() == 0 && wait_for_outside()) look_at_files();
     const int choice = choose(choices_now());
     if (board->steps == kStepsMost) refuse(Refusal::too_long, "", 0);
     if (model.is_full()) refuse(Refusal::too_many, "objects", 0);
@@ -110,6 +113,7 @@ void schedule() noexcept {
     record.begun = record.ended = 0;
     ++board->steps;
     std::uint32_t released = model.take(thread, record.times_out, record.touches);
+    if (record.touches.ran == kEverybody && record.operation.verb != Act::exit) board->at_outside = true;
     record.result = state.result;
     record.at = model.now();
     for (; released != 0; released &= released - 1)
@@ -139,6 +143,7 @@ std::int32_t do_alone(const Operation& operation) noexcept {
   state.operation = operation;
   state.place = ThreadState::Place::at_gate;
   while (state.place == ThreadState::Place::at_gate) {
+    look_at_files();
     const Options options = model.options(self);
     if (!options.goes && !options.times_out) (void)ask(0);
     look_at_futex(state.operation);

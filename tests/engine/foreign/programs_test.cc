@@ -1,6 +1,7 @@
 // programs_test.cc: programs under control (tests/programs/cases.cc): the classes and interleavings that a search
 // finds, by the reduction and one by one; what each ending is called; replays; what bad input is told.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 
 #include <csignal>
@@ -29,7 +30,7 @@ Result<Exploration> search(const std::vector<std::string>& words, Strategy strat
   run.store = record::kNoStore;
   run.protocol = record::kNoProtocol;
   run.pattern = "program";
-  ExploreRequest request{.run = run, .strategy = strategy};
+  ExploreRequest request{.run = run, .strategy = strategy, .most_time = std::chrono::minutes(10)};
   return explore(explorable, run, request, 1, nullptr, RealClock().now());
 }
 
@@ -271,13 +272,70 @@ TEST(Programs, whatIsNotSupportedIsNamed) {
   const Result<record::Run> endless = run(call({"never-ends"}), "", soon);
   ASSERT_TRUE(endless.ok()) << endless.error().message;
   EXPECT_EQ(endless->verdict, Verdict::hung);
-  EXPECT_THAT(endless->summary, HasSubstr("T2 came to no operation within 0.3 s"));
-  const Result<record::Run> reads = run(call({"reads"}), "", soon);
-  ASSERT_TRUE(reads.ok()) << reads.error().message;
-  EXPECT_THAT(reads->summary, HasSubstr("T2 came to no operation within 0.3 s"));
+  EXPECT_EQ(endless->summary, "T2 came to no operation within 0.3 s: it runs on, as in a loop that waits by looking");
+  EXPECT_THAT(fmt::format("{}", fmt::join(stack_of(*endless), "; ")), HasSubstr("never_ends"));
+  const Result<record::Run> waits = run(call({"waits-for-signal"}), "", soon);
+  ASSERT_TRUE(waits.ok()) << waits.error().message;
+  EXPECT_EQ(waits->summary, "T2 came to no operation within 0.3 s: it waits in sigwait, which is no operation here");
   const Result<record::Run> yields = run(call({"yields"}), "", {});
   ASSERT_TRUE(yields.ok()) << yields.error().message;
   EXPECT_THAT(yields->summary, HasSubstr("no end after 20000 steps"));
+}
+
+TEST(Programs, aPipeIsAThingThatThreadsWaitFor) {
+  const std::map<std::string, std::string> cases = {
+      {"pipe", ""},
+      {"pipe-deadlock", "deadlock T1 → T2 → T1"},
+      {"two-readers", "hung nobody is left to wake T1: read pipe 1 of main"},
+      {"reads", "hung nobody is left to wake T2: read pipe 1 of main"}};
+  for (const auto& [name, bad] : cases) {
+    SCOPED_TRACE(name);
+    const Result<Exploration> reduced = search({name}, Strategy::exhaustive);
+    const Result<Exploration> every = search({name}, Strategy::unreduced);
+    ASSERT_TRUE(reduced.ok()) << reduced.error().message;
+    ASSERT_TRUE(every.ok()) << every.error().message;
+    EXPECT_TRUE(reduced->complete && every->complete);
+    EXPECT_EQ(reduced->interleavings, static_cast<double>(every->runs));
+    EXPECT_EQ(bad_of(*reduced, false), bad_of(*every, false));
+    std::vector<std::string> worst;
+    for (const Finding& each : reduced->findings) {
+      if (each.verdict != Verdict::clean)
+        worst.push_back(fmt::format("{} {}", record::name_of(each.verdict), each.what));
+    }
+    EXPECT_EQ(worst.empty(), bad.empty());
+    EXPECT_TRUE(bad.empty() || std::find(worst.begin(), worst.end(), bad) != worst.end())
+        << fmt::format("{}", fmt::join(worst, ", "));
+  }
+}
+
+TEST(Programs, whatIsWrittenAndReadArrives) {
+  for (const char* const name : {"writes-much", "polls", "accepts", "echo"}) {
+    SCOPED_TRACE(name);
+    for (const Strategy strategy : {Strategy::walk, Strategy::exhaustive}) {
+      const ProgramExplorable explorable(call({name}), {}, nullptr);
+      const Result<Exploration> found =
+          explore(explorable, {}, {.strategy = strategy, .most_runs = 30}, 1, nullptr, RealClock().now());
+      ASSERT_TRUE(found.ok()) << found.error().message;
+      for (const Finding& each : found->findings) EXPECT_EQ(each.verdict, Verdict::clean) << each.what;
+      // Nobody has come out of accept().
+      const bool is_outside = std::string_view(name) == "polls" || std::string_view(name) == "echo";
+      EXPECT_EQ(explorable.met_outside(), is_outside);
+      EXPECT_EQ(grain_of_programs(explorable.met_outside()).size(), is_outside ? 3U : 2U);
+    }
+  }
+}
+
+TEST(Programs, aWaitForWhatComesFromOutsideIsSaid) {
+  const ProgramLimits soon{.of_operation = std::chrono::milliseconds(300)};
+  const Result<record::Run> reads = run(call({"reads-outside"}), "", soon);
+  ASSERT_TRUE(reads.ok()) << reads.error().message;
+  EXPECT_EQ(reads->verdict, Verdict::hung);
+  EXPECT_THAT(reads->summary,
+              testing::MatchesRegex("nobody goes on unless something comes from outside: T2: read file [0-9]+"));
+  // The others have ended meanwhile.
+  EXPECT_TRUE(std::any_of(reads->events.begin(), reads->events.end(), [](const record::Event& each) {
+    return each.actor == 1 && each.kind == record::EventKind::finish;
+  }));
 }
 
 TEST(Programs, whatIsNoProgramIsToldApart) {
