@@ -31,6 +31,7 @@
 #include "engine/explore/explore.h"
 #include "engine/foreign/debugged.h"
 #include "engine/gdb/tracing.h"
+#include "reports/junit.h"
 
 extern char** environ;
 
@@ -147,6 +148,29 @@ int run_to_end(std::vector<std::string> words) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : int{kInternal};
 }
 
+/// For CI: one case, which has failed when a run ends badly, and is skipped when the budget was spent before.
+std::string junit_of(const foreign::ProgramCall& call, const Exploration& explored, int code) {
+  using Status = reports::JunitCase::Status;
+  reports::JunitCase one{.scenario = call.words.front(),
+                         .name = fmt::format("{}", fmt::join(call.words, " ")),
+                         .seconds = explored.seconds};
+  for (const Finding& each : explored.findings) {
+    if (is_good(each.verdict)) continue;
+    const std::string text = fmt::format("{} {}", record::name_of(each.verdict), each.what);
+    if (one.message.empty()) one.message = text;
+    one.lines.push_back(text);
+    one.lines.push_back(each.shortest.command);
+  }
+  if (!one.message.empty()) {
+    one.status = Status::failed;
+  } else if (code == kTimeBudgetHit || code == kInterrupted) {
+    one.status = Status::skipped;
+    one.message =
+        fmt::format("{} without a bad end; not all of them have been run", counted(explored.runs, "run", "runs"));
+  }
+  return reports::junit_document({.name = "lockstep explore", .cases = {std::move(one)}});
+}
+
 Result<Exploration> search(Program& program, const foreign::ProgramCall& call, ExploreRequest& request) {
   RunRequest coordinates = request.run;
   coordinates.store = record::kNoStore;
@@ -158,7 +182,10 @@ Result<Exploration> search(Program& program, const foreign::ProgramCall& call, E
   request.progress = [&runs](std::uint64_t done) { runs.store(done, std::memory_order_relaxed); };
   Ticker ticker(!program.quiet, "explore " + call.words.front(),
                 [&runs] { return counted(runs.load(std::memory_order_relaxed), "run", "runs"); });
-  Result<Exploration> result = explore(explorable, coordinates, request, 1, &program.stop, RealClock().now());
+  // Every other search is one worker's.
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int jobs = !is_sampling(request.strategy) ? 1 : request.jobs > 0 ? request.jobs : cores;
+  Result<Exploration> result = explore(explorable, coordinates, request, jobs, &program.stop, RealClock().now());
   ticker.end();
   if (result) result->grain = foreign::grain_of_programs(explorable.met_outside());
   return result;
@@ -212,11 +239,15 @@ int explore_own_program(Program& program) {
   ExploreRequest request;
   if (error = read_run_options(program.arguments, request.run); !error.empty()) return usage_error(error);
   if (error = read_budget(program.arguments, request); !error.empty()) return usage_error(error);
+  if (error = read_jobs(program.arguments, request.jobs); !error.empty()) return usage_error(error);
   request.strategy = *strategy_named(program.arguments.value("strategy", "exhaustive"));
+  request.until_failure = program.arguments.has("until-failure");
   const Result<foreign::ProgramCall> call = call_typed(program);
   if (!call) return fail_with(call.error());
   const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
   if (!schedule_file) return fail_with(schedule_file.error());
+  const auto junit_file = file_asked_for(program.arguments, "junit");
+  if (!junit_file) return fail_with(junit_file.error());
   Result<Exploration> result = search(program, *call, request);
   if (!result) return fail_with(result.error());
   Exploration& explored = *result;
@@ -239,6 +270,10 @@ int explore_own_program(Program& program) {
   if (*schedule_file && !explored.findings.empty()) {
     const Result<void> kept = keep_schedule(explored.findings.front().shortest, **schedule_file);
     if (!kept) return fail_with(kept.error());
+  }
+  if (*junit_file) {
+    if (const Result<void> kept = (*junit_file)->keep(junit_of(*call, explored, code)); !kept)
+      return fail_with(kept.error());
   }
   if (program.json) {
     program.out.write(explore_json(call->words.front(), explored, ids, is_clean));

@@ -479,6 +479,11 @@ int raises() {
               });
 }
 
+int counts_processors() {
+  std::printf("%u %ld\n", std::thread::hardware_concurrency(), sysconf(_SC_NPROCESSORS_ONLN));
+  return both([] { const std::lock_guard a(A); }, [] {});
+}
+
 int prints() {
   std::printf("time %ld\n", static_cast<long>(std::time(nullptr)));
   return both([] { const std::lock_guard a(A); }, [] {});
@@ -488,14 +493,47 @@ int forks_a_process() {
   return both([] { const std::lock_guard a(A); }, [] { fork(); });
 }
 
+std::atomic<bool> never{false};
+
+int executes() {
+  return both([] { const std::lock_guard a(A); }, [] { execl("/bin/true", "true", nullptr); });
+}
+
+/// As a daemon does, those of others with it.
+int closes_files() {
+  return both([] { const std::lock_guard a(A); },
+              [] {
+                for (int file = 0; file < 1024; ++file) close(file);
+                const std::lock_guard a(A);
+              });
+}
+
+int prints_much() {
+  return both([] { const std::lock_guard a(A); },
+              [] {
+                const std::string line(1023, 'x');
+                for (int i = 0; i < 8 * 1024; ++i) std::puts(line.c_str());
+                std::puts("the last line");
+                const std::lock_guard a(A);
+              });
+}
+
+/// Stays when it is asked to go.
+int ignores_signals() {
+  for (const int each : {SIGTERM, SIGINT, SIGHUP, SIGTRAP}) std::signal(each, SIG_IGN);
+  return both([] { const std::lock_guard a(A); },
+              [] {
+                while (!never) {
+                }
+              });
+}
+
 int many_threads() {
   std::vector<std::thread> threads;
   for (int i = 0; i < 40; ++i) threads.emplace_back([] { const std::lock_guard a(A); });
   for (std::thread& each : threads) each.join();
   return 0;
 }
-
-std::atomic<bool> never{false};
 
 int never_ends() {
   return both([] { const std::lock_guard a(A); },
@@ -707,8 +745,13 @@ int main(int count, char** words) {
       {"uses-up-its-stack", uses_up_its_stack},
       {"is-ended-by-sanitizer", is_ended_by_sanitizer},
       {"raises", raises},
+      {"counts-processors", counts_processors},
       {"prints", prints},
       {"forks", forks_a_process},
+      {"executes", executes},
+      {"closes-files", closes_files},
+      {"prints-much", prints_much},
+      {"ignores-signals", ignores_signals},
       {"many-threads", many_threads},
       {"never-ends", never_ends},
       {"reads", reads_terminal},

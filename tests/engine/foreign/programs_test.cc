@@ -1,12 +1,19 @@
 // programs_test.cc: programs under control (tests/programs/cases.cc): the classes and interleavings that a search
 // finds, by the reduction and one by one; what each ending is called; replays; what bad input is told.
+#include <elf.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <gmock/gmock.h>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <csignal>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <map>
+#include <thread>
 
 #include "engine/explore/explore.h"
 #include "engine/foreign/program.h"
@@ -265,8 +272,15 @@ TEST(Programs, timeIsVirtualAndTheSame) {
   EXPECT_EQ(output_of(*second), output_of(*first));
 }
 
+TEST(Programs, aProgramSeesAllProcessors) {
+  const Result<record::Run> ran = run(call({"counts-processors"}), "", {});
+  ASSERT_TRUE(ran.ok()) << ran.error().message;
+  EXPECT_EQ(output_of(*ran), fmt::format("{0} {0}\n", std::thread::hardware_concurrency()));
+}
+
 TEST(Programs, whatIsNotSupportedIsNamed) {
   EXPECT_THAT(run(call({"forks"}), "", {}).error().message, HasSubstr("T2 calls fork in "));
+  EXPECT_THAT(run(call({"executes"}), "", {}).error().message, HasSubstr("T2 calls execl in "));
   EXPECT_THAT(run(call({"many-threads"}), "", {}).error().message, HasSubstr("more than 32 threads"));
   const ProgramLimits soon{.of_operation = std::chrono::milliseconds(300)};
   const Result<record::Run> endless = run(call({"never-ends"}), "", soon);
@@ -336,6 +350,99 @@ TEST(Programs, aWaitForWhatComesFromOutsideIsSaid) {
   EXPECT_TRUE(std::any_of(reads->events.begin(), reads->events.end(), [](const record::Event& each) {
     return each.actor == 1 && each.kind == record::EventKind::finish;
   }));
+}
+
+TEST(Programs, whatAProgramDoesToItselfKeepsItUnderControl) {
+  for (const char* const name : {"closes-files", "prints-much"}) {
+    SCOPED_TRACE(name);
+    const Result<Exploration> found = search({name}, Strategy::exhaustive);
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    EXPECT_TRUE(found->complete);
+    EXPECT_EQ(found->interleavings, 4);
+    for (const Finding& each : found->findings) EXPECT_EQ(each.verdict, Verdict::clean) << each.what;
+  }
+  const Result<record::Run> much = run(call({"prints-much"}), "", {});
+  ASSERT_TRUE(much.ok()) << much.error().message;
+  EXPECT_THAT(output_of(*much), testing::EndsWith("\nthe last line\n"));
+  EXPECT_LE(output_of(*much).size(), 64U * 1024);
+  const ProgramLimits soon{.of_operation = std::chrono::milliseconds(300)};
+  const Result<record::Run> stays = run(call({"ignores-signals"}), "", soon);
+  ASSERT_TRUE(stays.ok()) << stays.error().message;
+  EXPECT_EQ(stays->verdict, Verdict::hung);
+}
+
+TEST(Programs, aBudgetOfTimeIsUsedForSamples) {
+  // What a run teaches about its threads begins the sampling anew, in the time that is left.
+  const ProgramExplorable explorable(call({"two-lock"}), {}, nullptr);
+  const Result<Exploration> found = explore(
+      explorable, {}, {.strategy = Strategy::walk, .most_runs = UINT64_MAX, .most_time = std::chrono::seconds(3)}, 2,
+      nullptr, RealClock().now());
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_GT(found->runs, 10U);
+  EXPECT_EQ(found->jobs, 2);
+}
+
+TEST(Programs, theFirstFailureMayEndTheSearch) {
+  for (const Strategy strategy : {Strategy::exhaustive, Strategy::walk}) {
+    const ProgramExplorable explorable(call({"philosophers", "3"}), {}, nullptr);
+    const Result<Exploration> found =
+        explore(explorable, {}, {.strategy = strategy, .most_time = std::chrono::minutes(10), .until_failure = true}, 2,
+                nullptr, RealClock().now());
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    EXPECT_FALSE(found->complete);
+    EXPECT_EQ(found->runs_ending(Verdict::deadlock), found->findings.front().runs);
+    EXPECT_LE(found->runs_ending(Verdict::deadlock), 2U);  // each worker's own
+    EXPECT_GE(found->runs_ending(Verdict::deadlock), 1U);
+  }
+}
+
+/// A file with this begin, that may be executed.
+class ProgramFile {
+ public:
+  explicit ProgramFile(const std::string& text, mode_t rights = 0755) : path_(testing::TempDir() + "lockstep-program") {
+    std::ofstream(path_, std::ios::binary) << text;
+    ::chmod(path_.c_str(), rights);
+  }
+  ~ProgramFile() { ::unlink(path_.c_str()); }
+  /// What is said of it, without its name.
+  std::string refused() const {
+    const Result<ProgramCall> found = call_of({path_});
+    return found ? std::string() : found.error().message.substr(path_.size() + 1);
+  }
+
+ private:
+  const std::string path_;
+};
+
+std::string elf_head(Elf64_Half machine, Elf64_Half type) {
+  Elf64_Ehdr head{};
+  std::memcpy(head.e_ident, ELFMAG, SELFMAG);
+  head.e_ident[EI_CLASS] = ELFCLASS64;
+  head.e_machine = machine;
+  head.e_type = type;
+  return {reinterpret_cast<const char*>(&head), sizeof head};
+}
+
+TEST(Programs, filesThatCannotBeControlledAreToldApart) {
+#if defined(__x86_64__)
+  constexpr Elf64_Half kMine = EM_X86_64;
+#else
+  constexpr Elf64_Half kMine = EM_AARCH64;
+#endif
+  EXPECT_EQ(ProgramFile(elf_head(kMine, ET_EXEC)).refused(),
+            "is statically linked, so no library can be loaded into it");
+  EXPECT_EQ(ProgramFile(elf_head(EM_RISCV, ET_EXEC)).refused(), "is a program of another machine");
+  EXPECT_EQ(ProgramFile(elf_head(kMine, ET_DYN)).refused(), "is a library");
+  EXPECT_EQ(ProgramFile(elf_head(kMine, ET_REL)).refused(), "is no program");
+  EXPECT_EQ(ProgramFile("\x7f"
+                        "ELF")
+                .refused(),
+            "is no program");
+  EXPECT_EQ(ProgramFile("").refused(), "is no program");
+  EXPECT_EQ(ProgramFile("#!/bin/sh\nexit 0\n").refused(), "is a script: name its interpreter and the script");
+  EXPECT_EQ(ProgramFile("#!/bin/sh\n", 04755).refused(),
+            "runs with rights of its own (setuid), so no library can be loaded into it");
+  EXPECT_EQ(ProgramFile("", 0644).refused(), "may not be executed");
 }
 
 TEST(Programs, whatIsNoProgramIsToldApart) {
