@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
@@ -130,6 +131,21 @@ std::string wrong_program(const std::string& path) {
                                                     : "is statically linked, so no library can be loaded into it";
 }
 
+/// One for each program in turn, of those that this process may use.
+int next_processor() {
+  static std::atomic<int> given{0};
+  cpu_set_t allowed;
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return -1;
+  std::vector<int> processors;
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(static_cast<std::size_t>(i), &allowed)) processors.push_back(i);
+  }
+  if (processors.empty()) return -1;
+  // Several searches that begin at a time begin on different ones.
+  const int begin = std::max(::sched_getcpu(), 0) + given.fetch_add(1, std::memory_order_relaxed);
+  return processors[static_cast<std::size_t>(begin) % processors.size()];
+}
+
 Error no_library() { return {Fault::unavailable, {}, fmt::format("{} is not beside lockstep", kLibrary)}; }
 
 }  // namespace
@@ -228,6 +244,7 @@ Result<void> Process::spawn(const ProgramCall& call) {
   const int board_passed = ::fcntl(board_file_, F_DUPFD, kFirstPassedOn);
   const int output_passed = ::fcntl(output_file_, F_DUPFD, kFirstPassedOn);
   board_->output = output_passed;
+  board_->processor = next_processor();
   std::vector<std::string> environment = environment_of_control(call, std::to_string(board_passed));
   for (char** each = environ; *each != nullptr; ++each) {
     const std::string_view text = *each;

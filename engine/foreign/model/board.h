@@ -95,6 +95,7 @@ struct SharedBoard {
   std::int32_t status = 0;              ///< as waitpid() gives it
   std::uint64_t anchor = 0;             ///< an address on the stack of main, where its frames begin
   std::int32_t output = -1;             ///< driver: the descriptor that takes what a run prints
+  std::int32_t processor = -1;          ///< driver: that the program is to run on; below 0: any
 
   // -- run --
   std::atomic<std::uint32_t> asked{0};

@@ -19,6 +19,7 @@
 #include "engine/foreign/preload/crash.h"
 #include "engine/foreign/preload/debugged.h"
 #include "engine/foreign/preload/files.h"
+#include "engine/foreign/preload/processors.h"
 #include "engine/foreign/preload/threads.h"
 
 namespace lockstep::foreign {
@@ -196,6 +197,7 @@ int serve(int count, char** arguments, char** environment) noexcept {
       futex(&board->wanted, FUTEX_WAIT, wanted);
     return begin_run(count, arguments, environment);
   }
+  keep_to_processor(board->processor);
   std::uint32_t done = 0;
   board->ready.store(1, std::memory_order_release);
   ring();
