@@ -62,7 +62,8 @@ const Rooms rooms = {
     {"engine/schedule", {"engine/actor", "engine/base", "kv/base"}},
     {"engine/executors",
      {"engine/actor", "engine/runtime", "engine/schedule", "engine/store", "engine/task", "kv/base"}},
-    {"engine/gdb", {"engine/actor", "engine/schedule", "engine/sync"}},
+    {"engine/gdb/layout", {}},
+    {"engine/gdb", {"engine/actor", "engine/gdb/layout", "engine/schedule", "engine/sync"}},
 
     // What is done with a scenario.
     {"engine/run",
@@ -75,11 +76,11 @@ const Rooms rooms = {
       "engine/scenario", "engine/schedule", "engine/store", "engine/sync", "kv/base"}},
 
     // Programs of their own. What is loaded into them sees the model and nothing else.
-    {"engine/foreign/model", {}},
-    {"engine/foreign/preload", {"engine/foreign/model"}},
+    {"engine/foreign/model", {"engine/gdb/layout"}},
+    {"engine/foreign/preload", {"engine/foreign/model", "engine/gdb/layout"}},
     {"engine/foreign",
-     {"engine/base", "engine/explore", "engine/explore/search", "engine/foreign/model", "engine/record", "engine/run",
-      "engine/schedule", "kv/base"}},
+     {"engine/base", "engine/explore", "engine/explore/search", "engine/foreign/model", "engine/gdb/layout",
+      "engine/record", "engine/run", "engine/schedule", "kv/base"}},
     {"engine/load",
      {"engine/actor", "engine/base", "engine/check", "engine/executors", "engine/record", "engine/scenario",
       "engine/store", "kv/base"}},

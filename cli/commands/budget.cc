@@ -8,6 +8,20 @@
 #include "cli/args/command_line.h"
 
 namespace lockstep::cli {
+namespace {
+
+constexpr int kJobsMost = 256;
+
+}  // namespace
+
+std::string read_jobs(const Arguments& arguments, int& jobs) {
+  if (!arguments.has("jobs")) return {};
+  const std::string text = arguments.value("jobs");
+  const char* const end = text.data() + text.size();
+  const auto [rest, wrong] = std::from_chars(text.data(), end, jobs);
+  if (wrong == std::errc() && rest == end && jobs >= 1 && jobs <= kJobsMost) return {};
+  return fmt::format("--jobs \"{}\" is no whole number from 1 to {}", text, kJobsMost);
+}
 
 std::string read_budget(const Arguments& arguments, ExploreRequest& request) {
   if (!arguments.has("budget")) return {};

@@ -228,7 +228,7 @@ CommandSpec debug_command() {
                      true, Names::scenario_or_run}},
       .options = std::move(options),
       .examples = {{"debug threads/two-lock", "gdb, one step before the deadlock."},
-                   {"debug -- ./server-test 8", "Your own program, at the deadlock that a search finds."},
+                   {"debug -- ./server-test 8", "Your own program, at the deadlock or crash that a search finds."},
                    {"debug 7f3a --batch -- -ex 'lockstep graph'", "For scripts and CI."},
                    {"debug 7f3a --script", "The gdb script of that deadlock, to keep with a bug report."}},
       .run = debug,

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 
 #include "cli/args/command_line.h"
 #include "cli/args/exit_code.h"
@@ -34,7 +33,6 @@ namespace lockstep::cli {
 namespace {
 
 constexpr std::size_t kSavedMost = 8;
-constexpr int kJobsMost = 256;
 constexpr std::size_t kStatesMost = 2000;  ///< of the state graph: about what a page can show
 
 /// True when the promised verdict was seen, and no finding beside it. A finding is a broken invariant, or an actor that
@@ -177,13 +175,10 @@ int explore_scenario(Program& program) {
   request.strategy = *strategy_named(program.arguments.value("strategy", "exhaustive"));
   request.direct = program.arguments.has("direct");
   request.bodies_have_code = script_of(*scenario) == nullptr;
-  if (program.arguments.has("jobs")) {
-    const std::string text = program.arguments.value("jobs");
-    const char* const end = text.data() + text.size();
-    const auto [rest, wrong] = std::from_chars(text.data(), end, request.jobs);
-    if (wrong != std::errc() || rest != end || request.jobs < 1 || request.jobs > kJobsMost)
-      return usage_error(fmt::format("--jobs \"{}\" is no whole number from 1 to {}", text, kJobsMost));
-  }
+  if (error = read_jobs(program.arguments, request.jobs); !error.empty()) return usage_error(error);
+  if (program.arguments.has("junit"))
+    return usage_error("--junit is for a program behind --; for scenarios: lockstep check");
+  request.until_failure = program.arguments.has("until-failure");
   const auto graph_file = file_asked_for(program.arguments, "graph");
   if (!graph_file) return fail_with(graph_file.error());
   const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
@@ -255,6 +250,7 @@ CommandSpec explore_command() {
   options.push_back({"direct", "", "on SQLite and PostgreSQL: their own interleavings one by one, without a model"});
   options.push_back({"jobs", "N", "threads that draw samples (walk, pct, pos) side by side; default: the cores"});
   options.push_back({"budget", "TIME|RUNS", "when to stop, such as 10s or 100000 runs; default: 60s"});
+  options.push_back({"until-failure", "", "stop at the first run that ends badly"});
   options.push_back(out_option());
   options.push_back({"no-record", "", "do not save the shortest bad runs"});
   options.push_back(save_schedule_option());
@@ -262,6 +258,7 @@ CommandSpec explore_command() {
                      "write the state graph (states, moves, lock tables, wait-for graphs), at most 2000 states and the "
                      "ways of the shortest runs: JSON, or for graphviz when the name ends in .dot",
                      Names::file});
+  options.push_back({"junit", "FILE", "of a program of yours: also write JUnit XML, for CI", Names::file});
   options.push_back({"json", "", "the result as JSON, in place of the table"});
   return {
       .name = "explore",

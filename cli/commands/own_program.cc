@@ -9,9 +9,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include "cli/args/command_line.h"
 #include "cli/args/exit_code.h"
@@ -27,7 +29,9 @@
 #include "cli/text/text.h"
 #include "cli/text/ticker.h"
 #include "engine/explore/explore.h"
+#include "engine/foreign/debugged.h"
 #include "engine/gdb/tracing.h"
+#include "reports/junit.h"
 
 extern char** environ;
 
@@ -36,6 +40,7 @@ namespace {
 
 constexpr std::size_t kFindingsSaved = 8;
 constexpr std::size_t kOutputLines = 12;
+constexpr std::size_t kFramesShown = 12;
 
 Result<foreign::ProgramCall> call_typed(const Program& program) {
   return foreign::call_of(program.arguments.all("--"));
@@ -66,9 +71,26 @@ std::string output_text(const record::Run& run, const Terminal& terminal) {
     lines.push_back(output.substr(begin, end - begin));
     begin = end + 1;
   }
-  const std::size_t first = lines.size() > kOutputLines ? lines.size() - kOutputLines : 0;
-  std::string text = first > 0 ? fmt::format("its output ends with\n") : "its output\n";
-  for (std::size_t i = first; i < lines.size(); ++i) text += "  " + terminal.clean(lines[i]) + "\n";
+  // A sanitizer says the most first.
+  const auto report = std::find_if(lines.begin(), lines.end(), [](const std::string& each) {
+    return each.find("ERROR: AddressSanitizer") != std::string::npos;
+  });
+  const std::size_t tail = lines.size() > kOutputLines ? lines.size() - kOutputLines : 0;
+  const std::size_t first = std::min(tail, static_cast<std::size_t>(report - lines.begin()));
+  const std::size_t end = std::min(first + kOutputLines, lines.size());
+  std::string text = end < lines.size() ? "of its output\n" : first > 0 ? "its output ends with\n" : "its output\n";
+  for (std::size_t i = first; i < end; ++i) text += "  " + terminal.clean(lines[i]) + "\n";
+  return text;
+}
+
+/// Where a signal met it.
+std::string stack_text(const record::Run& run, const Terminal& terminal) {
+  const std::vector<std::string> stack = foreign::stack_of(run);
+  if (stack.empty()) return {};
+  std::string text = "its stack\n";
+  for (std::size_t i = 0; i < std::min(stack.size(), kFramesShown); ++i)
+    text += fmt::format("  #{:<2} {}\n", i, terminal.clean(stack[i]));
+  if (stack.size() > kFramesShown) text += fmt::format("  and {} more\n", stack.size() - kFramesShown);
   return text;
 }
 
@@ -90,7 +112,8 @@ Result<void> keep_schedule(const record::Run& run, OutputFile& file) {
 
 /// What goes for scenarios alone.
 std::string not_for_programs(const Arguments& arguments) {
-  for (const char* const option : {"store", "protocol", "pattern", "dsn", "graph", "direct", "hold", "predict"}) {
+  for (const char* const option :
+       {"store", "protocol", "pattern", "dsn", "graph", "direct", "hold", "predict", "script"}) {
     if (arguments.has(option)) return fmt::format("--{} is for scenarios, not for a program behind --", option);
   }
   return {};
@@ -125,6 +148,29 @@ int run_to_end(std::vector<std::string> words) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : int{kInternal};
 }
 
+/// For CI: one case, which has failed when a run ends badly, and is skipped when the budget was spent before.
+std::string junit_of(const foreign::ProgramCall& call, const Exploration& explored, int code) {
+  using Status = reports::JunitCase::Status;
+  reports::JunitCase one{.scenario = call.words.front(),
+                         .name = fmt::format("{}", fmt::join(call.words, " ")),
+                         .seconds = explored.seconds};
+  for (const Finding& each : explored.findings) {
+    if (is_good(each.verdict)) continue;
+    const std::string text = fmt::format("{} {}", record::name_of(each.verdict), each.what);
+    if (one.message.empty()) one.message = text;
+    one.lines.push_back(text);
+    one.lines.push_back(each.shortest.command);
+  }
+  if (!one.message.empty()) {
+    one.status = Status::failed;
+  } else if (code == kTimeBudgetHit || code == kInterrupted) {
+    one.status = Status::skipped;
+    one.message =
+        fmt::format("{} without a bad end; not all of them have been run", counted(explored.runs, "run", "runs"));
+  }
+  return reports::junit_document({.name = "lockstep explore", .cases = {std::move(one)}});
+}
+
 Result<Exploration> search(Program& program, const foreign::ProgramCall& call, ExploreRequest& request) {
   RunRequest coordinates = request.run;
   coordinates.store = record::kNoStore;
@@ -136,9 +182,12 @@ Result<Exploration> search(Program& program, const foreign::ProgramCall& call, E
   request.progress = [&runs](std::uint64_t done) { runs.store(done, std::memory_order_relaxed); };
   Ticker ticker(!program.quiet, "explore " + call.words.front(),
                 [&runs] { return counted(runs.load(std::memory_order_relaxed), "run", "runs"); });
-  Result<Exploration> result = explore(explorable, coordinates, request, 1, &program.stop, RealClock().now());
+  // Every other search is one worker's.
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int jobs = !is_sampling(request.strategy) ? 1 : request.jobs > 0 ? request.jobs : cores;
+  Result<Exploration> result = explore(explorable, coordinates, request, jobs, &program.stop, RealClock().now());
   ticker.end();
-  if (result) result->grain = foreign::grain_of_programs();
+  if (result) result->grain = foreign::grain_of_programs(explorable.met_outside());
   return result;
 }
 
@@ -175,6 +224,7 @@ int run_own_program(Program& program) {
     RunTextOptions options{.lanes = {.full = program.arguments.has("full")}, .path = path, .hints = {}};
     if (!path.empty()) options.hints = hints_for(run, short_id(run.id, runs_folder(program.arguments)));
     program.out.write(run_text(run, program.terminal, options));
+    program.out.write(stack_text(run, program.terminal));
     program.out.write(output_text(run, program.terminal));
   }
   if (*schedule_file) {
@@ -189,11 +239,15 @@ int explore_own_program(Program& program) {
   ExploreRequest request;
   if (error = read_run_options(program.arguments, request.run); !error.empty()) return usage_error(error);
   if (error = read_budget(program.arguments, request); !error.empty()) return usage_error(error);
+  if (error = read_jobs(program.arguments, request.jobs); !error.empty()) return usage_error(error);
   request.strategy = *strategy_named(program.arguments.value("strategy", "exhaustive"));
+  request.until_failure = program.arguments.has("until-failure");
   const Result<foreign::ProgramCall> call = call_typed(program);
   if (!call) return fail_with(call.error());
   const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
   if (!schedule_file) return fail_with(schedule_file.error());
+  const auto junit_file = file_asked_for(program.arguments, "junit");
+  if (!junit_file) return fail_with(junit_file.error());
   Result<Exploration> result = search(program, *call, request);
   if (!result) return fail_with(result.error());
   Exploration& explored = *result;
@@ -217,6 +271,10 @@ int explore_own_program(Program& program) {
     const Result<void> kept = keep_schedule(explored.findings.front().shortest, **schedule_file);
     if (!kept) return fail_with(kept.error());
   }
+  if (*junit_file) {
+    if (const Result<void> kept = (*junit_file)->keep(junit_of(*call, explored, code)); !kept)
+      return fail_with(kept.error());
+  }
   if (program.json) {
     program.out.write(explore_json(call->words.front(), explored, ids, is_clean));
   } else if (program.quiet) {
@@ -229,7 +287,10 @@ int explore_own_program(Program& program) {
       hints = hints_for(saved, short_id(*worst, runs_folder(program.arguments)));
     }
     program.out.write(explore_text(explored, program.terminal, hints));
-    if (!is_clean) program.out.write(output_text(explored.findings.front().shortest, program.terminal));
+    if (!is_clean) {
+      program.out.write(stack_text(explored.findings.front().shortest, program.terminal));
+      program.out.write(output_text(explored.findings.front().shortest, program.terminal));
+    }
   }
   return code;
 }
@@ -275,36 +336,51 @@ int debug_own_program(Program& program, const foreign::ProgramSchedule& schedule
     complain(fmt::format("gdb may not trace here ({})", why));
     return kStoreUnavailable;
   }
-  const Result<std::unique_ptr<foreign::ProgramSubject>> held = foreign::hold(schedule, {}, &program.stop);
-  if (!held) return fail_with(held.error());
+  const Result<std::string> commands = write_gdb_script(runs_folder(program.arguments));
+  if (!commands) return fail_with(commands.error());
+  const Result<std::unique_ptr<foreign::DebuggedProgram>> debugged = foreign::DebuggedProgram::open(schedule);
+  if (!debugged) return fail_with(debugged.error());
+  std::size_t step = (*debugged)->fatal_step();
+  if (program.arguments.has("step")) {
+    const std::string text = program.arguments.value("step");
+    const char* const end = text.data() + text.size();
+    const auto [rest, wrong] = std::from_chars(text.data(), end, step);
+    if (wrong != std::errc() || rest != end)
+      return usage_error(fmt::format("--step \"{}\" is no number of steps", text));
+  }
   std::vector<std::string> words{gdb, "-q"};
-  const bool is_batch = program.arguments.has("batch");
-  if (is_batch) words.insert(words.end(), {"-batch", "-nx"});
-  words.insert(words.end(), {"-p", std::to_string((*held)->board().run), "-ex", "info threads"});
+  if (program.arguments.has("batch")) words.insert(words.end(), {"-batch", "-nx"});
+  for (std::string& each : (*debugged)->arguments_of_gdb(*commands, step)) words.push_back(std::move(each));
   for (const std::string& each : program.arguments.all("gdb")) words.push_back(each);
   if (program.arguments.has("NAME|ID")) {
     for (const std::string& each : program.arguments.all("--")) words.push_back(each);
   }
+  words.insert(words.end(), {"--args", schedule.call.path});
+  words.insert(words.end(), schedule.call.words.begin() + 1, schedule.call.words.end());
+  std::atomic<bool> ended{false};
+  std::thread server([&] { (*debugged)->serve(ended); });
   const int code = run_to_end(words);
-  (*held)->let_go();
+  ended.store(true, std::memory_order_relaxed);
+  server.join();
   return code;
 }
 
 int debug_own_program(Program& program) {
+  if (const std::string wrong = not_for_programs(program.arguments); !wrong.empty()) return usage_error(wrong);
   const Result<foreign::ProgramCall> call = call_typed(program);
   if (!call) return fail_with(call.error());
   ExploreRequest request;
   Result<Exploration> explored = search(program, *call, request);
   if (!explored) return fail_with(explored.error());
   for (Finding& each : explored->findings) {
-    if (each.shortest.ending != record::Ending::stuck) continue;
+    if (is_good(each.verdict)) continue;
     int code = kAsExpected;
     each.shortest.command = command_of_program(*call, each.shortest.schedule);
     (void)save(program, each.shortest, code);
     const Result<foreign::ProgramSchedule> schedule = foreign::program_schedule_of(each.shortest);
     return schedule ? debug_own_program(program, *schedule) : fail_with(schedule.error());
   }
-  return usage_error(fmt::format("{}: no run gets stuck ({} runs{})", call->words.front(), explored->runs,
+  return usage_error(fmt::format("{}: no run ends badly ({} runs{})", call->words.front(), explored->runs,
                                  explored->complete ? ", which is all of them" : ""));
 }
 

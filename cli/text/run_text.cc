@@ -76,7 +76,9 @@ void add_picture(std::vector<Line>& lines, const Run& run, const Terminal& termi
 }
 
 Style style_of(const Run& run) {
-  if (!run.as_expected() || run.verdict == Verdict::hung || run.verdict == Verdict::error) return Style::fault;
+  const bool is_fault =
+      run.verdict == Verdict::hung || run.verdict == Verdict::error || run.verdict == Verdict::crashed;
+  if (!run.as_expected() || is_fault) return Style::fault;
   return run.verdict == Verdict::clean || run.verdict == Verdict::avoided ? Style::good : Style::bold;
 }
 

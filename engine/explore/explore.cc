@@ -57,6 +57,7 @@ class ExplorationRun {
       parallel_->share_news();
       tally_ = {};
       done_ = 0;
+      has_failed_ = false;
       halt = search();
     }
     if (!halt) return halt.error();
@@ -81,8 +82,15 @@ class ExplorationRun {
  private:
   SearchOptions how() const { return {.strategy = request_.strategy, .seed = resolved_.seed}; }
   Limits limits() {
-    return {
+    Limits limits{
         .most_runs = request_.most_runs, .until = until_, .enough = {}, .done = &done_, .progress = request_.progress};
+    if (!request_.until_failure) return limits;
+    limits.enough = [this] { return has_failed_.load(std::memory_order_relaxed); };
+    limits.seen = [this](const record::Run& run, double) {
+      if (badness_of(run.verdict) < badness_of(record::Verdict::avoided))
+        has_failed_.store(true, std::memory_order_relaxed);
+    };
+    return limits;
   }
 
   Result<Halt> search() {
@@ -210,6 +218,7 @@ class ExplorationRun {
   const Nanos begun_, until_;
   Nanos record_until_ = kNever;
   std::atomic<std::uint64_t> done_{0};
+  std::atomic<bool> has_failed_{false};
   Tally tally_;
   std::map<OutcomeKey, std::pair<int, bool>> minimal_;  ///< preemptions; whether fewer steps are ruled out too
   Exploration result_;

@@ -33,6 +33,7 @@ struct ExploreRequest {
   /// Threads that draw samples side by side in this process; 0: as many as there are cores. What they find is the same
   /// whatever their number, unless the time is up before they are done. Other searches are one thread's.
   int jobs = 0;
+  bool until_failure = false;  ///< ends with the first run that ends badly
   /// For everything bad that was found, looks for the schedule with the fewest preemptions: in this process, for as
   /// long again as the search has taken or for `preemptions_least`, whichever is more, within the budget.
   bool fewest_preemptions = true;

@@ -93,15 +93,21 @@ Result<Halt> ParallelSearch::sample(const SearchOptions& how, Tally& tally, cons
   for (std::uint64_t first = 0;; first += at_once) {
     const std::uint64_t left = limits.most_runs - std::min(limits.most_runs, first * kPortion);
     if (left == 0) return Halt::budget;
-    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(at_once, (left + kPortion - 1) / kPortion));
+    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(at_once, (left - 1) / kPortion + 1));
     std::vector<Report> reports(count);
+    // What is drawn beside news counts for nothing, and would take the time of what comes after them.
+    std::atomic<bool> has_news{false};
     side_by_side(count, [&](SearchWorker& worker, std::size_t i) {
       SearchOptions portion = how;
       if (first + i > 0) portion.seed = mixed(how.seed + first + i);
       const std::unique_ptr<Search> search = make_search(portion);
       Limits of_portion = limits;
       of_portion.most_runs = std::min<std::uint64_t>(kPortion, left - i * kPortion);
+      of_portion.enough = [&] {
+        return has_news.load(std::memory_order_relaxed) || (limits.enough && limits.enough());
+      };
       reports[i].halt = worker.search(*search, reports[i].tally, of_portion);
+      if (reports[i].halt && *reports[i].halt == Halt::news) has_news.store(true, std::memory_order_relaxed);
     });
     for (const Report& each : reports) {
       if (!each.halt) return each.halt.error();
@@ -112,6 +118,7 @@ Result<Halt> ParallelSearch::sample(const SearchOptions& how, Tally& tally, cons
       if (*each.halt == Halt::interrupted) return Halt::interrupted;
     }
     if (limits.until != kNever && RealClock().now() > limits.until) return Halt::budget;
+    if (limits.enough && limits.enough()) return Halt::budget;
   }
 }
 

@@ -56,9 +56,9 @@ std::string what_of(const record::Run& run, bool gave_up) {
 
 int badness_of(record::Verdict verdict) noexcept {
   using record::Verdict;
-  constexpr std::array<Verdict, 9> kWorstFirst = {Verdict::deadlock, Verdict::hung,    Verdict::starved,
-                                                  Verdict::anomaly,  Verdict::error,   Verdict::timeout,
-                                                  Verdict::abort,    Verdict::avoided, Verdict::clean};
+  constexpr std::array<Verdict, 10> kWorstFirst = {
+      Verdict::deadlock, Verdict::hung,    Verdict::crashed, Verdict::starved, Verdict::anomaly,
+      Verdict::error,    Verdict::timeout, Verdict::abort,   Verdict::avoided, Verdict::clean};
   return static_cast<int>(std::find(kWorstFirst.begin(), kWorstFirst.end(), verdict) - kWorstFirst.begin());
 }
 

@@ -8,6 +8,7 @@
 #include <array>
 #include <csignal>
 #include <cstring>
+#include <iterator>
 
 #include "engine/foreign/names.h"
 
@@ -83,18 +84,53 @@ std::vector<std::vector<int>> cycles_of(PrimitiveModel& model) {
   return cycles;
 }
 
+/// Without what differs from one run to the next: addresses, and the process id of a sanitizer's "==7==ERROR".
+std::string without_numbers_of_the_run(const std::string& line) {
+  std::string text;
+  for (std::size_t i = 0; i < line.size();) {
+    const auto length = [&line, i](std::size_t head, const char* digits) {
+      return std::min(line.find_first_not_of(digits, i + head), line.size()) - i;
+    };
+    if (line.compare(i, 2, "0x") == 0) {
+      text += "0x…";
+      i += length(2, "0123456789abcdefABCDEF");
+    } else if (line.compare(i, 2, "==") == 0 && line.compare(i + length(2, "0123456789"), 2, "==") == 0) {
+      i += length(2, "0123456789") + 2;
+    } else {
+      text += line[i++];
+    }
+  }
+  return text;
+}
+
+/// What a sanitizer says in short; what it says beside are addresses.
+constexpr const char* kOfSanitizers[] = {"SUMMARY: AddressSanitizer: ", "ERROR: AddressSanitizer: ",
+                                         "ERROR: LeakSanitizer: ", "runtime error: ", "WARNING: MemorySanitizer: "};
+
 /// The line in which a program says what it died of.
 std::string last_words(const std::string& output) {
-  for (const char* const sign : {"Assertion", "assertion", "what():", "terminate called", "panicked", "Sanitizer"}) {
+  const auto line_with = [&output](const char* sign) {
     const std::size_t at = output.find(sign);
-    if (at == std::string::npos) continue;
+    if (at == std::string::npos) return std::string();
     const std::size_t begin = at == 0 ? 0 : output.rfind('\n', at) + 1;
-    std::string line = output.substr(begin, output.find('\n', at) - begin);
+    std::string line = without_numbers_of_the_run(output.substr(begin, output.find('\n', at) - begin));
     constexpr std::size_t kLineMost = 160;
     if (line.size() > kLineMost) line.resize(kLineMost);
     return line;
+  };
+  for (const char* const sign : kOfSanitizers) {
+    std::string line = line_with(sign);
+    if (!line.empty()) return line.substr(0, line.find(" on address"));
+  }
+  for (const char* const sign : {"Assertion", "assertion", "what():", "terminate called", "panicked"}) {
+    if (std::string line = line_with(sign); !line.empty()) return line;
   }
   return {};
+}
+
+bool is_of_sanitizer(const std::string& words) {
+  return std::any_of(std::begin(kOfSanitizers), std::end(kOfSanitizers),
+                     [&words](const char* sign) { return words.find(sign) != std::string::npos; });
 }
 
 std::string signal_name(int number) {
@@ -130,7 +166,44 @@ std::string cycle_text(const SharedBoard& board, const std::vector<int>& cycle) 
   return text + thread_name(board, cycle.front());
 }
 
-/// Who waits at the end and for what, but for those that only wait for the end of these.
+std::string call_name(FileCall call) {
+  switch (call) {
+    case FileCall::none:
+      break;
+    case FileCall::read:
+      return "read";
+    case FileCall::recv:
+      return "recv";
+    case FileCall::accept:
+      return "accept";
+    case FileCall::write:
+      return "write";
+    case FileCall::send:
+      return "send";
+    case FileCall::poll:
+      return "poll";
+    case FileCall::select:
+      return "select";
+    case FileCall::epoll_wait:
+      return "epoll_wait";
+  }
+  return {};
+}
+
+/// "in T2, in withdraw(), after unlock A": who had the turn, and what it announced last.
+std::string crash_text(const SharedBoard& board, const std::string& place, const NameOf& name_of) {
+  const std::string who = thread_name(board, board.running);
+  Operation last = board.model.thread(board.running).operation;
+  if (last.verb == Act::leave) last.verb = Act::wait;  // it has left it
+  if (last.verb == Act::in_futex) last.verb = Act::futex_wait;
+  if (last.verb == Act::at_barrier) last.verb = Act::barrier;
+  return fmt::format(
+      "in {}{}{}", who, place.empty() ? "" : ", in " + place,
+      last.verb == Act::none ? ", before its first operation" : ", after " + text_of(last, board, name_of));
+}
+
+}  // namespace
+
 std::string waits_text(const SharedBoard& board, const NameOf& name_of) {
   std::vector<std::pair<std::string, std::string>> waits;
   for (int i = 0; i < kThreadsMost; ++i) {
@@ -147,8 +220,6 @@ std::string waits_text(const SharedBoard& board, const NameOf& name_of) {
   for (const auto& [who, what] : waits) text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", who, what);
   return text;
 }
-
-}  // namespace
 
 std::vector<int> waits_for(PrimitiveModel& model, int thread) {
   const Operation& operation = model.thread(thread).operation;
@@ -215,6 +286,10 @@ std::string verb_of(const Operation& operation) {
       return "futex_wait";
     case Act::futex_wake:
       return "futex_wake";
+    case Act::take_in:
+    case Act::give_out:
+    case Act::look_out:
+      return call_name(operation.call);
     case Act::none:
       break;
   }
@@ -239,7 +314,7 @@ std::string text_of(const Operation& operation, const SharedBoard& board, const 
   }
 }
 
-Ended ending_of(const SharedBoard& board, Stop stop, const std::string& output, const std::string& late,
+Ended ending_of(const SharedBoard& board, Stop stop, const std::string& output, const std::string& place,
                 const NameOf& name_of) {
   using record::Verdict;
   PrimitiveModel& model = const_cast<SharedBoard&>(board).model;  // it keeps things that it is asked of
@@ -247,7 +322,7 @@ Ended ending_of(const SharedBoard& board, Stop stop, const std::string& output, 
   if (stop == Stop::late || stop == Stop::too_long) {
     ended.verdict = Verdict::hung;
     ended.ending = record::Ending::stuck;
-    ended.what = stop == Stop::late ? late : fmt::format("no end after {} steps", kStepsMost);
+    ended.what = stop == Stop::late ? place : fmt::format("no end after {} steps", kStepsMost);
     return ended;
   }
   if (stop == Stop::stuck) {
@@ -261,8 +336,8 @@ Ended ending_of(const SharedBoard& board, Stop stop, const std::string& output, 
     return ended;
   }
   if (WIFSIGNALED(board.status)) {
-    ended.verdict = Verdict::error;
-    ended.what = signal_name(WTERMSIG(board.status));
+    ended.verdict = Verdict::crashed;
+    ended.what = fmt::format("{} {}", signal_name(WTERMSIG(board.status)), crash_text(board, place, name_of));
     if (const std::string words = last_words(output); !words.empty()) ended.what += ": " + words;
     return ended;
   }
@@ -275,9 +350,11 @@ Ended ending_of(const SharedBoard& board, Stop stop, const std::string& output, 
     return ended;
   }
   if (const int code = WEXITSTATUS(board.status); code != 0) {
-    ended.verdict = Verdict::error;
+    const std::string words = last_words(output);
+    ended.verdict = is_of_sanitizer(words) ? Verdict::crashed : Verdict::error;
     ended.what = fmt::format("exit code {}", code);
-    if (const std::string words = last_words(output); !words.empty()) ended.what += ": " + words;
+    if (ended.verdict == Verdict::crashed) ended.what += " " + crash_text(board, place, name_of);
+    if (!words.empty()) ended.what += ": " + words;
     return ended;
   }
   if (std::string misuse = misuse_of(board, name_of); !misuse.empty()) {

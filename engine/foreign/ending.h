@@ -28,10 +28,13 @@ enum class Stop : std::uint8_t {
   late,      ///< a thread did not come to its next operation in time
 };
 
-/// `output`: what it printed. `late`: for people, what the thread is in.
-Ended ending_of(const SharedBoard& board, Stop stop, const std::string& output, const std::string& late,
+/// `output`: what it printed. `place`: for people, what the thread is in that came late, or the function in which a
+/// signal met the program.
+Ended ending_of(const SharedBoard& board, Stop stop, const std::string& output, const std::string& place,
                 const NameOf& name_of);
 
+/// Who waits for what, but for those that only wait for the end of these: "T1: lock A, T2: read pipe 1 of main".
+std::string waits_text(const SharedBoard& board, const NameOf& name_of);
 /// The threads that the one waits for, as far as it is known who could end its wait: who holds the lock, whom it joins.
 std::vector<int> waits_for(PrimitiveModel& model, int thread);
 /// "lock A", "wait on C".

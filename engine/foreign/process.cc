@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
@@ -49,15 +50,58 @@ void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t value, Nanos mos
   ::syscall(SYS_futex, &word, FUTEX_WAIT, value, &span, nullptr, 0);
 }
 
-/// Beside the program, where it is installed, and in a build.
-std::string library_path() {
-  std::error_code error;
-  const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
-  for (const fs::path& folder : {here, here / "../lib/lockstep", here / "../cli"}) {
-    const fs::path path = folder / kLibrary;
-    if (fs::exists(path, error)) return fs::canonical(path, error).string();
+/// The libraries that the program asks for by itself: "libasan.so.8".
+std::vector<std::string> libraries_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const auto read = [&file](std::uint64_t offset, void* to, std::size_t size) {
+    file.clear();
+    file.seekg(static_cast<std::streamoff>(offset));
+    file.read(static_cast<char*>(to), static_cast<std::streamsize>(size));
+    return static_cast<bool>(file);
+  };
+  Elf64_Ehdr head{};
+  if (!read(0, &head, sizeof head)) return {};
+  std::vector<Elf64_Phdr> parts(head.e_phnum);
+  if (!read(head.e_phoff, parts.data(), parts.size() * sizeof(Elf64_Phdr))) return {};
+  const auto in_file = [&parts](std::uint64_t address) -> std::uint64_t {
+    for (const Elf64_Phdr& each : parts) {
+      if (each.p_type == PT_LOAD && address >= each.p_vaddr && address < each.p_vaddr + each.p_filesz)
+        return address - each.p_vaddr + each.p_offset;
+    }
+    return UINT64_MAX;
+  };
+  std::vector<std::uint64_t> names;
+  std::uint64_t texts = UINT64_MAX;
+  for (const Elf64_Phdr& each : parts) {
+    if (each.p_type != PT_DYNAMIC) continue;
+    for (std::uint64_t at = each.p_offset; at < each.p_offset + each.p_filesz; at += sizeof(Elf64_Dyn)) {
+      Elf64_Dyn entry{};
+      if (!read(at, &entry, sizeof entry) || entry.d_tag == DT_NULL) break;
+      if (entry.d_tag == DT_NEEDED) names.push_back(entry.d_un.d_val);
+      if (entry.d_tag == DT_STRTAB) texts = in_file(entry.d_un.d_ptr);
+    }
+  }
+  std::vector<std::string> libraries;
+  for (const std::uint64_t name : names) {
+    file.clear();
+    file.seekg(static_cast<std::streamoff>(texts + name));
+    if (texts != UINT64_MAX && std::getline(file, libraries.emplace_back(), '\0').fail()) libraries.pop_back();
+  }
+  return libraries;
+}
+
+/// Its runtime library wants to be the first of all that are loaded.
+std::string address_sanitizer_of(const std::string& path) {
+  for (std::string& each : libraries_of(path)) {
+    if (each.starts_with("libasan.so")) return std::move(each) + ":";
   }
   return {};
+}
+
+/// Looking for leaks at the end of every run would stop all its threads by ptrace, and take longer than the run.
+std::string options_of_sanitizer() {
+  const char* const typed = std::getenv("ASAN_OPTIONS");
+  return fmt::format("ASAN_OPTIONS=detect_leaks=0{}{}", typed == nullptr ? "" : ":", typed == nullptr ? "" : typed);
 }
 
 /// Why this file is no program that a library can be loaded into; empty: it is one.
@@ -87,7 +131,40 @@ std::string wrong_program(const std::string& path) {
                                                     : "is statically linked, so no library can be loaded into it";
 }
 
+/// One for each program in turn, of those that this process may use.
+int next_processor() {
+  static std::atomic<int> given{0};
+  cpu_set_t allowed;
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return -1;
+  std::vector<int> processors;
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(static_cast<std::size_t>(i), &allowed)) processors.push_back(i);
+  }
+  if (processors.empty()) return -1;
+  // Several searches that begin at a time begin on different ones.
+  const int begin = std::max(::sched_getcpu(), 0) + given.fetch_add(1, std::memory_order_relaxed);
+  return processors[static_cast<std::size_t>(begin) % processors.size()];
+}
+
+Error no_library() { return {Fault::unavailable, {}, fmt::format("{} is not beside lockstep", kLibrary)}; }
+
 }  // namespace
+
+std::string library_path() {
+  // Beside the program, where it is installed, and in a build.
+  std::error_code error;
+  const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
+  for (const fs::path& folder : {here, here / "../lib/lockstep", here / "../cli"}) {
+    const fs::path path = folder / kLibrary;
+    if (fs::exists(path, error)) return fs::canonical(path, error).string();
+  }
+  return {};
+}
+
+std::vector<std::string> environment_of_control(const ProgramCall& call, const std::string& board) {
+  return {fmt::format("{}={}", kBoardVariable, board),
+          fmt::format("LD_PRELOAD={}{}", address_sanitizer_of(call.path), library_path()), options_of_sanitizer()};
+}
 
 std::string program_in_path(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
@@ -115,6 +192,12 @@ Result<ProgramCall> call_of(const std::vector<std::string>& words) {
   if ((state.st_mode & (S_ISUID | S_ISGID)) != 0)
     return invalid(fmt::format("{} runs with rights of its own (setuid), so no library can be loaded into it", name));
   if (const std::string wrong = wrong_program(found); !wrong.empty()) return invalid(fmt::format("{} {}", name, wrong));
+  for (const std::string& each : libraries_of(found)) {
+    if (each.starts_with("libtsan.so")) {
+      return invalid(
+          fmt::format("{} is compiled with -fsanitize=thread, whose library cannot be loaded beside Lockstep's", name));
+    }
+  }
   std::error_code error;
   return ProgramCall{.words = words,
                      .path = fs::absolute(found, error).lexically_normal().string(),
@@ -127,6 +210,16 @@ Result<std::unique_ptr<Process>> Process::start(const ProgramCall& call) {
   if (Result<void> spawned = process->spawn(call); !spawned) return spawned.error();
   return process;
 }
+
+Result<std::unique_ptr<Process>> Process::await() {
+  if (library_path().empty()) return no_library();
+  std::unique_ptr<Process> process(new Process);
+  if (Result<void> opened = process->open_board(); !opened) return opened.error();
+  process->board_->debugged = true;
+  return process;
+}
+
+std::string Process::board_path() const { return fmt::format("/proc/{}/fd/{}", ::getpid(), board_file_); }
 
 Result<void> Process::open_board() {
   board_file_ = ::memfd_create("lockstep-board", MFD_CLOEXEC);
@@ -147,16 +240,17 @@ Result<void> Process::open_board() {
 }
 
 Result<void> Process::spawn(const ProgramCall& call) {
-  const std::string library = library_path();
-  if (library.empty()) return Error{Fault::unavailable, {}, fmt::format("{} is not beside lockstep", kLibrary)};
+  if (library_path().empty()) return no_library();
   const int board_passed = ::fcntl(board_file_, F_DUPFD, kFirstPassedOn);
   const int output_passed = ::fcntl(output_file_, F_DUPFD, kFirstPassedOn);
   board_->output = output_passed;
-  std::vector<std::string> environment{fmt::format("{}={}", kBoardVariable, board_passed),
-                                       fmt::format("LD_PRELOAD={}", library)};
+  board_->processor = next_processor();
+  std::vector<std::string> environment = environment_of_control(call, std::to_string(board_passed));
   for (char** each = environ; *each != nullptr; ++each) {
     const std::string_view text = *each;
-    if (!text.starts_with("LD_PRELOAD=") && !text.starts_with("LOCKSTEP_")) environment.emplace_back(text);
+    const bool is_ours =
+        text.starts_with("LD_PRELOAD=") || text.starts_with("LOCKSTEP_") || text.starts_with("ASAN_OPTIONS=");
+    if (!is_ours) environment.emplace_back(text);
   }
   std::vector<char*> words, variables;
   std::vector<std::string> typed = call.words;
@@ -232,6 +326,8 @@ void Process::begin(const std::vector<Choice>& planned) {
   board.running = 0;
   board.stack_size = 0;
   board.before = Touches{};
+  board.crash = CrashRecord{};
+  board.waits_outside = board.from_outside = board.at_outside = false;
   board.refusal = Refusal::none;
   board.refused[0] = '\0';
   board.choices = 0;
@@ -254,7 +350,11 @@ Process::News Process::wait(Nanos most) {
   const Nanos until = clock.now() + most;
   for (bool looked = false;; looked = true) {
     const std::uint32_t bell = board.bell.load(std::memory_order_acquire);
-    if (board.ended.load(std::memory_order_acquire) == runs_) return News::ended;
+    if (board.debugged && board.arrived.load(std::memory_order_acquire) != arrived_) {
+      ++arrived_;
+      return News::arrived;
+    }
+    if (!board.debugged && board.ended.load(std::memory_order_acquire) == runs_) return News::ended;
     if (board.asked.load(std::memory_order_acquire) != heard_) {
       ++heard_;
       return News::asks;
@@ -265,7 +365,7 @@ Process::News Process::wait(Nanos most) {
     }
     if (looked) {
       if (clock.now() >= until) return News::nothing;
-      if (::waitpid(server_, nullptr, WNOHANG) == server_) {
+      if (server_ > 1 && ::waitpid(server_, nullptr, WNOHANG) == server_) {
         server_ = -1;
         return News::lost;
       }
@@ -278,6 +378,13 @@ void Process::answer(const Choice& choice) {
   board_->answer = choice.actor * 2 + (choice.timeout ? 1 : 0);
   board_->answered.store(heard_, std::memory_order_release);
   futex_wake(board_->answered);
+}
+
+void Process::interrupt(int thread) {
+  constexpr Nanos kMost = std::chrono::seconds(1);
+  if (board_->run <= 1 || board_->kernel_ids[thread] <= 1) return;
+  if (::syscall(SYS_tgkill, board_->run, board_->kernel_ids[thread], SIGTRAP) != 0) return;
+  (void)wait(kMost);
 }
 
 void Process::end_run() {

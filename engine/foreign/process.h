@@ -32,12 +32,19 @@ std::string program_in_path(const std::string& name);
 /// there, no program of this machine, statically linked, or has rights of its own.
 Result<ProgramCall> call_of(const std::vector<std::string>& words);
 
+/// The library that is loaded into programs; empty: it is not where this program can find it.
+std::string library_path();
+/// What goes into the environment of the program, so that it is under control: "LD_PRELOAD=…".
+std::vector<std::string> environment_of_control(const ProgramCall& call, const std::string& board);
+
 /// Not thread-safe, and for the thread that started it: it ends with that one.
 class Process {
  public:
   /// Fault::invalid: the program ends or stands before its main is reached. Fault::unavailable: this machine does not
   /// give what is needed.
   static Result<std::unique_ptr<Process>> start(const ProgramCall& call);
+  /// A program that a debugger is to start, with board_path() and library_path() in its environment.
+  static Result<std::unique_ptr<Process>> await();
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -48,6 +55,8 @@ class Process {
 
   /// Lets a run begin; the one before has ended. The first `planned` choices are taken without a question.
   void begin(const std::vector<Choice>& planned);
+  /// For another process.
+  std::string board_path() const;
 
   enum class News : std::uint8_t {
     asks,     ///< board().choices has what could be next; none: nobody can go
@@ -55,10 +64,13 @@ class Process {
     refused,  ///< board().refusal says why; it stands still
     nothing,  ///< nothing has happened within the time
     lost,     ///< the server is gone
+    arrived,  ///< a debugger has started the program: begin() lets it go on
   };
   /// What has happened since, or within `most`.
   News wait(Nanos most);
   void answer(const Choice& choice);
+  /// Lets the thread write down where it is, which ends the run; nothing happens when it cannot within a second.
+  void interrupt(int thread);
   /// Ends the run in hand. Returns when it has ended.
   void end_run();
 
@@ -74,7 +86,8 @@ class Process {
   int board_file_ = -1, output_file_ = -1;
   pid_t server_ = -1;
   std::uint32_t runs_ = 0;
-  std::uint32_t heard_ = 0;  ///< questions
+  std::uint32_t heard_ = 0;    ///< questions
+  std::uint32_t arrived_ = 0;  ///< runs under a debugger
   bool refused_ = false;
 };
 

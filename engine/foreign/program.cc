@@ -183,6 +183,7 @@ record::Run recorded(ProgramSubject& subject, const ProgramCall& call) {
   for (std::size_t i = 0; i < schedule.steps.size(); ++i)
     document["steps"].push_back(json_of(schedule.steps[i], i + 1, schedule.actors));
   document["output"] = subject.output();
+  if (const std::vector<std::string> stack = subject.crash_stack(); !stack.empty()) document["stack"] = stack;
   run.documents[kProgramDocument] = document.dump(-1, ' ', false, Json::error_handler_t::replace);
   return run;
 }
@@ -267,6 +268,18 @@ std::string output_of(const record::Run& run) {
   return json.is_object() ? json.value("output", "") : std::string();
 }
 
+std::vector<std::string> stack_of(const record::Run& run) {
+  const auto found = run.documents.find(kProgramDocument);
+  if (found == run.documents.end()) return {};
+  const Json json = Json::parse(found->second, nullptr, false);
+  if (!json.is_object() || !json.contains("stack") || !json["stack"].is_array()) return {};
+  std::vector<std::string> stack;
+  for (const Json& each : json["stack"]) {
+    if (each.is_string()) stack.push_back(each);
+  }
+  return stack;
+}
+
 Result<record::Run> run(const ProgramCall& call, const std::string& schedule, const ProgramLimits& limits,
                         const StopSource* stop) {
   Result<std::unique_ptr<ProgramSubject>> subject = subject_for(call, threads_in(schedule), limits, stop);
@@ -322,28 +335,10 @@ Result<Replay> replay(const ProgramSchedule& written, const ReplayOptions& optio
   return result;
 }
 
-Result<std::unique_ptr<ProgramSubject>> hold(const ProgramSchedule& written, const ProgramLimits& limits,
-                                             const StopSource* stop) {
-  Result<std::unique_ptr<ProgramSubject>> subject = subject_for(written.call, written.actors, limits, stop);
-  if (!subject) return subject.error();
-  (*subject)->plan(order_of(written));
-  (*subject)->hold_when_stuck();
-  Followed followed(order_of(written), false);
-  const Result<void> performed = (*subject)->perform(followed);
-  if (!performed) return performed.error();
-  const Ended& ended = (*subject)->ended();
-  if (ended.ending != record::Ending::stuck || (*subject)->board().run <= 0) {
-    return Error{Fault::invalid,
-                 {},
-                 fmt::format("this schedule ends as {} {}: nobody stands still for a debugger",
-                             record::name_of(ended.verdict), ended.what)};
-  }
-  return subject;
-}
-
 Result<std::unique_ptr<Subject>> ProgramExplorable::open() const {
   Result<std::unique_ptr<ProgramSubject>> subject = ProgramSubject::open(call_, limits_, stop_);
   if (!subject) return subject.error();
+  (*subject)->tell_of_outside(&met_outside_);
   return std::unique_ptr<Subject>(std::move(*subject));
 }
 
@@ -362,9 +357,14 @@ Result<RecordedRun> ProgramExplorable::record(const std::string& schedule, Nanos
   return RecordedRun{std::move(run), (*subject)->judge(ignored).key};
 }
 
-std::vector<std::string> grain_of_programs() {
-  return {"between pthread operations: what a thread does from one to the next is one step; atomics are none",
-          "a thread's start, and its end, belong to the step in which they happen"};
+std::vector<std::string> grain_of_programs(bool met_outside) {
+  std::vector<std::string> grain{
+      "between pthread operations: what a thread does from one to the next is one step; atomics are none",
+      "a thread's start, and its end, belong to the step in which they happen"};
+  if (met_outside)
+    grain.emplace_back(
+        "steps at files from outside of the program, and polls, were left in the order in which they came");
+  return grain;
 }
 
 }  // namespace lockstep::foreign

@@ -4,6 +4,7 @@
 // threads as its actors and their operations as its events. Its document "program" has what a replay needs.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,8 @@ Result<ProgramSchedule> program_schedule_of(const std::string& schedule_file);
 Result<ProgramSchedule> program_schedule_of(const record::Run& run);
 /// What the run printed.
 std::string output_of(const record::Run& run);
+/// Where a signal met it, the innermost function first: "withdraw() at bank.cc:12". Empty: none did.
+std::vector<std::string> stack_of(const record::Run& run);
 
 /// Runs the program once. `schedule`: "T1 T2 T1:timeout …"; behind its end, and when it is empty, each thread goes on
 /// as far as it can. Fault::invalid: as call_of(), and for what is not supported.
@@ -52,11 +55,6 @@ Result<record::Run> run(const ProgramCall& call, const std::string& schedule, co
 Result<Replay> replay(const ProgramSchedule& written, const ReplayOptions& options, const ProgramLimits& limits,
                       const StopSource* stop = nullptr);
 
-/// Performs the schedule, and keeps the program standing where nobody can go on: until let_go(). Fault::invalid: it
-/// does not come to that.
-Result<std::unique_ptr<ProgramSubject>> hold(const ProgramSchedule& written, const ProgramLimits& limits,
-                                             const StopSource* stop = nullptr);
-
 class ProgramExplorable final : public Explorable {
  public:
   /// `stop` outlives it.
@@ -66,6 +64,8 @@ class ProgramExplorable final : public Explorable {
   std::string name() const override { return call_.words.front(); }
   Result<std::unique_ptr<Subject>> open() const override;
   Result<RecordedRun> record(const std::string& schedule, Nanos until) const override;
+  /// A run has asked a file that is not its process's own, and such a step was left where it came.
+  bool met_outside() const { return met_outside_.load(std::memory_order_relaxed); }
   bool knows_footprints() const override { return true; }
   bool is_on_server() const override { return false; }
   Result<std::optional<record::StateGraph>> draw(std::size_t, Nanos, std::vector<std::vector<Choice>>) const override {
@@ -76,9 +76,10 @@ class ProgramExplorable final : public Explorable {
   const ProgramCall call_;
   const ProgramLimits limits_;
   const StopSource* const stop_;
+  mutable std::atomic<bool> met_outside_{false};
 };
 
-/// What a search of programs does not see, for people.
-std::vector<std::string> grain_of_programs();
+/// What a search of programs does not see, for people. `met_outside`: ProgramExplorable's.
+std::vector<std::string> grain_of_programs(bool met_outside);
 
 }  // namespace lockstep::foreign

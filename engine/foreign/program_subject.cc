@@ -2,9 +2,12 @@
 #include "engine/foreign/program_subject.h"
 
 #include <fmt/format.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
+#include <map>
 
 #include "engine/foreign/touches.h"
 
@@ -12,6 +15,55 @@ namespace lockstep::foreign {
 namespace {
 
 constexpr Nanos kListen = std::chrono::milliseconds(50);
+constexpr Nanos kOutsideMost = std::chrono::seconds(2);
+
+/// As the kernel sees it.
+std::string what_thread_does(int process, int thread) {
+  static const std::map<long, const char*> kCalls = {{SYS_read, "read"},
+                                                     {SYS_write, "write"},
+                                                     {SYS_connect, "connect"},
+                                                     {SYS_flock, "flock"},
+                                                     {SYS_fcntl, "fcntl"},
+                                                     {SYS_futex, "futex"},
+                                                     {SYS_wait4, "wait4"},
+                                                     {SYS_waitid, "waitid"},
+                                                     {SYS_rt_sigtimedwait, "sigwait"},
+                                                     {SYS_rt_sigsuspend, "sigsuspend"},
+                                                     {SYS_ppoll, "poll"},
+                                                     {SYS_epoll_pwait, "epoll_wait"},
+                                                     {SYS_msgrcv, "msgrcv"},
+                                                     {SYS_semtimedop, "semop"},
+                                                     {SYS_recvfrom, "recv"},
+                                                     {SYS_clock_nanosleep, "sleep"}};
+  std::ifstream file(fmt::format("/proc/{}/task/{}/syscall", process, thread));
+  std::string word;
+  file >> word;
+  long number = 0;
+  const auto [rest, error] = std::from_chars(word.data(), word.data() + word.size(), number);
+  if (word == "running" || error != std::errc() || number < 0) return "it runs on, as in a loop that waits by looking";
+  const auto known = kCalls.find(number);
+  return fmt::format("it waits in {}, which is no operation here",
+                     known != kCalls.end() ? known->second : fmt::format("system call {}", number));
+}
+
+/// "pipe 2 of T1": the second of these things that T1 has made.
+std::string file_name(const SharedBoard& board, std::uint64_t address) {
+  const std::uint64_t rest = address - kFilesAddress;
+  const auto kind = static_cast<FileKind>(rest >> 24U & 0xffU);
+  const std::string which =
+      fmt::format("{} of {}", rest >> 1U & 0x7fU, thread_name(board, static_cast<int>(rest >> 16U & 0xffU)));
+  switch (kind) {
+    case FileKind::pipe:
+      return "pipe " + which;
+    case FileKind::sockets:
+      return fmt::format("sockets {}{}", which, (rest & 1U) != 0 ? ", back" : "");
+    case FileKind::event:
+      return "eventfd " + which;
+    case FileKind::any:
+      break;
+  }
+  return fmt::format("file {}", rest & 0xffffU);
+}
 
 }  // namespace
 
@@ -22,13 +74,26 @@ Result<std::unique_ptr<ProgramSubject>> ProgramSubject::open(const ProgramCall& 
   return subject;
 }
 
+Result<std::unique_ptr<ProgramSubject>> ProgramSubject::await(const ProgramCall& call) {
+  std::unique_ptr<ProgramSubject> subject(new ProgramSubject(call, {}, nullptr));
+  Result<std::unique_ptr<Process>> process = Process::await();
+  if (!process) return process.error();
+  subject->process_ = std::move(*process);
+  subject->learn_threads();
+  return subject;
+}
+
+void ProgramSubject::forget_names() {
+  symbols_.reset();
+  names_.clear();
+}
+
 Result<void> ProgramSubject::restart() {
   process_.reset();
   Result<std::unique_ptr<Process>> process = Process::start(call_);
   if (!process) return process.error();
   process_ = std::move(*process);
-  symbols_.reset();
-  names_.clear();
+  forget_names();
   if (!actors_.empty()) foreign::know_threads(process_->board(), actors_);
   learn_threads();
   return {};
@@ -99,7 +164,8 @@ Result<void> ProgramSubject::perform(Schedule& schedule) {
   ending_ = record::Ending::complete;
   process_->begin(plan_);
   Result<void> followed = follow(schedule);
-  if (!followed && !(holds_ && stopped_ == Stop::stuck)) process_->end_run();
+  if (!followed) process_->end_run();
+  if (met_outside_ != nullptr && process_ && board().at_outside) met_outside_->store(true, std::memory_order_relaxed);
   learn_threads();
   return followed;
 }
@@ -112,10 +178,7 @@ Result<void> ProgramSubject::follow(Schedule& schedule) {
     stopped_ = stop;
     if (!taken_.empty()) tell_step(board().step[taken_.size() - 1]);
     schedule.nothing_left();
-    if (stop != Stop::none && !(stop == Stop::stuck && holds_)) {
-      // What it printed is kept until the next run begins.
-      process_->end_run();
-    }
+    if (stop != Stop::none) process_->end_run();  // what it printed is kept until the next run begins
   };
   for (;;) {
     const Process::News news = process_->wait(kListen);
@@ -161,17 +224,15 @@ Result<void> ProgramSubject::follow(Schedule& schedule) {
         ending_ = record::Ending::interrupted;
         return Error{Fault::cancelled, {}, {}};
       }
-      if (now - heard < limits_.of_operation) continue;
+      const Nanos most = board().waits_outside ? std::min(limits_.of_operation, kOutsideMost) : limits_.of_operation;
+      if (now - heard < most) continue;
       late_ = what_it_is_in();
+      if (!board().waits_outside) process_->interrupt(board().running);
       if (Result<void> fed = feed(schedule); !fed) return fed;
       finish(Stop::late);
       return {};
     }
   }
-}
-
-void ProgramSubject::let_go() {
-  if (process_) process_->end_run();
 }
 
 Error ProgramSubject::refusal() {
@@ -195,15 +256,45 @@ Error ProgramSubject::refusal() {
 }
 
 /// The thread that keeps its turn, and the system call that it is in.
-std::string ProgramSubject::what_it_is_in() const {
+std::string ProgramSubject::what_it_is_in() {
   const SharedBoard& board = this->board();
-  const std::string who = thread_name(board, board.running);
+  if (board.waits_outside) {
+    return fmt::format("nobody goes on unless something comes from outside: {}",
+                       waits_text(board, [this](std::uint64_t address) { return object_name(address); }));
+  }
   const auto seconds = std::chrono::duration<double>(limits_.of_operation).count();
-  std::ifstream file(fmt::format("/proc/{}/wchan", board.run));
-  std::string where;
-  std::getline(file, where);
-  if (where.empty() || where == "0") return fmt::format("{} came to no operation within {} s", who, seconds);
-  return fmt::format("{} came to no operation within {} s: it waits outside the program ({})", who, seconds, where);
+  return fmt::format("{} came to no operation within {} s: {}", thread_name(board, board.running), seconds,
+                     what_thread_does(board.run, board.kernel_ids[board.running]));
+}
+
+/// The innermost function of the program itself: those of the libraries that end a process say nothing.
+std::string ProgramSubject::place_of_crash() {
+  const CrashRecord& crash = board().crash;
+  for (std::uint32_t i = 0; i < crash.depth; ++i) {
+    const auto place = symbols().place_in_file(crash.frame[i] - 1);
+    if (place && place->first == call_.path) return symbols().function(crash.frame[i]);
+  }
+  return {};
+}
+
+std::vector<std::string> ProgramSubject::crash_stack() {
+  const CrashRecord& crash = board().crash;
+  const std::vector<std::uint64_t> frames(crash.frame, crash.frame + crash.depth);
+  const std::vector<std::string> lines = lines_of(symbols(), frames);
+  std::vector<std::string> stack;
+  std::size_t own = 0;  // what called the program's own code says nothing
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const auto place = symbols().place_in_file(frames[i] - 1);
+    if (!place && i > 0) break;  // what is no code is no stack
+    if (place && place->first == call_.path) own = i + 1;
+    std::string name = symbols().function(frames[i]);
+    if (name.empty()) name = fmt::format("{:#x}", frames[i] - 1);
+    const std::string file = place ? place->first.substr(place->first.rfind('/') + 1) : "no code";
+    stack.push_back(fmt::format("{} {}", name, lines[i].empty() ? "in " + file : "at " + lines[i]));
+    if (name == "main") break;
+  }
+  if (own > 0) stack.resize(std::min(own, stack.size()));
+  return stack;
 }
 
 void ProgramSubject::find_blocked(Footprint& footprint, std::vector<Step>& blocked) {
@@ -212,8 +303,9 @@ void ProgramSubject::find_blocked(Footprint& footprint, std::vector<Step>& block
 
 const Ended& ProgramSubject::ended() {
   if (!ended_) {
-    ended_ = ending_of(board(), stopped_.value_or(Stop::none), output(), late_,
-                       [this](std::uint64_t address) { return object_name(address); });
+    ended_ =
+        ending_of(board(), stopped_.value_or(Stop::none), output(), stopped_ == Stop::late ? late_ : place_of_crash(),
+                  [this](std::uint64_t address) { return object_name(address); });
     ending_ = ended_->ending;
   }
   return *ended_;
@@ -229,7 +321,7 @@ Subject::RunEnd ProgramSubject::judge(record::Run& run) {
 }
 
 Symbols& ProgramSubject::symbols() {
-  if (!symbols_) symbols_ = std::make_unique<Symbols>(process_->server());
+  if (!symbols_) symbols_ = std::make_unique<Symbols>(board().debugged ? board().run : process_->server());
   return *symbols_;
 }
 
@@ -241,6 +333,8 @@ std::string ProgramSubject::object_name(std::uint64_t address) {
     name = thread_name(board(), static_cast<int>(address) - 1);
   } else if (const auto variable = symbols().variable(address)) {
     name = *variable;
+  } else if (address >= kFilesAddress && address < kFilesAddress + kStackRoom) {
+    name = file_name(board(), address);
   } else if (address < board().anchor && board().anchor - address < kStackMost) {
     name = fmt::format("stack of main-{:#x}", board().anchor - address);
   } else if (address >= kStacksAddress && address < kStacksAddress + kThreadsMost * kStackRoom) {

@@ -1,6 +1,7 @@
 // program_subject.h: a program of its own, as what a search runs (engine/explore/subject.h).
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,9 @@ class ProgramSubject final : public Subject {
   static Result<std::unique_ptr<ProgramSubject>> open(const ProgramCall& call, const ProgramLimits& limits,
                                                       const StopSource* stop = nullptr);
 
+  /// A program that a debugger will start: nothing is performed, and what it does is named.
+  static Result<std::unique_ptr<ProgramSubject>> await(const ProgramCall& call);
+
   std::string name() const override { return call_.words.front(); }
   const std::vector<std::string>& actors() const noexcept override { return actors_; }
   bool is_deterministic() const noexcept override { return true; }
@@ -39,18 +43,26 @@ class ProgramSubject final : public Subject {
 
   /// The threads of a schedule from another time. False: there are no such names.
   bool know_threads(const std::vector<std::string>& names);
+  /// Becomes true when a run has asked a file that is not its process's own. It outlives the subject.
+  void tell_of_outside(std::atomic<bool>* met) { met_outside_ = met; }
+  /// Who could take a step, of the choices as bits.
+  std::vector<Candidate>& candidates(std::uint64_t choices);
+  /// What has been named is not known any more: another process has begun.
+  void forget_names();
+  /// Why the program cannot be controlled any further.
+  Error refusal();
+
   /// The first choices of the next runs, which the program takes without a question; perform()'s schedule must say the
   /// same.
   void plan(std::vector<Choice> choices) { plan_ = std::move(choices); }
-  /// A run that gets stuck stands still until let_go(), so that a debugger can be attached.
-  void hold_when_stuck() { holds_ = true; }
-  void let_go();
 
   Process& process() noexcept { return *process_; }
   const SharedBoard& board() const noexcept { return process_->board(); }
   /// After perform(), once: how it ended.
   const Ended& ended();
   std::string output() const { return process_->output(); }
+  /// The stack of the thread that a signal met, the innermost first: "withdraw() at bank.cc:12". Empty: none did.
+  std::vector<std::string> crash_stack();
   /// What people call the thing.
   std::string object_name(std::uint64_t address);
   Symbols& symbols();
@@ -64,9 +76,8 @@ class ProgramSubject final : public Subject {
   Result<void> follow(Schedule& schedule);
   void tell_step(const StepRecord& step);
   void learn_threads();
-  std::vector<Candidate>& candidates(std::uint64_t choices);
-  std::string what_it_is_in() const;
-  Error refusal();
+  std::string what_it_is_in();
+  std::string place_of_crash();
 
   const ProgramCall call_;
   const ProgramLimits limits_;
@@ -77,7 +88,7 @@ class ProgramSubject final : public Subject {
   Nanos give_up_at_ = kNever;
   std::vector<std::string> actors_;
   std::vector<Choice> plan_;
-  bool holds_ = false;
+  std::atomic<bool>* met_outside_ = nullptr;
   std::unordered_map<std::uint64_t, std::string> names_;
   std::vector<Candidate> candidates_;
 

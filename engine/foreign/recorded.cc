@@ -272,6 +272,12 @@ record::Run run_of(ProgramSubject& subject, const ProgramCall& call) {
                    .detail = "nobody breaks it",
                    .others = cycle});
   }
+  if (ended.verdict == record::Verdict::crashed) {
+    narrator.emit({.at_ns = subject.board().model.now(),
+                   .actor = subject.board().running,
+                   .kind = EventKind::note,
+                   .detail = ended.what});
+  }
   switch (ended.verdict) {
     case record::Verdict::clean:
       run.summary = fmt::format("{} steps of {} threads, exit code 0", subject.board().steps, run.actors.size());
@@ -282,6 +288,7 @@ record::Run run_of(ProgramSubject& subject, const ProgramCall& call) {
     default:
       run.summary = ended.what;
   }
+  if (subject.board().from_outside) run.summary += "; not controlled here: it was let go on from outside";
   run.events = narrator.take_events();
   const std::vector<std::string> lines = lines_of(subject.symbols(), narrator.callers());
   if (std::any_of(lines.begin(), lines.end(), [](const std::string& each) { return !each.empty(); }))

@@ -34,6 +34,11 @@ def is_there(symbol):
         return False
 
 
+def is_foreign():
+    """True when a program of somebody's own is debugged, whose registry lies in a library that ends with it."""
+    return not is_there("lockstep_coroutines")
+
+
 def address(symbol="lockstep_registry"):
     try:
         return int(gdb.parse_and_eval("(unsigned long)&" + symbol))
@@ -199,9 +204,9 @@ def rerun(step):
 
 
 def show_where():
-    run = Run()
-    if not run.actors:
-        print("the run is over" if gdb.selected_inferior().pid else "no process")
+    run = Run() if gdb.selected_inferior().pid or not is_foreign() else None
+    if run is None or not run.actors:
+        print("the run is over" if gdb.selected_inferior().pid or is_foreign() else "no process")
         return
     next_name = run.actors[run.next][0] if 0 <= run.next < len(run.actors) else "nobody"
     doing = run.actors[run.next][2] if 0 <= run.next < len(run.actors) else ""
@@ -222,23 +227,24 @@ class Actors(gdb.Command):
         super().__init__("lockstep actors", gdb.COMMAND_DATA)
 
     def invoke(self, argument, from_tty):
-        # A program of tasks alone has no registry of a run.
+        # A program of tasks alone has no registry of a run, and a program of somebody's own no coroutines of ours.
         run = Run() if is_there("lockstep_registry") or not is_there("lockstep_coroutines") else None
         actors = run.actors if run else []
-        coroutines = Coroutines()
-        if not actors and not coroutines.roots:
+        coroutines = Coroutines() if is_there("lockstep_coroutines") else None
+        roots = coroutines.roots if coroutines else []
+        if not actors and not roots:
             print("nobody: the run has not begun, or is over")
             return
         if actors:
             print("%s, step %d" % (run.run, run.step))
-        stacks = {name: places for name, places, _ in coroutines.roots}
+        stacks = {name: places for name, places, _ in roots}
         names = {actor[0] for actor in actors}
         for i, (name, state, doing, waits) in enumerate(actors):
             print("%s %-12s %-11s %s%s" % ("*" if i == run.next else " ", name, state, doing,
                                             "   waits for " + waits if waits else ""))
             show_stack(stacks.get(name, []), "      ")
-        show_coroutines([root for root in coroutines.roots if root[0] not in names])
-        if coroutines.left == 0:
+        show_coroutines([root for root in roots if root[0] not in names])
+        if coroutines and coroutines.left == 0:
             print("... and others: the first %d were read" % COROUTINES_READ)
 
 

@@ -11,8 +11,8 @@ namespace {
 constexpr std::array<std::string_view, 13> kEventKinds = {"request", "wait",   "grant",  "fault", "release",
                                                           "cycle",   "retry",  "finish", "time",  "invariant",
                                                           "note",    "figure", "notice"};
-constexpr std::array<std::string_view, 9> kVerdicts = {"clean",   "deadlock", "abort", "timeout", "anomaly",
-                                                       "avoided", "starved",  "hung",  "error"};
+constexpr std::array<std::string_view, 10> kVerdicts = {"clean",   "deadlock", "abort", "timeout", "anomaly",
+                                                        "avoided", "starved",  "hung",  "error",   "crashed"};
 constexpr std::array<std::string_view, 4> kEndings = {"complete", "stuck", "interrupted", "unavailable"};
 
 static_assert(kEventKinds.size() == static_cast<std::size_t>(EventKind::notice) + 1);

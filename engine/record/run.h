@@ -59,8 +59,8 @@ struct Event {
 /// The fact of that name; empty when there is none.
 std::string_view fact_of(const Event& event, std::string_view name) noexcept;
 
-enum class Verdict : std::uint8_t { clean, deadlock, abort, timeout, anomaly, avoided, starved, hung, error };
-inline constexpr Verdict kLastVerdict = Verdict::error;
+enum class Verdict : std::uint8_t { clean, deadlock, abort, timeout, anomaly, avoided, starved, hung, error, crashed };
+inline constexpr Verdict kLastVerdict = Verdict::crashed;
 
 std::string_view name_of(Verdict verdict) noexcept;
 std::optional<Verdict> verdict_named(std::string_view name) noexcept;

@@ -313,6 +313,8 @@ std::string explain(const record::Run& run) {
       return of_starved(story);
     case Verdict::error:
       return of_error(story);
+    case Verdict::crashed:  // its stack says more
+      break;
     case Verdict::clean:
     case Verdict::avoided:
       return of_waits(story);

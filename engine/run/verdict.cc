@@ -153,6 +153,8 @@ std::string main_summary_of(const record::Run& run, const std::vector<std::strin
       return summary_of_hung(run, limit);
     case Verdict::error:
       return text_of(unhandled.front());
+    case Verdict::crashed:  // of programs alone, which have their own
+      break;
   }
   return {};
 }

@@ -1,13 +1,17 @@
 // cases.cc: small programs that are run under control, by name: `cases two-lock`. Each has faults, and numbers of
 // orders, that are known (tests/engine/foreign/programs_test.cc).
+#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cassert>
 #include <chrono>
 #include <condition_variable>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -427,6 +431,59 @@ int crashes() {
   std::abort();
 }
 
+int* shared_value = &value;
+
+/// Reads through a pointer that the other one has taken away, in one order.
+void reads_shared() {
+  {
+    const std::lock_guard a(A);
+  }
+  const std::lock_guard a(A);
+  value = *shared_value + 1;
+}
+
+int crashes_in_one_order() {
+  return both(reads_shared, [] {
+    const std::lock_guard a(A);
+    shared_value = nullptr;
+  });
+}
+
+int dive(int depth) {
+  volatile char room[4096];
+  room[0] = static_cast<char>(depth);
+  return depth < 0 ? 0 : dive(depth + 1) + room[0];
+}
+
+int uses_up_its_stack() {
+  return both([] { const std::lock_guard a(A); }, [] { value = dive(0); });
+}
+
+/// Ends as under a sanitizer.
+int is_ended_by_sanitizer() {
+  return both([] { const std::lock_guard a(A); },
+              [] {
+                const std::lock_guard a(A);
+                std::fprintf(stderr, "==%d==ERROR: AddressSanitizer: heap-use-after-free on address %p at pc 0x7\n",
+                             getpid(), static_cast<void*>(&value));
+                _exit(1);
+              });
+}
+
+/// Has a handler of its own, and sends the signal by itself.
+int raises() {
+  return both([] { const std::lock_guard a(A); },
+              [] {
+                std::signal(SIGFPE, [](int) { std::_Exit(11); });
+                std::raise(value == 0 ? SIGBUS : SIGFPE);
+              });
+}
+
+int counts_processors() {
+  std::printf("%u %ld\n", std::thread::hardware_concurrency(), sysconf(_SC_NPROCESSORS_ONLN));
+  return both([] { const std::lock_guard a(A); }, [] {});
+}
+
 int prints() {
   std::printf("time %ld\n", static_cast<long>(std::time(nullptr)));
   return both([] { const std::lock_guard a(A); }, [] {});
@@ -436,6 +493,41 @@ int forks_a_process() {
   return both([] { const std::lock_guard a(A); }, [] { fork(); });
 }
 
+std::atomic<bool> never{false};
+
+int executes() {
+  return both([] { const std::lock_guard a(A); }, [] { execl("/bin/true", "true", nullptr); });
+}
+
+/// As a daemon does, those of others with it.
+int closes_files() {
+  return both([] { const std::lock_guard a(A); },
+              [] {
+                for (int file = 0; file < 1024; ++file) close(file);
+                const std::lock_guard a(A);
+              });
+}
+
+int prints_much() {
+  return both([] { const std::lock_guard a(A); },
+              [] {
+                const std::string line(1023, 'x');
+                for (int i = 0; i < 8 * 1024; ++i) std::puts(line.c_str());
+                std::puts("the last line");
+                const std::lock_guard a(A);
+              });
+}
+
+/// Stays when it is asked to go.
+int ignores_signals() {
+  for (const int each : {SIGTERM, SIGINT, SIGHUP, SIGTRAP}) std::signal(each, SIG_IGN);
+  return both([] { const std::lock_guard a(A); },
+              [] {
+                while (!never) {
+                }
+              });
+}
+
 int many_threads() {
   std::vector<std::thread> threads;
   for (int i = 0; i < 40; ++i) threads.emplace_back([] { const std::lock_guard a(A); });
@@ -443,13 +535,22 @@ int many_threads() {
   return 0;
 }
 
-std::atomic<bool> never{false};
-
 int never_ends() {
   return both([] { const std::lock_guard a(A); },
               [] {
                 while (!never) {
                 }
+              });
+}
+
+int waits_for_signal() {
+  return both([] { const std::lock_guard a(A); },
+              [] {
+                sigset_t one;
+                sigemptyset(&one);
+                sigaddset(&one, SIGUSR1);
+                int got = 0;
+                sigwait(&one, &got);
               });
 }
 
@@ -461,6 +562,145 @@ int reads_terminal() {
                 char byte = 0;
                 if (read(ends[0], &byte, 1) < 0) std::abort();
               });
+}
+
+int hands_over_by_pipe() {
+  int ends[2];
+  if (pipe(ends) != 0) return 1;
+  int got = 0;
+  both(
+      [&] {
+        char byte = 0;
+        if (read(ends[0], &byte, 1) == 1) got = byte;
+        const std::lock_guard a(A);
+      },
+      [&] {
+        {
+          const std::lock_guard a(A);
+        }
+        if (write(ends[1], "x", 1) != 1) std::abort();
+      });
+  return got == 'x' ? 0 : 1;
+}
+
+/// Waits for the other one's byte with the lock that the other one needs first.
+int waits_at_pipe_with_lock() {
+  int ends[2];
+  if (pipe(ends) != 0) return 1;
+  return both(
+      [&] {
+        char byte = 0;
+        const std::lock_guard a(A);
+        if (read(ends[0], &byte, 1) != 1) std::abort();
+      },
+      [&] {
+        {
+          const std::lock_guard a(A);
+        }
+        if (write(ends[1], "x", 1) != 1) std::abort();
+      });
+}
+
+/// More than a pipe has room for, and the end of a file.
+int writes_much() {
+  int ends[2];
+  if (pipe(ends) != 0) return 1;
+  std::size_t got = 0;
+  constexpr std::size_t kMuch = 300'000;
+  both(
+      [&] {
+        std::vector<char> room(100'000);
+        for (ssize_t part = 0; (part = read(ends[0], room.data(), room.size())) > 0;)
+          got += static_cast<std::size_t>(part);
+      },
+      [&] {
+        const std::vector<char> text(kMuch, 'x');
+        if (write(ends[1], text.data(), text.size()) != static_cast<ssize_t>(kMuch)) std::abort();
+        close(ends[1]);
+      });
+  return got == kMuch ? 0 : 1;
+}
+
+/// Whoever writes first into a pipe with two readers.
+int two_read_one_byte() {
+  int ends[2];
+  if (pipe(ends) != 0) return 1;
+  char byte = 0;
+  const auto reads = [&] { (void)!read(ends[0], &byte, 1); };
+  std::thread first(reads), second(reads);
+  (void)!write(ends[1], "x", 1);
+  first.join();
+  second.join();
+  return 0;
+}
+
+int polls() {
+  int ends[2];
+  if (pipe(ends) != 0) return 1;
+  int result = 9;
+  both(
+      [&] {
+        pollfd one{.fd = ends[0], .events = POLLIN, .revents = 0};
+        result = ::poll(&one, 1, -1) == 1 ? 0 : 1;
+      },
+      [&] { (void)!write(ends[1], "x", 1); });
+  return result;
+}
+
+int before_main[2];
+const bool pipe_before_main = pipe(before_main) == 0;
+
+/// Nobody here writes into it.
+int reads_from_outside() {
+  return both([] { const std::lock_guard a(A); },
+              [] {
+                char byte = 0;
+                (void)!read(before_main[0], &byte, 1);
+              });
+}
+
+sockaddr_in any_port() {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+/// A thread for ever in accept() does not keep the program from its end.
+int accepts_for_ever() {
+  const int server = socket(AF_INET, SOCK_STREAM, 0);
+  const sockaddr_in address = any_port();
+  if (bind(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || listen(server, 5) != 0)
+    return 1;
+  std::thread([server] { accept(server, nullptr, nullptr); }).detach();
+  return both([] { const std::lock_guard a(A); }, [] { const std::lock_guard a(A); });
+}
+
+/// A client and a server of one process.
+int echoes() {
+  const int server = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = any_port();
+  socklen_t length = sizeof address;
+  if (bind(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || listen(server, 5) != 0 ||
+      getsockname(server, reinterpret_cast<sockaddr*>(&address), &length) != 0)
+    return 1;
+  std::string got;
+  both(
+      [&] {
+        const int client = accept(server, nullptr, nullptr);
+        char room[16];
+        const ssize_t size = recv(client, room, sizeof room, 0);
+        if (size > 0) send(client, room, static_cast<std::size_t>(size), 0);
+      },
+      [&] {
+        const int client = socket(AF_INET, SOCK_STREAM, 0);
+        if (connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return;
+        send(client, "hello", 5, 0);
+        char room[16];
+        const ssize_t size = recv(client, room, sizeof room, 0);
+        if (size > 0) got.assign(room, static_cast<std::size_t>(size));
+      });
+  return got == "hello" ? 0 : 1;
 }
 
 int yields_for_ever() {
@@ -501,11 +741,29 @@ int main(int count, char** words) {
       {"pool", pool},
       {"heap", heap},
       {"crashes", crashes},
+      {"crashes-in-one-order", crashes_in_one_order},
+      {"uses-up-its-stack", uses_up_its_stack},
+      {"is-ended-by-sanitizer", is_ended_by_sanitizer},
+      {"raises", raises},
+      {"counts-processors", counts_processors},
       {"prints", prints},
       {"forks", forks_a_process},
+      {"executes", executes},
+      {"closes-files", closes_files},
+      {"prints-much", prints_much},
+      {"ignores-signals", ignores_signals},
       {"many-threads", many_threads},
       {"never-ends", never_ends},
       {"reads", reads_terminal},
+      {"waits-for-signal", waits_for_signal},
+      {"pipe", hands_over_by_pipe},
+      {"pipe-deadlock", waits_at_pipe_with_lock},
+      {"writes-much", writes_much},
+      {"two-readers", two_read_one_byte},
+      {"polls", polls},
+      {"reads-outside", reads_from_outside},
+      {"accepts", accepts_for_ever},
+      {"echo", echoes},
       {"yields", yields_for_ever},
   };
   const auto found = count > 1 ? cases.find(words[1]) : cases.end();

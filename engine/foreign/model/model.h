@@ -23,6 +23,8 @@
 //     sleep, yield              always                        nothing
 //     exit                      nobody else can go            everything: it has no other place
 //     futex wait / wake         always                        changes / changes, and `ran` whom it wakes
+//     read, write of a file     something is there / there    changes both ends: what is there, and the room; what is
+//                               is room; not waiting: always  not this process's own, and polls: everything
 //
 // The end of a thread, the end of a once and the making of a thread are no steps of their own: they belong to the step
 // in which they happen.
@@ -63,8 +65,20 @@ enum class Act : std::uint8_t {
   futex_wait,
   in_futex,  ///< waits to be woken
   futex_wake,
+  take_in,   ///< reads a file, as soon as something is there
+  give_out,  ///< writes to it, as soon as there is room
+  look_out,  ///< polls several files
 };
-inline constexpr int kVerbs = static_cast<int>(Act::futex_wake) + 1;
+inline constexpr int kVerbs = static_cast<int>(Act::look_out) + 1;
+
+/// The function with which a file was asked, for people.
+enum class FileCall : std::uint8_t { none, read, recv, accept, write, send, poll, select, epoll_wait };
+/// What a thread has made of which nobody but its process can change the state.
+enum class FileKind : std::uint8_t { any, pipe, sockets, event };
+
+/// Operation::mutex of one at a file: the state of its two ends before the step, or that it is not this process alone
+/// that decides what comes there.
+inline constexpr std::uint64_t kReadable = 1, kWritable = 2, kOutside = 4;
 
 enum class Persistence : std::uint8_t { waits, tries, timed };
 
@@ -75,8 +89,10 @@ struct Operation {
   Act verb = Act::none;
   Persistence patience = Persistence::waits;
   MutexKind kind = MutexKind::normal;  ///< of a mutex
-  std::int32_t argument = 0;  ///< barrier: how many; futex_wake: how many at most; join: the thread; futex_wait:
-                              ///< 1 when the word has the value that is expected; exit: its code
+  FileCall call = FileCall::none;      ///< at a file
+  std::int32_t argument =
+      0;  ///< barrier: how many; futex_wake: how many at most; join: the thread; futex_wait:
+          ///< 1 when the word has the value that is expected; exit: its code; at a file: 1 when it is ready
   std::uint64_t object = 0;   ///< its address
   std::uint64_t mutex = 0;    ///< wait, leave: that of the mutex
   std::int64_t deadline = 0;  ///< timed, in virtual nanoseconds; sleep: how long
@@ -215,6 +231,17 @@ class PrimitiveModel {
     const Primitive& object = at(address);
     return object.owner >= 0 || object.count > 0;
   }
+  /// Calls visit(address, thread, reads) for everything that a thread holds.
+  template <class Visit>
+  void for_each_hold(const Visit& visit) const {
+    for (std::uint32_t i = 0; i < used_; ++i) {
+      const Primitive& object = objects_[slots_[i]];
+      if (object.owner >= 0) visit(object.address, static_cast<int>(object.owner), false);
+      for (int t = 0; t < kThreadsMost; ++t) {
+        if (object.reader[t] > 0) visit(object.address, t, true);
+      }
+    }
+  }
   bool reads(std::uint64_t address, int index) noexcept { return at(address).reader[index] > 0; }
   /// Who holds the thing: its owner, or one that reads; -1: nobody.
   int holder(std::uint64_t address, int but = -1) noexcept {
@@ -274,6 +301,11 @@ class PrimitiveModel {
       case Act::at_barrier:
         return {};
       case Act::in_futex:
+        return {.goes = false, .times_out = timed};
+      case Act::take_in:
+      case Act::give_out:
+      case Act::look_out:
+        if (operation.argument == 1 || operation.patience == Persistence::tries) return {.goes = true};
         return {.goes = false, .times_out = timed};
       case Act::none:
         return {};
@@ -407,6 +439,12 @@ class PrimitiveModel {
         thread.result = woken;
         break;
       }
+      case Act::take_in:
+      case Act::give_out:
+        pass_file(operation, touches);
+        if (operation.argument != 1) thread.result = EAGAIN;
+        break;
+      case Act::look_out:
       case Act::exit:
         touches.ran = kEverybody;
         break;
@@ -456,6 +494,11 @@ class PrimitiveModel {
         break;
       case Act::join:
         before(handle_of(operation.argument), 0, TouchKind::changes, true);
+        break;
+      case Act::take_in:
+      case Act::give_out:
+        if ((operation.mutex & kOutside) == 0)
+          before(operation.object, operation.verb == Act::take_in ? 0 : 1, TouchKind::changes, true);
         break;
       default:
         break;
@@ -656,6 +699,34 @@ class PrimitiveModel {
                  .touch = TouchKind::changes,
                  .needs_open = operation.patience == Persistence::waits,
                  .closed_after = semaphore.count == 0});
+  }
+
+  /// What has changed after the call itself, the caller adds.
+  static void pass_file(const Operation& operation, Touches& touches) noexcept {
+    if ((operation.mutex & kOutside) != 0) {
+      touches.ran = kEverybody;
+      return;
+    }
+    const bool takes = operation.verb == Act::take_in;
+    const bool readable = (operation.mutex & kReadable) != 0, writable = (operation.mutex & kWritable) != 0;
+    const std::uint8_t wanted = takes ? 0 : 1;
+    if (operation.argument != 1) {  // refused
+      touches.add({.object = operation.object,
+                   .touch = TouchKind::looks,
+                   .facet = wanted,
+                   .closed_before = true,
+                   .closed_after = true});
+      return;
+    }
+    touches.add({.object = operation.object,
+                 .touch = TouchKind::changes,
+                 .facet = wanted,
+                 .needs_open = operation.patience == Persistence::waits});
+    touches.add({.object = operation.object,
+                 .touch = TouchKind::changes,
+                 .facet = static_cast<std::uint8_t>(1 - wanted),
+                 .closed_before = takes ? !writable : !readable,
+                 .closed_after = takes ? !writable : !readable});
   }
 
   void join(int index, bool times_out, Touches& touches) noexcept {

@@ -1,6 +1,7 @@
 // control.cc: the server before main, and whose turn it is in a run.
 #include "engine/foreign/preload/control.h"
 
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -15,6 +16,10 @@
 
 #include <bit>
 
+#include "engine/foreign/preload/crash.h"
+#include "engine/foreign/preload/debugged.h"
+#include "engine/foreign/preload/files.h"
+#include "engine/foreign/preload/processors.h"
 #include "engine/foreign/preload/threads.h"
 
 namespace lockstep::foreign {
@@ -61,15 +66,16 @@ int ask(std::uint64_t choices) noexcept {
   const std::uint32_t question = board->asked.load(std::memory_order_relaxed) + 1;
   board->asked.store(question, std::memory_order_release);
   ring();
-  if (choices == 0) stand_still();
+  if (choices == 0 && !board->debugged) stand_still();
   for (;;) {
     const std::uint32_t answered = board->answered.load(std::memory_order_acquire);
-    if (answered == question) return board->answer;
+    if (answered == question) return board->debugged ? let_debugger_choose(choices, board->answer) : board->answer;
     futex(&board->answered, FUTEX_WAIT, answered);
   }
 }
 
 int choose(std::uint64_t choices) noexcept {
+  if (board->debugged) return ask(choices);
   if (board->steps < board->planned) {
     const int planned = board->plan[board->steps];
     if ((choices >> static_cast<unsigned>(planned) & 1U) != 0) return planned;
@@ -91,6 +97,8 @@ void schedule() noexcept {
   PrimitiveModel& model = board->model;
   if (model.living() == 0) return;  // the process ends by itself
   for (;;) {
+    look_at_files();
+    while (choices_now() == 0 && wait_for_outside()) look_at_files();
     const int choice = choose(choices_now());
     if (board->steps == kStepsMost) refuse(Refusal::too_long, "", 0);
     if (model.is_full()) refuse(Refusal::too_many, "objects", 0);
@@ -106,6 +114,7 @@ void schedule() noexcept {
     record.begun = record.ended = 0;
     ++board->steps;
     std::uint32_t released = model.take(thread, record.times_out, record.touches);
+    if (record.touches.ran == kEverybody && record.operation.verb != Act::exit) board->at_outside = true;
     record.result = state.result;
     record.at = model.now();
     for (; released != 0; released &= released - 1)
@@ -135,6 +144,7 @@ std::int32_t do_alone(const Operation& operation) noexcept {
   state.operation = operation;
   state.place = ThreadState::Place::at_gate;
   while (state.place == ThreadState::Place::at_gate) {
+    look_at_files();
     const Options options = model.options(self);
     if (!options.goes && !options.times_out) (void)ask(0);
     look_at_futex(state.operation);
@@ -154,14 +164,17 @@ void take_out_of_environment(char** environment, const char* name) noexcept {
 
 /// In a run.
 int begin_run(int count, char** arguments, char** environment) noexcept {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  if (::getppid() != board->server) ::_exit(1);
-  if (board->output >= 0) {
-    ::dup2(board->output, 1);
-    ::dup2(board->output, 2);
+  if (!board->debugged) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (::getppid() != board->server) ::_exit(1);
+    if (board->output >= 0) {
+      ::dup2(board->output, 1);
+      ::dup2(board->output, 2);
+    }
   }
   self = 0;
   controlled = true;
+  if (!board->debugged) watch_for_crashes();  // else the debugger is told
   begin_thread();
   return program_main(count, arguments, environment);
 }
@@ -170,9 +183,21 @@ int begin_run(int count, char** arguments, char** environment) noexcept {
 int serve(int count, char** arguments, char** environment) noexcept {
   take_out_of_environment(environment, "LD_PRELOAD");
   take_out_of_environment(environment, kBoardVariable);
+  const std::uint32_t stop_at = step_in(environment);
+  take_out_of_environment(environment, kStepVariable);
   board->anchor = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
   board->server = static_cast<std::int32_t>(::getpid());
   prepare_threads();
+  prepare_for_crashes();
+  if (board->debugged) {
+    begin_under_debugger(stop_at);
+    const std::uint32_t mine = board->arrived.fetch_add(1, std::memory_order_release) + 1;
+    ring();
+    for (std::uint32_t wanted = 0; (wanted = board->wanted.load(std::memory_order_acquire)) != mine;)
+      futex(&board->wanted, FUTEX_WAIT, wanted);
+    return begin_run(count, arguments, environment);
+  }
+  keep_to_processor(board->processor);
   std::uint32_t done = 0;
   board->ready.store(1, std::memory_order_release);
   ring();
@@ -201,9 +226,9 @@ int serve(int count, char** arguments, char** environment) noexcept {
 
 /// The library is loaded: before any code of the program.
 __attribute__((constructor)) void find_board() noexcept {
-  const char* const number = ::getenv(kBoardVariable);
-  if (number == nullptr) return;
-  const int descriptor = ::atoi(number);
+  const char* const where = ::getenv(kBoardVariable);
+  if (where == nullptr) return;
+  const int descriptor = *where == '/' ? ::open(where, O_RDWR | O_CLOEXEC) : ::atoi(where);
   void* const place = ::mmap(reinterpret_cast<void*>(kBoardAddress), sizeof(SharedBoard), PROT_READ | PROT_WRITE,
                              MAP_SHARED | MAP_FIXED_NOREPLACE, descriptor, 0);
   if (place != reinterpret_cast<void*>(kBoardAddress)) return;

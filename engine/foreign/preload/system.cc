@@ -112,3 +112,42 @@ LOCKSTEP_EXPORTED int posix_spawnp(pid_t* process, const char* path, const posix
                        char* const[]),
                    process, path, actions, attributes, arguments, environment);
 }
+
+LOCKSTEP_EXPORTED int execvpe(const char* path, char* const arguments[], char* const environment[]) noexcept {
+  LOCKSTEP_REFUSED(execvpe, int(const char*, char* const[], char* const[]), path, arguments, environment);
+}
+
+// What takes its arguments one by one. Outside of a run they are put together.
+namespace {
+
+constexpr int kWordsMost = 1024;
+
+struct Words {
+  char* word[kWordsMost] = {};
+  Words(const char* first, va_list& list) noexcept {
+    word[0] = const_cast<char*>(first);
+    for (int i = 1; i < kWordsMost - 1 && word[i - 1] != nullptr; ++i) word[i] = va_arg(list, char*);
+  }
+};
+
+}  // namespace
+
+LOCKSTEP_EXPORTED int execl(const char* path, const char* first, ...) noexcept {
+  if (is_controlled()) refuse(Refusal::unsupported, "execl", LOCKSTEP_CALLER);
+  va_list list;
+  va_start(list, first);
+  const Words words(first, list);
+  va_end(list);
+  return execv(path, words.word);
+}
+
+LOCKSTEP_EXPORTED int execlp(const char* path, const char* first, ...) noexcept {
+  if (is_controlled()) refuse(Refusal::unsupported, "execlp", LOCKSTEP_CALLER);
+  va_list list;
+  va_start(list, first);
+  const Words words(first, list);
+  va_end(list);
+  return execvp(path, words.word);
+}
+
+LOCKSTEP_EXPORTED int daemon(int stays, int keeps) noexcept { LOCKSTEP_REFUSED(daemon, int(int, int), stays, keeps); }

@@ -10,6 +10,7 @@
 
 #include "engine/foreign/preload/clock.h"
 #include "engine/foreign/preload/control.h"
+#include "engine/foreign/preload/crash.h"
 
 namespace lockstep::foreign {
 namespace {
@@ -99,6 +100,8 @@ void prepare_threads() noexcept {
 
 void begin_thread() noexcept {
   ::pthread_setspecific(end_of_thread, reinterpret_cast<void*>(1));
+  keep_stack_for_crash();
+  board->kernel_ids[self] = static_cast<std::int32_t>(::gettid());
   if (self == 0) {
     board->handles[0] = ::pthread_self();
     return;

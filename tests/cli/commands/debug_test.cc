@@ -151,6 +151,56 @@ TEST_F(Debug, ReadsTheStacksOfCoroutinesOfARunThatIsHeld) {
   EXPECT_EQ(child.wait().code, 130);
 }
 
+/// `lockstep debug -- CASES NAME` with gdb's commands.
+std::string program_debugged(const std::string& folder, const std::string& name,
+                             const std::vector<std::string>& commands) {
+  std::vector<std::string> words{"debug", "--batch", "--out", folder};
+  for (const std::string& each : commands) words.insert(words.end(), {"--gdb", "-ex", "--gdb", each});
+  words.insert(words.end(), {"--", LOCKSTEP_CASES, name});
+  const Ended ended = lockstep(words);
+  return ended.out + ended.err;
+}
+
+TEST_F(Debug, StandsAtTheDeadlockOfAProgram) {
+  const std::string text = program_debugged(folder_.path(), "two-lock",
+                                            {"lockstep graph", "lockstep locks", "lockstep why T1", "lockstep history",
+                                             "info threads", "thread apply all -s bt"});
+  EXPECT_THAT(text, HasSubstr("two-lock, step 2\n"));
+  EXPECT_THAT(text, ContainsRegex("\n  main +waits +join T1   waits for T1\n"));
+  EXPECT_THAT(text, HasSubstr("  T1 -- wants B --> T2\n"));
+  EXPECT_THAT(text, HasSubstr("  T2 -- wants A --> T1\n"));
+  EXPECT_THAT(text, ContainsRegex("cycle: T[12] -> T[12] -> T[12]\n"));
+  EXPECT_THAT(text, ContainsRegex("  A +T1 exclusive +[a-z-]+\\.[a-z]+:[0-9]+\n"));
+  EXPECT_THAT(text, HasSubstr("... and so T1 waits for itself: a deadlock\n"));
+  EXPECT_THAT(text, ContainsRegex("\n   1      0.01 ms  T[12] lock [AB]\n"));
+  EXPECT_THAT(text, HasSubstr("\"T2\""));  // the thread bears its name
+  // Each stands in frames of its own.
+  EXPECT_THAT(text, HasSubstr("std::thread::join()"));
+  EXPECT_THAT(text, HasSubstr("two_lock()::<lambda()>"));
+}
+
+TEST_F(Debug, GoesBackAndForthInAProgram) {
+  const std::string text = program_debugged(
+      folder_.path(), "two-lock",
+      {"lockstep back", "lockstep pending", "lockstep goto 0", "lockstep schedule T1", "lockstep schedule T1",
+       "lockstep schedule T1", "lockstep schedule T1", "lockstep schedule T2", "lockstep step 9"});
+  EXPECT_THAT(text, ContainsRegex("\nstep 1: next T[12]  lock A\n|\nstep 1: next T[12]  lock B\n"));
+  EXPECT_THAT(text, HasSubstr("  main         join T1   (waits)\n"));
+  EXPECT_THAT(text, HasSubstr("\nstep 0: next "));
+  // T1 has gone four times without T2: the deadlock is left, and the program ends.
+  EXPECT_THAT(text, HasSubstr("\nstep 4: next "));
+  EXPECT_THAT(text, HasSubstr("\nstep 5: next "));
+  EXPECT_THAT(text, HasSubstr("exited normally"));
+  EXPECT_THAT(text, HasSubstr("the run is over"));
+}
+
+TEST_F(Debug, StandsAtTheCrashOfAProgram) {
+  const std::string text = program_debugged(folder_.path(), "crashes-in-one-order", {"bt 1", "lockstep goto 1"});
+  EXPECT_THAT(text, HasSubstr("\"T1\" received signal SIGSEGV"));
+  EXPECT_THAT(text, ContainsRegex("#0 .*reads_shared"));
+  EXPECT_THAT(text, HasSubstr("\nstep 1: next T"));
+}
+
 TEST_F(Debug, ShowsTenThousandCoroutinesOfALoopAsOneStack) {
   // Nothing was asked for beforehand: the loop has gone to sleep, as when a debugger is attached, or a core was dumped.
   const std::string text = printed_by(

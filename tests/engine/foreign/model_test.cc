@@ -22,7 +22,9 @@ namespace {
 
 constexpr std::uint64_t kObjects = 0x1000;  // address of the first; their kinds lie apart
 constexpr std::uint64_t kMutexes = kObjects, kRwLocks = kObjects + 0x100, kSemaphores = kObjects + 0x200,
-                        kConditions = kObjects + 0x300, kBarriers = kObjects + 0x400, kOnces = kObjects + 0x500;
+                        kConditions = kObjects + 0x300, kBarriers = kObjects + 0x400, kOnces = kObjects + 0x500,
+                        kPipes = kObjects + 0x600;
+constexpr int kRoomOfPipe = 1;
 
 /// What the threads of a program are made of.
 struct PrimitiveMix {
@@ -46,9 +48,11 @@ const std::vector<PrimitiveMix>& mixes() {
       {"barriers", {Act::barrier, Act::lock, Act::unlock}},
       {"joins", {Act::join, Act::lock, Act::unlock}, true, true},
       {"once", {Act::once, Act::lock, Act::unlock}},
+      {"pipes", {Act::take_in, Act::give_out}, true},
+      {"pipes and locks", {Act::take_in, Act::give_out, Act::lock, Act::unlock}, true},
       {"all",
        {Act::lock, Act::unlock, Act::rdlock, Act::wrlock, Act::rwunlock, Act::sem_wait, Act::sem_post, Act::wait,
-        Act::signal, Act::broadcast, Act::barrier, Act::once, Act::join, Act::sleep},
+        Act::signal, Act::broadcast, Act::barrier, Act::once, Act::join, Act::sleep, Act::take_in, Act::give_out},
        true,
        true},
   };
@@ -56,6 +60,10 @@ const std::vector<PrimitiveMix>& mixes() {
 }
 
 using ThreadCode = std::vector<Operation>;
+
+bool is_at_file(const Operation& operation) {
+  return operation.verb == Act::take_in || operation.verb == Act::give_out;
+}
 
 std::vector<ThreadCode> random_program(const PrimitiveMix& mix, std::uint64_t seed) {
   std::mt19937_64 random(seed);
@@ -102,6 +110,11 @@ std::vector<ThreadCode> random_program(const PrimitiveMix& mix, std::uint64_t se
         case Act::once:
           operation.object = kOnces;
           break;
+        case Act::take_in:
+        case Act::give_out:
+          operation.object = kPipes + which;
+          if (operation.patience == Persistence::timed) operation.patience = Persistence::waits;
+          break;
         case Act::join:
           operation.argument = static_cast<std::int32_t>(below(program.size()));
           if (operation.argument == static_cast<std::int32_t>(i) || is_joined[operation.argument]) continue;
@@ -113,7 +126,7 @@ std::vector<ThreadCode> random_program(const PrimitiveMix& mix, std::uint64_t se
       // Only waits have another patience; a wait of a condition has no try.
       const bool waits = operation.verb == Act::lock || operation.verb == Act::rdlock ||
                          operation.verb == Act::wrlock || operation.verb == Act::sem_wait ||
-                         operation.verb == Act::join || operation.verb == Act::wait;
+                         operation.verb == Act::join || operation.verb == Act::wait || is_at_file(operation);
       if (!waits || (operation.verb == Act::wait && operation.patience == Persistence::tries))
         operation.patience = Persistence::waits;
       program[i].push_back(operation);
@@ -124,9 +137,9 @@ std::vector<ThreadCode> random_program(const PrimitiveMix& mix, std::uint64_t se
 
 std::string text_of(const std::vector<ThreadCode>& program) {
   static constexpr std::array<const char*, kVerbs> kNames = {
-      "none",   "lock",     "unlock",   "wait",       "leave",    "signal",     "broadcast", "rdlock",
-      "wrlock", "rwunlock", "sem_wait", "sem_post",   "barrier",  "at_barrier", "once",      "join",
-      "sleep",  "yield",    "exit",     "futex_wait", "in_futex", "futex_wake"};
+      "none",     "lock",       "unlock",   "wait",       "leave",      "signal",   "broadcast", "rdlock", "wrlock",
+      "rwunlock", "sem_wait",   "sem_post", "barrier",    "at_barrier", "once",     "join",      "sleep",  "yield",
+      "exit",     "futex_wait", "in_futex", "futex_wake", "take_in",    "give_out", "look_out"};
   std::string text;
   for (std::size_t i = 0; i < program.size(); ++i) {
     text += fmt::format("T{}:", i);
@@ -170,11 +183,13 @@ class ModelSubject final : public Subject {
     seen_.assign(program_.size(), "");
     once_until_.assign(program_.size(), 0);
     times_.clear();
+    in_pipe_.clear();
     taken_.clear();
     for (int i = 1; i < count(); ++i) model_->begins(i, 0, false);
     Touches start;
     for (int i = 0; i < count(); ++i) go_on(i, start);
     for (;;) {
+      look_at_pipes();
       std::vector<Candidate> candidates;
       bool any = false;
       for (int i = 0; i < count(); ++i) {
@@ -200,6 +215,7 @@ class ModelSubject final : public Subject {
       taken_.push_back(*choice);
       Touches touches;
       const std::uint32_t released = model_->take(choice->actor, choice->timeout, touches);
+      use_pipe(model_->thread(choice->actor).operation, touches);
       for (int i = 0; i < count(); ++i) {
         const bool is_let_go = i == choice->actor || (released >> static_cast<unsigned>(i) & 1U) != 0;
         if (!is_let_go || model_->thread(i).place != ThreadState::Place::runs) continue;
@@ -230,7 +246,7 @@ class ModelSubject final : public Subject {
     seen_[at] += fmt::format("{}", result);
     const bool excludes =
         operation.verb == Act::wrlock || (operation.verb == Act::lock && operation.kind == MutexKind::normal);
-    if (excludes && result == 0) seen_[at] += fmt::format("#{}", times_[operation.object]++);
+    if ((excludes || is_at_file(operation)) && result == 0) seen_[at] += fmt::format("#{}", times_[operation.object]++);
     seen_[at] += ' ';
     if (operation.verb == Act::once && result == 1) once_until_[at] = next_[at] + 1;
   }
@@ -262,6 +278,29 @@ class ModelSubject final : public Subject {
     model_->once_done(kOnces, false, touches);
   }
 
+  // A pipe holds so many, as preload/files.cc looks at one.
+  bool is_readable(std::uint64_t pipe) { return in_pipe_[pipe] > 0; }
+  bool is_writable(std::uint64_t pipe) { return in_pipe_[pipe] < kRoomOfPipe; }
+  void look_at_pipes() {
+    for (int i = 0; i < count(); ++i) {
+      Operation& operation = model_->thread(i).operation;
+      if (model_->thread(i).place != ThreadState::Place::at_gate || !is_at_file(operation)) continue;
+      const bool readable = is_readable(operation.object), writable = is_writable(operation.object);
+      operation.argument = (operation.verb == Act::take_in ? readable : writable) ? 1 : 0;
+      operation.mutex = (readable ? kReadable : 0) | (writable ? kWritable : 0);
+    }
+  }
+  void use_pipe(const Operation& operation, Touches& touches) {
+    if (!is_at_file(operation) || operation.argument != 1) return;
+    in_pipe_[operation.object] += operation.verb == Act::take_in ? -1 : 1;
+    touches.add(
+        {.object = operation.object, .touch = TouchKind::changes, .closed_after = !is_readable(operation.object)});
+    touches.add({.object = operation.object,
+                 .touch = TouchKind::changes,
+                 .facet = 1,
+                 .closed_after = !is_writable(operation.object)});
+  }
+
   bool has_once(std::uint64_t mutex, int i) { return model_->is_held(mutex) && model_->holder(mutex) == i; }
   bool reads_or_writes(std::uint64_t lock, int i) {
     // Anybody that does neither has no part in it: without it the lock would be somebody else's, or nobody's.
@@ -276,6 +315,7 @@ class ModelSubject final : public Subject {
   std::vector<std::string> seen_;
   std::vector<std::size_t> once_until_;  ///< the number of steps after which the thread has done it; 0: nothing to do
   std::map<std::uint64_t, int> times_;
+  std::map<std::uint64_t, int> in_pipe_;
   std::vector<Choice> taken_;
 };
 

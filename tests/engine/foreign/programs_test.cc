@@ -1,11 +1,19 @@
 // programs_test.cc: programs under control (tests/programs/cases.cc): the classes and interleavings that a search
 // finds, by the reduction and one by one; what each ending is called; replays; what bad input is told.
+#include <elf.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <csignal>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <map>
+#include <thread>
 
 #include "engine/explore/explore.h"
 #include "engine/foreign/program.h"
@@ -29,7 +37,7 @@ Result<Exploration> search(const std::vector<std::string>& words, Strategy strat
   run.store = record::kNoStore;
   run.protocol = record::kNoProtocol;
   run.pattern = "program";
-  ExploreRequest request{.run = run, .strategy = strategy};
+  ExploreRequest request{.run = run, .strategy = strategy, .most_time = std::chrono::minutes(10)};
   return explore(explorable, run, request, 1, nullptr, RealClock().now());
 }
 
@@ -165,6 +173,44 @@ TEST(Programs, anAssertionIsFoundBehindASleep) {
   EXPECT_THAT(output_of(found->findings.front().shortest), HasSubstr("Assertion"));
 }
 
+TEST(Programs, aCrashIsNamedWithItsThreadItsFunctionAndItsLastOperation) {
+  const Result<Exploration> found = search({"crashes-in-one-order"}, Strategy::exhaustive);
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_TRUE(found->complete);
+  EXPECT_EQ(found->runs, 3U);
+  ASSERT_EQ(found->findings.size(), 2U);
+  const Finding& worst = found->findings.front();
+  EXPECT_EQ(worst.verdict, Verdict::crashed);
+  EXPECT_EQ(worst.runs, 2U);
+  EXPECT_EQ(worst.what, "SIGSEGV in T1, in (anonymous namespace)::reads_shared(), after lock A");
+  EXPECT_EQ(worst.shortest.summary, worst.what);
+  const std::vector<std::string> stack = stack_of(worst.shortest);
+  ASSERT_FALSE(stack.empty());
+  EXPECT_THAT(stack.front(), HasSubstr("reads_shared() "));
+  const Result<ProgramSchedule> schedule = program_schedule_of(worst.shortest);
+  ASSERT_TRUE(schedule.ok()) << schedule.error().message;
+  const Result<Replay> replayed = replay(*schedule, {.times = 50}, {});
+  ASSERT_TRUE(replayed.ok()) << replayed.error().message;
+  EXPECT_EQ(replayed->identical, 50U);
+  EXPECT_EQ(replayed->run.verdict, Verdict::crashed);
+  EXPECT_EQ(stack_of(replayed->run), stack);
+}
+
+TEST(Programs, whatEndsAProgramIsSaid) {
+  const auto ended_as = [](const char* name) {
+    const Result<record::Run> ran = run(call({name}), "", {});
+    EXPECT_TRUE(ran.ok()) << ran.error().message;
+    return fmt::format("{} {}", record::name_of(ran->verdict), ran->summary);
+  };
+  EXPECT_EQ(ended_as("uses-up-its-stack"),
+            "crashed SIGSEGV in T2, in (anonymous namespace)::dive(int), before its first operation");
+  EXPECT_EQ(ended_as("is-ended-by-sanitizer"),
+            "crashed exit code 1 in T2, after lock A: ERROR: AddressSanitizer: heap-use-after-free");
+  EXPECT_THAT(ended_as("raises"), testing::StartsWith("crashed SIGBUS in T2, "));
+  EXPECT_THAT(ended_as("crashes"),
+              testing::StartsWith("crashed SIGABRT in main, in (anonymous namespace)::crashes(), after "));
+}
+
 TEST(Programs, aPoolOfAStaticVariableIsEndedByItsDestructor) {
   const Result<Exploration> found = search({"pool"}, Strategy::exhaustive);
   ASSERT_TRUE(found.ok()) << found.error().message;
@@ -226,20 +272,177 @@ TEST(Programs, timeIsVirtualAndTheSame) {
   EXPECT_EQ(output_of(*second), output_of(*first));
 }
 
+TEST(Programs, aProgramSeesAllProcessors) {
+  const Result<record::Run> ran = run(call({"counts-processors"}), "", {});
+  ASSERT_TRUE(ran.ok()) << ran.error().message;
+  EXPECT_EQ(output_of(*ran), fmt::format("{0} {0}\n", std::thread::hardware_concurrency()));
+}
+
 TEST(Programs, whatIsNotSupportedIsNamed) {
   EXPECT_THAT(run(call({"forks"}), "", {}).error().message, HasSubstr("T2 calls fork in "));
+  EXPECT_THAT(run(call({"executes"}), "", {}).error().message, HasSubstr("T2 calls execl in "));
   EXPECT_THAT(run(call({"many-threads"}), "", {}).error().message, HasSubstr("more than 32 threads"));
   const ProgramLimits soon{.of_operation = std::chrono::milliseconds(300)};
   const Result<record::Run> endless = run(call({"never-ends"}), "", soon);
   ASSERT_TRUE(endless.ok()) << endless.error().message;
   EXPECT_EQ(endless->verdict, Verdict::hung);
-  EXPECT_THAT(endless->summary, HasSubstr("T2 came to no operation within 0.3 s"));
-  const Result<record::Run> reads = run(call({"reads"}), "", soon);
-  ASSERT_TRUE(reads.ok()) << reads.error().message;
-  EXPECT_THAT(reads->summary, HasSubstr("T2 came to no operation within 0.3 s"));
+  EXPECT_EQ(endless->summary, "T2 came to no operation within 0.3 s: it runs on, as in a loop that waits by looking");
+  EXPECT_THAT(fmt::format("{}", fmt::join(stack_of(*endless), "; ")), HasSubstr("never_ends"));
+  const Result<record::Run> waits = run(call({"waits-for-signal"}), "", soon);
+  ASSERT_TRUE(waits.ok()) << waits.error().message;
+  EXPECT_EQ(waits->summary, "T2 came to no operation within 0.3 s: it waits in sigwait, which is no operation here");
   const Result<record::Run> yields = run(call({"yields"}), "", {});
   ASSERT_TRUE(yields.ok()) << yields.error().message;
   EXPECT_THAT(yields->summary, HasSubstr("no end after 20000 steps"));
+}
+
+TEST(Programs, aPipeIsAThingThatThreadsWaitFor) {
+  const std::map<std::string, std::string> cases = {
+      {"pipe", ""},
+      {"pipe-deadlock", "deadlock T1 → T2 → T1"},
+      {"two-readers", "hung nobody is left to wake T1: read pipe 1 of main"},
+      {"reads", "hung nobody is left to wake T2: read pipe 1 of main"}};
+  for (const auto& [name, bad] : cases) {
+    SCOPED_TRACE(name);
+    const Result<Exploration> reduced = search({name}, Strategy::exhaustive);
+    const Result<Exploration> every = search({name}, Strategy::unreduced);
+    ASSERT_TRUE(reduced.ok()) << reduced.error().message;
+    ASSERT_TRUE(every.ok()) << every.error().message;
+    EXPECT_TRUE(reduced->complete && every->complete);
+    EXPECT_EQ(reduced->interleavings, static_cast<double>(every->runs));
+    EXPECT_EQ(bad_of(*reduced, false), bad_of(*every, false));
+    std::vector<std::string> worst;
+    for (const Finding& each : reduced->findings) {
+      if (each.verdict != Verdict::clean)
+        worst.push_back(fmt::format("{} {}", record::name_of(each.verdict), each.what));
+    }
+    EXPECT_EQ(worst.empty(), bad.empty());
+    EXPECT_TRUE(bad.empty() || std::find(worst.begin(), worst.end(), bad) != worst.end())
+        << fmt::format("{}", fmt::join(worst, ", "));
+  }
+}
+
+TEST(Programs, whatIsWrittenAndReadArrives) {
+  for (const char* const name : {"writes-much", "polls", "accepts", "echo"}) {
+    SCOPED_TRACE(name);
+    for (const Strategy strategy : {Strategy::walk, Strategy::exhaustive}) {
+      const ProgramExplorable explorable(call({name}), {}, nullptr);
+      const Result<Exploration> found =
+          explore(explorable, {}, {.strategy = strategy, .most_runs = 30}, 1, nullptr, RealClock().now());
+      ASSERT_TRUE(found.ok()) << found.error().message;
+      for (const Finding& each : found->findings) EXPECT_EQ(each.verdict, Verdict::clean) << each.what;
+      // Nobody has come out of accept().
+      const bool is_outside = std::string_view(name) == "polls" || std::string_view(name) == "echo";
+      EXPECT_EQ(explorable.met_outside(), is_outside);
+      EXPECT_EQ(grain_of_programs(explorable.met_outside()).size(), is_outside ? 3U : 2U);
+    }
+  }
+}
+
+TEST(Programs, aWaitForWhatComesFromOutsideIsSaid) {
+  const ProgramLimits soon{.of_operation = std::chrono::milliseconds(300)};
+  const Result<record::Run> reads = run(call({"reads-outside"}), "", soon);
+  ASSERT_TRUE(reads.ok()) << reads.error().message;
+  EXPECT_EQ(reads->verdict, Verdict::hung);
+  EXPECT_THAT(reads->summary,
+              testing::MatchesRegex("nobody goes on unless something comes from outside: T2: read file [0-9]+"));
+  // The others have ended meanwhile.
+  EXPECT_TRUE(std::any_of(reads->events.begin(), reads->events.end(), [](const record::Event& each) {
+    return each.actor == 1 && each.kind == record::EventKind::finish;
+  }));
+}
+
+TEST(Programs, whatAProgramDoesToItselfKeepsItUnderControl) {
+  for (const char* const name : {"closes-files", "prints-much"}) {
+    SCOPED_TRACE(name);
+    const Result<Exploration> found = search({name}, Strategy::exhaustive);
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    EXPECT_TRUE(found->complete);
+    EXPECT_EQ(found->interleavings, 4);
+    for (const Finding& each : found->findings) EXPECT_EQ(each.verdict, Verdict::clean) << each.what;
+  }
+  const Result<record::Run> much = run(call({"prints-much"}), "", {});
+  ASSERT_TRUE(much.ok()) << much.error().message;
+  EXPECT_THAT(output_of(*much), testing::EndsWith("\nthe last line\n"));
+  EXPECT_LE(output_of(*much).size(), 64U * 1024);
+  const ProgramLimits soon{.of_operation = std::chrono::milliseconds(300)};
+  const Result<record::Run> stays = run(call({"ignores-signals"}), "", soon);
+  ASSERT_TRUE(stays.ok()) << stays.error().message;
+  EXPECT_EQ(stays->verdict, Verdict::hung);
+}
+
+TEST(Programs, aBudgetOfTimeIsUsedForSamples) {
+  // What a run teaches about its threads begins the sampling anew, in the time that is left.
+  const ProgramExplorable explorable(call({"two-lock"}), {}, nullptr);
+  const Result<Exploration> found = explore(
+      explorable, {}, {.strategy = Strategy::walk, .most_runs = UINT64_MAX, .most_time = std::chrono::seconds(3)}, 2,
+      nullptr, RealClock().now());
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_GT(found->runs, 10U);
+  EXPECT_EQ(found->jobs, 2);
+}
+
+TEST(Programs, theFirstFailureMayEndTheSearch) {
+  for (const Strategy strategy : {Strategy::exhaustive, Strategy::walk}) {
+    const ProgramExplorable explorable(call({"philosophers", "3"}), {}, nullptr);
+    const Result<Exploration> found =
+        explore(explorable, {}, {.strategy = strategy, .most_time = std::chrono::minutes(10), .until_failure = true}, 2,
+                nullptr, RealClock().now());
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    EXPECT_FALSE(found->complete);
+    EXPECT_EQ(found->runs_ending(Verdict::deadlock), found->findings.front().runs);
+    EXPECT_LE(found->runs_ending(Verdict::deadlock), 2U);  // each worker's own
+    EXPECT_GE(found->runs_ending(Verdict::deadlock), 1U);
+  }
+}
+
+/// A file with this begin, that may be executed.
+class ProgramFile {
+ public:
+  explicit ProgramFile(const std::string& text, mode_t rights = 0755) : path_(testing::TempDir() + "lockstep-program") {
+    std::ofstream(path_, std::ios::binary) << text;
+    ::chmod(path_.c_str(), rights);
+  }
+  ~ProgramFile() { ::unlink(path_.c_str()); }
+  /// What is said of it, without its name.
+  std::string refused() const {
+    const Result<ProgramCall> found = call_of({path_});
+    return found ? std::string() : found.error().message.substr(path_.size() + 1);
+  }
+
+ private:
+  const std::string path_;
+};
+
+std::string elf_head(Elf64_Half machine, Elf64_Half type) {
+  Elf64_Ehdr head{};
+  std::memcpy(head.e_ident, ELFMAG, SELFMAG);
+  head.e_ident[EI_CLASS] = ELFCLASS64;
+  head.e_machine = machine;
+  head.e_type = type;
+  return {reinterpret_cast<const char*>(&head), sizeof head};
+}
+
+TEST(Programs, filesThatCannotBeControlledAreToldApart) {
+#if defined(__x86_64__)
+  constexpr Elf64_Half kMine = EM_X86_64;
+#else
+  constexpr Elf64_Half kMine = EM_AARCH64;
+#endif
+  EXPECT_EQ(ProgramFile(elf_head(kMine, ET_EXEC)).refused(),
+            "is statically linked, so no library can be loaded into it");
+  EXPECT_EQ(ProgramFile(elf_head(EM_RISCV, ET_EXEC)).refused(), "is a program of another machine");
+  EXPECT_EQ(ProgramFile(elf_head(kMine, ET_DYN)).refused(), "is a library");
+  EXPECT_EQ(ProgramFile(elf_head(kMine, ET_REL)).refused(), "is no program");
+  EXPECT_EQ(ProgramFile("\x7f"
+                        "ELF")
+                .refused(),
+            "is no program");
+  EXPECT_EQ(ProgramFile("").refused(), "is no program");
+  EXPECT_EQ(ProgramFile("#!/bin/sh\nexit 0\n").refused(), "is a script: name its interpreter and the script");
+  EXPECT_EQ(ProgramFile("#!/bin/sh\n", 04755).refused(),
+            "runs with rights of its own (setuid), so no library can be loaded into it");
+  EXPECT_EQ(ProgramFile("", 0644).refused(), "may not be executed");
 }
 
 TEST(Programs, whatIsNoProgramIsToldApart) {
