@@ -166,9 +166,11 @@ class ExplorationRun {
     const bool on_server = subject_.is_on_server();
     for (int i = 0; on_server && i < kRepeatsMost && !ends_so() && !is_too_late(); ++i)
       shortest = subject_.record(schedule, record_until_);
-    const bool was_cut_short = is_too_late() && !ends_so();
+    const bool was_interrupted = !shortest && shortest.fault() == Fault::cancelled && !is_too_late();
+    if (was_interrupted) result_.interrupted = true;
+    const bool was_cut_short = was_interrupted || (is_too_late() && !ends_so());
     if (!shortest && !was_cut_short && !(on_server && shortest.fault() == Fault::invalid)) return shortest.error();
-    if (was_cut_short) shortest = Error{Fault::cancelled, {}, "the budget is spent"};
+    if (was_cut_short) shortest = Error{Fault::cancelled, {}, "it was cut short"};
     if (!on_server && !was_cut_short && !ends_so()) {
       return Error{Fault::internal,
                    {},

@@ -71,7 +71,8 @@ class Explorable {
   virtual std::string name() const = 0;
   /// Fault::invalid, or a fault of the environment: it cannot run.
   virtual Result<std::unique_ptr<Subject>> open() const = 0;
-  /// Once more in that order of steps, with its events. `until`: on the machine's clock.
+  /// Once more in that order of steps, with its events. `until`: on the machine's clock. Fault::cancelled: it was
+  /// interrupted.
   virtual Result<RecordedRun> record(const std::string& schedule, Nanos until) const = 0;
   /// True when it tells what its steps touch, so that a search may leave out what commutes.
   virtual bool knows_footprints() const = 0;

@@ -352,6 +352,7 @@ Result<RecordedRun> ProgramExplorable::record(const std::string& schedule, Nanos
   Followed followed(std::move(*order), true);
   const Result<void> performed = (*subject)->perform(followed);
   if (!performed && performed.fault() != Fault::cancelled) return performed.error();
+  if ((*subject)->ending() == record::Ending::interrupted) return Error{Fault::cancelled, {}, "it was interrupted"};
   record::Run run = recorded(**subject, call_);
   record::Run ignored;
   return RecordedRun{std::move(run), (*subject)->judge(ignored).key};

@@ -382,6 +382,15 @@ TEST(Programs, aBudgetOfTimeIsUsedForSamples) {
   EXPECT_EQ(found->jobs, 2);
 }
 
+TEST(Programs, aRecordingThatIsInterruptedIsNoCrash) {
+  StopSource stop;
+  stop.request();
+  const ProgramExplorable explorable(call({"spins"}), {}, &stop);
+  const Result<RecordedRun> recorded = explorable.record("", kNever);
+  ASSERT_FALSE(recorded.ok()) << name_of(recorded->run.verdict);
+  EXPECT_EQ(recorded.fault(), Fault::cancelled);
+}
+
 TEST(Programs, theFirstFailureMayEndTheSearch) {
   for (const Strategy strategy : {Strategy::exhaustive, Strategy::walk}) {
     const ProgramExplorable explorable(call({"philosophers", "3"}), {}, nullptr);
