@@ -43,6 +43,13 @@ struct Ended {
   std::string out, err;
 };
 
+/// Seconds after which a program counts as one that hangs. A sanitizer makes it some ten times slower.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr int kPatience = 240;
+#else
+inline constexpr int kPatience = 60;
+#endif
+
 class Child {
  public:
   /// Starts the program with `arguments`. `environment` is added to a bare one without a terminal, a locale of UTF-8
@@ -105,7 +112,7 @@ class Child {
   }
 
   /// Reads until `enough` says so of what has come on stdout so far, or it ends, or `seconds` are over.
-  void read_until(const std::function<bool(const std::string&)>& enough, int seconds = 60) {
+  void read_until(const std::function<bool(const std::string&)>& enough, int seconds = kPatience) {
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
     while (!enough(ended_.out) && (out_ >= 0 || !err_done_)) {
       pollfd fds[] = {{out_, POLLIN, 0}, {err_done_ ? -1 : err_, POLLIN, 0}};
@@ -136,7 +143,7 @@ class Child {
   }
 
   /// Waits for its end; kills it after `seconds`.
-  Ended wait(int seconds = 60) {
+  Ended wait(int seconds = kPatience) {
     read_until([](const std::string&) { return false; }, seconds);
     if (!ended_.in_time) ::kill(pid_, SIGKILL);
     int status = 0;
