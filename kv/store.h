@@ -137,11 +137,13 @@ enum class Isolation : std::uint8_t {
 };
 
 struct TxnOptions {
-  std::string_view label = {};               ///< names the transaction in messages, such as "T1"; copied
-  std::uint64_t tag = 0;                     ///< for the caller: comes back in introspection
-  std::span<const std::string> claims = {};  ///< keys that it may lock; `2pl-banker` refuses any other. Copied
-  bool claims_all = false;                   ///< claims every key, such as to load or to check a whole store
-  TxnId first_attempt = 0;                   ///< a retry names its first attempt and keeps that one's age; 0 = itself
+  std::string_view label = {};  ///< names the transaction in messages, such as "T1"; copied
+  std::uint64_t tag = 0;        ///< for the caller: comes back in introspection
+  /// Keys that it may lock; `2pl-banker` refuses any other, and everybody fetches them: see Transaction::prefetch().
+  /// Copied.
+  std::span<const std::string> claims = {};
+  bool claims_all = false;  ///< claims every key, such as to load or to check a whole store
+  TxnId first_attempt = 0;  ///< a retry names its first attempt and keeps that one's age; 0 = itself
   Isolation isolation = Isolation::protocol;
 };
 
@@ -209,9 +211,9 @@ class Transaction {
   Result<void> rollback_to(std::string_view name);
   Result<void> release(std::string_view name);
 
-  /// Says which keys the next operations will touch. A hint: their cache misses then come all at once instead of one
-  /// after the other.
-  void prefetch(std::span<const KeyView> keys) const noexcept;
+  /// Says which keys the next operations will touch, best in their order. A hint: their cache misses then come all at
+  /// once instead of one after the other. Keys that were claimed at begin need none. The latest hint counts.
+  void prefetch(std::span<const KeyView> keys) const;
 
   /// In a store with a data folder pending also means: committed, and on its way to the disk. The answer comes when it
   /// is as safe as the durability promises. cancel_wait() then leaves the commit alone: the next attempt answers with

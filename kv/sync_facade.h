@@ -120,7 +120,7 @@ class SyncTransaction {
   Result<void> rollback_to(std::string_view name) { return transaction_.rollback_to(name); }
   Result<void> release(std::string_view name) { return transaction_.release(name); }
 
-  void prefetch(std::span<const KeyView> keys) const noexcept { transaction_.prefetch(keys); }
+  void prefetch(std::span<const KeyView> keys) const { transaction_.prefetch(keys); }
 
   Result<void> commit() {
     return wait([&](Waiter& w) { return transaction_.commit(w); }, Expect::later);

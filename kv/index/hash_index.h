@@ -61,13 +61,16 @@ class HashIndex {
     __builtin_prefetch(&table.lines[table.home(hash)]);
   }
 
-  /// The second one, once the first has come: an entry that may be the one.
-  void prefetch_entry(std::size_t hash) const noexcept {
+  /// The second one, once the first has come: an entry that may be the one, which the caller has then fetched. nullptr:
+  /// there is none in the key's own line.
+  Entry* likely(std::size_t hash) const noexcept {
     const Table& table = *shard_of(hash).table.load(std::memory_order_acquire);
+    const std::uint64_t tag = tag_of(hash);
     for (const std::atomic<std::uint64_t>& place : table.lines[table.home(hash)].slots) {
       const std::uint64_t slot = place.load(std::memory_order_acquire);
-      if ((slot & kTagMask) == tag_of(hash)) __builtin_prefetch(entry_in(slot));
+      if ((slot & kTagMask) == tag && slot != kRemoved) return entry_in(slot);
     }
+    return nullptr;
   }
 
   /// The entry with this key, or the one that `make()` gives, which is then in the index. `make` runs with the shard

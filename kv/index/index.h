@@ -30,17 +30,34 @@ namespace lockstep::kv {
 /// found stays valid until it unpins. What is inside a record is guarded by the protocol.
 template <class Record>
 class Index {
+  static constexpr bool kHasRoom = requires(Record& record) { record.use_room(nullptr, std::size_t{}); };
+
   /// Where an entry is: in the hash table only, or for scans too.
   enum class Listing : std::uint8_t { hidden, in_progress, listed };
 
-  /// The bytes of the key follow. Its fields lie in what is left of the record's last word.
+  /// The bytes of the key follow, then room for the record's values, if it has any. Its fields lie in what is left of
+  /// the record's last word.
   struct Entry : Record {
+    static constexpr std::size_t kRoomStep = 8;
+
     std::atomic<Listing> listing{Listing::hidden};
+    const std::uint8_t room_steps;
     const std::uint16_t key_bytes_less_one;
 
-    explicit Entry(KeyView key) : key_bytes_less_one(static_cast<std::uint16_t>(key.size() - 1)) {
+    Entry(KeyView key, std::size_t room)
+        : room_steps(static_cast<std::uint8_t>(room / kRoomStep)),
+          key_bytes_less_one(static_cast<std::uint16_t>(key.size() - 1)) {
       std::memcpy(reinterpret_cast<char*>(this + 1), key.data(), key.size());
+      if constexpr (kHasRoom)
+        if (room > 0) Record::use_room(reinterpret_cast<char*>(this) + room_offset(key.size()), room);
     }
+    static std::size_t room_offset(std::size_t key_bytes) noexcept {
+      return (sizeof(Entry) + key_bytes + kRoomStep - 1) / kRoomStep * kRoomStep;
+    }
+    static std::size_t bytes(std::size_t key_bytes, std::size_t room) noexcept {
+      return room == 0 ? sizeof(Entry) + key_bytes : room_offset(key_bytes) + room;
+    }
+    std::size_t bytes() const noexcept { return bytes(key().size(), room_steps * kRoomStep); }
     KeyView key() const noexcept {
       return {reinterpret_cast<const char*>(this + 1), std::size_t{key_bytes_less_one} + 1};
     }
@@ -103,29 +120,39 @@ class Index {
     return entry;
   }
 
-  /// Fetches into the cache what find() of each key will touch, all at once instead of one after the other.
-  void prefetch(std::span<const KeyView> keys) const noexcept {
-    std::array<std::size_t, 16> hashes;
-    for (std::size_t first = 0; first < keys.size(); first += hashes.size()) {
-      const std::size_t count = std::min(hashes.size(), keys.size() - first);
-      for (std::size_t i = 0; i < count; ++i) hash_.prefetch(hashes[i] = hash_of(keys[first + i]));
-      for (std::size_t i = 0; i < count; ++i) hash_.prefetch_entry(hashes[i]);
-    }
+  static constexpr std::size_t kAtOnce = 16;  // misses that a processor can have under way
+
+  /// The hash and the record of each of at most kAtOnce keys, nullptr for a key that has none. The cache misses of all
+  /// look-ups come at once instead of one after the other. `Place` has `hash` and `record`.
+  template <class Key, class Place>
+  void locate(std::span<const Key> keys, std::array<Place, kAtOnce>& places) {
+    std::array<Entry*, kAtOnce> likely;
+    for (std::size_t i = 0; i < keys.size(); ++i) hash_.prefetch(places[i].hash = hash_of(keys[i]));
+    for (std::size_t i = 0; i < keys.size(); ++i) likely[i] = fetch_likely(places[i].hash, keys[i].size());
+    for (std::size_t i = 0; i < keys.size(); ++i)
+      places[i].record = likely[i] && same_key(likely[i]->key(), keys[i]) ? likely[i] : find(keys[i], places[i].hash);
   }
+
+  /// The two steps of a look-up that comes later. The first may be taken at once, the second when its line has come.
+  void fetch_line(std::size_t hash) const noexcept { hash_.prefetch(hash); }
+  void fetch_entry(std::size_t hash, std::size_t key_bytes) const noexcept { fetch_likely(hash, key_bytes); }
 
   /// Adds an empty record for a key that is not there yet. Scans meet it when this returns.
   Record& find_or_add(KeyView key) { return find_or_add(key, hash_of(key)); }
   Record& find_or_add(KeyView key, std::size_t hash) {
     Entry* entry = hash_.find(key, hash);
-    if (!entry) entry = hash_.find_or_add(key, hash, [&] { return make(key); });
+    if (!entry) entry = hash_.find_or_add(key, hash, [&] { return make(key, 0); });
     list(*entry);
     return *entry;
   }
 
-  /// As find_or_add(), but scans do not meet the record before list().
-  Record& find_or_hide(KeyView key, std::size_t hash) {
+  /// As find_or_add(), but scans do not meet the record before list(). A new record has room for a value of so many
+  /// bytes, if values of that length have any.
+  Record& find_or_hide(KeyView key, std::size_t hash, std::size_t value_bytes = 0) {
     if (Record* const record = find(key, hash)) return *record;
-    return *hash_.find_or_add(key, hash, [&] { return make(key); });
+    std::size_t room = 0;
+    if constexpr (kHasRoom) room = Record::room_for(value_bytes);
+    return *hash_.find_or_add(key, hash, [&] { return make(key, room); });
   }
   bool is_listed(Record& record) const noexcept {
     return entry_of(record).listing.load(std::memory_order_acquire) == Listing::listed;
@@ -158,11 +185,22 @@ class Index {
   Iterator end() { return {}; }
 
  private:
+  /// The entry that may be that of a key with this hash. nullptr: there is none in its own line of the table.
+  Entry* fetch_likely(std::size_t hash, std::size_t key_bytes) const noexcept {
+    Entry* const entry = hash_.likely(hash);
+    if (entry) {
+      __builtin_prefetch(entry);
+      __builtin_prefetch(reinterpret_cast<const char*>(entry) + sizeof(Entry) + key_bytes - 1);
+    }
+    return entry;
+  }
   static Entry& entry_of(Record& record) noexcept { return static_cast<Entry&>(record); }
 
-  Entry* make(KeyView key) { return new (arena_.take(sizeof(Entry) + key.size())) Entry(key); }
+  Entry* make(KeyView key, std::size_t room) {
+    return new (arena_.take(Entry::bytes(key.size(), room))) Entry(key, room);
+  }
   void free(Entry* entry) noexcept {
-    const std::size_t bytes = sizeof(Entry) + entry->key().size();
+    const std::size_t bytes = entry->bytes();
     entry->~Entry();
     arena_.give_back(entry, bytes);
   }

@@ -74,6 +74,13 @@ class Tree {
     constexpr unsigned kAhead = 6;
     if (position.slot + kAhead < kSlots)
       __builtin_prefetch(position.leaf->entries[position.slot + kAhead].load(std::memory_order_acquire));
+    // The value of one that was fetched a few steps ago. Only of an entry that the leaf still has: it has not gone.
+    if constexpr (requires(const Entry& entry) { entry.prefetch_value(); }) {
+      const unsigned near = position.slot + kAhead / 2;
+      if (near >= position.leaf->count.load(std::memory_order_acquire)) return;
+      const Entry* const entry = position.leaf->entries[near].load(std::memory_order_acquire);
+      if (position.leaf->is_still(position.version)) entry->prefetch_value();
+    }
   }
 
   void insert(Entry* entry);

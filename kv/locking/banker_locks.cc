@@ -23,8 +23,8 @@ Error claim_exceeded(const LockOwner& owner, KeyView key, LockSpec wanted) {
                claims.empty()
                    ? fmt::format("{} may not lock {}: it declared no claims, and the banker grants only keys that were "
                                  "claimed at begin",
-                                 owner.label, what)
-                   : fmt::format("{} may not lock {}: it claimed only {} at begin", owner.label, what, claims)};
+                                 owner.name(), what)
+                   : fmt::format("{} may not lock {}: it claimed only {} at begin", owner.name(), what, claims)};
 }
 
 }  // namespace
@@ -117,7 +117,7 @@ void BankerLocks::weaken(LockRequest& request, LockSpec kept) noexcept {
 }
 
 void BankerLocks::release_all(LockOwner& owner) noexcept {
-  LOCKSTEP_CHECK(!owner.is_waiting(), "{} gives back its locks while it waits", owner.label);
+  LOCKSTEP_CHECK(!owner.is_waiting(), "{} gives back its locks while it waits", owner.name());
   MutexLock lock(all_.mutex);
   for (std::size_t i = 0; i < owner.requests.size(); ++i)
     if (owner.requests[i].head) give_back(owner.requests[i]);
@@ -131,7 +131,7 @@ bool BankerLocks::cancel(LockOwner& owner, Fault why) noexcept {
   if (!owner.is_waiting()) return false;
   const LockRequest& request = *owner.waiting;
   std::string holders;
-  for (const LockOwner* other : blockers_of(request)) holders += (holders.empty() ? "" : ", ") + other->label;
+  for (const LockOwner* other : blockers_of(request)) holders += (holders.empty() ? "" : ", ") + other->name();
   owner.verdict = Error{why,
                         {},
                         describe_cancelled(owner, why, config_.clock->now() - owner.waits_since, request.head->key,

@@ -58,9 +58,9 @@ std::string describe_cycle(const std::vector<Step>& path, const LockOwner& first
   std::string text;
   for (std::size_t i = 0; i < path.size(); ++i) {
     const std::size_t position = (static_cast<std::size_t>(at - path.begin()) + i) % path.size();
-    text += path[position].request->owner->label + " -> ";
+    text += path[position].request->owner->name() + " -> ";
   }
-  return text + first.label;
+  return text + first.name();
 }
 
 bool is_retry(const LockOwner& owner) noexcept { return owner.id != owner.age; }
@@ -100,7 +100,7 @@ std::optional<DeadlockDetector::Found> DeadlockDetector::find_cycle(LockOwner& s
   for (const Step& step : path) {
     LockOwner* const owner = step.request->owner;
     found.report.cycle.push_back(LockTable::edge(*step.request, *step.blockers[step.next - 1]));
-    found.report.labels.push_back(owner->label);
+    found.report.labels.push_back(owner->name());
     if (!found.victim || is_better_victim(policy_, *owner, *found.victim)) found.victim = owner;
   }
   const LockRequest& given_up = *found.victim->waiting;
@@ -112,7 +112,7 @@ std::optional<DeadlockDetector::Found> DeadlockDetector::find_cycle(LockOwner& s
   found.report.why = only_retries ? "youngest of the retries" : name_of(policy_);
   found.error = Error{Fault::deadlock,
                       {},
-                      fmt::format("{} gave up {}; cycle {}; victim: {}; a retry is safe", found.victim->label,
+                      fmt::format("{} gave up {}; cycle {}; victim: {}; a retry is safe", found.victim->name(),
                                   describe(given_up.head->key, given_up.wanted), describe_cycle(path, *found.victim),
                                   found.report.why)};
   return found;

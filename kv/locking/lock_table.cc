@@ -40,7 +40,7 @@ std::string holders_of(const LockRequest& request) {
   std::string names;
   LockTable::for_each_blocker(request, [&names](const LockRequest& blocker) {
     if (!names.empty()) names += ", ";
-    names += blocker.owner->label;
+    names += blocker.owner->name();
   });
   return names;
 }
@@ -128,7 +128,7 @@ Locked LockTable::lock_slowly(LockOwner& owner, const LockTarget& target, LockSp
       owner.verdict = Error{Fault::no_wait_conflict,
                             {},
                             fmt::format("{} gave up {}: held by {}, and this protocol never waits; a retry is safe",
-                                        owner.label, describe(target.key, wanted), holders_of(probe))};
+                                        owner.name(), describe(target.key, wanted), holders_of(probe))};
       gone = unlink_if_idle(shard, head);
     } else {
       if (!mine) {
@@ -226,7 +226,7 @@ void LockTable::release(LockRequest& request) noexcept {
 }
 
 void LockTable::release_all(LockOwner& owner) noexcept {
-  LOCKSTEP_CHECK(!owner.is_waiting(), "{} gives back its locks while it waits", owner.label);
+  LOCKSTEP_CHECK(!owner.is_waiting(), "{} gives back its locks while it waits", owner.name());
   const std::size_t size = owner.requests.size();
   for (std::size_t i = 0; i < size; ++i) {
     LockRequest& request = owner.requests[i];

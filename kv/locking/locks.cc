@@ -33,7 +33,7 @@ std::string describe_cancelled(const LockOwner& owner, Fault why, Nanos waited, 
   const double ms = std::chrono::duration<double, std::milli>(waited).count();
   const std::string what = describe(key, wanted);
   const std::string tail = is_retry_safe(why) ? "; a retry is safe" : "";
-  return fmt::format("{} gave up {} after {:.3g} ms ({}); held by {}{}", owner.label, what, ms, lockstep::name_of(why),
+  return fmt::format("{} gave up {} after {:.3g} ms ({}); held by {}{}", owner.name(), what, ms, lockstep::name_of(why),
                      holders.empty() ? "nobody" : holders, tail);
 }
 

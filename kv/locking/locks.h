@@ -20,6 +20,7 @@
 #include "kv/base/rare.h"
 #include "kv/index/key_set.h"
 #include "kv/locking/lock_cell.h"
+#include "kv/memory/short_copy.h"
 #include "kv/store.h"
 
 namespace lockstep::kv {
@@ -201,7 +202,7 @@ class Wound {
 struct LockOwner {
   TxnId id = 0;
   TxnId age = 0;
-  std::string label;
+  std::string label;                ///< may be empty: see name()
   std::vector<std::string> claims;  ///< keys that it may lock; only the banker looks
   bool claims_all = false;
 
@@ -236,11 +237,11 @@ struct LockOwner {
     queued_in = nullptr;
     verdict.reset();
     wound.heal();
-    if (new_label.empty())
-      label = "txn " + std::to_string(new_id);
-    else
-      label.assign(new_label);
+    assign_short(label, new_label);
   }
+
+  /// For messages.
+  std::string name() const { return label.empty() ? "txn " + std::to_string(id) : label; }
 
   /// By the first attempt; two that name the same one are told apart by their own.
   bool is_older_than(const LockOwner& other) const noexcept {
@@ -268,7 +269,7 @@ inline Attempt<void> answer(Locked locked, LockOwner& owner) {
     case Locked::pending:
       break;
     case Locked::gone:
-      LOCKSTEP_CHECK(false, "{} was answered that a record is gone", owner.label);
+      LOCKSTEP_CHECK(false, "{} was answered that a record is gone", owner.name());
   }
   return std::nullopt;
 }

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <thread>
 
+#include "kv/index/hints.h"
 #include "kv/locking/lock_journal.h"
 #include "kv/locking/locking_transaction.h"
 
@@ -14,26 +15,29 @@ namespace lockstep::kv {
 
 class TwoPhaseTransaction final : public LockingTransaction<LockManager> {
  public:
-  explicit TwoPhaseTransaction(TwoPhase& store) : LockingTransaction(*store.config_.locks), store_(store) {}
+  explicit TwoPhaseTransaction(TwoPhase& store)
+      : LockingTransaction(*store.config_.locks), store_(store), hints_(store.index_) {}
 
   Attempt<bool> read(KeyView key, std::string& value, Access access, Waiter& waiter) override;
   Attempt<void> write(KeyView key, std::string_view value, Waiter& waiter) override;
   Attempt<void> insert(KeyView key, std::string_view value, Waiter& waiter) override;
   Attempt<bool> write_if(KeyView key, std::string_view expected, std::string_view value, Waiter& waiter) override;
   Attempt<bool> erase(KeyView key, Waiter& waiter) override;
-  Attempt<void> scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Access access,
+  Attempt<void> scan(KeyView from, KeyView to, std::size_t limit, RowSink& rows, Access access,
                      Waiter& waiter) override;
   Attempt<void> commit(Waiter&) override;
   void roll_back() noexcept override;
-  Mark mark() const noexcept override { return {undo_.size(), journal_.mark()}; }
+  Mark mark() noexcept override { return {undo_.size(), journal_.mark()}; }
   void undo_to(Mark mark) override;
-  void prefetch(std::span<const KeyView> keys) const noexcept override { store_.index_.prefetch(keys); }
+  void prefetch(std::span<const KeyView> keys) override { hints_.fetch(keys); }
+  void prefetch(std::span<const std::string> keys) override { hints_.fetch(keys); }
 
  protected:
   void start(const TxnOptions& options) override {
+    hints_.clear();
     owner_.start(id, age, label);
-    owner_.claims.assign(options.claims.begin(), options.claims.end());
     owner_.claims_all = options.claims_all;
+    if (guards_membership()) owner_.claims.assign(options.claims.begin(), options.claims.end());
     short_reads_ = options.isolation == Isolation::read_committed && !guards_membership();
     awaited_.clear();
     split_.begun = false;
@@ -64,15 +68,16 @@ class TwoPhaseTransaction final : public LockingTransaction<LockManager> {
   /// Remembers the change once it is granted, for savepoints.
   Locked lock(const LockTarget& target, LockSpec wanted, Waiter& waiter);
   /// nullopt = pending. `record` is the row's, made when there is none, so that there is something to lock. Under the
-  /// banker, which locks keys, it is nullptr instead.
-  Attempt<void> lock_row(KeyView key, Strength strength, TwoPhaseRecord*& record, Waiter& waiter);
+  /// banker, which locks keys, it is nullptr instead. `value_bytes`: what is to be written.
+  Attempt<void> lock_row(KeyView key, Strength strength, TwoPhaseRecord*& record, Waiter& waiter,
+                         std::size_t value_bytes = 0);
   /// As lock_row(), for membership.
   Attempt<void> lock_members(Waiter& waiter);
   /// Before a row appears or vanishes: keeps scans from missing it, and makes sure that they meet its record.
   Attempt<void> enter(KeyView key, TwoPhaseRecord*& record, Waiter& waiter);
   Attempt<void> leave(TwoPhaseRecord& record, Waiter& waiter);
   Attempt<void> split_gap(TwoPhaseRecord& record, Waiter& waiter);
-  Attempt<void> scan_next_key(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Strength strength,
+  Attempt<void> scan_next_key(KeyView from, KeyView to, std::size_t limit, RowSink& rows, Strength strength,
                               Waiter& waiter);
   /// Isolation::read_committed: a shared lock on the row for the time of `look()` only.
   template <class Look>
@@ -81,13 +86,12 @@ class TwoPhaseTransaction final : public LockingTransaction<LockManager> {
   /// Gives back the short locks that an operation waited for and then had no use for.
   void drop_awaited();
   /// Isolation::read_committed: row by row, without the gaps.
-  Attempt<void> scan_rows(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Access access,
-                          Waiter& waiter);
-  Attempt<void> scan_members(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Strength strength,
+  Attempt<void> scan_rows(KeyView from, KeyView to, std::size_t limit, RowSink& rows, Access access, Waiter& waiter);
+  Attempt<void> scan_members(KeyView from, KeyView to, std::size_t limit, RowSink& rows, Strength strength,
                              Waiter& waiter);
-  static void add_row(KeyView key, const TwoPhaseRecord& record, std::vector<Row>& rows) {
-    Row& row = rows.emplace_back();
-    row.key.assign(key);
+  static void add_row(KeyView key, const TwoPhaseRecord& record, RowSink& rows) {
+    Row& row = rows.next();
+    assign_short(row.key, key);
     record.copy_to(row.value);
   }
 
@@ -117,6 +121,7 @@ class TwoPhaseTransaction final : public LockingTransaction<LockManager> {
   };
 
   TwoPhase& store_;
+  Hints<TwoPhaseRecord> hints_;
   bool short_reads_ = false;
   std::vector<Awaited> awaited_;
   Split split_;
@@ -137,16 +142,17 @@ Locked TwoPhaseTransaction::lock(const LockTarget& target, LockSpec wanted, Wait
                             : journal_.lock(locks_, owner_, target, wanted, waiter);
 }
 
-Attempt<void> TwoPhaseTransaction::lock_row(KeyView key, Strength strength, TwoPhaseRecord*& record, Waiter& waiter) {
-  const std::size_t hash = hash_of(key);
+Attempt<void> TwoPhaseTransaction::lock_row(KeyView key, Strength strength, TwoPhaseRecord*& record, Waiter& waiter,
+                                            std::size_t value_bytes) {
   if (guards_membership()) {
     const Locked locked = lock({nullptr, key}, row_lock(strength), waiter);
     if (locked != Locked::granted) return answer(locked, owner_);
-    record = store_.index_.find(key, hash);  // after the lock: an earlier holder may have removed the record
+    record = store_.index_.find(key);  // after the lock: an earlier holder may have removed the record
     return Result<void>();
   }
-  while (true) {
-    record = &store_.index_.find_or_hide(key, hash);
+  const Hints<TwoPhaseRecord>::Place place = hints_.known(key);
+  for (TwoPhaseRecord* hinted = place.record;; hinted = nullptr) {
+    record = hinted ? hinted : &store_.index_.find_or_hide(key, place.hash, value_bytes);
     const Locked locked = lock(target_of(*record), row_lock(strength), waiter);
     if (locked != Locked::gone) return answer(locked, owner_);
     std::this_thread::yield();  // until it has left
@@ -168,8 +174,9 @@ Attempt<bool> TwoPhaseTransaction::read(KeyView key, std::string& value, Access 
 }
 
 Attempt<bool> TwoPhaseTransaction::read_shortly(KeyView key, std::string& value, Waiter& waiter) {
-  while (true) {
-    TwoPhaseRecord& record = store_.index_.find_or_hide(key, hash_of(key));
+  const Hints<TwoPhaseRecord>::Place place = hints_.known(key);
+  for (TwoPhaseRecord* hinted = place.record;; hinted = nullptr) {
+    TwoPhaseRecord& record = hinted ? *hinted : store_.index_.find_or_hide(key, place.hash);
     bool found = false;
     const Locked locked = look_at(target_of(record), waiter, [&] {
       found = !record.is_vacant();
@@ -187,7 +194,7 @@ Attempt<bool> TwoPhaseTransaction::read_shortly(KeyView key, std::string& value,
 
 Attempt<void> TwoPhaseTransaction::write(KeyView key, std::string_view value, Waiter& waiter) {
   TwoPhaseRecord* record = nullptr;
-  LOCKSTEP_TRY(lock_row(key, Strength::exclusive, record, waiter));
+  LOCKSTEP_TRY(lock_row(key, Strength::exclusive, record, waiter, value.size()));
   if (!record || record->is_vacant()) LOCKSTEP_TRY(enter(key, record, waiter));
   set(*record, true, value);
   return Result<void>();
@@ -195,10 +202,10 @@ Attempt<void> TwoPhaseTransaction::write(KeyView key, std::string_view value, Wa
 
 Attempt<void> TwoPhaseTransaction::insert(KeyView key, std::string_view value, Waiter& waiter) {
   TwoPhaseRecord* record = nullptr;
-  LOCKSTEP_TRY(lock_row(key, Strength::exclusive, record, waiter));
+  LOCKSTEP_TRY(lock_row(key, Strength::exclusive, record, waiter, value.size()));
   observe(key, record);
   if (record && !record->is_vacant())
-    return Result<void>(Error{Fault::constraint, {}, fmt::format("insert by {}: key {} exists", owner_.label, key)});
+    return Result<void>(Error{Fault::constraint, {}, fmt::format("insert by {}: key {} exists", owner_.name(), key)});
   LOCKSTEP_TRY(enter(key, record, waiter));
   set(*record, true, value);
   return Result<void>();
@@ -281,15 +288,15 @@ Attempt<void> TwoPhaseTransaction::split_gap(TwoPhaseRecord& record, Waiter& wai
   }
 }
 
-Attempt<void> TwoPhaseTransaction::scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
-                                        Access access, Waiter& waiter) {
+Attempt<void> TwoPhaseTransaction::scan(KeyView from, KeyView to, std::size_t limit, RowSink& rows, Access access,
+                                        Waiter& waiter) {
   const Strength rows_as = strength(access);
   if (short_reads_) return scan_rows(from, to, limit, rows, access, waiter);
   return guards_membership() ? scan_members(from, to, limit, rows, rows_as, waiter)
                              : scan_next_key(from, to, limit, rows, rows_as, waiter);
 }
 
-Attempt<void> TwoPhaseTransaction::scan_next_key(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
+Attempt<void> TwoPhaseTransaction::scan_next_key(KeyView from, KeyView to, std::size_t limit, RowSink& rows,
                                                  Strength strength, Waiter& waiter) {
   Index<TwoPhaseRecord>& index = store_.index_;
   Iterator previous = index.end();  // end() = no entry passed yet
@@ -338,8 +345,8 @@ void TwoPhaseTransaction::drop_awaited() {
   awaited_.clear();
 }
 
-Attempt<void> TwoPhaseTransaction::scan_rows(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
-                                             Access access, Waiter& waiter) {
+Attempt<void> TwoPhaseTransaction::scan_rows(KeyView from, KeyView to, std::size_t limit, RowSink& rows, Access access,
+                                             Waiter& waiter) {
   for (Iterator it = store_.index_.at_or_after(from); it != store_.index_.end() && rows.size() < limit; ++it) {
     if (!to.empty() && KeyView(it->first) >= to) break;
     const LockTarget target = target_of(it);
@@ -357,7 +364,7 @@ Attempt<void> TwoPhaseTransaction::scan_rows(KeyView from, KeyView to, std::size
 }
 
 // With the membership locked, no row appears or vanishes: only rows that exist need a lock of their own.
-Attempt<void> TwoPhaseTransaction::scan_members(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
+Attempt<void> TwoPhaseTransaction::scan_members(KeyView from, KeyView to, std::size_t limit, RowSink& rows,
                                                 Strength strength, Waiter& waiter) {
   LOCKSTEP_TRY(lock_members(waiter));
   observe(end_of_keys());

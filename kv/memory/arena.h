@@ -17,7 +17,7 @@ void* take_pages(std::size_t bytes);
 /// keeps to its end. Larger things than kLargest come from operator new. Thread-safe: threads keep to different shards.
 class Arena {
  public:
-  static constexpr std::size_t kLargest = 256;
+  static constexpr std::size_t kLargest = 384;  // an entry with a key and a value of usual lengths
 
   Arena() = default;
   /// Whatever is still there goes with it.

@@ -18,8 +18,9 @@ namespace lockstep::kv {
 /// A small number of this thread, so that threads keep to different shards of what is shared.
 inline std::size_t thread_number() noexcept {
   static std::atomic<std::size_t> threads{0};
-  thread_local const std::size_t mine = threads.fetch_add(1, std::memory_order_relaxed);
-  return mine;
+  thread_local std::size_t mine = 0;  // a constant at first: no look whether it has been initialised
+  if (mine == 0) mine = threads.fetch_add(1, std::memory_order_relaxed) + 1;
+  return mine - 1;
 }
 
 /// Thread-safe. Lock order: the mutex of a shard, then `readers_mutex_`; both are leaves to everybody else, and no

@@ -3,44 +3,48 @@
 
 namespace lockstep::kv {
 
-ValueCell::Block* ValueCell::Block::make(std::size_t words) {
-  auto* const block = new (::operator new(sizeof(Block) + words * sizeof(Word))) Block{words};
+ValueCell::Block* ValueCell::Block::in(void* memory, std::size_t words) noexcept {
+  auto* const block = new (memory) Block{words};
   for (std::size_t i = 0; i < words; ++i) new (block->words() + i) Word(0);
   return block;
 }
 
-void ValueCell::set(std::string_view value, Epochs* epochs) {
+void ValueCell::set_in_block(std::string_view value, Epochs* epochs) {
   const auto size = static_cast<std::uint32_t>(value.size());
   Block* const old = block(packed_.load(std::memory_order_relaxed));
   Block* now = old;
   if (size > (old ? old->capacity : 1) * sizeof(Word)) {
-    now = Block::make((size + sizeof(Word) - 1) / sizeof(Word));
+    const bool was_own = has_own_block();
+    now = Block::make(words_for(size));
     word_.store(reinterpret_cast<std::uintptr_t>(now), std::memory_order_release);
-    if (old && epochs)
+    if (was_own && epochs)
       epochs->retire(
           old, [](void* block, void*) noexcept { Block::free(static_cast<Block*>(block)); }, nullptr,
           old->capacity * sizeof(Word));
-    else
+    else if (was_own)
       Block::free(old);
   }
-  packed_.store(size | (now ? kInBlock : 0), std::memory_order_release);
-  Word* to = now ? now->words() : &word_;
-  for (std::size_t at = 0; at < size; at += sizeof(Word)) {
+  packed_.store(size | kInBlock, std::memory_order_release);
+  Word* to = now->words();
+  for (; value.size() >= sizeof(Word); value.remove_prefix(sizeof(Word))) {
     std::uint64_t word = 0;
-    std::memcpy(&word, value.data() + at, std::min(sizeof word, size - at));
+    std::memcpy(&word, value.data(), sizeof word);
     (to++)->store(word, std::memory_order_release);
   }
+  if (!value.empty()) to->store(word_of(value), std::memory_order_release);
 }
 
 bool ValueCell::equals(std::string_view value) const noexcept {
   const std::uint32_t packed = packed_.load(std::memory_order_acquire);
   if ((packed & ~kInBlock) != value.size()) return false;
   const Word* from = packed & kInBlock ? block(packed)->words() : &word_;
-  for (std::size_t at = 0; at < value.size(); at += sizeof(Word)) {
+  for (; value.size() >= sizeof(Word); value.remove_prefix(sizeof(Word))) {
     const std::uint64_t word = (from++)->load(std::memory_order_acquire);
-    if (std::memcmp(&word, value.data() + at, std::min(sizeof word, value.size() - at)) != 0) return false;
+    if (std::memcmp(&word, value.data(), sizeof word) != 0) return false;
   }
-  return true;
+  if (value.empty()) return true;
+  const std::uint64_t last = from->load(std::memory_order_acquire);
+  return std::memcmp(&last, value.data(), value.size()) == 0;
 }
 
 }  // namespace lockstep::kv

@@ -28,7 +28,7 @@ Error died(const LockRequest& request, const LockOwner& older) {
                {},
                fmt::format("{} gave up {}: the older {} is in its way, and a younger transaction may not wait for an "
                            "older one; a retry is safe",
-                           request.owner->label, describe(request.head->key, request.wanted), older.label)};
+                           request.owner->name(), describe(request.head->key, request.wanted), older.name())};
 }
 
 class WaitDie final : public ConflictPolicy {

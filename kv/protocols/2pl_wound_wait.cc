@@ -29,7 +29,7 @@ namespace {
 Error wounded(const LockOwner& victim, const LockRequest& older) {
   return Error{Fault::wounded,
                {},
-               fmt::format("{} was wounded: the older {} needs {}; a retry is safe", victim.label, older.owner->label,
+               fmt::format("{} was wounded: the older {} needs {}; a retry is safe", victim.name(), older.owner->name(),
                            describe(older.head->key, older.wanted))};
 }
 

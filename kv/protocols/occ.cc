@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "kv/index/hints.h"
 #include "kv/index/index.h"
 #include "kv/locking/range_watches.h"
 #include "kv/memory/value_cell.h"
@@ -119,21 +120,25 @@ class Occ final : public Protocol {
 
 class OccTransaction final : public TransactionState {
  public:
-  explicit OccTransaction(Occ& store) : store_(store) {}
+  explicit OccTransaction(Occ& store) : store_(store), hints_(store.index_) {}
 
   Attempt<bool> read(KeyView key, std::string& value, Access access, Waiter& waiter) override;
   Attempt<void> write(KeyView key, std::string_view value, Waiter& waiter) override;
   Attempt<void> insert(KeyView key, std::string_view value, Waiter& waiter) override;
   Attempt<bool> write_if(KeyView key, std::string_view expected, std::string_view value, Waiter& waiter) override;
   Attempt<bool> erase(KeyView key, Waiter& waiter) override;
-  Attempt<void> scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Access access,
+  Attempt<void> scan(KeyView from, KeyView to, std::size_t limit, RowSink& rows, Access access,
                      Waiter& waiter) override;
   Attempt<void> commit(Waiter&) override;
   void roll_back() noexcept override;
   /// Reads are kept when writes are undone: the caller may still act on them.
-  Mark mark() const noexcept override { return {writes_.mark(), 0}; }
+  Mark mark() noexcept override { return {writes_.mark(), 0}; }
   void undo_to(Mark mark) override { writes_.undo_to(mark.writes); }
-  void prefetch(std::span<const KeyView> keys) const noexcept override { store_.index_.prefetch(keys); }
+  void prefetch(std::span<const KeyView> keys) override { hints_.fetch(keys); }
+  void prefetch(std::span<const std::string> keys) override { hints_.fetch(keys); }
+
+ protected:
+  void start(const TxnOptions&) override { hints_.clear(); }
 
  private:
   static constexpr std::size_t kFewReads = 16;  // a look at all of them is worth it
@@ -153,14 +158,16 @@ class OccTransaction final : public TransactionState {
     OccRecord* record = nullptr;
   };
 
+  using Place = Hints<OccRecord>::Place;
+
   /// What the transaction sees, remembered for validation. Fails when it differs from what it saw before.
-  Result<bool> look(KeyView key, std::size_t hash, std::string& value);
+  Result<bool> look(KeyView key, Place place, std::string& value);
   static std::size_t hash_of_record(const OccRecord* record) noexcept {
     return reinterpret_cast<std::uintptr_t>(record) / 16;
   }
   const Read* find_read(const OccRecord& record) const;
   void remember(const OccRecord& record, std::uint64_t version);
-  void put(KeyView key, std::size_t hash, WriteBuffer::State state, std::string_view value);
+  void put(KeyView key, Place place, WriteBuffer::State state, std::string_view value);
   Error changed(KeyView key) const;
   Error changed(const OccRecord& record) const { return changed(Index<OccRecord>::key_of(record)); }
 
@@ -169,6 +176,7 @@ class OccTransaction final : public TransactionState {
   }
   /// The version without its readers and our own lock, or nothing when somebody else has it.
   std::optional<std::uint64_t> settled_version(const OccRecord& record) const noexcept;
+  void find_writes();
   Result<void> lock_writes();
   bool try_lock_writes();
   Result<void> validate();
@@ -182,13 +190,14 @@ class OccTransaction final : public TransactionState {
   void clear() noexcept;
 
   Occ& store_;
+  Hints<OccRecord> hints_;
   WriteBuffer writes_;
   std::vector<Read> reads_;
   KeySet reads_by_record_;            // filled when there are more than a look at all of them is worth
   std::vector<OccRecord*> absences_;  // of reads_, those of which it is a reader
   Recycled<Scan> scans_;
   std::vector<Read> seen_;
-  std::vector<OccRecord*> found_;  // for each entry of writes_, what its key had when it was first written, or nullptr
+  std::vector<OccRecord*> found_;  // for each entry of writes_, the record of its key, or nullptr: not found yet
   std::vector<Target> targets_;
   std::vector<Target> locked_;
   std::string scratch_;
@@ -218,13 +227,13 @@ void OccTransaction::remember(const OccRecord& record, std::uint64_t version) {
   if (reads_.size() > kFewReads) reads_by_record_.add(hash_of_record(&record), reads_.size() - 1);
 }
 
-Result<bool> OccTransaction::look(KeyView key, std::size_t hash, std::string& value) {
-  if (const WriteBuffer::Entry* own = writes_.find(key, hash)) {
+Result<bool> OccTransaction::look(KeyView key, Place place, std::string& value) {
+  if (const WriteBuffer::Entry* own = writes_.find(key, place.hash)) {
     if (own->state == WriteBuffer::State::written) value.assign(own->value);
     return own->state == WriteBuffer::State::written;
   }
-  while (true) {
-    OccRecord& record = store_.index_.find_or_hide(key, hash);
+  for (OccRecord* hinted = place.record;; hinted = nullptr) {
+    OccRecord& record = hinted ? *hinted : store_.index_.find_or_hide(key, place.hash);
     const std::uint64_t version = record.read(value);
     const bool exists = (version & OccRecord::kAbsent) == 0;
     if (const Read* const known = find_read(record)) {
@@ -243,24 +252,30 @@ Result<bool> OccTransaction::look(KeyView key, std::size_t hash, std::string& va
   }
 }
 
-void OccTransaction::put(KeyView key, std::size_t hash, WriteBuffer::State state, std::string_view value) {
-  writes_.put(key, hash, state, value);
-  // Nothing waits for the look-up before commit(), so its cache misses pass beside what comes next.
-  if (writes_.size() > found_.size()) found_.push_back(store_.index_.find(key, hash));
+void OccTransaction::put(KeyView key, Place place, WriteBuffer::State state, std::string_view value) {
+  writes_.put(key, place.hash, state, value);
+  const std::size_t before = found_.size();
+  if (writes_.size() == before) return;
+  found_.push_back(place.record);
+  if (place.record) return;
+  // Nothing needs the record before commit(). So this write fetches its own line of the index, and the entry of the
+  // write before it, whose line has come by now. The cache misses pass beside what the transaction does next.
+  store_.index_.fetch_line(place.hash);
+  if (before > 0 && !found_[before - 1]) store_.index_.fetch_entry(writes_[before - 1].hash, key.size());
 }
 
 Attempt<bool> OccTransaction::read(KeyView key, std::string& value, Access, Waiter&) {
-  return look(key, hash_of(key), value);
+  return look(key, hints_.known(key), value);
 }
 
 Attempt<void> OccTransaction::write(KeyView key, std::string_view value, Waiter&) {
-  put(key, hash_of(key), WriteBuffer::State::written, value);
+  put(key, hints_.known(key), WriteBuffer::State::written, value);
   return Result<void>();
 }
 
 Attempt<void> OccTransaction::insert(KeyView key, std::string_view value, Waiter&) {
-  const std::size_t hash = hash_of(key);
-  const Result<bool> exists = look(key, hash, scratch_);
+  const Place place = hints_.find(key);
+  const Result<bool> exists = look(key, place, scratch_);
   if (!exists.ok()) return Result<void>(exists.error());
   if (*exists) {
     // A refusal is final, so it must not come from reads that do not belong together.
@@ -268,28 +283,27 @@ Attempt<void> OccTransaction::insert(KeyView key, std::string_view value, Waiter
     if (!valid.ok()) return valid;
     return Result<void>(Error{Fault::constraint, {}, fmt::format("insert by {}: key {} exists", label, key)});
   }
-  put(key, hash, WriteBuffer::State::written, value);
+  put(key, place, WriteBuffer::State::written, value);
   return Result<void>();
 }
 
 Attempt<bool> OccTransaction::write_if(KeyView key, std::string_view expected, std::string_view value, Waiter&) {
-  const std::size_t hash = hash_of(key);
-  const Result<bool> exists = look(key, hash, scratch_);
+  const Place place = hints_.find(key);
+  const Result<bool> exists = look(key, place, scratch_);
   if (!exists.ok()) return exists;
   if (!*exists || scratch_ != expected) return {false};
-  put(key, hash, WriteBuffer::State::written, value);
+  put(key, place, WriteBuffer::State::written, value);
   return {true};
 }
 
 Attempt<bool> OccTransaction::erase(KeyView key, Waiter&) {
-  const std::size_t hash = hash_of(key);
-  Result<bool> exists = look(key, hash, scratch_);
-  if (exists.ok() && *exists) put(key, hash, WriteBuffer::State::erased, {});
+  const Place place = hints_.find(key);
+  Result<bool> exists = look(key, place, scratch_);
+  if (exists.ok() && *exists) put(key, place, WriteBuffer::State::erased, {});
   return exists;
 }
 
-Attempt<void> OccTransaction::scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Access,
-                                   Waiter&) {
+Attempt<void> OccTransaction::scan(KeyView from, KeyView to, std::size_t limit, RowSink& rows, Access, Waiter&) {
   Scan& scan = scans_.take();
   store_.watches_.add(scan.range, this, from, to);
   scan.first = seen_.size();
@@ -323,6 +337,16 @@ Attempt<void> OccTransaction::commit(Waiter&) {
   return Result<void>();
 }
 
+// The cache misses of all come at once.
+void OccTransaction::find_writes() {
+  for (std::size_t i = 0; i < writes_.size(); ++i)
+    if (!found_[i]) store_.index_.fetch_entry(writes_[i].hash, writes_[i].key.size());
+  for (std::size_t i = 0; i < writes_.size(); ++i) {
+    if (!found_[i]) found_[i] = store_.index_.find(writes_[i].key, writes_[i].hash);
+    if (found_[i]) found_[i]->prefetch_value();
+  }
+}
+
 // Every written row is locked before the first read is checked, so of two transactions that each read what the other
 // writes at least one finds the other's lock. In the order of their addresses, so that two committers cannot wait for
 // each other.
@@ -330,6 +354,7 @@ Result<void> OccTransaction::lock_writes() {
   // A row is locked only during a commit; the limit is for a committer that the machine has put to sleep.
   constexpr int kPatience = 10'000;
   if (writes_.size() == 0) return {};
+  find_writes();
   for (int tries = 0; tries < kPatience; ++tries) {
     if (try_lock_writes()) return {};
     unlock_writes();
@@ -348,7 +373,7 @@ bool OccTransaction::try_lock_writes() {
     if (entry.state == WriteBuffer::State::untouched) continue;
     OccRecord* record = found_[i];
     if (!record || (record->version.load(std::memory_order_relaxed) & OccRecord::kGone) != 0)
-      record = &store_.index_.find_or_hide(entry.key, entry.hash);
+      record = &store_.index_.find_or_hide(entry.key, entry.hash, entry.value.size());
     targets_.push_back({&entry, record});
   }
   std::sort(targets_.begin(), targets_.end(),

@@ -62,11 +62,11 @@ class SerialTransaction final : public TransactionState {
   Attempt<void> insert(KeyView key, std::string_view value, Waiter& waiter) override;
   Attempt<bool> write_if(KeyView key, std::string_view expected, std::string_view value, Waiter& waiter) override;
   Attempt<bool> erase(KeyView key, Waiter& waiter) override;
-  Attempt<void> scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Access access,
+  Attempt<void> scan(KeyView from, KeyView to, std::size_t limit, RowSink& rows, Access access,
                      Waiter& waiter) override;
   Attempt<void> commit(Waiter&) override;
   void roll_back() noexcept override;
-  Mark mark() const noexcept override { return {undo_.size(), 0}; }
+  Mark mark() noexcept override { return {undo_.size(), 0}; }
   void undo_to(Mark mark) override;
 
   // Acquire: the thread that ended the wait has written the verdict and given the turn before.
@@ -200,12 +200,12 @@ Attempt<bool> SerialTransaction::erase(KeyView key, Waiter& waiter) {
   return {true};
 }
 
-Attempt<void> SerialTransaction::scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Access,
+Attempt<void> SerialTransaction::scan(KeyView from, KeyView to, std::size_t limit, RowSink& rows, Access,
                                       Waiter& waiter) {
   LOCKSTEP_TRY(take_turn(waiter));
   for (auto row = store_.rows_.lower_bound(from); row != store_.rows_.end() && rows.size() < limit; ++row) {
     if (!to.empty() && KeyView(row->first) >= to) break;
-    rows.push_back(Row{row->first, row->second});
+    rows.add(row->first, row->second);
   }
   return Result<void>();
 }

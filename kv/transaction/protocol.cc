@@ -4,12 +4,13 @@
 #include <algorithm>
 
 #include "kv/log/log.h"
+#include "kv/memory/short_copy.h"
 
 namespace lockstep::kv {
 
 Protocol::~Protocol() {
   for (Shard& shard : shards_) {
-    MutexLock lock(shard.mutex);
+    SpinMutexLock lock(shard.mutex);
     LOCKSTEP_CHECK(shard.active.empty(), "{} transactions outlive their store", shard.active.size());
   }
 }
@@ -31,7 +32,7 @@ TransactionState& Protocol::begin(const TxnOptions& options) {
   Shard& shard = shards_[shard_number];
   TransactionState* state = nullptr;
   {
-    MutexLock lock(shard.mutex);
+    SpinMutexLock lock(shard.mutex);
     if (shard.idle.empty()) {
       shard.states.push_back(make_state());
       shard.idle.reserve(shard.states.capacity());  // end() must not allocate
@@ -45,7 +46,7 @@ TransactionState& Protocol::begin(const TxnOptions& options) {
     state->id = draw_id(shard);
     state->age = options.first_attempt == 0 ? state->id : options.first_attempt;
     state->tag = options.tag;
-    state->label.assign(options.label);
+    assign_short(state->label, options.label);
     state->position_ = shard.active.size();
     shard.active.push_back(state);
   }
@@ -60,13 +61,14 @@ TransactionState& Protocol::begin(const TxnOptions& options) {
   state->awaits_log = false;
   state->log_wait_cancelled.reset();
   state->start(options);
+  if (!options.claims.empty()) state->prefetch(options.claims);
   return *state;
 }
 
 void Protocol::end(TransactionState& state) noexcept {
   state.reader_->unpin();
   Shard& shard = shards_[state.shard_];
-  MutexLock lock(shard.mutex);
+  SpinMutexLock lock(shard.mutex);
   shard.active.back()->position_ = state.position_;
   shard.active[state.position_] = shard.active.back();
   shard.active.pop_back();
@@ -93,7 +95,7 @@ std::uint64_t Protocol::tag_of(TxnId txn) const {
 Counters Protocol::counters() const {
   Counters sum;
   for (const Shard& shard : shards_) {
-    MutexLock lock(shard.mutex);
+    SpinMutexLock lock(shard.mutex);
     sum.begun += shard.counters.begun;
     sum.committed += shard.counters.committed;
     sum.aborted += shard.counters.aborted;
@@ -105,14 +107,14 @@ Counters Protocol::counters() const {
 
 void Protocol::for_each_active(const std::function<void(const TransactionState&)>& visit) const {
   for (const Shard& shard : shards_) {
-    MutexLock lock(shard.mutex);
+    SpinMutexLock lock(shard.mutex);
     for (const TransactionState* state : shard.active) visit(*state);
   }
 }
 
 void Protocol::with_active(TxnId txn, const std::function<void(const TransactionState&)>& visit) const {
   for (const Shard& shard : shards_) {
-    MutexLock lock(shard.mutex);
+    SpinMutexLock lock(shard.mutex);
     const auto found = std::find_if(shard.active.begin(), shard.active.end(),
                                     [txn](const TransactionState* state) { return state->id == txn; });
     if (found == shard.active.end()) continue;

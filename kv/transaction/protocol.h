@@ -7,17 +7,19 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "kv/base/mutex.h"
 #include "kv/base/rare.h"
+#include "kv/base/spin.h"
 #include "kv/log/log_wait.h"
 #include "kv/log/write_set.h"
 #include "kv/memory/epochs.h"
 #include "kv/memory/recycled.h"
 #include "kv/store.h"
+#include "kv/transaction/row_sink.h"
 
 namespace lockstep::kv {
 
@@ -46,7 +48,7 @@ class TransactionState {
   virtual Attempt<bool> write_if(KeyView key, std::string_view expected, std::string_view value, Waiter& waiter) = 0;
   virtual Attempt<bool> erase(KeyView key, Waiter& waiter) = 0;
   /// `rows` is empty; `limit` is not 0.
-  virtual Attempt<void> scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Access access,
+  virtual Attempt<void> scan(KeyView from, KeyView to, std::size_t limit, RowSink& rows, Access access,
                              Waiter& waiter) = 0;
   /// Hands every write to the log (see log_writes()), makes it visible and gives back every lock, or answers why not.
   virtual Attempt<void> commit(Waiter& waiter) = 0;
@@ -58,9 +60,12 @@ class TransactionState {
     std::size_t writes = 0;
     std::size_t locks = 0;
   };
-  virtual Mark mark() const noexcept = 0;
-  /// Says which keys the next operations will touch; changes nothing but the time that they take.
-  virtual void prefetch(std::span<const KeyView>) const noexcept {}
+  /// What is done from here on can be undone.
+  virtual Mark mark() noexcept = 0;
+  /// Says which keys the next operations will touch; changes nothing but the time that they take. The claims that a
+  /// transaction begins with say so too.
+  virtual void prefetch(std::span<const KeyView>) {}
+  virtual void prefetch(std::span<const std::string>) {}
   virtual void undo_to(Mark mark) = 0;
 
   // Waiting; a protocol that never waits leaves these as they are.
@@ -166,7 +171,7 @@ class Protocol {
   static constexpr TxnId kExactIds = 4096;
   static constexpr TxnId kIdBlock = 64;
   struct alignas(64) Shard {
-    mutable Mutex mutex;
+    mutable SpinMutex mutex;
     std::vector<std::unique_ptr<TransactionState>> states LOCKSTEP_GUARDED_BY(mutex);
     std::vector<TransactionState*> active LOCKSTEP_GUARDED_BY(mutex);
     std::vector<TransactionState*> idle LOCKSTEP_GUARDED_BY(mutex);

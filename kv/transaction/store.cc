@@ -23,6 +23,8 @@ std::string label_of(const TransactionState& state) {
 
 Error invalid(std::string message) { return Error{Fault::invalid, {}, std::move(message)}; }
 
+bool is_good_key(KeyView key) noexcept { return !key.empty() && key.size() <= kMaxKeyBytes; }
+
 std::optional<Error> wrong_key(KeyView key) {
   if (key.empty()) return invalid("a key must not be empty");
   if (key.size() > kMaxKeyBytes)
@@ -34,6 +36,10 @@ std::optional<Error> wrong_value(std::string_view value) {
   if (value.size() > kMaxValueBytes)
     return invalid(fmt::format("a value of {} bytes; the limit is {} bytes", value.size(), kMaxValueBytes));
   return std::nullopt;
+}
+
+bool is_good_row(KeyView key, std::string_view value) noexcept {
+  return is_good_key(key) && value.size() <= kMaxValueBytes;
 }
 
 std::optional<Error> wrong_row(KeyView key, std::string_view value) {
@@ -234,34 +240,40 @@ Attempt<T> Transaction::attempt(Operation operation) {
 }
 
 Attempt<bool> Transaction::read(KeyView key, std::string& value, Waiter& waiter) {
-  if (std::optional<Error> wrong = wrong_key(key)) return Result<bool>(*std::move(wrong));
+  if (!is_good_key(key)) [[unlikely]]
+    return Result<bool>(*wrong_key(key));
   return attempt<bool>(
       [&](TransactionState& s) { return s.read(key, value, TransactionState::Access::plain, waiter); });
 }
 
 Attempt<bool> Transaction::read_for_update(KeyView key, std::string& value, Waiter& waiter) {
-  if (std::optional<Error> wrong = wrong_key(key)) return Result<bool>(*std::move(wrong));
+  if (!is_good_key(key)) [[unlikely]]
+    return Result<bool>(*wrong_key(key));
   return attempt<bool>(
       [&](TransactionState& s) { return s.read(key, value, TransactionState::Access::for_update, waiter); });
 }
 
 Attempt<void> Transaction::write(KeyView key, std::string_view value, Waiter& waiter) {
-  if (std::optional<Error> wrong = wrong_row(key, value)) return Result<void>(*std::move(wrong));
+  if (!is_good_row(key, value)) [[unlikely]]
+    return Result<void>(*wrong_row(key, value));
   return attempt<void>([&](TransactionState& s) { return s.write(key, value, waiter); });
 }
 
 Attempt<void> Transaction::insert(KeyView key, std::string_view value, Waiter& waiter) {
-  if (std::optional<Error> wrong = wrong_row(key, value)) return Result<void>(*std::move(wrong));
+  if (!is_good_row(key, value)) [[unlikely]]
+    return Result<void>(*wrong_row(key, value));
   return attempt<void>([&](TransactionState& s) { return s.insert(key, value, waiter); });
 }
 
 Attempt<bool> Transaction::write_if(KeyView key, std::string_view expected, std::string_view value, Waiter& waiter) {
-  if (std::optional<Error> wrong = wrong_row(key, value)) return Result<bool>(*std::move(wrong));
+  if (!is_good_row(key, value)) [[unlikely]]
+    return Result<bool>(*wrong_row(key, value));
   return attempt<bool>([&](TransactionState& s) { return s.write_if(key, expected, value, waiter); });
 }
 
 Attempt<bool> Transaction::erase(KeyView key, Waiter& waiter) {
-  if (std::optional<Error> wrong = wrong_key(key)) return Result<bool>(*std::move(wrong));
+  if (!is_good_key(key)) [[unlikely]]
+    return Result<bool>(*wrong_key(key));
   return attempt<bool>([&](TransactionState& s) { return s.erase(key, waiter); });
 }
 
@@ -276,12 +288,12 @@ Attempt<void> Transaction::scan_for_update(KeyView from, KeyView to, std::size_t
 
 Attempt<void> Transaction::scan_as(bool for_update, KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
                                    Waiter& waiter) {
-  rows.clear();
+  RowSink sink(rows);
   if (std::optional<Error> wrong = wrong_bounds(from, to)) return Result<void>(*std::move(wrong));
   const bool nothing = limit == 0 || (!to.empty() && to <= from);
   const auto access = for_update ? TransactionState::Access::for_update : TransactionState::Access::plain;
   return attempt<void>([&](TransactionState& s) {
-    return nothing ? Attempt<void>(Result<void>()) : s.scan(from, to, limit, rows, access, waiter);
+    return nothing ? Attempt<void>(Result<void>()) : s.scan(from, to, limit, sink, access, waiter);
   });
 }
 
@@ -313,7 +325,7 @@ Result<void> Transaction::release(std::string_view name) {
   });
 }
 
-void Transaction::prefetch(std::span<const KeyView> keys) const noexcept {
+void Transaction::prefetch(std::span<const KeyView> keys) const {
   if (state_) state_->prefetch(keys);
 }
 

@@ -3,9 +3,16 @@
 
 #include <algorithm>
 
+#include "kv/memory/short_copy.h"
+
 namespace lockstep::kv {
 
 std::size_t WriteBuffer::position_of(KeyView key, std::size_t hash) const {
+  if (entries_.size() <= kFew) {
+    for (std::size_t i = 0; i < entries_.size(); ++i)
+      if (entries_[i].hash == hash && entries_[i].key == key) return i;
+    return KeySet::npos;
+  }
   return by_key_.find(hash, [&](std::size_t i) { return entries_[i].key == key; });
 }
 
@@ -19,21 +26,24 @@ std::size_t WriteBuffer::put(KeyView key, std::size_t hash, State state, std::st
   std::size_t position = (present_ >> (hash % 64) & 1) == 0 ? KeySet::npos : position_of(key, hash);
   if (position == KeySet::npos) {
     position = entries_.size();
-    by_key_.add(hash, position);
+    if (position == kFew)
+      for (std::size_t i = 0; i < kFew; ++i) by_key_.add(entries_[i].hash, i);
+    if (position >= kFew) by_key_.add(hash, position);
     present_ |= std::uint64_t{1} << (hash % 64);
     Entry& entry = entries_.take();
-    entry.key.assign(key);
+    assign_short(entry.key, key);
     entry.hash = hash;
     entry.state = State::untouched;
-    entry.value.clear();
   }
   Entry& entry = entries_[position];
-  Change& change = journal_.take();
-  change.position = position;
-  change.state = entry.state;
-  change.value.swap(entry.value);
+  if (keeps_journal_) {
+    Change& change = journal_.take();
+    change.position = position;
+    change.state = entry.state;
+    change.value.swap(entry.value);
+  }
   entry.state = state;
-  entry.value.assign(value);
+  assign_short(entry.value, value);
   return position;
 }
 
@@ -76,6 +86,7 @@ void WriteBuffer::clear() noexcept {
   entries_.clear();
   present_ = 0;
   by_key_.clear();
+  keeps_journal_ = false;
   journal_.clear();
 }
 

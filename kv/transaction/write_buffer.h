@@ -9,6 +9,7 @@
 #include "kv/log/write_set.h"
 #include "kv/memory/recycled.h"
 #include "kv/store.h"
+#include "kv/transaction/row_sink.h"
 
 namespace lockstep::kv {
 
@@ -47,7 +48,11 @@ class WriteBuffer {
   /// What is left of the writes, for the log.
   void add_to(WriteSet& writes) const;
 
-  std::size_t mark() const noexcept { return journal_.size(); }
+  /// Where undo_to() can come back to. There is no journal before the first mark: most transactions set none.
+  std::size_t mark() noexcept {
+    keeps_journal_ = true;
+    return journal_.size();
+  }
   void undo_to(std::size_t mark);
   void clear() noexcept;
 
@@ -60,9 +65,12 @@ class WriteBuffer {
   const Entry* find_entry(KeyView key, std::size_t hash) const;
   std::size_t position_of(KeyView key, std::size_t hash) const;
 
+  static constexpr std::size_t kFew = 8;  // a look at all of them is worth it
+
   Recycled<Entry> entries_;
-  KeySet by_key_;
+  KeySet by_key_;              // filled when there are more
   std::uint64_t present_ = 0;  // bit hash % 64 of every entry
+  bool keeps_journal_ = false;
   Recycled<Change> journal_;
   std::vector<const Entry*> sorted_;
 };
@@ -71,27 +79,27 @@ class WriteBuffer {
 /// `rows` has `limit` rows. `see(it, row)` is called for every entry of the index that is passed, also when an own
 /// write hides it. It fills row.value and answers whether the row is there.
 template <class Index, class See>
-void scan_merged(Index& index, WriteBuffer& writes, KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
+void scan_merged(Index& index, WriteBuffer& writes, KeyView from, KeyView to, std::size_t limit, RowSink& rows,
                  See see) {
   const std::vector<const WriteBuffer::Entry*>& own = writes.sorted(from, to);
   std::size_t next_own = 0;
   const auto add_own = [&] {
     const WriteBuffer::Entry& entry = *own[next_own++];
-    if (entry.state == WriteBuffer::State::written) rows.push_back(Row{entry.key, entry.value});
+    if (entry.state == WriteBuffer::State::written) rows.add(entry.key, entry.value);
   };
   for (auto it = index.at_or_after(from); it != index.end(); ++it) {
     const KeyView key = it->first;
     if (!to.empty() && key >= to) break;
     while (next_own < own.size() && own[next_own]->key < key && rows.size() < limit) add_own();
     if (rows.size() == limit) return;
-    Row row;
+    Row& row = rows.next();
     const bool there = see(it, row);
-    if (next_own < own.size() && own[next_own]->key == key) {
-      add_own();
-    } else if (there) {
-      row.key.assign(key);
-      rows.push_back(std::move(row));
-    }
+    const bool is_own = next_own < own.size() && own[next_own]->key == key;
+    if (there && !is_own)
+      assign_short(row.key, key);
+    else
+      rows.drop_last();
+    if (is_own) add_own();
     if (rows.size() == limit) return;
   }
   while (next_own < own.size() && rows.size() < limit) add_own();

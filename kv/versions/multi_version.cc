@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 
+#include "kv/index/hints.h"
 #include "kv/locking/lock_journal.h"
 #include "kv/locking/locking_transaction.h"
 #include "kv/transaction/write_buffer.h"
@@ -25,7 +26,10 @@ using LatchLock = std::lock_guard<VersionedRecord::Latch>;
 class MultiVersionTransaction final : public LockingTransaction<LockTable> {
  public:
   explicit MultiVersionTransaction(MultiVersion& store)
-      : LockingTransaction(*store.config_.locks), store_(store), reads_(store.index_, store.ranges_) {}
+      : LockingTransaction(*store.config_.locks),
+        store_(store),
+        hints_(store.index_),
+        reads_(store.index_, store.ranges_) {}
   ~MultiVersionTransaction() override { free_versions(spare_); }
 
   Stamp snapshot() const noexcept { return snapshot_.load(); }
@@ -35,22 +39,26 @@ class MultiVersionTransaction final : public LockingTransaction<LockTable> {
   Attempt<void> insert(KeyView key, std::string_view value, Waiter& waiter) override;
   Attempt<bool> write_if(KeyView key, std::string_view expected, std::string_view value, Waiter& waiter) override;
   Attempt<bool> erase(KeyView key, Waiter& waiter) override;
-  Attempt<void> scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows, Access access,
+  Attempt<void> scan(KeyView from, KeyView to, std::size_t limit, RowSink& rows, Access access,
                      Waiter& waiter) override;
   Attempt<void> commit(Waiter&) override;
   void roll_back() noexcept override { finish(false); }
-  void prefetch(std::span<const KeyView> keys) const noexcept override { store_.index_.prefetch(keys); }
-  Mark mark() const noexcept override { return {writes_.mark(), journal_.mark()}; }
+  void prefetch(std::span<const KeyView> keys) override { hints_.fetch(keys); }
+  void prefetch(std::span<const std::string> keys) override { hints_.fetch(keys); }
+  Mark mark() noexcept override { return {writes_.mark(), journal_.mark()}; }
   void undo_to(Mark mark) override;
 
  protected:
   void start(const TxnOptions& options) override {
+    hints_.clear();
     owner_.start(id, age, label);
     each_operation_looks_anew_ = options.isolation == Isolation::read_committed;
     tracks_ = store_.config_.tracks_reads && !each_operation_looks_anew_;
   }
 
  private:
+  using Place = Hints<VersionedRecord>::Place;
+
   void take_snapshot() noexcept;
   /// Under read_committed what was committed since then is seen from here on.
   void look_anew() noexcept {
@@ -58,22 +66,24 @@ class MultiVersionTransaction final : public LockingTransaction<LockTable> {
     take_snapshot();
   }
   /// What the transaction sees: its own write or its snapshot. `value` may be nullptr.
-  bool look(KeyView key, std::string* value) { return look(key, hash_of(key), value); }
-  bool look(KeyView key, std::size_t hash, std::string* value);
+  bool look(KeyView key, Place place, std::string* value);
   /// What the snapshot shows; nullopt: the row has no version that stays, and no mark on it would either. Not when
   /// `has_range`: the transaction has remembered a range with the key.
-  std::optional<bool> look(VersionedRecord& record, KeyView key, std::string* value, bool has_range);
+  std::optional<bool> look(VersionedRecord& record, std::size_t hash, std::string* value, bool has_range);
   void remember_range(KeyView from, KeyView to, bool includes_to);
   /// Waits until no other transaction writes the row.
-  Attempt<void> lock_row(KeyView key, std::size_t hash, Strength strength, VersionedRecord*& record, Waiter& waiter);
+  /// `value_bytes`: what is to be written.
+  Attempt<void> lock_row(KeyView key, Place place, Strength strength, VersionedRecord*& record, Waiter& waiter,
+                         std::size_t value_bytes = 0);
   /// Fails when somebody committed a change of the row after the snapshot. Needs the lock on the row.
   Result<void> still_as_seen(VersionedRecord& record);
   /// Both. Under read_committed the row may have changed, and is looked at anew.
-  Attempt<void> claim(KeyView key, std::size_t hash, Strength strength, VersionedRecord*& record, Waiter& waiter);
+  Attempt<void> claim(KeyView key, Place place, Strength strength, VersionedRecord*& record, Waiter& waiter,
+                      std::size_t value_bytes = 0);
   /// Needs the lock on the row.
   void put(KeyView key, std::size_t hash, VersionedRecord& record, WriteBuffer::State state, std::string_view value);
-  Attempt<void> claim_rows(const std::vector<Row>& rows, bool& is_new, Waiter& waiter);
-  void scan_snapshot(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows);
+  Attempt<void> claim_rows(const RowSink& rows, bool& is_new, Waiter& waiter);
+  void scan_snapshot(KeyView from, KeyView to, std::size_t limit, RowSink& rows);
 
   std::optional<Error> check_reads();
   std::optional<Error> publish();
@@ -86,6 +96,7 @@ class MultiVersionTransaction final : public LockingTransaction<LockTable> {
   void finish(bool committed) noexcept;
 
   MultiVersion& store_;
+  Hints<VersionedRecord> hints_;
   LockJournal journal_;
   WriteBuffer writes_;
   CommitCell cell_;
@@ -108,7 +119,7 @@ void MultiVersionTransaction::take_snapshot() noexcept {
   snapshot_.store(store_.now_.load());
 }
 
-std::optional<bool> MultiVersionTransaction::look(VersionedRecord& record, KeyView key, std::string* value,
+std::optional<bool> MultiVersionTransaction::look(VersionedRecord& record, std::size_t hash, std::string* value,
                                                   bool has_range) {
   const Stamp snapshot = snapshot_.load(std::memory_order_relaxed);
   bool exists = false;
@@ -129,7 +140,7 @@ std::optional<bool> MultiVersionTransaction::look(VersionedRecord& record, KeyVi
     }
     std::this_thread::yield();  // without the latch: the committer may need it
   }
-  if (tracks_) reads_.remember(record, hash_of(key));
+  if (tracks_) reads_.remember(record, hash);
   return exists;
 }
 
@@ -138,16 +149,19 @@ void MultiVersionTransaction::remember_range(KeyView from, KeyView to, bool incl
   reads_.remember_range(id, snapshot_.load(std::memory_order_relaxed), from, to, includes_to);
 }
 
-bool MultiVersionTransaction::look(KeyView key, std::size_t hash, std::string* value) {
+bool MultiVersionTransaction::look(KeyView key, Place place, std::string* value) {
   take_snapshot();
-  if (const WriteBuffer::Entry* own = writes_.find(key, hash)) {
+  if (const WriteBuffer::Entry* own = writes_.find(key, place.hash)) {
     if (own->state == WriteBuffer::State::written && value) value->assign(own->value);
     return own->state == WriteBuffer::State::written;
   }
   for (bool has_range = false;; has_range = true) {
-    VersionedRecord* const record = store_.index_.find(key, hash);
+    // A record from a hint that is not vacant now was in the index when the snapshot was taken: no other one for the
+    // key has a version that the snapshot sees.
+    VersionedRecord* record = has_range ? nullptr : place.record;
+    if (!record || record->is_vacant()) record = store_.index_.find(key, place.hash);
     if (record && !record->is_vacant())
-      if (const std::optional<bool> exists = look(*record, key, value, has_range)) return *exists;
+      if (const std::optional<bool> exists = look(*record, place.hash, value, has_range)) return *exists;
     if (!tracks_ || has_range) return false;
     // A vacant record may go, with its marks. So a range, then a second look: a transaction that adds the row finds the
     // one, or is found by the other.
@@ -155,11 +169,11 @@ bool MultiVersionTransaction::look(KeyView key, std::size_t hash, std::string* v
   }
 }
 
-Attempt<void> MultiVersionTransaction::lock_row(KeyView key, std::size_t hash, Strength strength,
-                                                VersionedRecord*& record, Waiter& waiter) {
+Attempt<void> MultiVersionTransaction::lock_row(KeyView key, Place place, Strength strength, VersionedRecord*& record,
+                                                Waiter& waiter, std::size_t value_bytes) {
   take_snapshot();  // before the wait, as PostgreSQL does
-  while (true) {
-    record = &store_.index_.find_or_hide(key, hash);
+  for (VersionedRecord* hinted = place.record;; hinted = nullptr) {
+    record = hinted ? hinted : &store_.index_.find_or_hide(key, place.hash, value_bytes);
     const LockTarget target{record, Index<VersionedRecord>::key_of(*record)};
     const Locked locked = savepoints.empty() ? locks_.lock(owner_, target, row_lock(strength), waiter)
                                              : journal_.lock(locks_, owner_, target, row_lock(strength), waiter);
@@ -175,12 +189,12 @@ Result<void> MultiVersionTransaction::still_as_seen(VersionedRecord& record) {
                {},
                fmt::format("{} gave up {}: another transaction has committed a change of it since the snapshot of {} "
                            "was taken (first updater wins); a retry is safe",
-                           owner_.label, Index<VersionedRecord>::key_of(record), owner_.label)};
+                           owner_.name(), Index<VersionedRecord>::key_of(record), owner_.name())};
 }
 
-Attempt<void> MultiVersionTransaction::claim(KeyView key, std::size_t hash, Strength strength, VersionedRecord*& record,
-                                             Waiter& waiter) {
-  LOCKSTEP_TRY(lock_row(key, hash, strength, record, waiter));
+Attempt<void> MultiVersionTransaction::claim(KeyView key, Place place, Strength strength, VersionedRecord*& record,
+                                             Waiter& waiter, std::size_t value_bytes) {
+  LOCKSTEP_TRY(lock_row(key, place, strength, record, waiter, value_bytes));
   if (!each_operation_looks_anew_) return still_as_seen(*record);
   look_anew();
   return Result<void>();
@@ -195,32 +209,32 @@ void MultiVersionTransaction::put(KeyView key, std::size_t hash, VersionedRecord
 }
 
 Attempt<bool> MultiVersionTransaction::read(KeyView key, std::string& value, Access access, Waiter& waiter) {
-  const std::size_t hash = hash_of(key);
+  const Place place = hints_.known(key);
   look_anew();
   if (access == Access::for_update) {
     VersionedRecord* record = nullptr;
-    LOCKSTEP_TRY(claim(key, hash, Strength::update, record, waiter));
+    LOCKSTEP_TRY(claim(key, place, Strength::update, record, waiter));
   }
-  return {look(key, hash, &value)};
+  return {look(key, place, &value)};
 }
 
 Attempt<void> MultiVersionTransaction::write(KeyView key, std::string_view value, Waiter& waiter) {
-  const std::size_t hash = hash_of(key);
+  const Place place = hints_.known(key);
   VersionedRecord* record = nullptr;
-  LOCKSTEP_TRY(claim(key, hash, Strength::exclusive, record, waiter));
-  put(key, hash, *record, WriteBuffer::State::written, value);
+  LOCKSTEP_TRY(claim(key, place, Strength::exclusive, record, waiter, value.size()));
+  put(key, place.hash, *record, WriteBuffer::State::written, value);
   return Result<void>();
 }
 
 Attempt<void> MultiVersionTransaction::insert(KeyView key, std::string_view value, Waiter& waiter) {
-  const std::size_t hash = hash_of(key);
+  const Place place = hints_.known(key);
   VersionedRecord* record = nullptr;
-  LOCKSTEP_TRY(lock_row(key, hash, Strength::exclusive, record, waiter));
+  LOCKSTEP_TRY(lock_row(key, place, Strength::exclusive, record, waiter, value.size()));
   bool exists = false;
   if (tracks_) {  // what it is told must belong to its snapshot
     LOCKSTEP_TRY(Attempt<void>(still_as_seen(*record)));
-    exists = look(key, hash, nullptr);
-  } else if (const WriteBuffer::Entry* own = writes_.find(key, hash)) {
+    exists = look(key, place, nullptr);
+  } else if (const WriteBuffer::Entry* own = writes_.find(key, place.hash)) {
     exists = own->state == WriteBuffer::State::written;
   } else {
     // A unique constraint looks at what is committed, not at the snapshot. Nobody else can change it: we have the lock.
@@ -228,48 +242,48 @@ Attempt<void> MultiVersionTransaction::insert(KeyView key, std::string_view valu
     exists = record->newest.exists();
   }
   if (exists)
-    return Result<void>(Error{Fault::constraint, {}, fmt::format("insert by {}: key {} exists", owner_.label, key)});
+    return Result<void>(Error{Fault::constraint, {}, fmt::format("insert by {}: key {} exists", owner_.name(), key)});
   if (!each_operation_looks_anew_) LOCKSTEP_TRY(Attempt<void>(still_as_seen(*record)));
-  put(key, hash, *record, WriteBuffer::State::written, value);
+  put(key, place.hash, *record, WriteBuffer::State::written, value);
   return Result<void>();
 }
 
 Attempt<bool> MultiVersionTransaction::write_if(KeyView key, std::string_view expected, std::string_view value,
                                                 Waiter& waiter) {
   // A row that the snapshot does not show as expected is not touched, so it needs no lock: as in UPDATE … WHERE.
-  const std::size_t hash = hash_of(key);
+  const Place place = hints_.known(key);
   look_anew();
   std::string seen;
-  if (!look(key, hash, &seen) || seen != expected) return {false};
+  if (!look(key, place, &seen) || seen != expected) return {false};
   VersionedRecord* record = nullptr;
-  LOCKSTEP_TRY(claim(key, hash, Strength::exclusive, record, waiter));
-  if (each_operation_looks_anew_ && (!look(key, hash, &seen) || seen != expected)) return {false};
-  put(key, hash, *record, WriteBuffer::State::written, value);
+  LOCKSTEP_TRY(claim(key, place, Strength::exclusive, record, waiter));
+  if (each_operation_looks_anew_ && (!look(key, place, &seen) || seen != expected)) return {false};
+  put(key, place.hash, *record, WriteBuffer::State::written, value);
   return {true};
 }
 
 Attempt<bool> MultiVersionTransaction::erase(KeyView key, Waiter& waiter) {
-  const std::size_t hash = hash_of(key);
+  const Place place = hints_.known(key);
   look_anew();
-  if (!look(key, hash, nullptr)) return {false};
+  if (!look(key, place, nullptr)) return {false};
   VersionedRecord* record = nullptr;
-  LOCKSTEP_TRY(claim(key, hash, Strength::exclusive, record, waiter));
-  if (each_operation_looks_anew_ && !look(key, hash, nullptr)) return {false};
-  put(key, hash, *record, WriteBuffer::State::erased, {});
+  LOCKSTEP_TRY(claim(key, place, Strength::exclusive, record, waiter));
+  if (each_operation_looks_anew_ && !look(key, place, nullptr)) return {false};
+  put(key, place.hash, *record, WriteBuffer::State::erased, {});
   return {true};
 }
 
-void MultiVersionTransaction::scan_snapshot(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows) {
+void MultiVersionTransaction::scan_snapshot(KeyView from, KeyView to, std::size_t limit, RowSink& rows) {
   rows.clear();
   if (tracks_) remember_range(from, to, false);
   scan_merged(store_.index_, writes_, from, to, limit, rows, [this](const auto& it, Row& row) {
-    return look(it->second, it->first, &row.value, true).value_or(false);
+    return look(it->second, tracks_ ? hash_of(it->first) : 0, &row.value, true).value_or(false);
   });
   // A scan that stopped at its limit has learnt nothing of what lies behind its last row.
   if (tracks_ && rows.size() == limit) reads_.narrow(rows.back().key);
 }
 
-Attempt<void> MultiVersionTransaction::claim_rows(const std::vector<Row>& rows, bool& is_new, Waiter& waiter) {
+Attempt<void> MultiVersionTransaction::claim_rows(const RowSink& rows, bool& is_new, Waiter& waiter) {
   is_new = false;
   for (const Row& row : rows) {
     VersionedRecord* const record = store_.index_.find(row.key);
@@ -281,13 +295,13 @@ Attempt<void> MultiVersionTransaction::claim_rows(const std::vector<Row>& rows, 
     }
     is_new = true;
     VersionedRecord* claimed = nullptr;
-    LOCKSTEP_TRY(claim(row.key, hash_of(row.key), Strength::update, claimed, waiter));
+    LOCKSTEP_TRY(claim(row.key, hints_.known(row.key), Strength::update, claimed, waiter));
   }
   return Result<void>();
 }
 
-Attempt<void> MultiVersionTransaction::scan(KeyView from, KeyView to, std::size_t limit, std::vector<Row>& rows,
-                                            Access access, Waiter& waiter) {
+Attempt<void> MultiVersionTransaction::scan(KeyView from, KeyView to, std::size_t limit, RowSink& rows, Access access,
+                                            Waiter& waiter) {
   look_anew();
   scan_snapshot(from, to, limit, rows);
   if (access == Access::plain) return Result<void>();
@@ -376,7 +390,7 @@ Error MultiVersionTransaction::dangerous(const ReadTracker::Danger& danger) cons
         "structure)";
   return Error{Fault::serialization_failure,
                {},
-               fmt::format("{} gave up at its commit: it {} {}; {}; a retry is safe", owner_.label,
+               fmt::format("{} gave up at its commit: it {} {}; {}; a retry is safe", owner_.name(),
                            danger.part == Part::pivot ? "wrote" : "read", danger.key, what)};
 }
 

@@ -107,8 +107,8 @@ class Version : public ValueCell {
     out_before_ = earliest_out == kNoStamp ? 0 : static_cast<std::uint32_t>(std::min(stamp - earliest_out, kAges));
   }
   /// Takes what `other` is, and gives it this one's memory for values.
-  void take(Version& other) noexcept {
-    swap(other);
+  void take(Version& other) {
+    take_from(other);
     word_ = std::exchange(other.word_, 0);
     out_before_ = other.out_before_;
     older = std::exchange(other.older, nullptr);
@@ -177,6 +177,11 @@ struct VersionedRecord : LockCell {
   /// Takes off the newest version, which its writer withdraws. Gives the memory of one that is not used any more, or
   /// nullptr.
   Version* pop() noexcept;
+  static constexpr std::size_t room_for(std::size_t bytes) noexcept { return ValueCell::room_for(bytes); }
+  /// For the newest version, whichever that is.
+  void use_room(void* memory, std::size_t room) noexcept { newest.use_room(memory, room); }
+  /// Of the newest version. Needs no latch.
+  void prefetch_value() const noexcept { newest.prefetch_value(); }
   /// Takes off what no snapshot at or after `horizon` can see: a chain of versions that is now the caller's.
   Version* collect(Stamp horizon) noexcept;
 };

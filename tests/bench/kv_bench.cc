@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <iostream>
+#include <utility>
 
 #include "kv/store.h"
 #include "tests/bench/kv_bench/report.h"
@@ -19,12 +20,26 @@ using namespace lockstep::bench;
 
 constexpr int kFailed = 1;  // a contestant did not take part, stopped, or broke an invariant
 
-/// "kv:occ" or "lmdb". kv without a protocol has `protocol`.
-Contestant contestant_of(const std::string& text, const std::string& protocol) {
+/// "lmdb", or "kv:occ" with a hint: "kv:occ+claims". kv without a protocol has `protocol`; without a hint it takes part
+/// twice where there are keys to name, once with none and once with claims.
+std::vector<Contestant> contestants_of(const std::string& text, const std::string& protocol, const Settings& settings) {
   const auto colon = text.find(':');
   Contestant contestant{text.substr(0, colon), colon == std::string::npos ? "" : text.substr(colon + 1)};
-  if (contestant.engine == "kv" && contestant.protocol.empty()) contestant.protocol = protocol;
-  return contestant;
+  if (contestant.engine != "kv") return {contestant};
+  if (contestant.protocol.empty()) contestant.protocol = protocol;
+  const auto plus = contestant.protocol.find('+');
+  const std::string hint = plus == std::string::npos ? "" : contestant.protocol.substr(plus);
+  for (const auto& [name, told] : {std::pair("+nothing", Hint::nothing), std::pair("+claims", Hint::claims),
+                                   std::pair("+prefetch", Hint::prefetch)}) {
+    if (hint != name) continue;
+    contestant.protocol.resize(plus);
+    contestant.hint = told;
+    return {contestant};
+  }
+  if (!hint.empty() || settings.workload != Workload::ycsb || settings.scan > 0) return {contestant};
+  Contestant claiming = contestant;
+  claiming.hint = Hint::claims;
+  return {contestant, claiming};
 }
 
 std::string list_of_engines() {
@@ -32,6 +47,10 @@ std::string list_of_engines() {
   for (const EngineEntry& engine : engines())
     text += fmt::format("  {:<22}{}{}\n", engine.name, engine.what,
                         engine.open ? "" : fmt::format(" (not compiled in: install {})", engine.package));
+  text += "Hints for kv, as in kv:occ+claims; without one it is measured with nothing and with claims:\n";
+  text += "  +nothing              it is told no key\n";
+  text += "  +claims               the keys of a transaction are its claims\n";
+  text += "  +prefetch             they are prefetched after its begin\n";
   text += "Protocols of kv:\n";
   for (const lockstep::kv::ProtocolInfo& protocol : lockstep::kv::protocols())
     text += fmt::format("  {:<22}{}\n", protocol.name, protocol.summary);
@@ -75,8 +94,9 @@ int main(int argc, char** argv) {
   app.footer(list_of_engines());
   app.add_option("--engine", engine, "who is measured")->capture_default_str();
   app.add_option("--protocol", protocol, "how kv locks")->capture_default_str();
-  app.add_option("--compare", compare,
-                 "several, as ENGINE or kv:PROTOCOL, in turn within each round; shares are of the first")
+  app.add_option(
+         "--compare", compare,
+         "several, as ENGINE or kv:PROTOCOL or kv:PROTOCOL+HINT, in turn within each round; shares are of the first")
       ->delimiter(',');
   app.add_option("--workload", workload, "ycsb, or tpcc: new-order and payment on one warehouse")
       ->capture_default_str()
@@ -123,7 +143,8 @@ int main(int argc, char** argv) {
 
   std::vector<Contestant> contestants;
   if (compare.empty()) compare.push_back(engine);
-  for (const std::string& name : compare) contestants.push_back(contestant_of(name, protocol));
+  for (const std::string& name : compare)
+    for (const Contestant& contestant : contestants_of(name, protocol, settings)) contestants.push_back(contestant);
   const TemporaryFolder folder(settings.dir);
   settings.dir = folder.path();
   const auto records =

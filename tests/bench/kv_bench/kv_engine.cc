@@ -5,19 +5,26 @@
 namespace lockstep::bench {
 namespace {
 
-using KvStore = std::unique_ptr<kv::Store>;
+struct KvStore {
+  std::unique_ptr<kv::Store> store;
+  Hint hint = Hint::nothing;
+};
 
 class KvSession {
  public:
   static constexpr bool kOrdered = true;
 
-  KvSession(KvStore& store, const Settings&) : store_(*store), wants_claims_(store_.protocol() == "2pl-banker") {}
+  KvSession(KvStore& kv, const Settings&)
+      : store_(*kv.store),
+        claims_keys_(kv.hint == Hint::claims || store_.protocol() == "2pl-banker"),
+        prefetches_(kv.hint == Hint::prefetch) {}
 
   void begin(const Intent& intent) {
-    if (wants_claims_) claims_.assign(intent.claims.begin(), intent.claims.end());
+    if (claims_keys_) claims_.assign(intent.claims.begin(), intent.claims.end());
     txn_.emplace(store_.begin(
         {.claims = claims_, .claims_all = intent.claims_all, .first_attempt = intent.retry ? first_attempt_ : 0}));
     if (!intent.retry) first_attempt_ = txn_->id();
+    if (prefetches_) txn_->prefetch(intent.claims);
   }
   Failure read(std::string_view key, std::string& value) { return failure_of(txn_->read(key, value)); }
   Failure write(std::string_view key, std::string_view value) { return failure_of(txn_->write(key, value)); }
@@ -28,7 +35,6 @@ class KvSession {
   Failure scan(std::string_view from, std::string_view to, std::size_t limit, std::vector<kv::Row>& rows) {
     return failure_of(txn_->scan(from, to, limit, rows));
   }
-  void prefetch(std::span<const std::string_view> keys) { txn_->prefetch(keys); }
   Failure commit() { return failure_of(txn_->commit()); }
   void abort() { txn_->abort(); }
   const std::string& why() const { return why_; }
@@ -42,7 +48,8 @@ class KvSession {
   }
 
   kv::Store& store_;
-  const bool wants_claims_;
+  const bool claims_keys_;
+  const bool prefetches_;
   std::vector<std::string> claims_;
   std::optional<kv::SyncTransaction> txn_;
   kv::TxnId first_attempt_ = 0;
@@ -57,12 +64,13 @@ Result<std::unique_ptr<Engine>> open_kv(const Contestant& contestant, const Sett
     options.lock_timeout =
         std::chrono::duration_cast<Nanos>(std::chrono::duration<double, std::milli>(settings.lock_timeout_ms));
   if (settings.durability != Durability::none) {
-    options.path = fmt::format("{}/kv-{}", settings.dir, contestant.protocol);
+    options.path = fmt::format("{}/{}", settings.dir, contestant.name());
     options.durability = settings.durability == Durability::sync ? kv::Durability::sync : kv::Durability::async;
   }
-  Result<KvStore> store = kv::Store::open(options);
+  Result<std::unique_ptr<kv::Store>> store = kv::Store::open(options);
   if (!store.ok()) return store.error();
-  return std::unique_ptr<Engine>(new EngineOver<KvStore, KvSession>(std::move(store).value(), settings));
+  return std::unique_ptr<Engine>(
+      new EngineOver<KvStore, KvSession>({std::move(store).value(), contestant.hint}, settings));
 }
 
 }  // namespace lockstep::bench

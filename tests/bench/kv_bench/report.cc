@@ -121,6 +121,7 @@ std::string json_of(const Settings& s, const std::vector<Record>& records) {
   for (const Record& record : records) {
     Json one = {{"engine", record.contestant.engine},
                 {"protocol", record.contestant.protocol},
+                {"name", record.contestant.name()},
                 {"refused", record.refused},
                 {"broken_invariant", record.broken_invariant},
                 {"filled", record.filled},

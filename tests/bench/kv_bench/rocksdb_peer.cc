@@ -35,7 +35,12 @@ class RocksSession {
       options.deadlock_detect = true;
       txn_.reset(store_.pessimistic->BeginTransaction(write_options_, options, txn_.release()));
     } else {
-      txn_.reset(store_.optimistic->BeginTransaction(write_options_, {}, txn_.release()));
+      // Reads of one moment. Otherwise an insert may find the row of another transaction that an earlier read has not
+      // seen, and would be refused for good, where only the check at the commit has the last word.
+      rocksdb::OptimisticTransactionOptions options;
+      options.set_snapshot = true;
+      txn_.reset(store_.optimistic->BeginTransaction(write_options_, options, txn_.release()));
+      read_options_.snapshot = txn_->GetSnapshot();
     }
   }
   // GetForUpdate: only what is read so is locked or checked at commit, and kv's reads are.
@@ -50,7 +55,7 @@ class RocksSession {
   }
   Failure scan(std::string_view from, std::string_view to, std::size_t limit, std::vector<kv::Row>& rows) {
     rows.clear();
-    const std::unique_ptr<rocksdb::Iterator> it(txn_->GetIterator({}));
+    const std::unique_ptr<rocksdb::Iterator> it(txn_->GetIterator(read_options_));
     for (it->Seek(slice_of(from)); it->Valid() && rows.size() < limit; it->Next()) {
       if (!to.empty() && it->key().compare(slice_of(to)) >= 0) break;
       rows.push_back({it->key().ToString(), it->value().ToString()});
@@ -63,7 +68,7 @@ class RocksSession {
 
  private:
   Failure get(std::string_view key, std::string& value, bool exclusive) {
-    const rocksdb::Status status = txn_->GetForUpdate({}, slice_of(key), &value, exclusive);
+    const rocksdb::Status status = txn_->GetForUpdate(read_options_, slice_of(key), &value, exclusive);
     if (!status.IsNotFound()) return failure_of(status);
     value.clear();
     return std::nullopt;
@@ -80,6 +85,7 @@ class RocksSession {
 
   RocksStore& store_;
   rocksdb::WriteOptions write_options_;
+  rocksdb::ReadOptions read_options_;
   std::unique_ptr<rocksdb::Transaction> txn_;
   std::string scratch_;
   std::string why_;

@@ -11,12 +11,20 @@ namespace lockstep::bench {
 enum class Workload : std::uint8_t { ycsb, tpcc };
 enum class Durability : std::uint8_t { none, async, sync };
 
-/// One who takes part: an engine, and for kv the protocol.
+/// What kv is told of the keys of a transaction: nothing; as claims, at its begin; by prefetch() after it.
+enum class Hint : std::uint8_t { nothing, claims, prefetch };
+
+/// One who takes part: an engine, and for kv the protocol and what it is told.
 struct Contestant {
   std::string engine = "kv";
   std::string protocol;  ///< empty: the engine has no choice
+  Hint hint = Hint::nothing;
 
-  std::string name() const { return protocol.empty() ? engine : engine + ":" + protocol; }
+  std::string name() const {
+    return (protocol.empty() ? engine : engine + ":" + protocol) + (hint == Hint::claims     ? "+claims"
+                                                                    : hint == Hint::prefetch ? "+prefetch"
+                                                                                             : "");
+  }
 };
 
 struct Settings {

@@ -167,7 +167,6 @@ void run_ycsb(Session& session, const Settings& settings, unsigned client, Contr
       session.begin({.claims = claims, .read_only = read_only, .retry = retry});
       if constexpr (requires { session.prefetch(claims[0]); })
         for (const std::string_view key : claims) session.prefetch(key);
-      if constexpr (requires { session.prefetch(std::span<const std::string_view>(claims)); }) session.prefetch(claims);
       for (std::size_t i = 0; i < txn.size(); ++i) {
         const Failure failure = txn[i].is_write ? session.write(claims[i], value) : session.read(claims[i], found);
         if (failure) return failure;

@@ -66,6 +66,7 @@ TEST(WriteBuffer, HasTheLatestWriteOfEachKey) {
 
 TEST(WriteBuffer, UndoesToAMark) {
   WriteBuffer buffer;
+  const std::size_t start = buffer.mark();
   buffer.put("a", WriteBuffer::State::written, "1");
   const std::size_t mark = buffer.mark();
   buffer.put("a", WriteBuffer::State::written, "2");
@@ -77,8 +78,24 @@ TEST(WriteBuffer, UndoesToAMark) {
   EXPECT_EQ(buffer.sorted().size(), 1u);
   buffer.put("b", WriteBuffer::State::written, "4");
   EXPECT_EQ(buffer.find("b")->value, "4");
-  buffer.undo_to(0);
+  buffer.undo_to(start);
   EXPECT_TRUE(buffer.sorted().empty());
+}
+
+TEST(WriteBuffer, KeepsWhatWasWrittenBeforeItsFirstMark) {
+  for (int round = 0; round < 2; ++round) {
+    WriteBuffer buffer;
+    buffer.put("a", WriteBuffer::State::written, "1");
+    buffer.put("a", WriteBuffer::State::written, "22");
+    const std::size_t mark = buffer.mark();
+    buffer.put("a", WriteBuffer::State::written, "333");
+    buffer.put("c", WriteBuffer::State::written, "4");
+    buffer.undo_to(mark);
+    EXPECT_EQ(buffer.find("a")->value, "22");
+    EXPECT_EQ(buffer.find("c"), nullptr);
+    buffer.clear();
+    EXPECT_TRUE(buffer.is_empty());
+  }
 }
 
 }  // namespace
