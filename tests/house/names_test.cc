@@ -104,6 +104,7 @@ constexpr Exception kExceptions[] = {
     // How a lock is held.
     {"kv/locking/locks.cc", "exclusive"},
     {"engine/sync/real_lock.cc", "exclusive"},
+    {"engine/foreign/debugged.cc", "exclusive"},
     {"engine/stores/sqlite/lock_registry.cc", "snapshot"},
     {"reports/lane_rows.cc", "exclusive"},
     {"reports/lane_rows.cc", "snapshot"},

@@ -8,7 +8,7 @@
 
 namespace lockstep::mariadb {
 
-void AsyncConnection::send(std::string sql) {
+void AsyncMariaConnection::send(std::string sql) {
   sql_ = std::move(sql);
   answers_.clear();
   failure_.reset();
@@ -16,7 +16,7 @@ void AsyncConnection::send(std::string sql) {
   begin_stage(Stage::query);
 }
 
-void AsyncConnection::begin_stage(Stage stage) {
+void AsyncMariaConnection::begin_stage(Stage stage) {
   stage_ = stage;
   switch (stage) {
     case Stage::query:
@@ -33,7 +33,7 @@ void AsyncConnection::begin_stage(Stage stage) {
   }
 }
 
-void AsyncConnection::go_on(int ready) {
+void AsyncMariaConnection::go_on(int ready) {
   switch (stage_) {
     case Stage::query:
       awaits_ = ::mysql_real_query_cont(&status_, get(), ready);
@@ -49,7 +49,7 @@ void AsyncConnection::go_on(int ready) {
   }
 }
 
-void AsyncConnection::stage_ended() {
+void AsyncMariaConnection::stage_ended() {
   const bool failed = stage_ == Stage::rows ? rows_ == nullptr && ::mysql_errno(get()) != 0 : status_ > 0;
   if (failed) {
     failure_ = error_in(get());
@@ -63,14 +63,14 @@ void AsyncConnection::stage_ended() {
   begin_stage(::mysql_more_results(get()) != 0 ? Stage::next : Stage::done);
 }
 
-short AsyncConnection::events() const noexcept {
+short AsyncMariaConnection::events() const noexcept {
   short events = 0;
   if ((awaits_ & MYSQL_WAIT_READ) != 0) events |= POLLIN;
   if ((awaits_ & MYSQL_WAIT_WRITE) != 0) events |= POLLOUT;
   return events;
 }
 
-bool AsyncConnection::move() {
+bool AsyncMariaConnection::move() {
   while (stage_ != Stage::done) {
     if (awaits_ == 0) {
       stage_ended();
@@ -87,7 +87,7 @@ bool AsyncConnection::move() {
   return true;
 }
 
-bool AsyncConnection::is_sound() const noexcept {
+bool AsyncMariaConnection::is_sound() const noexcept {
   char byte = 0;
   const ssize_t got = ::recv(socket(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);

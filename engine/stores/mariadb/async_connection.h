@@ -16,7 +16,7 @@
 
 namespace lockstep::mariadb {
 
-class AsyncConnection {
+class AsyncMariaConnection {
  public:
   void adopt(Connection connection) noexcept { connection_ = std::move(connection); }
   Connection release() noexcept { return std::move(connection_); }
@@ -33,7 +33,7 @@ class AsyncConnection {
   short events() const noexcept;
 
   /// After move() answered true: of each statement what it gave, up to the first that failed.
-  std::vector<Answer>& answers() noexcept { return answers_; }
+  std::vector<MariaAnswer>& answers() noexcept { return answers_; }
   const std::optional<Error>& failure() const noexcept { return failure_; }
   unsigned failure_number() const noexcept { return failure_number_; }
   /// After a success: the server says that a transaction is open. (An error packet does not say it.)
@@ -54,7 +54,7 @@ class AsyncConnection {
   int awaits_ = 0;  // MYSQL_WAIT_…; 0 = the call of the stage has ended
   int status_ = 0;  // of query and next
   MYSQL_RES* rows_ = nullptr;
-  std::vector<Answer> answers_;
+  std::vector<MariaAnswer> answers_;
   std::optional<Error> failure_;
   unsigned failure_number_ = 0;
 };

@@ -55,10 +55,10 @@ class MariadbBackend final : public Backend {
   Result<void> does(const std::string& sql);
 
   const BackendOptions options_;
-  maria::Common common_;
+  maria::MariaCommon common_;
   Capabilities capabilities_{.nonblocking = true, .version = {}};
   ProtocolTraits traits_;
-  maria::Isolation isolation_{};
+  maria::MariaIsolation isolation_{};
   std::vector<std::pair<std::string, std::string>> environment_;
   std::string server_;   ///< for environment(): private, or where
   std::string version_;  ///< "10.11.19-MariaDB"
@@ -85,12 +85,12 @@ Result<void> MariadbBackend::open() {
   common_.connect_max = options_.connect_timeout;
   common_.observer = options_.observer;
   if (!maria::is_server_named(options_.dsn)) server_ = "private";
-  const auto text = maria::dsn_for(options_.dsn, options_.durable ? maria::Durable::yes : maria::Durable::no);
+  const auto text = maria::dsn_for(options_.dsn, options_.durable ? maria::MariaDurable::yes : maria::MariaDurable::no);
   if (!text) return text.error();
-  auto dsn = maria::Dsn::parse(*text);
+  auto dsn = maria::MariaDsn::parse(*text);
   if (!dsn) return dsn.error();
   common_.dsn = std::move(dsn).value();
-  auto monitor = maria::Monitor::open(common_.dsn, options_.connect_timeout);
+  auto monitor = maria::MariaMonitor::open(common_.dsn, options_.connect_timeout);
   if (!monitor) return monitor.error();
   common_.monitor = std::move(monitor).value();
   if (server_.empty()) server_ = common_.monitor->where();
@@ -278,7 +278,7 @@ std::vector<Blocker> MariadbBackend::holders() {
   for (const maria::Transaction& transaction : maria::transactions_in(common_.monitor->status())) {
     const int actor = common_.actors.actor_of(transaction.thread);
     if (actor < 0) continue;
-    for (const maria::Lock& lock : transaction.locks) {
+    for (const maria::InnodbLock& lock : transaction.locks) {
       if (!lock.waiting) held.push_back({.actor = actor, .object = maria::text_of(lock), .what = lock.mode});
     }
   }
@@ -311,10 +311,10 @@ std::vector<int> MariadbBackend::server_processes() {
   return pid == 0 ? std::vector<int>() : std::vector<int>{pid};
 }
 
-bool is_dsn_of_mariadb(const std::string& text) { return maria::Dsn::parse(text).ok(); }
+bool is_dsn_of_mariadb(const std::string& text) { return maria::MariaDsn::parse(text).ok(); }
 
 std::string dsn_without_secrets(const std::string& text) {
-  const auto dsn = maria::Dsn::parse(text);
+  const auto dsn = maria::MariaDsn::parse(text);
   return dsn ? dsn->without_password() : std::string();
 }
 

@@ -56,7 +56,7 @@ void begin_library() {
 
 }  // namespace
 
-Result<Dsn> Dsn::parse(const std::string& text) {
+Result<MariaDsn> MariaDsn::parse(const std::string& text) {
   std::string_view rest = text;
   constexpr std::string_view kSchemes[] = {"mysql://", "mariadb://"};
   const auto* const scheme = std::find_if(std::begin(kSchemes), std::end(kSchemes),
@@ -71,7 +71,7 @@ Result<Dsn> Dsn::parse(const std::string& text) {
     login = authority.substr(0, at);
     address = authority.substr(at + 1);
   }
-  Dsn dsn;
+  MariaDsn dsn;
   const auto put = [](std::string& where, std::string_view encoded) {
     auto plain = decoded(encoded);
     if (plain) where = std::move(*plain);
@@ -100,27 +100,27 @@ Result<Dsn> Dsn::parse(const std::string& text) {
   return dsn;
 }
 
-std::string Dsn::without_password() const {
+std::string MariaDsn::without_password() const {
   return fmt::format("mysql://{}{}{}{}{}{}", user_, user_.empty() ? "" : "@", host_,
                      port_ == 0 ? std::string() : fmt::format(":{}", port_),
                      socket_.empty() ? "" : "/?socket=", socket_);
 }
 
-std::string Dsn::where() const {
+std::string MariaDsn::where() const {
   const std::string place = !socket_.empty() ? fmt::format("socket {}", socket_)
                             : port_ == 0     ? fmt::format("host {}", host_.empty() ? "localhost" : host_)
                                              : fmt::format("host {}, port {}", host_, port_);
   return user_.empty() ? place : fmt::format("{}, as user {}", place, user_);
 }
 
-Result<Connection> connect(const Dsn& dsn, Calls calls, Nanos connect_max) {
+Result<Connection> connect(const MariaDsn& dsn, MariaCalls calls, Nanos connect_max) {
   begin_library();
   Connection connection(::mysql_init(nullptr));
   if (connection == nullptr) return Error{Fault::internal, {}, "no memory for a connection to MariaDB"};
   const unsigned limit = std::max(seconds_of(connect_max), 1U);
   ::mysql_options(connection.get(), MYSQL_OPT_CONNECT_TIMEOUT, &limit);
   ::mysql_options(connection.get(), MYSQL_SET_CHARSET_NAME, "utf8mb4");
-  if (calls == Calls::never_wait) {
+  if (calls == MariaCalls::never_wait) {
     ::mysql_options(connection.get(), MYSQL_OPT_NONBLOCK, nullptr);
   } else {
     constexpr unsigned kAnswerMax = 30;
@@ -136,8 +136,8 @@ Result<Connection> connect(const Dsn& dsn, Calls calls, Nanos connect_max) {
   return connection;
 }
 
-Answer answer_of(MYSQL* connection, MYSQL_RES* rows) {
-  Answer answer;
+MariaAnswer answer_of(MYSQL* connection, MYSQL_RES* rows) {
+  MariaAnswer answer;
   answer.touched = static_cast<std::int64_t>(::mysql_affected_rows(connection));
   answer.insert_id = static_cast<std::int64_t>(::mysql_insert_id(connection));
   if (rows == nullptr) return answer;
@@ -154,8 +154,8 @@ Answer answer_of(MYSQL* connection, MYSQL_RES* rows) {
   return answer;
 }
 
-Result<Answer> ask(MYSQL* connection, const std::string& sql) {
-  Answer last;
+Result<MariaAnswer> ask(MYSQL* connection, const std::string& sql) {
+  MariaAnswer last;
   int more = ::mysql_real_query(connection, sql.data(), sql.size());
   while (more == 0) {
     const std::unique_ptr<MYSQL_RES, void (*)(MYSQL_RES*)> rows(::mysql_store_result(connection), ::mysql_free_result);

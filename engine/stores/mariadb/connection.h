@@ -17,17 +17,17 @@
 
 namespace lockstep::mariadb {
 
-struct EndConnection {
+struct EndMariaConnection {
   void operator()(MYSQL* connection) const noexcept { ::mysql_close(connection); }
 };
-using Connection = std::unique_ptr<MYSQL, EndConnection>;
+using Connection = std::unique_ptr<MYSQL, EndMariaConnection>;
 
 /// "mysql://user:password@host:port/?socket=/path", taken apart. Immutable, hence thread-safe.
-class Dsn {
+class MariaDsn {
  public:
   /// Takes "mysql://" and "mariadb://"; names may be percent-encoded. Fault::invalid without the text itself in the
   /// message, since it may hold a password.
-  static Result<Dsn> parse(const std::string& text);
+  static Result<MariaDsn> parse(const std::string& text);
 
   /// The same without what is secret.
   std::string without_password() const;
@@ -46,15 +46,15 @@ class Dsn {
 };
 
 /// Whether calls on a connection may wait.
-enum class Calls : bool { wait, never_wait };
+enum class MariaCalls : bool { wait, never_wait };
 
 /// Connects, which waits at most `connect_max` (rounded up to seconds) also where later calls never wait. Statements
 /// may be several in one text. An update counts the rows that it found. Fault::unavailable, with what was tried, when
 /// there is no server or the time is over; Fault::permission when it refuses the user.
-Result<Connection> connect(const Dsn& dsn, Calls calls, Nanos connect_max);
+Result<Connection> connect(const MariaDsn& dsn, MariaCalls calls, Nanos connect_max);
 
 /// What one statement of a text gave.
-struct Answer {
+struct MariaAnswer {
   std::vector<std::string> columns;
   Table rows;
   std::int64_t touched = 0;    ///< rows found, or changed
@@ -62,11 +62,11 @@ struct Answer {
 };
 
 /// Takes the answer that `rows` holds (nullptr: a statement without rows) and that the connection tells of.
-Answer answer_of(MYSQL* connection, MYSQL_RES* rows);
+MariaAnswer answer_of(MYSQL* connection, MYSQL_RES* rows);
 
 /// Runs the statements and waits for the last answer, which it gives. A statement that fails gives the fault of its
 /// code. When the connection is lost: Fault::unavailable, and it is of no further use.
-Result<Answer> ask(MYSQL* connection, const std::string& sql);
+Result<MariaAnswer> ask(MYSQL* connection, const std::string& sql);
 
 /// What the connection says went wrong last, in one line.
 Error error_in(MYSQL* connection);

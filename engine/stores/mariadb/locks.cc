@@ -51,8 +51,8 @@ std::string table_in(std::string_view line) {
 }
 
 /// The modes that a header of the monitor shows.
-Lock lock_in(std::string_view header) {
-  Lock lock;
+InnodbLock lock_in(std::string_view header) {
+  InnodbLock lock;
   lock.is_table = header.starts_with("TABLE LOCK");
   lock.table = table_in(header);
   lock.mode = behind(header, lock.is_table ? "lock mode " : "lock_mode ").value_or("");
@@ -113,7 +113,7 @@ class PartOfTransaction {
     } else if (line.starts_with("RECORD LOCKS ")) {
       header_ = lock_in(line);
     } else if (header_ && line.starts_with("Record lock, heap no ")) {
-      Lock lock = *header_;
+      InnodbLock lock = *header_;
       lock.place += fmt::format(" heap {}", number_behind(line, "heap no "));
       lock.supremum = number_behind(line, "heap no ") == 1;
       transaction.locks.push_back(std::move(lock));
@@ -124,21 +124,21 @@ class PartOfTransaction {
   Transaction transaction;
 
  private:
-  std::optional<Lock> header_;
+  std::optional<InnodbLock> header_;
   bool is_told_twice_ = false;
 };
 
-bool are_modes_compatible(const Lock& a, const Lock& b) {
+bool are_modes_compatible(const InnodbLock& a, const InnodbLock& b) {
   if (!a.is_table) return a.mode == "S" && b.mode == "S";
-  const auto is_intention = [](const Lock& lock) { return lock.mode == "IX" || lock.mode == "IS"; };
+  const auto is_intention = [](const InnodbLock& lock) { return lock.mode == "IX" || lock.mode == "IS"; };
   const bool increments = a.mode == "AUTO-INC" || b.mode == "AUTO-INC";
   if (increments) return is_intention(a) || is_intention(b);
   if (is_intention(a) && is_intention(b)) return true;
-  const auto reads = [](const Lock& lock) { return lock.mode == "S" || lock.mode == "IS"; };
+  const auto reads = [](const InnodbLock& lock) { return lock.mode == "S" || lock.mode == "IS"; };
   return reads(a) && reads(b);
 }
 
-bool has_to_wait(const Lock& wanted, const Lock& other) {
+bool has_to_wait(const InnodbLock& wanted, const InnodbLock& other) {
   if (wanted.place != other.place || are_modes_compatible(wanted, other)) return false;
   if (wanted.is_table) return true;
   if ((wanted.gap || wanted.supremum) && !wanted.insert_intention) return false;
@@ -207,15 +207,16 @@ RowWait wait_of(std::uint64_t thread, const std::vector<Transaction>& all) {
   RowWait wait;
   const auto waiter = std::find_if(all.begin(), all.end(), [thread](const Transaction& each) {
     return each.thread == thread &&
-           std::any_of(each.locks.begin(), each.locks.end(), [](const Lock& lock) { return lock.waiting; });
+           std::any_of(each.locks.begin(), each.locks.end(), [](const InnodbLock& lock) { return lock.waiting; });
   });
   if (waiter == all.end()) return wait;
-  wait.lock = *std::find_if(waiter->locks.begin(), waiter->locks.end(), [](const Lock& lock) { return lock.waiting; });
+  wait.lock =
+      *std::find_if(waiter->locks.begin(), waiter->locks.end(), [](const InnodbLock& lock) { return lock.waiting; });
   for (const Transaction& other : all) {
     if (&other == &*waiter) continue;
     // A request that waits holds up only what came after it. Without that, two that wait for one row would seem to wait
     // for each other.
-    const bool blocks = std::any_of(other.locks.begin(), other.locks.end(), [&](const Lock& lock) {
+    const bool blocks = std::any_of(other.locks.begin(), other.locks.end(), [&](const InnodbLock& lock) {
       return (!lock.waiting || other.waited > waiter->waited) && has_to_wait(wait.lock, lock);
     });
     if (blocks) wait.blockers.push_back(other.thread);
@@ -224,13 +225,13 @@ RowWait wait_of(std::uint64_t thread, const std::vector<Transaction>& all) {
   return wait;
 }
 
-std::string_view name_of_table(const Lock& lock) {
+std::string_view name_of_table(const InnodbLock& lock) {
   const std::string_view name = lock.table;
   const std::size_t dot = name.find('.');
   return dot == std::string_view::npos ? name : name.substr(dot + 1);
 }
 
-std::string text_of(const Lock& lock) {
+std::string text_of(const InnodbLock& lock) {
   const std::string_view table = name_of_table(lock);
   if (lock.is_table) return fmt::format("{} lock on table {}", lock.mode, table);
   const std::string of =

@@ -12,7 +12,7 @@
 namespace lockstep::mariadb {
 
 /// One lock on one record, or on one table.
-struct Lock {
+struct InnodbLock {
   std::string place;   ///< "space 1 page 3 heap 2", or the table; equal for locks that can conflict
   std::string table;   ///< "shop.kv", without the quotes
   std::string index;   ///< empty for a table's lock
@@ -27,9 +27,9 @@ struct Lock {
 };
 
 struct Transaction {
-  std::uint64_t thread = 0;  ///< the connection; 0 = none: a prepared transaction, or the server's own
-  std::uint64_t waited = 0;  ///< microseconds; says who stands first in a queue
-  std::vector<Lock> locks;   ///< granted ones, and the one that it waits for
+  std::uint64_t thread = 0;       ///< the connection; 0 = none: a prepared transaction, or the server's own
+  std::uint64_t waited = 0;       ///< microseconds; says who stands first in a queue
+  std::vector<InnodbLock> locks;  ///< granted ones, and the one that it waits for
 };
 
 /// A deadlock that the server has broken.
@@ -46,16 +46,16 @@ BrokenDeadlock deadlock_in(std::string_view status);
 /// What a connection waits for.
 struct RowWait {
   std::vector<std::uint64_t> blockers;  ///< connections; 0 = a transaction without one
-  Lock lock;                            ///< the one awaited
+  InnodbLock lock;                      ///< the one awaited
 };
 
 /// No blockers: the connection does not wait for a lock of InnoDB.
 RowWait wait_of(std::uint64_t thread, const std::vector<Transaction>& all);
 
 /// For people: "X lock on the gap before row 30 of index u of o, to insert".
-std::string text_of(const Lock& lock);
+std::string text_of(const InnodbLock& lock);
 
 /// The table without its database.
-std::string_view name_of_table(const Lock& lock);
+std::string_view name_of_table(const InnodbLock& lock);
 
 }  // namespace lockstep::mariadb

@@ -30,16 +30,16 @@ int peer_of(MYSQL* connection) {
 
 }  // namespace
 
-Monitor::Monitor(Connection connection, std::string where)
+MariaMonitor::MariaMonitor(Connection connection, std::string where)
     : where_(std::move(where)), server_pid_(peer_of(connection.get())), connection_(std::move(connection)) {}
 
-Result<std::unique_ptr<Monitor>> Monitor::open(const Dsn& dsn, Nanos connect_max) {
-  auto connection = connect(dsn, Calls::wait, connect_max);
+Result<std::unique_ptr<MariaMonitor>> MariaMonitor::open(const MariaDsn& dsn, Nanos connect_max) {
+  auto connection = connect(dsn, MariaCalls::wait, connect_max);
   if (!connection) return connection.error();
-  return std::unique_ptr<Monitor>(new Monitor(std::move(connection).value(), dsn.where()));
+  return std::unique_ptr<MariaMonitor>(new MariaMonitor(std::move(connection).value(), dsn.where()));
 }
 
-Result<Table> Monitor::query(const std::string& sql) {
+Result<Table> MariaMonitor::query(const std::string& sql) {
   const MutexLock lock(mutex_);
   if (connection_ == nullptr) {
     return Error{Fault::unavailable, {}, fmt::format("the connection to MariaDB at {} is lost", where_)};
@@ -55,25 +55,25 @@ Result<Table> Monitor::query(const std::string& sql) {
   return error;
 }
 
-std::string Monitor::value_of(const std::string& sql) {
+std::string MariaMonitor::value_of(const std::string& sql) {
   const auto rows = query(sql);
   if (!rows || rows->empty() || rows->front().empty()) return {};
   return rows->front().front().value_or("");
 }
 
-std::string Monitor::status() {
+std::string MariaMonitor::status() {
   const auto rows = query("show engine innodb status");
   if (!rows || rows->empty() || rows->front().size() < 3) return {};
   return rows->front()[2].value_or("");
 }
 
-std::string Monitor::state_of(std::uint64_t thread) {
+std::string MariaMonitor::state_of(std::uint64_t thread) {
   return value_of(fmt::format("select state from information_schema.processlist where id = {}", thread));
 }
 
-void Monitor::kill_query(std::uint64_t thread) { (void)query(fmt::format("kill query {}", thread)); }
+void MariaMonitor::kill_query(std::uint64_t thread) { (void)query(fmt::format("kill query {}", thread)); }
 
-void Monitor::kill_connection(std::uint64_t thread) {
+void MariaMonitor::kill_connection(std::uint64_t thread) {
   const auto sent = query(fmt::format("kill {}", thread));
   const auto deadline = std::chrono::steady_clock::now() + kEndMax;
   // The server gives a connection's locks back before it takes it off the list.

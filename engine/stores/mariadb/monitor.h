@@ -16,10 +16,10 @@ namespace lockstep::mariadb {
 
 /// Thread-safe: `mutex_` serializes the users of the connection, and is a leaf. Every call waits for the server, a
 /// fifth of a millisecond when all is well and half a minute at most.
-class Monitor {
+class MariaMonitor {
  public:
   /// Connects within `connect_max`. Faults of connect().
-  static Result<std::unique_ptr<Monitor>> open(const Dsn& dsn, Nanos connect_max);
+  static Result<std::unique_ptr<MariaMonitor>> open(const MariaDsn& dsn, Nanos connect_max);
 
   /// One statement, or several; the rows of the last.
   Result<Table> query(const std::string& sql) LOCKSTEP_EXCLUDES(mutex_);
@@ -41,7 +41,7 @@ class Monitor {
   int server_pid() const noexcept { return server_pid_; }
 
  private:
-  Monitor(Connection connection, std::string where);
+  MariaMonitor(Connection connection, std::string where);
 
   // Constant after construction.
   const std::string where_;

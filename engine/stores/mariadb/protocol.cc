@@ -9,7 +9,7 @@ namespace {
 
 struct LevelRow {
   std::string_view name;
-  Isolation isolation;
+  MariaIsolation isolation;
   std::string_view summary;
   check::Level promised;
   bool reads_snapshot;
@@ -71,7 +71,7 @@ std::vector<ProtocolTraits> protocol_list() {
   return list;
 }
 
-std::optional<Isolation> isolation_named(std::string_view protocol) {
+std::optional<MariaIsolation> isolation_named(std::string_view protocol) {
   const auto* row = std::find_if(std::begin(kProtocols), std::end(kProtocols),
                                  [protocol](const LevelRow& each) { return each.name == protocol; });
   return row == std::end(kProtocols) ? std::nullopt : std::optional(row->isolation);

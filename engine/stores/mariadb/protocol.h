@@ -10,7 +10,7 @@
 namespace lockstep::mariadb {
 
 /// What a session sets for a protocol.
-struct Isolation {
+struct MariaIsolation {
   std::string_view level;  ///< as the server calls it: "repeatable read"
   bool checks_snapshot;    ///< innodb_snapshot_isolation
 };
@@ -19,6 +19,6 @@ struct Isolation {
 std::vector<ProtocolTraits> protocol_list();
 
 /// nullopt for a protocol that there is not.
-std::optional<Isolation> isolation_named(std::string_view protocol);
+std::optional<MariaIsolation> isolation_named(std::string_view protocol);
 
 }  // namespace lockstep::mariadb

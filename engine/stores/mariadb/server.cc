@@ -63,7 +63,7 @@ const std::vector<std::string>& settings_without_disk() {
 
 class Recipe final : public server::ServerRecipe {
  public:
-  Recipe(std::string program, Durable durable) : program_(std::move(program)), durable_(durable) {}
+  Recipe(std::string program, MariaDurable durable) : program_(std::move(program)), durable_(durable) {}
 
   const ServerKind& kind() const noexcept override { return server_kind(); }
 
@@ -87,7 +87,7 @@ class Recipe final : public server::ServerRecipe {
       }
     }
     arguments.insert(arguments.end(), settings().begin(), settings().end());
-    if (durable_ == Durable::no)
+    if (durable_ == MariaDurable::no)
       arguments.insert(arguments.end(), settings_without_disk().begin(), settings_without_disk().end());
     return arguments;
   }
@@ -97,16 +97,16 @@ class Recipe final : public server::ServerRecipe {
   }
 
   bool accepts(const std::string& dsn) const override {
-    const auto parsed = Dsn::parse(dsn);
-    return parsed && connect(*parsed, Calls::wait, std::chrono::seconds(1)).ok();
+    const auto parsed = MariaDsn::parse(dsn);
+    return parsed && connect(*parsed, MariaCalls::wait, std::chrono::seconds(1)).ok();
   }
 
  private:
   const std::string program_;
-  const Durable durable_;
+  const MariaDurable durable_;
 };
 
-std::atomic<Durable> g_durability_of_server{Durable::no};  // of the shared server, set before it starts
+std::atomic<MariaDurable> g_durability_of_server{MariaDurable::no};  // of the shared server, set before it starts
 
 /// Made when first used and destroyed by exit().
 server::SharedServer& shared_server() {
@@ -133,7 +133,7 @@ Result<std::string> find_server_program() {
                "running one with --dsn or LOCKSTEP_MARIADB_DSN"};
 }
 
-Result<std::unique_ptr<server::PrivateServer>> start_private_server(Durable durable) {
+Result<std::unique_ptr<server::PrivateServer>> start_private_server(MariaDurable durable) {
   auto program = find_server_program();
   if (!program) return program.error();
   Recipe recipe(std::move(program).value(), durable);
@@ -147,7 +147,7 @@ bool is_server_named(const std::string& dsn) {
   return !dsn.empty() || (named != nullptr && *named != '\0');
 }
 
-Result<std::string> dsn_for(const std::string& dsn, Durable durable) {
+Result<std::string> dsn_for(const std::string& dsn, MariaDurable durable) {
   if (!dsn.empty()) return dsn;
   if (is_server_named(dsn)) return std::string(std::getenv(kDsnVariable));
   if (has_private_server() && g_durability_of_server.load() != durable) {

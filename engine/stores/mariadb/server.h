@@ -13,7 +13,7 @@
 namespace lockstep::mariadb {
 
 /// Whether a commit waits for the disk.
-enum class Durable : bool { no, yes };
+enum class MariaDurable : bool { no, yes };
 
 /// Of the environment: the server where none is named by --dsn.
 inline constexpr const char* kDsnVariable = "LOCKSTEP_MARIADB_DSN";
@@ -24,7 +24,7 @@ Result<std::string> find_server_program();
 
 /// Sweeps stale servers up, then starts a new one (about 0.1 s). Faults as PrivateServer::start(), and of
 /// find_server_program().
-Result<std::unique_ptr<server::PrivateServer>> start_private_server(Durable durable = Durable::no);
+Result<std::unique_ptr<server::PrivateServer>> start_private_server(MariaDurable durable = MariaDurable::no);
 
 /// Removes the folders of private servers whose owner is gone. Gives their paths.
 std::vector<std::string> remove_stale_servers();
@@ -34,7 +34,7 @@ bool is_server_named(const std::string& dsn);
 
 /// `dsn`; where it is empty that of the environment, else that of the one private server that this process shares,
 /// which is started if need be. Fault::invalid when that was started with the other durability.
-Result<std::string> dsn_for(const std::string& dsn, Durable durable = Durable::no);
+Result<std::string> dsn_for(const std::string& dsn, MariaDurable durable = MariaDurable::no);
 
 /// True while this process has its shared server.
 bool has_private_server();

@@ -11,17 +11,17 @@
 
 namespace lockstep::mariadb {
 
-void Actors::add(std::uint64_t thread, int actor) {
+void MariaActors::add(std::uint64_t thread, int actor) {
   const MutexLock lock(mutex_);
   actors_[thread] = {.actor = actor};
 }
 
-void Actors::remove(std::uint64_t thread) {
+void MariaActors::remove(std::uint64_t thread) {
   const MutexLock lock(mutex_);
   actors_.erase(thread);
 }
 
-std::uint64_t Actors::note_request(std::uint64_t thread) {
+std::uint64_t MariaActors::note_request(std::uint64_t thread) {
   const MutexLock lock(mutex_);
   ++requests_;
   if (const auto found = actors_.find(thread); found != actors_.end() && found->second.active_since == 0)
@@ -29,18 +29,18 @@ std::uint64_t Actors::note_request(std::uint64_t thread) {
   return requests_;
 }
 
-void Actors::note_quiet(std::uint64_t thread) {
+void MariaActors::note_quiet(std::uint64_t thread) {
   const MutexLock lock(mutex_);
   if (const auto found = actors_.find(thread); found != actors_.end()) found->second.active_since = 0;
 }
 
-int Actors::actor_of(std::uint64_t thread) const {
+int MariaActors::actor_of(std::uint64_t thread) const {
   const MutexLock lock(mutex_);
   const auto found = actors_.find(thread);
   return found == actors_.end() ? -1 : found->second.actor;
 }
 
-std::vector<int> Actors::active_before(std::uint64_t request, std::uint64_t thread) const {
+std::vector<int> MariaActors::active_before(std::uint64_t request, std::uint64_t thread) const {
   const MutexLock lock(mutex_);
   std::vector<int> actors;
   for (const auto& [each, known] : actors_) {
@@ -50,25 +50,25 @@ std::vector<int> Actors::active_before(std::uint64_t request, std::uint64_t thre
   return actors;
 }
 
-IdleConnections::Idle IdleConnections::take() {
+IdleMariaConnections::IdleMariaConnection IdleMariaConnections::take() {
   const MutexLock lock(mutex_);
   if (idle_.empty()) return {};
-  Idle taken = std::move(idle_.back());
+  IdleMariaConnection taken = std::move(idle_.back());
   idle_.pop_back();
   return taken;
 }
 
-void IdleConnections::give(Idle idle) {
+void IdleMariaConnections::give(IdleMariaConnection idle) {
   const MutexLock lock(mutex_);
   idle_.push_back(std::move(idle));
 }
 
-void IdleConnections::clear() {
+void IdleMariaConnections::clear() {
   const MutexLock lock(mutex_);
   idle_.clear();
 }
 
-Result<std::unique_ptr<Session>> MariadbSession::open(Common& common, int actor) {
+Result<std::unique_ptr<Session>> MariadbSession::open(MariaCommon& common, int actor) {
   std::unique_ptr<MariadbSession> session(new MariadbSession(common, actor));
   if (auto failed = session->connect_and_set_up()) return *std::move(failed);
   return std::unique_ptr<Session>(std::move(session));
@@ -81,7 +81,7 @@ std::optional<Error> MariadbSession::connect_and_set_up() {
     if (!connection_.is_sound()) connection_.adopt(nullptr);
   }
   if (!connection_.is_open()) {
-    auto connected = connect(common_.dsn, Calls::never_wait, common_.connect_max);
+    auto connected = connect(common_.dsn, MariaCalls::never_wait, common_.connect_max);
     if (!connected) return connected.error();
     connection_.adopt(std::move(connected).value());
     is_set_up = false;
@@ -264,8 +264,8 @@ void MariadbSession::settle(Pending& pending) {
   if (!in_transaction_) savepoints_.clear();
   if (request.verb == Verb::reset) may_lock_ = false;
   note_whether_quiet();
-  Answer last;
-  for (Answer& answer : connection_.answers()) {
+  MariaAnswer last;
+  for (MariaAnswer& answer : connection_.answers()) {
     if (request.verb == Verb::execute)
       pending.reply.results.push_back({.columns = answer.columns, .rows = answer.rows, .tag = {}, .error = {}});
     last = std::move(answer);
@@ -282,7 +282,7 @@ void MariadbSession::settle(Pending& pending) {
 void MariadbSession::settle_failure(Pending& pending, const std::optional<Fault>& cancelled) {
   const Request& request = pending.request;
   pending.error = error_of(request, cancelled);
-  for (Answer& answer : answers_) {
+  for (MariaAnswer& answer : answers_) {
     pending.reply.results.push_back(
         {.columns = std::move(answer.columns), .rows = std::move(answer.rows), .tag = {}, .error = {}});
   }
@@ -294,7 +294,7 @@ void MariadbSession::settle_failure(Pending& pending, const std::optional<Fault>
     lost_ = lost_ || connection_.failure().has_value();
     const auto& asked = connection_.answers();
     in_transaction_ = !lost_ && !asked.empty() && !asked[0].rows.empty() && asked[0].rows[0][0] == "1";
-  } else if (lost_ || ends_transaction(failure_number_) || effect_of(request) == TransactionEffect::ends) {
+  } else if (lost_ || ends_transaction(failure_number_) || effect_of(request) == MariaEffect::ends) {
     in_transaction_ = false;
   }
   if (!in_transaction_) savepoints_.clear();

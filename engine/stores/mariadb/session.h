@@ -20,7 +20,7 @@
 namespace lockstep::mariadb {
 
 /// Which actor a connection works for. Thread-safe; `mutex_` is a leaf.
-class Actors {
+class MariaActors {
  public:
   void add(std::uint64_t thread, int actor) LOCKSTEP_EXCLUDES(mutex_);
   void remove(std::uint64_t thread) LOCKSTEP_EXCLUDES(mutex_);
@@ -35,43 +35,43 @@ class Actors {
   std::vector<int> active_before(std::uint64_t request, std::uint64_t thread) const LOCKSTEP_EXCLUDES(mutex_);
 
  private:
-  struct Known {
+  struct KnownConnection {
     int actor = -1;
     std::uint64_t active_since = 0;  ///< a number of a request; 0 = it is quiet
   };
   mutable Mutex mutex_;
   std::uint64_t requests_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
-  std::map<std::uint64_t, Known> actors_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::map<std::uint64_t, KnownConnection> actors_ LOCKSTEP_GUARDED_BY(mutex_);
 };
 
 /// Connections that wait for another session: a search opens sessions for each of its runs. Thread-safe; `mutex_` is a
 /// leaf.
-class IdleConnections {
+class IdleMariaConnections {
  public:
-  struct Idle {
+  struct IdleMariaConnection {
     Connection connection;
     bool is_set_up = false;  ///< has the run's settings
   };
   /// Without a connection: there is none.
-  Idle take() LOCKSTEP_EXCLUDES(mutex_);
+  IdleMariaConnection take() LOCKSTEP_EXCLUDES(mutex_);
   /// It must be outside a transaction, with nothing in flight.
-  void give(Idle idle) LOCKSTEP_EXCLUDES(mutex_);
+  void give(IdleMariaConnection idle) LOCKSTEP_EXCLUDES(mutex_);
   void clear() LOCKSTEP_EXCLUDES(mutex_);
 
  private:
   Mutex mutex_;
-  std::vector<Idle> idle_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::vector<IdleMariaConnection> idle_ LOCKSTEP_GUARDED_BY(mutex_);
 };
 
 /// What the sessions of one backend share. Outlives them; constant after the backend was opened but for the parts that
 /// do their own locking.
-struct Common {
-  Dsn dsn;
+struct MariaCommon {
+  MariaDsn dsn;
   std::string session_setup;  ///< statements that each session runs first
   Nanos connect_max{};
-  std::unique_ptr<Monitor> monitor;
-  Actors actors;
-  IdleConnections idle;
+  std::unique_ptr<MariaMonitor> monitor;
+  MariaActors actors;
+  IdleMariaConnections idle;
   StoreObserver* observer = nullptr;
   bool has_limits = false;  ///< session_setup sets a limit on waits or statements
   /// Its limit on statements stands for one on waits, which the server itself counts in whole seconds.
@@ -90,7 +90,7 @@ struct Common {
 class MariadbSession final : public Session {
  public:
   /// `common` must outlive it. Waits for connecting at most common.connect_max; faults of connect() and of the setup.
-  static Result<std::unique_ptr<Session>> open(Common& common, int actor);
+  static Result<std::unique_ptr<Session>> open(MariaCommon& common, int actor);
   ~MariadbSession() override;
   MariadbSession(const MariadbSession&) = delete;
   MariadbSession& operator=(const MariadbSession&) = delete;
@@ -105,7 +105,7 @@ class MariadbSession final : public Session {
   bool holds_beyond_transaction() const noexcept override { return may_lock_ && !lost_; }
 
  private:
-  MariadbSession(Common& common, int actor) : common_(common), actor_(actor) {}
+  MariadbSession(MariaCommon& common, int actor) : common_(common), actor_(actor) {}
 
   std::optional<Error> connect_and_set_up();
   /// Before anything is sent. True: the request has finished.
@@ -123,9 +123,9 @@ class MariadbSession final : public Session {
   std::vector<Blocker> blockers_beyond_rows(const Request& request) const;
   void tell_of_deadlock();
 
-  Common& common_;
+  MariaCommon& common_;
   const int actor_;
-  AsyncConnection connection_;
+  AsyncMariaConnection connection_;
   std::uint64_t thread_ = 0;
   bool lost_ = false;
   bool sent_ = true;  ///< false: nothing of the request has left this process
@@ -142,7 +142,7 @@ class MariadbSession final : public Session {
   // The failure of a statement, while the session asks whether its transaction is open.
   std::optional<Error> failure_;
   unsigned failure_number_ = 0;
-  std::vector<Answer> answers_;
+  std::vector<MariaAnswer> answers_;
 
   Mutex mutex_;
   bool in_flight_ LOCKSTEP_GUARDED_BY(mutex_) = false;

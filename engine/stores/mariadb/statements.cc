@@ -107,17 +107,17 @@ std::string statement_for(const Request& request) {
   return {};
 }
 
-TransactionEffect effect_of(const Request& request) {
-  if (request.verb == Verb::begin) return TransactionEffect::begins;
-  if (request.verb == Verb::commit || request.verb == Verb::abort) return TransactionEffect::ends;
-  if (request.verb != Verb::execute) return TransactionEffect::none;
+MariaEffect effect_of(const Request& request) {
+  if (request.verb == Verb::begin) return MariaEffect::begins;
+  if (request.verb == Verb::commit || request.verb == Verb::abort) return MariaEffect::ends;
+  if (request.verb != Verb::execute) return MariaEffect::none;
   const std::vector<std::string> words = first_words(request.key);
-  if (words.empty()) return TransactionEffect::none;
+  if (words.empty()) return MariaEffect::none;
   if (words[0] == "begin" || (words[0] == "start" && words.size() > 1 && words[1] == "transaction"))
-    return TransactionEffect::begins;
+    return MariaEffect::begins;
   const bool is_to_savepoint = std::find(words.begin(), words.end(), "to") != words.end();
   const bool ends = words[0] == "commit" || words[0] == "rollback";
-  return ends && !is_to_savepoint ? TransactionEffect::ends : TransactionEffect::none;
+  return ends && !is_to_savepoint ? MariaEffect::ends : MariaEffect::none;
 }
 
 bool may_autocommit(std::string_view sql) {
@@ -144,13 +144,13 @@ bool is_in_doubt_when_lost(const Request& request, bool in_transaction) {
     case Verb::commit:
       return true;
     case Verb::execute:
-      return !in_transaction || effect_of(request) == TransactionEffect::ends;
+      return !in_transaction || effect_of(request) == MariaEffect::ends;
     default:
       return false;  // in a transaction, which the server rolls back
   }
 }
 
-void fill_reply(Reply& reply, const Request& request, Answer answer) {
+void fill_reply(Reply& reply, const Request& request, MariaAnswer answer) {
   reply.rows = answer.touched;
   switch (request.verb) {
     case Verb::read:

@@ -19,10 +19,10 @@ inline constexpr std::string_view kCreateTable =
 std::string statement_for(const Request& request);
 
 /// What a statement does to the transaction as a whole.
-enum class TransactionEffect { none, begins, ends };
+enum class MariaEffect { none, begins, ends };
 
 /// What the request does: begin, commit and abort by their verbs, SQL by the first words of its text.
-TransactionEffect effect_of(const Request& request);
+MariaEffect effect_of(const Request& request);
 
 /// Of a statement in SQL that runs outside a transaction: it may change something, which is then committed at once.
 bool may_autocommit(std::string_view sql);
@@ -42,6 +42,6 @@ bool may_insert(std::string_view sql);
 bool is_in_doubt_when_lost(const Request& request, bool in_transaction);
 
 /// Fills the reply from what the server gave.
-void fill_reply(Reply& reply, const Request& request, Answer answer);
+void fill_reply(Reply& reply, const Request& request, MariaAnswer answer);
 
 }  // namespace lockstep::mariadb

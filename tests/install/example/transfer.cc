@@ -1,4 +1,5 @@
 // Moves 10 from one account to the other, whoever else is at it.
+#include <array>
 #include <cstdio>
 #include <string>
 
@@ -7,6 +8,7 @@
 namespace kv = lockstep::kv;
 
 lockstep::Result<void> transfer(kv::SyncTransaction& txn, const char* from, const char* to, int amount) {
+  txn.prefetch(std::array<kv::KeyView, 2>{from, to});  // a hint: both are fetched from memory at once
   std::string balance;
   for (const auto& [account, by] : {std::pair(from, -amount), std::pair(to, +amount)}) {
     lockstep::Result<bool> found = txn.read_for_update(account, balance);  // parks this thread while it has to wait

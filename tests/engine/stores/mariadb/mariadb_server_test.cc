@@ -73,10 +73,10 @@ class MariadbServer : public testing::Test {
   const OwnTemporaryFolder folder_;
 };
 
-Result<std::unique_ptr<Monitor>> connected_to(const std::string& dsn) {
-  const auto parsed = Dsn::parse(dsn);
+Result<std::unique_ptr<MariaMonitor>> connected_to(const std::string& dsn) {
+  const auto parsed = MariaDsn::parse(dsn);
   if (!parsed) return parsed.error();
-  return Monitor::open(*parsed, 5s);
+  return MariaMonitor::open(*parsed, 5s);
 }
 
 TEST_F(MariadbServer, AnswersWhileItLivesAndIsGoneAfterwards) {
@@ -167,7 +167,7 @@ TEST_F(MariadbServer, ThatIsLeftOverIsSweptUpAtTheNextStart) {
 }
 
 TEST(MariadbDsn, IsTakenApart) {
-  const auto dsn = Dsn::parse("mysql://bob:s%2Fcret@db1:3307/shop?socket=/run/m.sock");
+  const auto dsn = MariaDsn::parse("mysql://bob:s%2Fcret@db1:3307/shop?socket=/run/m.sock");
   ASSERT_TRUE(dsn) << dsn.error().message;
   EXPECT_EQ(dsn->host(), "db1");
   EXPECT_EQ(dsn->port(), 3307U);
@@ -175,16 +175,16 @@ TEST(MariadbDsn, IsTakenApart) {
   EXPECT_EQ(dsn->password(), "s/cret");
   EXPECT_EQ(dsn->socket(), "/run/m.sock");
   EXPECT_EQ(dsn->without_password(), "mysql://bob@db1:3307/?socket=/run/m.sock");
-  const auto short_one = Dsn::parse("mariadb://localhost");
+  const auto short_one = MariaDsn::parse("mariadb://localhost");
   ASSERT_TRUE(short_one);
   EXPECT_EQ(short_one->host(), "localhost");
-  EXPECT_EQ(Dsn::parse("mysql://[::1]:3306")->host(), "::1");
+  EXPECT_EQ(MariaDsn::parse("mysql://[::1]:3306")->host(), "::1");
 }
 
 TEST(MariadbDsn, ThatIsNoneIsSaidWithoutItsText) {
   for (const char* text : {"", "postgresql://bob:secret@db1", "mysql://bob:secret@db1:port", "mysql://bob:secret@db1:0",
                            "mysql://bob:se%cret@db1", "mysql://bob:secret@db1/?ssl=on"}) {
-    const auto dsn = Dsn::parse(text);
+    const auto dsn = MariaDsn::parse(text);
     ASSERT_FALSE(dsn) << text;
     EXPECT_EQ(dsn.fault(), Fault::invalid);
     EXPECT_THAT(dsn.error().message, AllOf(HasSubstr("mysql://"), Not(HasSubstr("secret"))));
