@@ -4,4 +4,5 @@ list(APPEND store_links PostgreSQL::PostgreSQL PkgConfig::PQXX)
 list(APPEND sources_apart stores/postgres/backend.cc)
 # g++ 12 with AddressSanitizer sees uninitialised values inside of std::regex, where there are none (GCC's bug 105562).
 list(APPEND sources_apart stores/postgres/log/incidents.cc)
-set_source_files_properties(stores/postgres/log/incidents.cc PROPERTIES COMPILE_OPTIONS -Wno-maybe-uninitialized)
+set_source_files_properties(stores/postgres/log/incidents.cc PROPERTIES COMPILE_OPTIONS
+  "$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>")
