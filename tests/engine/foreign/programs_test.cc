@@ -385,8 +385,8 @@ TEST(Programs, aBudgetOfTimeIsUsedForSamples) {
 TEST(Programs, aRecordingThatIsInterruptedIsNoCrash) {
   StopSource stop;
   stop.request();
-  const ProgramExplorable explorable(call({"spins"}), {}, &stop);
-  const Result<RecordedRun> recorded = explorable.record("", kNever);
+  const ProgramExplorable explorable(call({"never-ends"}), {}, &stop);
+  const Result<RecordedRun> recorded = explorable.record("T2", kNever);
   ASSERT_FALSE(recorded.ok()) << name_of(recorded->run.verdict);
   EXPECT_EQ(recorded.fault(), Fault::cancelled);
 }
