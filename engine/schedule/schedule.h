@@ -45,8 +45,8 @@ class Schedule {
   virtual bool may_choose_timeout() const noexcept { return looks_ahead(); }
   /// True for a search: it leaves actors alone that would only wait, and lets deadlines pass by choice.
   virtual bool looks_ahead() const noexcept { return false; }
-  /// Of a server that looks for cycles only once a wait has lasted for `after`: true to let nobody move before it has
-  /// looked, so that a cycle costs the actor that closes it. False: the server's clock chooses.
+  /// A server may look for cycles only once a wait has lasted for `after`. True: no actor moves before the server has
+  /// looked, so a cycle costs the actor that closes it. False: the server's clock chooses the victim.
   virtual bool waits_for_detection(Nanos after) const noexcept { return looks_ahead() && after <= kDetectionMost; }
   /// Somebody else took the choice that next() has just made: a debugger.
   virtual void overruled() {}

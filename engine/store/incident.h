@@ -42,8 +42,8 @@ struct IncidentSource {
   /// What stands in its log, in that order. `form`: how a line of it begins, as the server's own setting has it; empty:
   /// to be found out. `waits`: also the waits that were no deadlock. Fault::invalid: it is no such log.
   Result<std::vector<Incident>> (*in_log)(std::string_view text, const std::string& form, bool waits);
-  /// Who waits for whom in that database now; waits that nothing joins are incidents of their own. Fault::unavailable:
-  /// it cannot be asked.
+  /// The waits in that database now. Sessions that no wait joins stand in separate incidents. Fault::unavailable: the
+  /// server cannot be asked.
   Result<std::vector<Incident>> (*now)(const std::string& dsn);
   /// Fills in `setup` from the database: the tables and, when `rows`, the rows that the statements name.
   Result<void> (*bring_tables)(Incident& incident, const std::string& dsn, bool rows);

@@ -45,7 +45,9 @@ class StoreSession : public Session {
   explicit StoreSession(Store& store, TxnOptions options = {}) : store_(store), options_(options) {}
 
   void begin(const std::vector<std::string>& claims, bool retry) override {
-    options_.claims = claims;
+    // Every second transaction names its keys, which are then fetched ahead; the others may lock any.
+    options_.claims_all = begun_++ % 2 == 1;
+    options_.claims = options_.claims_all ? std::span<const std::string>() : std::span(claims);
     options_.first_attempt = retry ? first_attempt_ : 0;
     txn_.emplace(store_.begin(options_));
     if (!retry) first_attempt_ = txn_->id();
@@ -74,6 +76,7 @@ class StoreSession : public Session {
   TxnOptions options_;
   std::optional<SyncTransaction> txn_;
   TxnId first_attempt_ = 0;
+  std::size_t begun_ = 0;
 };
 
 struct LoadSettings {

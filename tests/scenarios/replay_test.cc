@@ -125,5 +125,22 @@ TEST(Replay, DoesTheSameAgainOnPostgres) {
   EXPECT_FALSE(again.divergence) << again.divergence->recorded << " / " << again.divergence->happened;
 }
 
+/// Of a server that looks at once, the session that closes the circle pays; of one that takes its time, the session
+/// that waited first. The replay makes the recorded one pay.
+TEST(Replay, MakesTheRecordedOnePayForADeadlock) {
+  const std::optional<std::string> dsn = test_dsn();
+  if (!dsn) GTEST_SKIP() << "skipped: no PostgreSQL server is installed and LOCKSTEP_TEST_DSN is not set";
+  record::Run first;
+  for (int i = 0; i < 20 && first.victims != std::vector<std::string>{"T2"}; ++i) {
+    first = recorded("deadlock/two-lock",
+                     {.store = "postgres", .dsn = *dsn, .deadlock_timeout = std::chrono::milliseconds(1)});
+  }
+  ASSERT_EQ(first.victims, std::vector<std::string>{"T2"});
+  ASSERT_EQ(first.environment.erase("option deadlock-timeout-ns"), 1U);
+  const Replay again = must_replay(first, {.dsn = *dsn});
+  EXPECT_FALSE(again.divergence) << again.divergence->recorded << " / " << again.divergence->happened;
+  EXPECT_GE(again.other_victims, 1U);
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -627,7 +627,7 @@ class PrimitiveModel {
                    .closed_after = true});
       return;
     }
-    // Readers change the lock for each other: a writer stands before it until the last one has left, whoever that is.
+    // Two readers do not commute: the one that leaves last lets the writer in.
     touches.add({.object = operation.object,
                  .touch = TouchKind::changes,
                  .closed_before = lock.count > 0,

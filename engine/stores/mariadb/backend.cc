@@ -106,7 +106,7 @@ Result<void> MariadbBackend::open() {
   return {};
 }
 
-/// What the server is, and whether this user may see who waits for whom.
+/// Finds out what the server is, and whether this user may see the waits of other sessions.
 Result<void> MariadbBackend::look_at_server() {
   version_ = common_.monitor->value_of("select version()");
   const std::size_t dot = version_.find('.');
@@ -133,15 +133,16 @@ Result<void> MariadbBackend::look_at_server() {
                              common_.monitor->where(), version_, options_.protocol)};
   }
   if (const auto seen = common_.monitor->query("show engine innodb status"); !seen) {
-    return Error{Fault::permission, seen.error().code,
-                 fmt::format("the user may not see who waits for whom at {} ({}); as an administrator: grant process "
-                             "on *.* to USER",
-                             common_.monitor->where(), seen.error().message)};
+    return Error{
+        Fault::permission, seen.error().code,
+        fmt::format("the user may not see the waits of other sessions at {} ({}); as an administrator: grant process "
+                    "on *.* to USER",
+                    common_.monitor->where(), seen.error().message)};
   }
   if (common_.monitor->value_of("select @@innodb_status_output_locks") == "1") return {};
   if (const auto set = does("set global innodb_status_output_locks = on"); !set) {
     return Error{Fault::permission, set.error().code,
-                 fmt::format("the server at {} does not tell who waits for whom, and the user may not change that "
+                 fmt::format("the server at {} does not show the locks of sessions, and the user may not change that "
                              "({}); as an administrator: set global innodb_status_output_locks = on",
                              common_.monitor->where(), set.error().message)};
   }

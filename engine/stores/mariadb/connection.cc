@@ -8,6 +8,7 @@
 #include <charconv>
 #include <mutex>
 
+#include "engine/store/statement_text.h"
 #include "engine/stores/mariadb/errors.h"
 
 namespace lockstep::mariadb {

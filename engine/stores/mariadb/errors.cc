@@ -73,28 +73,4 @@ bool is_given_up_by_server(unsigned code) noexcept {
 
 bool ends_transaction(unsigned code) noexcept { return code == kDeadlock || code == kRowChanged; }
 
-std::string text_of(const Request& request) {
-  constexpr std::size_t kLengthMax = 60;
-  std::string text(request.verb == Verb::execute ? std::string_view() : name_of(request.verb));
-  if (!request.key.empty()) {
-    if (!text.empty()) text += ' ';
-    text += request.key.substr(0, kLengthMax);
-    if (request.key.size() > kLengthMax) text += "...";
-  }
-  return text;
-}
-
-Error request_error(Fault fault, std::string_view code, const Request& request, std::string_view said) {
-  std::string message = fmt::format("{}: {}", text_of(request), one_line(said));
-  if (is_retry_safe(fault)) message += "; a retry is safe";
-  if (fault == Fault::outcome_unknown) message += "; whether it took effect is unknown";
-  return Error{fault, std::string(code), std::move(message)};
-}
-
-std::string one_line(std::string_view text) {
-  std::string line(text);
-  std::replace(line.begin(), line.end(), '\n', ' ');
-  return line;
-}
-
 }  // namespace lockstep::mariadb

@@ -1,4 +1,4 @@
-// errors.h: what the server says went wrong, as a Fault and one sentence for people.
+// errors.h: what the codes of the server mean, as a Fault.
 //
 // Thread-safe: no state. Nothing waits.
 #pragma once
@@ -18,7 +18,7 @@ inline constexpr unsigned kRowChanged = 1020;
 inline constexpr unsigned kKilledQuery = 1317;
 inline constexpr unsigned kStatementTime = 1969;
 
-/// The fault for a code; unknown codes are Fault::internal.
+/// The fault for a code. Unknown codes of the server are Fault::invalid: nearly all say that the request is wrong.
 Fault fault_of(unsigned code) noexcept;
 
 /// The connection is gone with this code.
@@ -29,14 +29,5 @@ bool is_given_up_by_server(unsigned code) noexcept;
 
 /// With this code InnoDB has rolled the whole transaction back; with others the failed statement alone.
 bool ends_transaction(unsigned code) noexcept;
-
-/// "add account/3": what a request does, for messages. A statement is cut after 60 characters.
-std::string text_of(const Request& request);
-
-/// An error of `request`; `said` is the server's own message.
-Error request_error(Fault fault, std::string_view code, const Request& request, std::string_view said);
-
-/// Several lines as one: joined by spaces.
-std::string one_line(std::string_view text);
 
 }  // namespace lockstep::mariadb

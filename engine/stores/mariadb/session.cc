@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "engine/store/statement_text.h"
 #include "engine/stores/mariadb/errors.h"
 #include "engine/stores/mariadb/statements.h"
 

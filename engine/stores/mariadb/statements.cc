@@ -8,40 +8,15 @@
 #include <cctype>
 #include <vector>
 
+#include "engine/store/statement_text.h"
+
 namespace lockstep::mariadb {
 namespace {
 
-/// The first three words of a text in lower case, after blanks and comments.
-std::vector<std::string> first_words(std::string_view sql) {
-  std::vector<std::string> words;
-  while (!sql.empty() && words.size() < 3) {
-    if (std::isspace(static_cast<unsigned char>(sql.front())) != 0 || (words.empty() && sql.front() == ';')) {
-      sql.remove_prefix(1);
-    } else if (sql.starts_with("--") || sql.starts_with("#")) {
-      sql.remove_prefix(std::min(sql.find('\n'), sql.size()));
-    } else if (sql.starts_with("/*")) {
-      const auto end = sql.find("*/");
-      sql.remove_prefix(end == std::string_view::npos ? sql.size() : end + 2);
-    } else {
-      std::string word;
-      while (!sql.empty() && std::isalpha(static_cast<unsigned char>(sql.front())) != 0) {
-        word += static_cast<char>(std::tolower(static_cast<unsigned char>(sql.front())));
-        sql.remove_prefix(1);
-      }
-      if (word.empty()) break;
-      words.push_back(std::move(word));
-    }
-  }
-  return words;
-}
-
-bool contains(std::string_view sql, std::string_view lower_case) {
-  const auto alike = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
-  return std::search(sql.begin(), sql.end(), lower_case.begin(), lower_case.end(), alike) != sql.end();
-}
+std::vector<std::string> words_of(std::string_view sql) { return first_words(sql, {"--", "#"}); }
 
 bool begins_with_one_of(std::string_view sql, std::initializer_list<std::string_view> all) {
-  const std::vector<std::string> words = first_words(sql);
+  const std::vector<std::string> words = words_of(sql);
   return !words.empty() && std::find(all.begin(), all.end(), words[0]) != all.end();
 }
 
@@ -111,7 +86,7 @@ MariaEffect effect_of(const Request& request) {
   if (request.verb == Verb::begin) return MariaEffect::begins;
   if (request.verb == Verb::commit || request.verb == Verb::abort) return MariaEffect::ends;
   if (request.verb != Verb::execute) return MariaEffect::none;
-  const std::vector<std::string> words = first_words(request.key);
+  const std::vector<std::string> words = words_of(request.key);
   if (words.empty()) return MariaEffect::none;
   if (words[0] == "begin" || (words[0] == "start" && words.size() > 1 && words[1] == "transaction"))
     return MariaEffect::begins;
@@ -128,16 +103,20 @@ bool may_autocommit(std::string_view sql) {
 
 bool ends_without_commit(std::string_view sql) { return begins_with_one_of(sql, {"rollback"}); }
 
-bool may_lock_session(std::string_view sql) { return contains(sql, "get_lock") || contains(sql, "lock tables"); }
+bool may_lock_session(std::string_view sql) {
+  return contains_text(sql, "get_lock") || contains_text(sql, "lock tables");
+}
 
-bool may_set_limit(std::string_view sql) { return contains(sql, "_timeout") || contains(sql, "max_statement_time"); }
+bool may_set_limit(std::string_view sql) {
+  return contains_text(sql, "_timeout") || contains_text(sql, "max_statement_time");
+}
 
 bool may_lock_beyond_rows(std::string_view sql) {
-  return may_lock_session(sql) || contains(sql, "flush ") ||
+  return may_lock_session(sql) || contains_text(sql, "flush ") ||
          begins_with_one_of(sql, {"alter", "create", "drop", "truncate", "rename", "lock", "optimize", "analyze"});
 }
 
-bool may_insert(std::string_view sql) { return contains(sql, "insert") || contains(sql, "replace"); }
+bool may_insert(std::string_view sql) { return contains_text(sql, "insert") || contains_text(sql, "replace"); }
 
 bool is_in_doubt_when_lost(const Request& request, bool in_transaction) {
   switch (request.verb) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string_view>
 
+#include "engine/store/statement_text.h"
 #include "engine/stores/postgres/errors.h"
 
 namespace lockstep::postgres {

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "engine/store/statement_text.h"
 #include "engine/stores/postgres/errors.h"
 
 namespace lockstep::postgres {

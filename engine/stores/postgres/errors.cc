@@ -65,35 +65,4 @@ bool is_given_up_by_server(std::string_view code) noexcept {
   return code == "40P01" || code == "55P03" || code == "57014" || code == "25P03" || code.starts_with("57P");
 }
 
-std::string text_of(const Request& request) {
-  constexpr std::size_t kLengthMax = 60;
-  std::string text(request.verb == Verb::execute ? std::string_view() : name_of(request.verb));
-  if (!request.key.empty()) {
-    if (!text.empty()) text += ' ';
-    text += request.key.substr(0, kLengthMax);
-    if (request.key.size() > kLengthMax) text += "...";
-  }
-  return text;
-}
-
-Error request_error(Fault fault, std::string_view code, const Request& request, std::string_view said) {
-  std::string message = fmt::format("{}: {}", text_of(request), one_line(said));
-  if (is_retry_safe(fault)) message += "; a retry is safe";
-  if (fault == Fault::outcome_unknown) message += "; whether it took effect is unknown";
-  return Error{fault, std::string(code), std::move(message)};
-}
-
-std::string one_line(std::string_view text) {
-  std::string result;
-  while (!text.empty()) {
-    const auto end = text.find('\n');
-    std::string_view line = text.substr(0, end);
-    while (!line.empty() && (line.front() == ' ' || line.front() == '\t')) line.remove_prefix(1);
-    while (!line.empty() && (line.back() == ' ' || line.back() == '\r')) line.remove_suffix(1);
-    if (!line.empty()) result += (result.empty() ? "" : "; ") + std::string(line);
-    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
-  }
-  return result;
-}
-
 }  // namespace lockstep::postgres

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "engine/store/statement_text.h"
 #include "engine/stores/postgres/errors.h"
 
 namespace lockstep::postgres {

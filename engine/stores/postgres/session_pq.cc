@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "engine/store/statement_text.h"
 #include "engine/stores/postgres/async_connection.h"
 #include "engine/stores/postgres/errors.h"
 #include "engine/stores/postgres/session.h"

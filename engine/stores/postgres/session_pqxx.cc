@@ -8,6 +8,7 @@
 #include <pqxx/pqxx>
 #include <type_traits>
 
+#include "engine/store/statement_text.h"
 #include "engine/stores/postgres/errors.h"
 #include "engine/stores/postgres/session.h"
 

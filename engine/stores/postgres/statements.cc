@@ -7,11 +7,14 @@
 #include <cctype>
 #include <vector>
 
+#include "engine/store/statement_text.h"
 #include "engine/stores/postgres/connection.h"
 #include "engine/stores/postgres/errors.h"
 
 namespace lockstep::postgres {
 namespace {
+
+std::vector<std::string> words_of(std::string_view sql) { return first_words(sql, {"--"}); }
 
 /// In the order of the enum below.
 constexpr std::array kPrepared = {
@@ -61,35 +64,6 @@ Call scan_call(const Request& request, Index bounded, Index open) {
   return prepared_call(bounded, {std::string(request.key), std::string(request.upper), limit});
 }
 
-/// The first three words of a text in lower case, after blanks and comments.
-std::vector<std::string> first_words(std::string_view sql) {
-  std::vector<std::string> words;
-  while (!sql.empty() && words.size() < 3) {
-    if (std::isspace(static_cast<unsigned char>(sql.front())) != 0 || (words.empty() && sql.front() == ';')) {
-      sql.remove_prefix(1);
-    } else if (sql.starts_with("--")) {
-      sql.remove_prefix(std::min(sql.find('\n'), sql.size()));
-    } else if (sql.starts_with("/*")) {
-      const auto end = sql.find("*/");
-      sql.remove_prefix(end == std::string_view::npos ? sql.size() : end + 2);
-    } else {
-      std::string word;
-      while (!sql.empty() && std::isalpha(static_cast<unsigned char>(sql.front())) != 0) {
-        word += static_cast<char>(std::tolower(static_cast<unsigned char>(sql.front())));
-        sql.remove_prefix(1);
-      }
-      if (word.empty()) break;
-      words.push_back(std::move(word));
-    }
-  }
-  return words;
-}
-
-bool contains(std::string_view sql, std::string_view lower_case) {
-  const auto alike = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
-  return std::search(sql.begin(), sql.end(), lower_case.begin(), lower_case.end(), alike) != sql.end();
-}
-
 TransactionEffect effect_of_words(const std::vector<std::string>& words) {
   const auto has = [&words](std::string_view word) {
     return std::find(words.begin(), words.end(), word) != words.end();
@@ -108,21 +82,21 @@ TransactionEffect effect_of_words(const std::vector<std::string>& words) {
 bool may_autocommit(std::string_view sql) {
   static constexpr std::array<std::string_view, 10> kHarmless = {"select", "values",  "table", "show",     "set",
                                                                  "reset",  "explain", "begin", "rollback", "abort"};
-  const std::vector<std::string> words = first_words(sql);
+  const std::vector<std::string> words = words_of(sql);
   const bool several = sql.find(';') < sql.find_last_not_of(" \t\n;");
   return several || words.empty() || std::find(kHarmless.begin(), kHarmless.end(), words[0]) == kHarmless.end();
 }
 
 bool ends_without_commit(std::string_view sql) {
-  const std::vector<std::string> words = first_words(sql);
+  const std::vector<std::string> words = words_of(sql);
   return !words.empty() && (words[0] == "rollback" || words[0] == "abort");
 }
 
 bool may_lock_session(std::string_view sql) {
-  return contains(sql, "pg_advisory_lock") || contains(sql, "pg_try_advisory_lock");
+  return contains_text(sql, "pg_advisory_lock") || contains_text(sql, "pg_try_advisory_lock");
 }
 
-bool may_set_limit(std::string_view sql) { return contains(sql, "_timeout"); }
+bool may_set_limit(std::string_view sql) { return contains_text(sql, "_timeout"); }
 
 std::span<const Prepared> prepared_statements() { return kPrepared; }
 
@@ -195,7 +169,7 @@ TransactionEffect effect_of(const Request& request) {
   if (request.verb == Verb::begin) return TransactionEffect::begins;
   if (request.verb == Verb::commit || request.verb == Verb::abort) return TransactionEffect::ends;
   if (request.verb != Verb::execute) return TransactionEffect::none;
-  return effect_of_words(first_words(request.key));
+  return effect_of_words(words_of(request.key));
 }
 
 bool is_in_doubt_when_lost(const Request& request, bool in_transaction) {

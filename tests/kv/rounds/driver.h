@@ -165,7 +165,8 @@ class Driver {
   }
 
   void begin(Actor& actor) {
-    actor.claims = claims_of(*actor.program);
+    actor.claims.clear();
+    if (!actor.program->claims_all) actor.claims = claims_of(*actor.program);
     actor.txn = store_.begin({.label = names()[index_of(actor)],
                               .claims = actor.claims,
                               .claims_all = actor.program->claims_all,

@@ -115,7 +115,7 @@ struct Program {
   std::vector<Operation> operations;
   bool aborts = false;       ///< at its end
   std::uint8_t retries = 0;  ///< after the store has given it up
-  bool claims_all = false;   ///< under the banker
+  bool claims_all = false;   ///< names no key: the banker lets it lock any, and nothing is fetched ahead
 };
 
 /// What the driver does next.

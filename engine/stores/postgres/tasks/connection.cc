@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include "engine/store/statement_text.h"
 #include "engine/stores/postgres/errors.h"
 #include "engine/stores/postgres/statements.h"
 #include "engine/stores/postgres/tasks/cancel.h"
@@ -19,7 +20,7 @@ constexpr Nanos kCancelAgainAfter = std::chrono::milliseconds(100);
 Request request_of(std::string_view sql) { return {.verb = Verb::execute, .key = sql}; }
 
 Error text_error(Fault fault, std::string_view code, std::string_view sql, std::string_view said) {
-  return postgres::request_error(fault, code, request_of(sql), said);
+  return request_error(fault, code, request_of(sql), said);
 }
 
 bool is_in_pipeline(PGconn* connection) { return ::PQpipelineStatus(connection) != PQ_PIPELINE_OFF; }
@@ -138,7 +139,7 @@ void PgConnection::go_on_connecting() noexcept {
     return;
   }
   if (next != PGRES_POLLING_OK || !connection_.stop_blocking()) {
-    return close(postgres::no_connection(connection, postgres::one_line(::PQerrorMessage(connection))));
+    return close(postgres::no_connection(connection, one_line(::PQerrorMessage(connection))));
   }
   watch_socket();
   if (options_.setup.empty()) return prepare_statements();
@@ -180,8 +181,7 @@ bool PgConnection::begin(PgExchange& exchange) noexcept {
   }
   was_in_transaction_ = in_transaction();
   if (!exchange.send(connection_.get())) {
-    exchange.note(
-        text_error(Fault::unavailable, "", exchange.text(), postgres::one_line(::PQerrorMessage(connection_.get()))));
+    exchange.note(text_error(Fault::unavailable, "", exchange.text(), one_line(::PQerrorMessage(connection_.get()))));
     // What went half of the way cannot be taken back.
     if (::PQstatus(connection_.get()) != CONNECTION_OK || is_in_pipeline(connection_.get())) lose();
     return false;

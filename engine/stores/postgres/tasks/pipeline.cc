@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "engine/store/statement_text.h"
 #include "engine/stores/postgres/errors.h"
 #include "engine/stores/postgres/statements.h"
 
@@ -53,9 +54,8 @@ bool PgPipeline::Run::take(postgres::Answer answer) noexcept {
   if (status == PGRES_PIPELINE_ABORTED) return false;  // an earlier one has failed
   if (auto failure = postgres::failure_in(answer.get())) {
     const auto at = std::min(pipeline_.rows_.size(), pipeline_.calls_.size() - 1);
-    note(postgres::request_error(failure->fault, failure->code,
-                                 {.verb = Verb::execute, .key = pipeline_.calls_[at].statement->sql},
-                                 failure->message));
+    note(request_error(failure->fault, failure->code,
+                       {.verb = Verb::execute, .key = pipeline_.calls_[at].statement->sql}, failure->message));
   } else if (!failure_) {
     pipeline_.rows_.emplace_back(std::move(answer));
   }

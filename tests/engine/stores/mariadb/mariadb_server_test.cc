@@ -13,12 +13,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <string>
-#include <thread>
 
 #include "engine/store/backend.h"
 #include "engine/stores/mariadb/monitor.h"
+#include "tests/engine/stores/eventually.h"
 
 namespace lockstep {
 BackendKind backend_mariadb();
@@ -32,17 +31,9 @@ using namespace std::chrono_literals;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
+using testing_support::eventually;
 
 bool runs(pid_t pid) { return pid > 0 && ::kill(pid, 0) == 0; }
-
-bool comes_true(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(2ms);
-  }
-  return true;
-}
 
 /// A folder for servers of the test's own, and the variable that names it.
 class OwnTemporaryFolder {
@@ -150,7 +141,7 @@ TEST_F(MariadbServer, EndsWhenItsOwnerIsKilled) {
   OwnerOfServer owner;
   ASSERT_TRUE(runs(owner.server));
   owner.kill();
-  EXPECT_TRUE(comes_true([&] { return !runs(owner.server) && !fs::exists(owner.folder); }));
+  EXPECT_TRUE(eventually([&] { return !runs(owner.server) && !fs::exists(owner.folder); }));
 }
 
 TEST_F(MariadbServer, ThatIsLeftOverIsSweptUpAtTheNextStart) {

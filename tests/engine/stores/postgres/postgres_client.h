@@ -18,6 +18,7 @@
 #include "engine/store/backend.h"
 #include "engine/stores/postgres/cluster.h"
 #include "engine/stores/postgres/server_binaries.h"
+#include "tests/engine/stores/eventually.h"
 
 namespace lockstep {
 BackendKind backend_postgres();
@@ -26,17 +27,7 @@ BackendKind backend_postgres();
 namespace lockstep::postgres_testing {
 
 using namespace std::chrono_literals;
-
-/// Asks often at first, then more slowly; false when it did not come true within `limit`.
-template <class Condition>
-bool eventually(Condition condition, std::chrono::milliseconds limit = 20s) {
-  const auto deadline = std::chrono::steady_clock::now() + limit;
-  for (auto step = 1ms; !condition(); step = std::min(step * 2, std::chrono::milliseconds(50))) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(step);
-  }
-  return true;
-}
+using testing_support::eventually;
 
 inline bool has_server_programs() { return postgres::find_server_binaries().ok(); }
 
