@@ -310,7 +310,10 @@ void MariadbSession::tell_of_deadlock() {
   std::vector<int> cycle;
   for (const std::uint64_t thread : told.threads) cycle.push_back(common_.actors.actor_of(thread));
   const bool are_ours = std::none_of(cycle.begin(), cycle.end(), [](int actor) { return actor < 0; });
-  if (are_ours && cycle.size() > 1) common_.observer->on_deadlock(cycle, actor_, "InnoDB: the one that changed least");
+  if (are_ours && cycle.size() > 1) {
+    common_.observer->on_deadlock(cycle, actor_,
+                                  "InnoDB: fewest changed rows and locks; of equals, whose wait closed the cycle");
+  }
 }
 
 Error MariadbSession::error_of(const Request& request, const std::optional<Fault>& cancelled) const {

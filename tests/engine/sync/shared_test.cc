@@ -79,7 +79,9 @@ TEST(Shared, RecordsWhatWasSeen) {
   for (const testing::Place& place : testing::all_places()) {
     const record::Run run = testing::run_at(two_who_add(adds_by_exchange), place);
     EXPECT_EQ(run.verdict, Verdict::clean) << testing::story(run);
-    EXPECT_THAT(testing::told(run), ::testing::Contains("T1 grant load counter [0]"));
+    // Who of the two loads first is open, where nobody decides it.
+    EXPECT_THAT(testing::told(run),
+                ::testing::Contains(::testing::AnyOf("T1 grant load counter [0]", "T2 grant load counter [0]")));
   }
 }
 
