@@ -27,7 +27,7 @@ std::vector<std::string> protocols_of(std::string_view store) {
 bool runs_at(const Pattern& pattern, const std::string& store, const std::string& protocol) {
   const BackendKind* const kind = backend_named(store);
   if (kind == nullptr) return pattern.expected(store, protocol).has_value();
-  return can_run_on(pattern, *kind, *kind->protocol_named(protocol));
+  return pattern.runs_on(*kind, *kind->protocol_named(protocol));
 }
 
 }  // namespace

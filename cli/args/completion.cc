@@ -7,7 +7,6 @@
 #include "cli/args/runs_folder.h"
 #include "cli/args/tree.h"
 #include "scenarios/catalogue.h"
-#include "scenarios/workloads.h"
 
 namespace lockstep::cli {
 namespace {
@@ -58,7 +57,7 @@ std::vector<Suggestion> protocols(const Typed& typed) {
   return all;
 }
 
-/// What was typed for the command's first argument: the scenario or the workload.
+/// What was typed for the command's first argument: the scenario.
 std::string subject_of(const Typed& typed) {
   const std::vector<ArgumentSpec>& arguments = typed.command->arguments;
   return arguments.empty() ? std::string() : typed.arguments.value(arguments.front().name);
@@ -72,13 +71,13 @@ std::vector<Suggestion> patterns(const Typed& typed) {
   return all;
 }
 
-/// The patterns of the workload that run on the store, then the store's protocols.
+/// The patterns that run under load on the store, then the store's protocols.
 std::vector<Suggestion> strategies(const Typed& typed) {
   std::vector<Suggestion> all;
   const std::string store = typed.arguments.value("store", std::string(default_backend().name));
-  if (const load::Workload* const workload = scenarios::find_workload(subject_of(typed))) {
-    for (const load::LoadPattern& pattern : workload->patterns()) {
-      if (pattern.runs_on(store)) all.push_back({pattern.name, pattern.summary});
+  if (const Scenario* const scenario = scenarios::find(subject_of(typed))) {
+    for (const Pattern& pattern : scenario->patterns()) {
+      if (scenario->runs_under_load(pattern) && pattern.runs_on(store)) all.push_back({pattern.name, pattern.summary});
     }
   }
   for (Suggestion& protocol : protocols(typed)) all.push_back(std::move(protocol));
@@ -87,7 +86,9 @@ std::vector<Suggestion> strategies(const Typed& typed) {
 
 std::vector<Suggestion> workloads() {
   std::vector<Suggestion> all;
-  for (const load::Workload& each : scenarios::workloads()) all.push_back({each.name, each.title()});
+  for (const Scenario& each : scenarios::catalogue()) {
+    if (each.runs_under_load()) all.push_back({each.name, each.title()});
+  }
   return all;
 }
 

@@ -6,7 +6,6 @@
 #include "cli/args/script_files.h"
 #include "engine/base/suggest.h"
 #include "scenarios/catalogue.h"
-#include "scenarios/workloads.h"
 
 namespace lockstep::cli {
 namespace {
@@ -32,7 +31,9 @@ std::vector<std::string> theme_names() {
 
 std::vector<std::string> workload_names() {
   std::vector<std::string> names;
-  for (const load::Workload& each : scenarios::workloads()) names.push_back(each.name);
+  for (const Scenario& scenario : scenarios::catalogue()) {
+    if (scenario.runs_under_load()) names.push_back(scenario.name);
+  }
   return names;
 }
 

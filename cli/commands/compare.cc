@@ -15,6 +15,7 @@
 #include "cli/args/output_file.h"
 #include "cli/args/run_options.h"
 #include "cli/args/runs_folder.h"
+#include "cli/args/script_files.h"
 #include "cli/commands/announcement.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/program.h"
@@ -25,7 +26,7 @@
 #include "engine/load/history_probe.h"
 #include "engine/record/comparison_change.h"
 #include "engine/run/verdict.h"
-#include "scenarios/workloads.h"
+#include "scenarios/catalogue.h"
 
 namespace lockstep::cli {
 namespace {
@@ -33,13 +34,21 @@ namespace {
 constexpr int kSessionsMost = 100'000;
 constexpr int kRoundsMost = 1000;
 
-const load::Workload* workload_named(const std::string& name, std::string& error) {
-  const load::Workload* workload = scenarios::find_workload(name);
-  if (workload != nullptr) return workload;
+/// A scenario of the catalogue that runs under load, or that of a file. nullptr: the complaint is in `error`.
+const Scenario* workload_named(const std::string& name, std::string& error) {
+  if (is_script_file(name)) {
+    const script::Script* const file = script_at(name, error);
+    if (file == nullptr) return nullptr;
+    if (!file->file().is_load()) {
+      error = fmt::format("{} has no `load`, which says what many sessions do again and again (docs/files.md)", name);
+      return nullptr;
+    }
+    return &file->scenario();
+  }
+  const Scenario* const scenario = scenarios::find(name);
+  if (scenario != nullptr) return scenario;  // resolve() says why it cannot run under load
   std::vector<std::string> names = workload_names();
-  const bool has_workloads = std::any_of(names.begin(), names.end(),
-                                         [&name](const std::string& each) { return each.starts_with(name + "/"); });
-  if (has_workloads || is_theme(name)) {
+  if (is_theme(name)) {
     std::erase_if(names, [&name](const std::string& each) { return !each.starts_with(name + "/"); });
     error = names.empty() ? fmt::format("{} is a theme without workloads: {}", name, fmt::join(workload_names(), ", "))
                           : fmt::format("{} is a theme; its workloads: {}", name, fmt::join(names, ", "));
@@ -229,7 +238,7 @@ struct Baseline {
 };
 
 /// nullopt: none was asked for.
-Result<std::optional<Baseline>> baseline_asked_for(const Arguments& arguments, const load::Workload& workload) {
+Result<std::optional<Baseline>> baseline_asked_for(const Arguments& arguments, const Scenario& scenario) {
   if (!arguments.has("baseline")) {
     if (arguments.has("tolerance")) return Error{Fault::invalid, {}, "--tolerance goes with --baseline"};
     return std::optional<Baseline>();
@@ -250,11 +259,11 @@ Result<std::optional<Baseline>> baseline_asked_for(const Arguments& arguments, c
   }
   Result<record::Comparison> comparison = record::comparison_of(document->second);
   if (!comparison) return comparison.error();
-  if (comparison->workload != workload.name) {
+  if (comparison->workload != scenario.name) {
     return Error{
         Fault::invalid,
         {},
-        fmt::format("the baseline {} is of the workload {}, not {}", run->id, comparison->workload, workload.name)};
+        fmt::format("the baseline {} is of the workload {}, not {}", run->id, comparison->workload, scenario.name)};
   }
   baseline.comparison = std::move(*comparison);
   baseline.id = run->id;
@@ -263,12 +272,12 @@ Result<std::optional<Baseline>> baseline_asked_for(const Arguments& arguments, c
 
 int compare_strategies(Program& program) {
   std::string error;
-  const load::Workload* const workload = workload_named(program.arguments.value("NAME"), error);
-  if (workload == nullptr) return usage_error(error);
+  const Scenario* const scenario = workload_named(program.arguments.value("NAME"), error);
+  if (scenario == nullptr) return usage_error(error);
   load::CompareRequest request;
   if (error = read_request(program.arguments, request); !error.empty()) return usage_error(error);
-  if (Result<load::CompareRequest> known = resolve(*workload, request); !known) return fail_with(known.error());
-  const Result<std::optional<Baseline>> baseline = baseline_asked_for(program.arguments, *workload);
+  if (Result<load::CompareRequest> known = resolve(*scenario, request); !known) return fail_with(known.error());
+  const Result<std::optional<Baseline>> baseline = baseline_asked_for(program.arguments, *scenario);
   if (!baseline) return fail_with(baseline.error());
   HistoryFiles files(program.arguments.value("history-out"), program.arguments.value("history-format", "edn") == "json"
                                                                  ? histories::Syntax::json
@@ -284,7 +293,7 @@ int compare_strategies(Program& program) {
   const std::string started_at = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::now()));
   Progress line(!program.quiet && !program.json);
   const Result<load::Compared> compared =
-      load::compare(*workload, request, &program.stop, [&line](const load::CompareProgress& progress) {
+      load::compare(*scenario, request, &program.stop, [&line](const load::CompareProgress& progress) {
         line.show(fmt::format(" round {}/{}  {:.0f} %  {}  eta {:.0f} s", progress.done + 1, progress.all,
                               100.0 * progress.done / progress.all, progress.doing, std::ceil(progress.left_s)));
       });
@@ -307,6 +316,7 @@ int compare_strategies(Program& program) {
     code = kInternal;
   }
   record::Run run = recording_of(program, request, *compared, started_at);
+  if (const script::Script* const file = script_of(*scenario)) file->note_text(run);
   std::string path;
   if (!program.arguments.has("no-record")) {
     Result<std::string> saved = record::save(run, runs_folder(program.arguments));
@@ -338,7 +348,7 @@ CommandSpec compare_command() {
     if (store == default_backend().name) store += " (the default)";
   }
   std::string names;
-  for (const load::Workload& each : scenarios::workloads()) names += (names.empty() ? "" : ", ") + each.name;
+  for (const std::string& name : workload_names()) names += (names.empty() ? "" : ", ") + name;
   CommandSpec command{
       .name = "compare",
       .summary = "Compares strategies under load: throughput, latency, and whether they are right.",
@@ -362,7 +372,7 @@ CommandSpec compare_command() {
           "rounds; the interval knows nothing of what else the machine did.\n\n"
           "Workloads: " +
           names + ".",
-      .arguments = {{"NAME", "the workload", true, Names::workload}},
+      .arguments = {{"NAME", "a scenario that runs under load, or a file with `load`", true, Names::workload}},
       .options = {{"store", "NAME", listed_in_prose(stores), Names::store},
                   {"strategy", "LIST", "what is compared; default: every pattern, and every protocol", Names::strategy},
                   {"sessions", "LIST", "sessions at once; default: 8"},

@@ -21,10 +21,10 @@ struct Strategy {
 
 Error refusal(std::string message) { return {Fault::invalid, {}, std::move(message)}; }
 
-std::vector<std::string> patterns_of(const Workload& workload, std::string_view store) {
+std::vector<std::string> patterns_of(const Scenario& scenario, std::string_view store) {
   std::vector<std::string> names;
-  for (const LoadPattern& pattern : workload.patterns()) {
-    if (pattern.runs_on(store)) names.push_back(pattern.name);
+  for (const Pattern& pattern : scenario.patterns()) {
+    if (scenario.runs_under_load(pattern) && pattern.runs_on(store)) names.push_back(pattern.name);
   }
   return names;
 }
@@ -49,20 +49,44 @@ Result<Strategy> strategy_named(const std::string& name, const std::vector<std::
   return refusal(unknown_name("strategy", name, all));
 }
 
-Result<std::vector<Strategy>> strategies_of(const Workload& workload, const CompareRequest& request) {
+bool runs_with(const Scenario& scenario, const CompareRequest& request, const std::string& pattern,
+               const std::string& protocol) {
+  const BackendKind& kind = *backend_named(request.round.store);
+  return scenario.pattern_named(pattern)->runs_on(kind, *kind.protocol_named(protocol));
+}
+
+/// Every pattern at the store's first protocol, and the first pattern at each other one, as far as they run there.
+std::vector<std::string> usual_strategies(const Scenario& scenario, const CompareRequest& request) {
   const std::vector<std::string> protocols = backend_named(request.round.store)->protocol_names();
-  const std::vector<std::string> patterns = patterns_of(workload, request.round.store);
+  const std::vector<std::string> patterns = patterns_of(scenario, request.round.store);
+  std::vector<std::string> usual;
+  for (const std::string& pattern : patterns) {
+    if (runs_with(scenario, request, pattern, protocols.front())) usual.push_back(pattern);
+  }
+  for (std::size_t i = 1; i < protocols.size(); ++i) {
+    if (runs_with(scenario, request, patterns.front(), protocols[i])) usual.push_back(protocols[i]);
+  }
+  return usual;
+}
+
+Result<std::vector<Strategy>> strategies_of(const Scenario& scenario, const CompareRequest& request) {
+  const std::vector<std::string> protocols = backend_named(request.round.store)->protocol_names();
+  const std::vector<std::string> patterns = patterns_of(scenario, request.round.store);
   std::vector<Strategy> all;
   for (const std::string& name : request.strategies) {
     Result<Strategy> one = strategy_named(name, protocols, patterns);
     if (!one) return one.error();
+    if (!runs_with(scenario, request, one->pattern, one->protocol)) {
+      return refusal(fmt::format("{} with the pattern {} does not run with {}/{}", scenario.name, one->pattern,
+                                 request.round.store, one->protocol));
+    }
     all.push_back(std::move(*one));
   }
   return all;
 }
 
 /// One group for each combination, with a row for each strategy.
-std::vector<ComparedGroup> groups_of(const Workload& workload, const CompareRequest& request,
+std::vector<ComparedGroup> groups_of(const Scenario& scenario, const CompareRequest& request,
                                      const std::vector<Strategy>& strategies) {
   std::vector<ComparedGroup> groups;
   for (const std::string& executor : request.executors) {
@@ -89,7 +113,7 @@ std::vector<ComparedGroup> groups_of(const Workload& workload, const CompareRequ
             row.theta = theta;
             row.read_percent = read_percent;
             row.rate = group.rate;
-            row.expected_correct = !workload.pattern_named(strategy.pattern)->is_unsafe(row.store, row.protocol);
+            row.expected_correct = !scenario.pattern_named(strategy.pattern)->is_unsafe(row.store, row.protocol);
             group.strategies.push_back(std::move(row));
           }
           groups.push_back(std::move(group));
@@ -187,11 +211,11 @@ void note_helpers(Compared& compared) {
                                                   offloaded->executor, offloaded->helpers));
 }
 
-record::Comparison begun(const Workload& workload, const CompareRequest& request) {
+record::Comparison begun(const Scenario& scenario, const CompareRequest& request) {
   const auto seconds = [](Nanos span) { return static_cast<double>(span.count()) / 1e9; };
   record::Comparison comparison;
-  comparison.workload = workload.name;
-  comparison.title = workload.title();
+  comparison.workload = scenario.name;
+  comparison.title = scenario.title();
   comparison.round_s = seconds(request.round.measured);
   comparison.warmup_s = seconds(request.round.warmup);
   comparison.ramp_s = seconds(request.round.ramp);
@@ -206,9 +230,9 @@ record::Comparison begun(const Workload& workload, const CompareRequest& request
 /// Runs the rounds; the sweep of one comparison.
 class Sweep {
  public:
-  Sweep(const Workload& workload, const CompareRequest& request, const StopSource* stop,
+  Sweep(const Scenario& scenario, const CompareRequest& request, const StopSource* stop,
         const std::function<void(const CompareProgress&)>& progress)
-      : workload_(workload), request_(request), stop_(stop), progress_(progress) {}
+      : scenario_(scenario), request_(request), stop_(stop), progress_(progress) {}
 
   Result<void> run(Compared& compared) {
     auto& groups = compared.comparison.groups;
@@ -231,7 +255,7 @@ class Sweep {
         const std::size_t turn = round % 2 == 0 ? i : group.strategies.size() - 1 - i;
         ComparedRow& row = group.strategies[turn];
         tell(row);
-        Result<RoundResult> result = run_round(workload_, round_of(request_, row, round), stop_);
+        Result<RoundResult> result = run_round(scenario_, round_of(request_, row, round), stop_);
         if (!result) {
           // Finished rounds are kept. Without any, the result is the reason.
           if (done_ == 0 || !is_environment(result.fault())) return result.error();
@@ -264,7 +288,7 @@ class Sweep {
                .left_s = static_cast<double>((all_ - done_) * each.count()) / 1e9});
   }
 
-  const Workload& workload_;
+  const Scenario& scenario_;
   const CompareRequest& request_;
   const StopSource* const stop_;
   const std::function<void(const CompareProgress&)>& progress_;
@@ -273,19 +297,21 @@ class Sweep {
 
 }  // namespace
 
-Result<CompareRequest> resolve(const Workload& workload, CompareRequest request) {
+Result<CompareRequest> resolve(const Scenario& scenario, CompareRequest request) {
   std::vector<std::string> stores;
   for (const BackendKind& kind : backends()) stores.emplace_back(kind.name);
   const BackendKind* const kind = backend_named(request.round.store);
   if (kind == nullptr) return refusal(unknown_name("store", request.round.store, stores));
-  const std::vector<std::string> patterns = patterns_of(workload, kind->name);
-  if (patterns.empty()) return refusal(fmt::format("{} does not run on {}", workload.name, kind->name));
-  if (request.strategies.empty()) {
-    request.strategies = patterns;
-    const std::vector<std::string> protocols = kind->protocol_names();
-    request.strategies.insert(request.strategies.end(), protocols.begin() + 1, protocols.end());
+  const std::vector<std::string> patterns = patterns_of(scenario, kind->name);
+  if (!scenario.runs_under_load()) {
+    return refusal(fmt::format(
+        "{} does not run under load: no body of it can be performed over and over (lockstep help compare names those "
+        "that can)",
+        scenario.name));
   }
-  if (Result<std::vector<Strategy>> known = strategies_of(workload, request); !known) return known.error();
+  if (patterns.empty()) return refusal(fmt::format("{} does not run on {} under load", scenario.name, kind->name));
+  if (request.strategies.empty()) request.strategies = usual_strategies(scenario, request);
+  if (Result<std::vector<Strategy>> known = strategies_of(scenario, request); !known) return known.error();
   for (const std::string& executor : request.executors) {
     if (executor != "threads" && executor != "coroutines")
       return refusal(unknown_name("executor", executor, {"threads", "coroutines"}));
@@ -299,30 +325,34 @@ Result<CompareRequest> resolve(const Workload& workload, CompareRequest request)
           *most, possible));
     }
   }
-  if (!request.read_percents.empty() && !workload.has_reads()) {
+  if (!request.read_percents.empty() && !scenario.has_reads()) {
     return refusal(
-        fmt::format("{} has no share of reads to choose: its transactions are all of one kind", workload.name));
+        fmt::format("{} has no share of reads to choose: its transactions are all of one kind", scenario.name));
   }
   const bool is_uneven =
       std::any_of(request.thetas.begin(), request.thetas.end(), [](double theta) { return theta != 0; });
-  if (is_uneven && !workload.chooses_rows()) {
-    return refusal(fmt::format("{} takes its rows in order: theta, how unevenly rows are chosen, means nothing to it",
-                               workload.name));
+  if (!scenario.has_rows_to_choose() && (is_uneven || request.rows > 0)) {
+    return refusal(fmt::format("every session of {} works on the same rows: there are none to choose, by {}",
+                               scenario.name, is_uneven ? "theta" : "number"));
   }
-  if (request.rows == 0) request.rows = workload.rows_default();
-  if (request.read_percents.empty()) request.read_percents = {workload.read_percent_default()};
+  if (is_uneven && !scenario.chooses_rows()) {
+    return refusal(fmt::format("{} takes its rows in order: theta, how unevenly rows are chosen, means nothing to it",
+                               scenario.name));
+  }
+  if (request.rows == 0) request.rows = scenario.rows_of_load_default();
+  if (request.read_percents.empty()) request.read_percents = {scenario.read_percent_default()};
   return request;
 }
 
-Result<Compared> compare(const Workload& workload, const CompareRequest& asked, const StopSource* stop,
+Result<Compared> compare(const Scenario& scenario, const CompareRequest& asked, const StopSource* stop,
                          const std::function<void(const CompareProgress&)>& progress) {
-  const Result<CompareRequest> request = resolve(workload, asked);
+  const Result<CompareRequest> request = resolve(scenario, asked);
   if (!request) return request.error();
-  const Result<std::vector<Strategy>> strategies = strategies_of(workload, *request);
+  const Result<std::vector<Strategy>> strategies = strategies_of(scenario, *request);
   Compared compared;
-  compared.comparison = begun(workload, *request);
-  compared.comparison.groups = groups_of(workload, *request, *strategies);
-  if (Result<void> run = Sweep(workload, *request, stop, progress).run(compared); !run) return run.error();
+  compared.comparison = begun(scenario, *request);
+  compared.comparison.groups = groups_of(scenario, *request, *strategies);
+  if (Result<void> run = Sweep(scenario, *request, stop, progress).run(compared); !run) return run.error();
   for (ComparedGroup& group : compared.comparison.groups) rank(group, request->round.shape.seed);
   compared.comparison.verdict = verdict_of(compared.comparison.groups);
   note_rates(compared.comparison);

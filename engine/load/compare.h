@@ -20,8 +20,8 @@ struct CompareRequest {
   std::vector<std::string> executors = {"threads"};
   std::vector<int> sessions = {8};
   std::vector<double> thetas = {0};
-  std::vector<int> read_percents;  ///< empty: the workload's own; else refused where it has none
-  std::uint64_t rows = 0;          ///< 0: the workload's own
+  std::vector<int> read_percents;  ///< empty: the scenario's own; else refused where it has none
+  std::uint64_t rows = 0;          ///< 0: the scenario's own
   int rounds = 5;
   double history_percent = 5;  ///< of a round's measured time, after it: RoundRequest::history
   /// Is given each round's history: of which strategy, and what was on record.
@@ -36,7 +36,7 @@ struct CompareProgress {
 };
 
 /// Checks the names and fills in what is left open. Fault::invalid with one line ("did you mean …").
-Result<CompareRequest> resolve(const Workload& workload, CompareRequest request);
+Result<CompareRequest> resolve(const Scenario& scenario, CompareRequest request);
 
 struct Compared {
   record::Comparison comparison;
@@ -47,7 +47,7 @@ struct Compared {
 /// Runs the comparison. ^C and a store that dies in the middle end it with the rounds that are finished
 /// (Comparison::ending). Fault::invalid as resolve() and run_round(); faults of the environment when the store cannot
 /// be opened at all.
-Result<Compared> compare(const Workload& workload, const CompareRequest& request, const StopSource* stop,
+Result<Compared> compare(const Scenario& scenario, const CompareRequest& request, const StopSource* stop,
                          const std::function<void(const CompareProgress&)>& progress);
 
 /// Ranks the strategies of a group by their rounds: medians, ratios to the best, places; the best first, the wrong ones

@@ -7,7 +7,7 @@
 #include <charconv>
 #include <unordered_map>
 
-#include "engine/scenario/workload.h"
+#include "engine/scenario/choices.h"
 
 namespace lockstep::load {
 namespace {

@@ -1,6 +1,6 @@
 // history_probe.h: what transactions under load saw of each other, written down so that engine/check can judge it.
 //
-// A workload's rows hold sums and names, which do not tell whose write was read. So a transaction on record carries a
+// A scenario's rows hold sums and names, which do not tell whose write was read. So a transaction on record carries a
 // probe, over rows that were added for this. At its begin it reads two of these rows, and before its commit it adds one
 // to a third, all in the same transaction. Such a row only ever grows by one, so its value is its version. A
 // transaction that read 7 saw the write that made it 7, and came before the one that made it 8. Only transactions on
@@ -43,7 +43,7 @@ struct ProbeConfig {
 /// What one session has put on record. The session's own until it has ended.
 using ProbeRecords = std::vector<ProbeRecord>;
 
-/// The rows that probes read and write, as they are at the start; their keys come after those of any workload.
+/// The rows that probes read and write, as they are at the start; their keys come after those of any scenario.
 State probe_rows(std::uint32_t rows);
 /// Takes the rows of probes out of the final state; gives their versions, by number.
 std::vector<std::int64_t> take_probe_rows(State& state);

@@ -40,13 +40,16 @@ Result<void> check_room(const BackendKind& kind, Backend& backend, int sessions)
 /// A store, and the sessions on it. Members are destroyed in reverse order.
 class Round {
  public:
-  Round(const Workload& workload, const RoundRequest& request, const StopSource* stop)
-      : workload_(workload),
+  Round(const Scenario& scenario, const RoundRequest& request, const StopSource* stop)
+      : scenario_(scenario),
         request_(request),
         stop_(stop),
-        plan_{.request = request, .pattern = *workload.pattern_named(request.pattern)},
-        zipf_(request.shape.rows, request.shape.theta),
-        scatter_(request.shape.rows),
+        choices_(request.shape),
+        plan_{.request = request,
+              .scenario = scenario,
+              .pattern = *scenario.pattern_named(request.pattern),
+              .choices = choices_,
+              .world = scenario.make_world()},
         latch_(static_cast<std::size_t>(request.sessions)) {}
 
   ~Round() {
@@ -69,14 +72,14 @@ class Round {
   void add_up(RoundResult& result);
   void settle(RoundResult& result);
 
-  const Workload& workload_;
+  const Scenario& scenario_;
   const RoundRequest& request_;
   const StopSource* const stop_;
   const RealClock clock_;
   std::unique_ptr<Backend> backend_;
+  Choices choices_;
+  State given_;  // without the rows of a history
   Plan plan_;
-  const Zipf zipf_;
-  const Scatter scatter_;
   CompletionLatch latch_;
   std::vector<std::unique_ptr<runtime::Loop>> loops_;
   std::vector<std::unique_ptr<LoadSession>> sessions_;
@@ -86,18 +89,21 @@ class Round {
 
 Result<void> Round::open() {
   const BackendKind& kind = *backend_named(request_.store);
-  const BackendOptions options{.protocol = request_.protocol,
-                               .dsn = request_.dsn.of(kind),
-                               .durable = request_.durable,
-                               .blocking = on_threads(),
-                               .clock = &clock_};
+  BackendOptions options{.protocol = request_.protocol,
+                         .dsn = request_.dsn.of(kind),
+                         .durable = request_.durable,
+                         .blocking = on_threads(),
+                         .clock = &clock_};
+  plan_.pattern.tune(kind, options);
   Result<std::unique_ptr<Backend>> opened = kind.open(options);
   if (!opened) return opened.error();
   backend_ = std::move(*opened);
   if (Result<void> room = check_room(kind, *backend_, request_.sessions); !room) return room;
-  State given = workload_.given(request_.shape);
+  given_ = scenario_.rows_of_load(request_.shape);
+  State given = given_;
   if (request_.history > Nanos(0)) prepare_history(given);
-  if (Result<void> filled = backend_->set_up(given, {}); !filled) return filled;
+  if (Result<void> filled = backend_->set_up(given, plan_.pattern.ddl_on(request_.store, request_.shape)); !filled)
+    return filled;
   return make_sessions();
 }
 
@@ -121,7 +127,7 @@ Result<void> Round::make_sessions() {
     std::unique_ptr<SessionExecutor> executor =
         on_threads() ? make_thread_session_executor(latch_)
                      : make_loop_session_executor(latch_, *loops_[index % loops_.size()]);
-    auto session = std::make_unique<LoadSession>(plan_, index, zipf_, scatter_, std::move(executor));
+    auto session = std::make_unique<LoadSession>(plan_, index, std::move(executor));
     Result<std::unique_ptr<Session>> opened = backend_->open_session(i, session->actor.name);
     if (!opened) return opened.error();
     if (offloads_calls()) *opened = make_offloaded_session(std::move(*opened));
@@ -242,7 +248,7 @@ void Round::settle(RoundResult& result) {
   Counts counts;
   for (const auto& session : sessions_) {
     session->actor.session.reset();
-    for (std::size_t i = 0; i < counts.values.size(); ++i) counts[i] += session->context.acknowledged[i];
+    counts += session->context.acknowledged;
   }
   if (result.store_failed) return;  // a commit may be in doubt: nothing can be said
   Result<State> state = backend_->final_state();
@@ -252,11 +258,13 @@ void Round::settle(RoundResult& result) {
   }
   const std::vector<std::int64_t> versions = take_probe_rows(*state);
   if (!versions.empty() && result.note.empty()) judge(result, versions);
-  const Settled end{.state = *state, .shape = request_.shape, .counts = counts};
-  for (const NamedInvariant& invariant : workload_.invariants()) {
-    const std::string wrong = invariant.check(end);
-    if (wrong.empty()) continue;
-    result.broken = fmt::format("{}: {}", invariant.text, wrong);
+  const Final end = Final(std::move(*state), backend_.get(), scenario_.world_type(), plan_.world.get(), request_.store)
+                        .with(given_, request_.shape, counts);
+  for (const InvariantSpec& invariant : scenario_.invariants()) {
+    const Held found = invariant.holds(end);
+    if (found.held) continue;
+    result.broken =
+        fmt::format("{}: {}", invariant.text, found.wrong.empty() ? "it does not hold" : found.wrong.c_str());
     return;
   }
 }
@@ -275,7 +283,7 @@ RoundResult Round::run() {
   return result;
 }
 
-Task<> nothing(LoadContext&) { co_return; }
+Task<> nothing(Context&) { co_return; }
 
 }  // namespace
 
@@ -288,22 +296,21 @@ std::optional<Retry> retry_named(std::string_view name) noexcept {
   return std::nullopt;
 }
 
-Result<RoundResult> run_round(const Workload& workload, const RoundRequest& request, const StopSource* stop) {
-  Round round(workload, request, stop);
+Result<RoundResult> run_round(const Scenario& scenario, const RoundRequest& request, const StopSource* stop) {
+  Round round(scenario, request, stop);
   if (Result<void> opened = round.open(); !opened) return opened.error();
   return round.run();
 }
 
 double driver_cost_ns() {
   const RoundRequest request;
-  const LoadPattern pattern{.name = "nothing", .summary = "", .body = nothing};
+  const Scenario scenario = lockstep::scenario("driver").pattern("nothing", "").session(nothing);
   const RealClock clock;
-  Plan plan{.request = request, .pattern = pattern};
+  Choices choices(request.shape);
+  Plan plan{.request = request, .scenario = scenario, .pattern = scenario.patterns().front(), .choices = choices};
   plan.measure_until = kNever;
-  const Zipf zipf(1, 0);
-  const Scatter scatter(1);
   CompletionLatch latch(1);
-  LoadSession session(plan, 0, zipf, scatter, make_thread_session_executor(latch));
+  LoadSession session(plan, 0, make_thread_session_executor(latch));
   session.actor.set_body(drive(session, plan));
   const double before = own_cpu_s();
   std::thread thread([&session] { session.actor.start(); });
@@ -311,7 +318,8 @@ double driver_cost_ns() {
   plan.stopping.store(true, std::memory_order_relaxed);
   thread.join();
   const double spent = own_cpu_s() - before;
-  return session.committed > 0 ? spent * 1e9 / static_cast<double>(session.committed) : 0;
+  const auto performed = static_cast<double>(session.committed + session.refused);  // nothing is committed
+  return performed > 0 ? spent * 1e9 / performed : 0;
 }
 
 }  // namespace lockstep::load

@@ -1,4 +1,4 @@
-// round.h: one round of load: a fresh store, N sessions that run a workload's body over and over, and the result.
+// round.h: one round of load: a fresh store, N sessions that perform a scenario's body over and over, and the result.
 //
 // Each session has an actor, a clock and counts of its own (session_executor.h); they are added up when the round is
 // over. The store is opened, filled and checked anew for every round, so a round knows nothing of the one before.
@@ -12,7 +12,7 @@
 #include "engine/actor/run_state.h"
 #include "engine/check/isolation.h"
 #include "engine/record/comparison.h"
-#include "engine/scenario/workload.h"
+#include "engine/scenario/scenario.h"
 #include "engine/store/backend.h"
 #include "kv/base/histogram.h"
 
@@ -76,10 +76,10 @@ struct RoundResult {
   std::string caveat;  ///< of the store (Capabilities::caveat)
 };
 
-/// Runs the round. Fault::invalid, with both numbers, when there are fewer connections or descriptors than sessions.
-/// Fault::unavailable and other faults of the environment when the store cannot be opened. A store that fails later
-/// gives a result with a note.
-Result<RoundResult> run_round(const Workload& workload, const RoundRequest& request, const StopSource* stop);
+/// Runs the round of a pattern that runs under load. Fault::invalid, with both numbers, when there are fewer
+/// connections or descriptors than sessions. Fault::unavailable and other faults of the environment when the store
+/// cannot be opened. A store that fails later gives a result with a note.
+Result<RoundResult> run_round(const Scenario& scenario, const RoundRequest& request, const StopSource* stop);
 
 /// What the driver itself costs a transaction, in nanoseconds of CPU: a session whose body does nothing.
 double driver_cost_ns();

@@ -17,7 +17,7 @@ class Arrivals {
     if (open_) mean_ns_ = 1e9 * plan.request.sessions / plan.request.rate;
     next_ = plan.started_at;
     const auto sessions = static_cast<std::int64_t>(plan.request.sessions);
-    next_ += Nanos(plan.request.ramp.count() * static_cast<std::int64_t>(session.context.session) / sessions);
+    next_ += Nanos(plan.request.ramp.count() * static_cast<std::int64_t>(session.context.index) / sessions);
   }
 
   /// In an open loop the starts are a Poisson process, however the transaction before ended. In a closed loop the next
@@ -65,16 +65,23 @@ class BodiesOfLoad {
   Task<> body() {
     if (!std::exchange(is_drawn_, true)) drawn_ = session_.context.random;
     session_.context.random = drawn_;
-    return plan_.pattern.body(session_.context);
+    committed_before_ = session_.actor.all_commits();
+    return session_.body(session_.context);
   }
 
   void gave_back(const Result<void>& ended) {
     if (!ended.ok() && is_environment(ended.fault())) session_.failure = ended.error();
   }
 
+  /// A body that ends well without a commit has told itself that there was nothing to do.
   void committed() {
-    ++commits_;
+    const bool has_committed = session_.actor.all_commits() != committed_before_;
+    commits_ += has_committed ? 1 : 0;
     if (!counts()) return;
+    if (!has_committed) {
+      ++session_.refused;
+      return;
+    }
     ++session_.committed;
     session_.latency.record(now_ - intended_);
   }
@@ -114,6 +121,7 @@ class BodiesOfLoad {
   Arrivals arrivals_;
   const std::uint64_t commits_most_ = plan_.request.commits_most == 0 ? UINT64_MAX : plan_.request.commits_most;
   std::uint64_t commits_ = 0;
+  std::uint64_t committed_before_ = 0;  ///< the attempt in hand
   bool first_ = true;
   bool is_drawn_ = false;  ///< drawn_ is this transaction's
   Random drawn_{0, 0};
@@ -122,18 +130,19 @@ class BodiesOfLoad {
 
 }  // namespace
 
-LoadSession::LoadSession(const Plan& plan, std::size_t index, const Zipf& zipf, const Scatter& scatter,
-                         std::unique_ptr<SessionExecutor> where)
+LoadSession::LoadSession(const Plan& plan, std::size_t index, std::unique_ptr<SessionExecutor> where)
     : state(false, false, kNever, nullptr),
       executor(std::move(where)),
       actor(static_cast<int>(index), "S" + std::to_string(index + 1), state, *executor),
       context{.db = Database(actor.session, plan.request.store),
+              .name = actor.name,
               .random = Random(plan.request.shape.seed, index),
-              .shape = plan.request.shape,
-              .zipf = zipf,
-              .scatter = scatter,
-              .board = plan.board,
-              .session = index},
+              .index = index,
+              .world_type = plan.scenario.world_type(),
+              .world_object = plan.world.get(),
+              .actor = &actor,
+              .choices = &plan.choices},
+      body(plan.scenario.body_of_session(plan.pattern, index)),
       pauses(~plan.request.shape.seed, index) {}
 
 Task<> drive(LoadSession& session, const Plan& plan) {

@@ -15,23 +15,25 @@ namespace lockstep::load {
 /// What all sessions of a round read. Written before they start, except `stopping`.
 struct Plan {
   const RoundRequest& request;
-  const LoadPattern& pattern;
+  const Scenario& scenario;
+  const Pattern& pattern;
+  Choices& choices;
   Nanos measure_from{0}, measure_until{0};  ///< moments of the real clock
   Nanos started_at{0};
   std::atomic<bool> stopping{false};
   ProbeConfig probe_config = {};
-  mutable Board board = {};  ///< theirs, to write on
+  std::shared_ptr<void> world = {};  ///< of the scenario: theirs to share
 };
 
 /// Not thread-safe: it belongs to its own thread or loop until the session has ended.
 struct LoadSession {
-  LoadSession(const Plan& plan, std::size_t index, const Zipf& zipf, const Scatter& scatter,
-              std::unique_ptr<SessionExecutor> where);
+  LoadSession(const Plan& plan, std::size_t index, std::unique_ptr<SessionExecutor> where);
 
   RunState state;
   std::unique_ptr<SessionExecutor> executor;
   Actor actor;
-  LoadContext context;
+  Context context;
+  const Body& body;
   Random pauses;  ///< of back-offs; a source of their own, since a retried body draws the same numbers again
 
   // What the session saw in the measured time.

@@ -12,7 +12,6 @@
 #include "engine/run/replay.h"
 #include "engine/run/run_environment.h"
 #include "engine/run/verdict.h"
-#include "engine/scenario/runs_only.h"
 #include "engine/schedule/schedule.h"
 
 namespace lockstep {
@@ -32,11 +31,6 @@ std::vector<std::string> store_names() {
   return names;
 }
 
-bool names_store(const Pattern& pattern, std::string_view store) {
-  const std::vector<std::string> stores = pattern.stores();
-  return std::find(stores.begin(), stores.end(), store) != stores.end();
-}
-
 /// Checks the protocol, or chooses the first of the store that the pattern runs with.
 Result<void> resolve_protocol(const Scenario& scenario, const Pattern& pattern, RunRequest& request) {
   if (request.store == record::kNoStore) {
@@ -48,7 +42,7 @@ Result<void> resolve_protocol(const Scenario& scenario, const Pattern& pattern, 
   const BackendKind& kind = *backend_named(request.store);
   std::vector<std::string> supported;
   for (const ProtocolTraits& protocol : kind.protocols) {
-    if (can_run_on(pattern, kind, protocol)) supported.push_back(protocol.name);
+    if (pattern.runs_on(kind, protocol)) supported.push_back(protocol.name);
   }
   if (request.protocol.empty()) request.protocol = supported.front();
   if (std::find(supported.begin(), supported.end(), request.protocol) != supported.end()) return {};
@@ -65,24 +59,6 @@ Result<void> resolve_protocol(const Scenario& scenario, const Pattern& pattern, 
 
 }  // namespace
 
-bool can_run_on(const Pattern& pattern, std::string_view store) {
-  if (names_store(pattern, store)) return true;
-  const BackendKind* const kind = backend_named(store);
-  const bool on_trial = kind != nullptr && std::any_of(kind->protocols.begin(), kind->protocols.end(),
-                                                       [](const ProtocolTraits& each) { return each.on_trial; });
-  if (!on_trial || pattern.has_ddl()) return false;
-  const std::vector<std::string> stores = pattern.stores();
-  return std::any_of(stores.begin(), stores.end(), [](const std::string& named) {
-    const BackendKind* const other = backend_named(named);
-    return other != nullptr && !other->traits.sql;
-  });
-}
-
-bool can_run_on(const Pattern& pattern, const BackendKind& kind, const ProtocolTraits& protocol) {
-  return pattern.expected(kind.name, protocol.name) || pattern.expected(kind.name, kRunsOnly) ||
-         (protocol.on_trial && can_run_on(pattern, kind.name));
-}
-
 bool knows_footprints(const RunRequest& resolved) {
   const BackendKind* const kind = backend_named(resolved.store);
   return kind == nullptr || kind->traits.footprints == Footprints::known;
@@ -94,7 +70,7 @@ Result<RunRequest> resolve(const Scenario& scenario, RunRequest request) {
     for (const bool named : {true, false}) {
       for (const Pattern& pattern : scenario.patterns()) {
         const bool runs =
-            request.store.empty() || (named ? names_store(pattern, request.store) : can_run_on(pattern, request.store));
+            request.store.empty() || (named ? pattern.names_store(request.store) : pattern.runs_on(request.store));
         if (runs && request.pattern.empty()) request.pattern = pattern.name;
       }
     }
@@ -110,7 +86,7 @@ Result<RunRequest> resolve(const Scenario& scenario, RunRequest request) {
     const auto preferred = std::find(stores.begin(), stores.end(), default_backend().name);
     request.store = preferred != stores.end() ? *preferred : stores.front();
   }
-  if (!can_run_on(*pattern, request.store)) {
+  if (!pattern->runs_on(request.store)) {
     if (request.store != record::kNoStore && backend_named(request.store) == nullptr) {
       return refusal(unknown_name("store", request.store, store_names()));
     }

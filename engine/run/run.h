@@ -42,13 +42,6 @@ struct RunRequest {
   bool measure = false;  ///< bodies that measure do so at full size and give figures (Context::figure)
 };
 
-/// True when the pattern has an expectation for the store. Also true for a store on trial, when the pattern asks only
-/// what every store can do. It does when it has an expectation for a store without SQL. A run without an expectation is
-/// not judged.
-bool can_run_on(const Pattern& pattern, std::string_view store);
-/// As above, for one protocol of the store.
-bool can_run_on(const Pattern& pattern, const BackendKind& kind, const ProtocolTraits& protocol);
-
 /// For a search: true when the store of a resolved request tells what each step touches, and when there is no store.
 bool knows_footprints(const RunRequest& resolved);
 

@@ -20,13 +20,6 @@ namespace {
 
 constexpr int kRetriesDefault = 10;
 
-std::optional<std::string> tuned(const Pattern& pattern, std::string_view option) {
-  for (const auto& [name, value] : pattern.tuning) {
-    if (name == option) return value;
-  }
-  return std::nullopt;
-}
-
 bool waits_in_process(const RunRequest& request) {
   const BackendKind* const kind = backend_named(request.store);
   return kind == nullptr || kind->traits.waits == Waits::in_process;
@@ -43,6 +36,8 @@ class BodyOfActor {
   Task<> body() {
     actor_.begin_attempt();
     committed_before_ = actor_.all_commits();
+    context_.random = drawn_;
+    context_.acknowledged = {};
     return body_(context_);
   }
   static void gave_back(const Result<void>&) {}
@@ -60,12 +55,14 @@ class BodyOfActor {
     return AfterFault::tries_again;
   }
   Database& database() { return context_.db; }
-  Random& pauses() { return context_.random; }
+  Random& pauses() { return pauses_; }
 
  private:
   Context& context_;
   const std::function<Task<>(Context&)>& body_;
   Actor& actor_;
+  const Random drawn_ = context_.random;  ///< every attempt draws the same numbers
+  Random pauses_ = context_.random;
   std::uint64_t committed_before_ = 0;  ///< the attempt in hand
   bool has_begun_ = false;
 };
@@ -86,7 +83,7 @@ RunEnvironment::RunEnvironment(const Scenario& scenario, const RunRequest& reque
       pattern_(*scenario.pattern_named(request.pattern)),
       free_(request.schedule == "free"),
       retries_(
-          request.retries.value_or(std::stoi(tuned(pattern_, "retries").value_or(std::to_string(kRetriesDefault))))),
+          request.retries.value_or(std::stoi(pattern_.tuned("retries").value_or(std::to_string(kRetriesDefault))))),
       state_(!free_ && waits_in_process(request), request.recording, request.limit, stop) {
   state_.give_up_at = request.until;
   state_.observer = debugging::awaited();
@@ -124,17 +121,9 @@ void RunEnvironment::tell_of_own_code(const OwnCode& found) {
 Result<void> RunEnvironment::open_store() {
   const BackendKind& kind = *backend_named(request_.store);
   BackendOptions options{.protocol = request_.protocol, .dsn = request_.dsn.of(kind), .durable = request_.durable};
-  const auto milliseconds_of = [&](std::string_view option) -> std::optional<Nanos> {
-    const auto text = tuned(pattern_, option);
-    return text ? std::optional<Nanos>(std::chrono::milliseconds(std::stoll(*text))) : std::nullopt;
-  };
-  options.lock_timeout = request_.lock_timeout.value_or(milliseconds_of("lock-timeout-ms").value_or(kNever));
-  options.statement_timeout = milliseconds_of("statement-timeout-ms").value_or(kNever);
-  options.deadlock_timeout =
-      request_.deadlock_timeout.value_or(milliseconds_of("deadlock-timeout-ms").value_or(options.deadlock_timeout));
-  for (const std::string_view option : kind.traits.own_options) {
-    if (auto value = tuned(pattern_, option)) options.own.emplace_back(option, std::move(*value));
-  }
+  pattern_.tune(kind, options);
+  options.lock_timeout = request_.lock_timeout.value_or(options.lock_timeout);
+  options.deadlock_timeout = request_.deadlock_timeout.value_or(options.deadlock_timeout);
   options.connect_timeout = request_.connect_timeout.value_or(options.connect_timeout);
   options.blocking = free_ && request_.executor == "threads";
   options.clock = &state_.clock();
@@ -146,7 +135,7 @@ Result<void> RunEnvironment::open_store() {
   state_.protocol = &backend_->protocol();
   // A protocol that looks at every wait as it begins finds a cycle at once.
   if (state_.protocol->deadlocks == DeadlockBreaking::after_timeout) detection_after_ = options.deadlock_timeout;
-  return backend_->set_up(scenario_.rows(), pattern_.ddl_on(request_.store));
+  return backend_->set_up(scenario_.rows(), pattern_.ddl_on(request_.store, scenario_.shape_of_run(request_.seed)));
 }
 
 /// Takes a performance down, however it ended. The order: the executor, the sessions, the world, the actors. Locks of
@@ -157,6 +146,7 @@ void RunEnvironment::tear_down() noexcept {
   contexts_.clear();
   conductor_.reset();
   world_.reset();
+  choices_.reset();
   state_.actors.clear();
 }
 
@@ -167,6 +157,7 @@ bool RunEnvironment::offloads_calls() const noexcept {
 /// Makes the world, the actors and their sessions.
 Result<void> RunEnvironment::set_up_actors() {
   world_ = scenario_.make_world();
+  if (scenario_.has_rows_to_choose()) choices_.emplace(scenario_.shape_of_run(request_.seed));
   state_.actors.reserve(pattern_.actors.size());
   contexts_.reserve(pattern_.actors.size());
   const RetryPolicy policy{.most = retries_, .backs_off = free_};
@@ -186,9 +177,11 @@ Result<void> RunEnvironment::set_up_actors() {
                                           .name = actor->name,
                                           .random = Random(request_.seed, static_cast<std::uint64_t>(actor->index)),
                                           .measures = request_.measure,
+                                          .index = static_cast<std::size_t>(actor->index),
                                           .world_type = scenario_.world_type(),
                                           .world_object = world_.get(),
-                                          .actor = actor.get()}));
+                                          .actor = actor.get(),
+                                          .choices = choices_ ? &*choices_ : nullptr}));
     const ActorSpec& spec = pattern_.actors[static_cast<std::size_t>(actor->index)];
     actor->set_body(perform_transactions(*actor, BodyOfActor(*contexts_.back(), spec.body, *actor), policy));
   }
@@ -199,7 +192,10 @@ Result<void> RunEnvironment::perform(Schedule* schedule) {
   tear_down();
   state_.begin_anew();
   if (!as_new_ && backend_) {
-    if (Result<void> ready = backend_->set_up(scenario_.rows(), pattern_.ddl_on(request_.store)); !ready) return ready;
+    if (Result<void> ready =
+            backend_->set_up(scenario_.rows(), pattern_.ddl_on(request_.store, scenario_.shape_of_run(request_.seed)));
+        !ready)
+      return ready;
   }
   as_new_ = false;
   if (state_.recording) lock_order_ = std::make_unique<sync::LockOrder>();
@@ -261,7 +257,10 @@ void RunEnvironment::judge(record::Run& run) {
   }
   final_rows_ = rows;
   note_moments(run);
-  const Final end(std::move(rows), backend_.get(), scenario_.world_type(), world_.get(), request_.store);
+  Counts counts;
+  for (const auto& context : contexts_) counts += context->acknowledged;
+  const Final end = Final(std::move(rows), backend_.get(), scenario_.world_type(), world_.get(), request_.store)
+                        .with(scenario_.rows(), scenario_.shape_of_run(request_.seed), counts);
   lockstep::judge(scenario_, pattern_, end, request_.waits_at_most.value_or(scenario_.longest_wait()), state_, run);
 }
 

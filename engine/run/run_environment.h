@@ -98,6 +98,7 @@ class RunEnvironment {
 
   // Of the latest performance; taken down in this order reversed, sessions before all.
   std::shared_ptr<void> world_;
+  std::optional<Choices> choices_;  // of scenarios whose bodies choose their rows
   std::unique_ptr<Conductor> conductor_;
   std::vector<std::unique_ptr<Context>> contexts_;
   std::unique_ptr<Executor> executor_;

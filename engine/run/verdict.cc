@@ -244,8 +244,12 @@ void judge(const Scenario& scenario, const Pattern& pattern, const Final& end, N
       run.invariants.push_back(std::move(invariant));
     };
     for (const InvariantSpec& spec : scenario.invariants()) {
-      const bool held = spec.holds(end);
-      add({.text = spec.text, .held = held, .detail = held ? std::string() : values_of(end)});
+      const Held found = spec.holds(end);
+      add({.text = spec.text,
+           .held = found.held,
+           .detail = found.held            ? std::string()
+                     : found.wrong.empty() ? values_of(end)
+                                           : found.wrong});
     }
     if (longest_wait != kNever) add(judged_waits(state, longest_wait));
   }

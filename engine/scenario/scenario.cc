@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "engine/actor/actor.h"
+#include "engine/scenario/runs_only.h"
 
 namespace lockstep {
 namespace {
@@ -33,7 +34,30 @@ std::int64_t number_of(std::string_view text) {
   return number;
 }
 
+std::int64_t total_of(const State& state, std::string_view prefix) {
+  std::int64_t sum = 0;
+  for (const auto& [key, value] : state) sum += key.starts_with(prefix) ? number_of(value) : 0;
+  return sum;
+}
+
+std::int64_t rows_of(const State& state, std::string_view prefix) {
+  return std::count_if(state.begin(), state.end(), [&](const auto& row) { return row.first.starts_with(prefix); });
+}
+
 }  // namespace
+
+std::string key_of(std::string_view prefix, std::uint64_t number) { return fmt::format("{}{:07}", prefix, number); }
+
+State numbered(std::string_view prefix, std::uint64_t rows, std::string_view value) {
+  State state;
+  for (std::uint64_t i = 0; i < rows; ++i) state.emplace_back(key_of(prefix, i), value);
+  return state;
+}
+
+bool Context::reads() {
+  LOCKSTEP_CHECK(shape().read_percent >= 0, "a body divides its transactions without Scenario::reads()");
+  return static_cast<int>(random() % 100) < shape().read_percent;
+}
 
 void Context::figure(std::string row, std::string column, double value, std::string_view unit) const {
   if (!measures) return;
@@ -71,15 +95,23 @@ bool Final::exists(std::string_view key) const {
   return std::any_of(state_.begin(), state_.end(), [key](const auto& row) { return row.first == key; });
 }
 
-std::int64_t Final::total() const {
-  std::int64_t sum = 0;
-  for (const auto& [key, value] : state_) sum += number_of(value);
-  return sum;
+std::int64_t Final::total(std::string_view prefix) const { return total_of(state_, prefix); }
+std::int64_t Final::rows(std::string_view prefix) const { return rows_of(state_, prefix); }
+std::int64_t Final::total_at_start(std::string_view prefix) const { return start_ ? total_of(*start_, prefix) : 0; }
+std::int64_t Final::rows_at_start(std::string_view prefix) const { return start_ ? rows_of(*start_, prefix) : 0; }
+
+std::int64_t Final::below_zero(std::string_view prefix) const {
+  return std::count_if(state_.begin(), state_.end(),
+                       [&](const auto& row) { return row.first.starts_with(prefix) && number_of(row.second) < 0; });
+}
+
+Result<Table> Final::query(const std::string& sql) const {
+  if (backend_ == nullptr) return Error{Fault::unavailable, {}, "there is no store"};
+  return backend_->query(sql);
 }
 
 std::int64_t Final::ask(const Sql& sql) const {
-  if (backend_ == nullptr) return -1;
-  const Result<Table> table = backend_->query(std::string(sql.text_on(store_)));
+  const Result<Table> table = query(std::string(sql.text_on(store_)));
   if (!table || table->empty() || table->front().empty() || !table->front().front()) return -1;
   return number_of(*table->front().front());
 }
@@ -94,7 +126,57 @@ std::optional<record::Verdict> Pattern::expected(std::string_view store, std::st
   return std::nullopt;
 }
 
-const std::vector<std::string>& Pattern::ddl_on(std::string_view store) const {
+bool Pattern::names_store(std::string_view store) const {
+  const std::vector<std::string> named = stores();
+  return std::find(named.begin(), named.end(), store) != named.end();
+}
+
+bool Pattern::runs_on(std::string_view store) const {
+  if (names_store(store)) return true;
+  const BackendKind* const kind = backend_named(store);
+  const bool on_trial = kind != nullptr && std::any_of(kind->protocols.begin(), kind->protocols.end(),
+                                                       [](const ProtocolTraits& each) { return each.on_trial; });
+  if (!on_trial || has_ddl()) return false;
+  const std::vector<std::string> named = stores();
+  return std::any_of(named.begin(), named.end(), [](const std::string& each) {
+    const BackendKind* const other = backend_named(each);
+    return other != nullptr && !other->traits.sql;
+  });
+}
+
+bool Pattern::runs_on(const BackendKind& kind, const ProtocolTraits& protocol) const {
+  return expected(kind.name, protocol.name) || expected(kind.name, kRunsOnly) ||
+         (protocol.on_trial && runs_on(kind.name));
+}
+
+std::optional<std::string> Pattern::tuned(std::string_view option) const {
+  for (const auto& [name, value] : tuning) {
+    if (name == option) return value;
+  }
+  return std::nullopt;
+}
+
+void Pattern::tune(const BackendKind& kind, BackendOptions& options) const {
+  const auto set = [this](std::string_view option, Nanos& span) {
+    if (const auto text = tuned(option)) span = std::chrono::milliseconds(std::stoll(*text));
+  };
+  set("lock-timeout-ms", options.lock_timeout);
+  set("statement-timeout-ms", options.statement_timeout);
+  set("deadlock-timeout-ms", options.deadlock_timeout);
+  for (const std::string_view option : kind.traits.own_options) {
+    if (auto value = tuned(option)) options.own.emplace_back(option, std::move(*value));
+  }
+}
+
+bool Pattern::is_unsafe(std::string_view store, std::string_view protocol) const {
+  return expected(store, protocol) == record::Verdict::anomaly ||
+         std::any_of(unsafe.begin(), unsafe.end(), [&](const std::string& place) {
+           return place == fmt::format("{}/{}", store, protocol) || place == fmt::format("{}/*", store);
+         });
+}
+
+std::vector<std::string> Pattern::ddl_on(std::string_view store, const Shape& shape) const {
+  if (ddl_of_shape) return ddl_of_shape(shape);
   const auto own = ddl_of_store.find(store);
   return own == ddl_of_store.end() ? ddl : own->second;
 }
@@ -155,7 +237,45 @@ Scenario Scenario::story(std::string text) && {
   return std::move(*this);
 }
 
+Scenario Scenario::rows(std::uint64_t count, std::function<State(const Shape&)> given, std::uint64_t few) && {
+  load_.rows = count;
+  load_.few = few;
+  load_.given = std::move(given);
+  if (rows_.empty()) rows_ = load_.given(shape_of_run(0));
+  return std::move(*this);
+}
+
+Scenario Scenario::reads(int percent) && {
+  load_.read_percent = percent;
+  return std::move(*this);
+}
+
+Scenario Scenario::takes_rows_in_order() && {
+  load_.chooses = false;
+  return std::move(*this);
+}
+
+Scenario Scenario::repeats() && {
+  load_.repeats = true;
+  return std::move(*this);
+}
+
+Shape Scenario::shape_of_run(std::uint64_t seed) const {
+  return {.rows = load_.few, .theta = 0, .read_percent = load_.read_percent, .seed = seed};
+}
+
+bool Scenario::runs_under_load() const noexcept {
+  return std::any_of(patterns_.begin(), patterns_.end(), [this](const Pattern& each) { return runs_under_load(each); });
+}
+
+const Body& Scenario::body_of_session(const Pattern& pattern, std::size_t session) const {
+  if (pattern.session) return pattern.session;
+  LOCKSTEP_CHECK(load_.repeats && !pattern.actors.empty(), "{}/{} has no body for sessions", name, pattern.name);
+  return pattern.actors[session % pattern.actors.size()].body;
+}
+
 Scenario Scenario::given(std::vector<Given> rows) && {
+  LOCKSTEP_CHECK(load_.given == nullptr, "scenario \"{}\": given() comes before rows()", title_);
   for (Given& row : rows) rows_.emplace_back(std::move(row.key), std::move(row.value));
   std::sort(rows_.begin(), rows_.end());
   return std::move(*this);
@@ -171,6 +291,22 @@ Scenario Scenario::add_actor(ActorSpec spec) && {
   return std::move(*this);
 }
 
+Scenario Scenario::session(Body body) && {
+  Pattern& pattern = current();
+  if (pattern.actors.empty()) {
+    for (const char* actor : {"S1", "S2"}) pattern.actors.push_back({actor, body});
+    for (const BackendKind& kind : backends())
+      pattern.expectations.push_back({std::string(kind.name), std::string(kRunsOnly), record::Verdict::clean});
+  }
+  pattern.session = std::move(body);
+  return std::move(*this);
+}
+
+Scenario Scenario::unsafe_at(std::vector<std::string> places) && {
+  current().unsafe = std::move(places);
+  return std::move(*this);
+}
+
 Scenario Scenario::schedule(std::string order) && {
   current().schedule = std::move(order);
   return std::move(*this);
@@ -178,6 +314,11 @@ Scenario Scenario::schedule(std::string order) && {
 
 Scenario Scenario::ddl(std::vector<std::string> statements) && {
   current().ddl = std::move(statements);
+  return std::move(*this);
+}
+
+Scenario Scenario::ddl(std::function<std::vector<std::string>(const Shape&)> statements) && {
+  current().ddl_of_shape = std::move(statements);
   return std::move(*this);
 }
 
@@ -225,7 +366,7 @@ Scenario Scenario::tune(std::string option, std::string value) && {
   return std::move(*this);
 }
 
-Scenario Scenario::holds(std::string text, std::function<bool(const Final&)> check) && {
+Scenario Scenario::holds(std::string text, std::function<Held(const Final&)> check) && {
   invariants_.push_back({std::move(text), std::move(check)});
   return std::move(*this);
 }

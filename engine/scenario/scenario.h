@@ -11,6 +11,16 @@
 //   }
 //
 // Calls after pattern() speak of that pattern; calls before the first one of all of them.
+//
+// The same scenario runs under load (`lockstep compare`): many sessions perform a body over and over, on rows that it
+// chooses at random.
+//
+//   Task<> pays(Context& c) { return transfer(c, key_of("account/", c.choose()), ...); }
+//
+//         .rows(1000, [](const Shape& shape) { return numbered("account/", shape.rows, "100"); })
+//         .pattern("plain", "each locks its source first")
+//             .actor(...) .actor(...)
+//             .session(pays)
 #pragma once
 
 #include <functional>
@@ -25,6 +35,7 @@
 
 #include "engine/actor/database.h"
 #include "engine/record/run.h"
+#include "engine/scenario/choices.h"
 #include "engine/store/backend.h"
 #include "engine/task/task.h"
 #include "kv/base/random.h"
@@ -35,7 +46,7 @@ namespace lockstep {
 struct Context {
   Database db;              ///< the actor's session; a body of in-process locks alone does not touch it
   const std::string& name;  ///< of the actor
-  Random random;            ///< seeded from the run's seed and the actor's index
+  Random random;            ///< seeded from the run's seed and the actor's index; a retried body draws the same again
 
   /// True when figures are wanted: a body that measures then runs at full size, for a second or so. Else it only shows,
   /// in milliseconds, that it works.
@@ -53,9 +64,21 @@ struct Context {
     return *static_cast<W*>(world_object);
   }
 
+  // -- of bodies that are performed again and again, and choose their rows (Scenario::rows) --
+  std::size_t index = 0;     ///< of the actor, or of the session of a load; from 0
+  Counts acknowledged = {};  ///< what the store has acknowledged to it, for the invariants: Final::count()
+  std::uint64_t serial = 0;  ///< for bodies that make keys of their own
+  const Shape& shape() const { return choices->shape; }
+  /// A row below shape().rows, hot ones scattered among the others.
+  std::uint64_t choose() { return choices->scatter(choices->zipf(random)); }
+  /// True for shape().read_percent of all calls. Only where the scenario has reads().
+  bool reads();
+  Board& board() const { return choices->board; }
+
   std::type_index world_type = typeid(void);
   void* world_object = nullptr;
   Actor* actor = nullptr;
+  Choices* choices = nullptr;  ///< of the run; nullptr where the scenario has no rows()
 };
 
 /// For a body: runs a part of it, and handles what an application has to expect. A constraint that the part would
@@ -63,11 +86,18 @@ struct Context {
 /// fault is the body's. What is not handled is an incident: the run's verdict is `error`.
 Task<> handled(Context& context, Task<> part);
 
-/// The end of a run, as an invariant sees it.
+/// The end of a run or of a round of load, as an invariant sees it.
 class Final {
  public:
   Final(State state, Backend* backend, std::type_index world_type, void* world, std::string_view store = {})
       : state_(std::move(state)), backend_(backend), world_type_(world_type), world_(world), store_(store) {}
+  /// What the store held at the start, what the sessions chose among, and what they all were told.
+  Final with(const State& start, const Shape& shape, const Counts& counts) && {
+    start_ = &start;
+    shape_ = shape;
+    counts_ = counts;
+    return std::move(*this);
+  }
 
   /// The committed value; empty when there is no such key.
   std::string operator[](std::string_view key) const;
@@ -75,10 +105,21 @@ class Final {
   std::int64_t number(std::string_view key) const;
   bool exists(std::string_view key) const;
   const State& state() const noexcept { return state_; }
-  /// The sum of all values that are numbers.
-  std::int64_t total() const;
+  /// The sum of all values that are numbers, of the keys that begin with `prefix`.
+  std::int64_t total(std::string_view prefix = {}) const;
+  /// How many of them are below zero.
+  std::int64_t below_zero(std::string_view prefix = {}) const;
+  std::int64_t rows(std::string_view prefix = {}) const;
+  /// The same at the start.
+  std::int64_t total_at_start(std::string_view prefix = {}) const;
+  std::int64_t rows_at_start(std::string_view prefix = {}) const;
+  /// The sum of Context::acknowledged of all actors or sessions, the warm-up of a load included.
+  std::int64_t count(std::size_t which) const { return counts_[which]; }
+  const Shape& shape() const noexcept { return shape_; }
   /// The first column of the first row that `sql` gives, as a number; -1 when it cannot be asked.
   std::int64_t ask(const Sql& sql) const;
+  /// The rows of a query. Fault::unavailable without a store; else as the store says.
+  Result<Table> query(const std::string& sql) const;
 
   template <class W>
   const W& world() const {
@@ -93,6 +134,9 @@ class Final {
   std::type_index world_type_;
   void* world_;
   std::string_view store_;
+  const State* start_ = nullptr;
+  Shape shape_;
+  Counts counts_;
 };
 
 /// A value of the initial state: text or a number.
@@ -105,14 +149,25 @@ struct Given {
   Given(std::string k, int v) : key(std::move(k)), value(std::to_string(v)) {}
 };
 
+using Body = std::function<Task<>(Context&)>;
+
 struct ActorSpec {
   std::string name;
-  std::function<Task<>(Context&)> body;
+  Body body;
+};
+
+/// What an invariant says of an end: that it holds, or not; or a text of what is wrong, empty when it holds.
+struct Held {
+  bool held = false;
+  std::string wrong = {};  ///< with the values, for people; may be empty
+  Held(bool does) : held(does) {}
+  Held(std::string what) : held(what.empty()), wrong(std::move(what)) {}
+  Held(const char*) = delete;  // would be a bool
 };
 
 struct InvariantSpec {
   std::string text;
-  std::function<bool(const Final&)> holds;
+  std::function<Held(const Final&)> holds;
 };
 
 /// One expectation: which verdict at which store and protocol. Later ones go before earlier ones.
@@ -140,9 +195,12 @@ struct Pattern {
   std::string name = {};
   std::string summary = {};
   std::vector<ActorSpec> actors = {};
-  std::string schedule = {};          ///< the default order of steps; empty = the actors take turns
-  std::vector<std::string> ddl = {};  ///< statements run at set-up, for stores with SQL
+  Body session = {};                     ///< what a session of a load does; empty: see Scenario::repeats()
+  std::vector<std::string> unsafe = {};  ///< as Scenario::unsafe_at() gives them
+  std::string schedule = {};             ///< the default order of steps; empty = the actors take turns
+  std::vector<std::string> ddl = {};     ///< statements run at set-up, for stores with SQL
   std::map<std::string, std::vector<std::string>, std::less<>> ddl_of_store = {};  ///< those of a store in their place
+  std::function<std::vector<std::string>(const Shape&)> ddl_of_shape = {};         ///< in place of `ddl`
   std::vector<std::pair<std::string, std::string>> tuning = {};                    ///< as Scenario::tune() gives them
   std::vector<Expectation> expectations = {};
   std::vector<Explanation> explanations = {};
@@ -152,10 +210,21 @@ struct Pattern {
   /// nullopt: the pattern says nothing of it, and runs there only on trial.
   std::optional<record::Verdict> expected(std::string_view store, std::string_view protocol) const;
   /// The statements that are run at set-up on that store.
-  const std::vector<std::string>& ddl_on(std::string_view store) const;
-  bool has_ddl() const noexcept { return !ddl.empty() || !ddl_of_store.empty(); }
+  std::vector<std::string> ddl_on(std::string_view store, const Shape& shape) const;
+  bool has_ddl() const noexcept { return !ddl.empty() || !ddl_of_store.empty() || ddl_of_shape; }
+  /// True where a load is known to break an invariant: where an anomaly is expected, and as unsafe_at() says.
+  bool is_unsafe(std::string_view store, std::string_view protocol) const;
   /// The stores it says something of, in the order of the expectations.
   std::vector<std::string> stores() const;
+  bool names_store(std::string_view store) const;
+  /// True when it can be run there: it says something of the store; or the store is new (ProtocolTraits::on_trial), and
+  /// the pattern is written in the verbs that every store has.
+  bool runs_on(std::string_view store) const;
+  bool runs_on(const BackendKind& kind, const ProtocolTraits& protocol) const;
+  /// The value that tune() gave to an option.
+  std::optional<std::string> tuned(std::string_view option) const;
+  /// Puts what tune() gave into the options of a store that is to be opened.
+  void tune(const BackendKind& kind, BackendOptions& options) const;
   /// What the pattern is there to show: the worst of what it expects anywhere; of one that expects nothing bad, that
   /// all is well.
   record::Verdict subject() const;
@@ -174,6 +243,16 @@ class Scenario {
   /// The story in a few sentences, for `lockstep show`.
   Scenario story(std::string text) &&;
   Scenario given(std::vector<Given> rows) &&;
+  /// The rows among which sessions of a load choose: how many unless --rows says otherwise, and what they hold at the
+  /// start. Where the patterns have no actors, a run under a schedule has `few` of them.
+  Scenario rows(std::uint64_t count, std::function<State(const Shape&)> given, std::uint64_t few = 2) &&;
+  /// Percent of reads unless --read says otherwise. Without this the bodies have none to choose.
+  Scenario reads(int percent) &&;
+  /// No row is chosen among others, so --theta means nothing.
+  Scenario takes_rows_in_order() &&;
+  /// Under load the sessions perform the actors' bodies in turn, over and over, on the rows of given(). For scenarios
+  /// whose invariants hold then too.
+  Scenario repeats() &&;
   /// A world of in-process objects (locks, counters), made anew for every run.
   template <class W>
   Scenario with() && {
@@ -190,15 +269,21 @@ class Scenario {
            return std::apply([&](const auto&... each) { return body(context, each...); }, stored);
          }});
   }
+  /// What every session of a load does, again and again. A pattern that has no actors by now gets two, S1 and S2, who
+  /// do it once; it runs on every store, and is judged where it expects something.
+  Scenario session(Body body) &&;
+  /// STORE/PROTOCOL at which a load is known to break an invariant, beside those with an anomaly; "STORE/*" for all.
+  Scenario unsafe_at(std::vector<std::string> places) &&;
   /// The default order of steps, such as "T1 T2 T1 T2"; an actor that cannot go is passed over.
   Scenario schedule(std::string order) &&;
   /// Statements that make the pattern's own tables, for stores with SQL.
   Scenario ddl(std::vector<std::string> statements) &&;
+  /// The same for as many rows as a load chooses among.
+  Scenario ddl(std::function<std::vector<std::string>(const Shape&)> statements) &&;
   /// The same in the words of one store, in place of the others.
   Scenario ddl_on(const std::string& store, std::vector<std::string> statements) &&;
   /// The verdicts on `store` ("kv", "sqlite", "postgres", or "none" for in-process locks alone): "PROTOCOL: VERDICT,
-  /// …", "*" for every protocol not named. What is not named is not supported, unless it is new (can_run_on() in
-  /// engine/run/run.h).
+  /// …", "*" for every protocol not named. What is not named is not supported, unless it is new (Pattern::runs_on()).
   Scenario expect(const std::string& store, std::string_view verdicts) &&;
   /// What the run shows, where it ends as the pattern is there to show (Pattern::subject). Other outcomes are named:
   /// "abort, deadlock", a fault such as "version_changed", on one store "postgres abort". May be called again for
@@ -220,14 +305,29 @@ class Scenario {
   /// pile-up or a hot row can be judged.
   Scenario waits_at_most(Nanos limit) &&;
   /// An invariant, checked on the committed state at the end of every run.
-  Scenario holds(std::string text, std::function<bool(const Final&)> check) &&;
+  Scenario holds(std::string text, std::function<Held(const Final&)> check) &&;
 
   // -- reading --
   std::string name;    ///< "theme/name"; set by the catalogue
   std::string source;  ///< the file, from the root of the tree; set by the catalogue
   const std::string& title() const noexcept { return title_; }
   const std::string& story() const noexcept { return story_; }
+  /// What the store holds when a run begins.
   const State& rows() const noexcept { return rows_; }
+  /// The same for a load of that shape.
+  State rows_of_load(const Shape& shape) const { return load_.given ? load_.given(shape) : rows_; }
+  /// What the bodies of a run have to choose from.
+  Shape shape_of_run(std::uint64_t seed) const;
+  bool has_rows_to_choose() const noexcept { return load_.given != nullptr; }
+  std::uint64_t rows_of_load_default() const noexcept { return load_.rows; }
+  int read_percent_default() const noexcept { return load_.read_percent; }
+  bool has_reads() const noexcept { return load_.read_percent != kNoReads; }
+  bool chooses_rows() const noexcept { return load_.given != nullptr && load_.chooses; }
+  /// True when some pattern has a body for sessions of a load.
+  bool runs_under_load() const noexcept;
+  bool runs_under_load(const Pattern& pattern) const noexcept { return pattern.session || load_.repeats; }
+  /// What a session of a load does, by its number from 0. Only where the pattern runs under load.
+  const Body& body_of_session(const Pattern& pattern, std::size_t session) const;
   const std::vector<Pattern>& patterns() const noexcept { return patterns_; }
   const std::vector<InvariantSpec>& invariants() const noexcept { return invariants_; }
   /// kNever: nothing is said of it.
@@ -253,6 +353,14 @@ class Scenario {
   State rows_;
   std::vector<Pattern> patterns_;
   std::vector<InvariantSpec> invariants_;
+  struct Load {
+    std::uint64_t rows = 1, few = 2;
+    std::function<State(const Shape&)> given = {};
+    int read_percent = kNoReads;
+    bool chooses = true;
+    bool repeats = false;
+  };
+  Load load_;
   Nanos longest_wait_ = kNever;
   Nanos own_code_most_ = std::chrono::seconds(2);
   std::type_index world_type_ = typeid(void);

@@ -12,7 +12,7 @@
 
 #include "kv/base/random.h"
 
-namespace lockstep::load {
+namespace lockstep {
 
 /// Numbers below `n`, where rank i comes up in proportion to 1 / (i + 1)^theta; uniform for theta = 0.
 class Zipf {
@@ -74,4 +74,4 @@ class Scatter {
   int half_bits_;
 };
 
-}  // namespace lockstep::load
+}  // namespace lockstep

@@ -36,14 +36,16 @@ bool is_plain_begin(std::string_view sql) {
   return words == "begin" || words == "begin transaction" || words == "begin work" || words == "start transaction";
 }
 
+Request request_of_statement(const std::unique_ptr<Session>& session, const std::string& sql) {
+  const bool begins = session != nullptr && !session->in_transaction() && is_plain_begin(sql);
+  if (begins) return {.verb = Verb::begin};
+  return {.verb = Verb::execute, .key = sql.empty() ? std::string_view(";") : std::string_view(sql)};
+}
+
 /// Sends one statement. The references outlive the task: they are of the body that awaits it.
 Task<> send(Context& context, const std::string& sql, StepAnswer& answer) {
   const std::unique_ptr<Session>& session = context.actor->session;
-  const bool begins = session != nullptr && !session->in_transaction() && is_plain_begin(sql);
-  const std::string_view text = sql.empty() ? std::string_view(";") : std::string_view(sql);
-  Request request{.verb = Verb::execute, .key = text};
-  if (begins) request = Request{.verb = Verb::begin};
-  Reply reply = co_await WholeRequest(session, request);
+  Reply reply = co_await WholeRequest(session, request_of_statement(session, sql));
   answer.table = std::move(reply.table);
   answer.rows = reply.rows;
 }
@@ -69,6 +71,11 @@ void take_row(const spec::Step& step, const Table& table, Values& values) {
   }
 }
 
+void take_named(const spec::Step& step, const std::vector<std::optional<std::string>>& named, Values& values) {
+  for (std::size_t i = 0; i < step.captures.size(); ++i)
+    values[step.captures[i]] = i < named.size() ? named[i] : std::nullopt;
+}
+
 /// The names that may stand in a session's SQL: those that it captures anywhere, without values yet, and `me`.
 Values names_of(const spec::SpecSession& session) {
   Values values{{"me", session.name}};
@@ -84,29 +91,10 @@ bool has_retries(const spec::SpecPattern& pattern) {
   return last != pattern.options.rend() && last->value > 0;
 }
 
-std::string key_with_values(const std::string& key, const Values& values) {
-  std::string text;
-  for (std::size_t at = 0; at < key.size();) {
-    std::size_t end = at + 1;
-    if (key[at] == ':') {
-      while (end < key.size() && (std::isalnum(static_cast<unsigned char>(key[end])) != 0 || key[end] == '_')) ++end;
-      const auto value = values.find(key.substr(at + 1, end - at - 1));
-      if (value != values.end()) {
-        text += value->second.value_or(std::string());
-        at = end;
-        continue;
-      }
-      end = at + 1;
-    }
-    text += key[at];
-    at = end;
-  }
-  return text;
-}
-
 /// The texts of a portable request, which must stay until it is answered.
 struct Texts {
   std::string key = {}, upper = {}, value = {}, compared = {};
+  std::vector<std::string> claims = {};
   std::int64_t number = 0, floor = 0;
 };
 
@@ -124,13 +112,14 @@ Result<Texts> texts_of(const Operation& operation, const Values& values) {
   texts.compared = *compared;
   texts.number = spec::whole_number(texts.value).value_or(0);
   texts.floor = spec::whole_number(texts.compared).value_or(0);
+  for (const std::string& key : operation.claims) texts.claims.push_back(key_with_values(key, values));
   return texts;
 }
 
 Request request_of(const Operation& operation, const Texts& texts) {
   switch (operation.verb) {
     case PortableVerb::begin:
-      return {.verb = Verb::begin, .claims = operation.claims};
+      return {.verb = Verb::begin, .claims = texts.claims};
     case PortableVerb::read:
       return {.verb = Verb::read, .key = texts.key};
     case PortableVerb::read_for_update:
@@ -209,6 +198,36 @@ Task<> ask(Context& context, const Operation& operation, const Texts& texts, Ste
   take_reply(operation, std::move(reply), answer, named);
 }
 
+/// The load that a transaction is of, by the shares.
+const spec::SpecLoad& drawn_load(const std::vector<spec::SpecLoad>& loads, Random& random) {
+  if (loads.size() == 1) return loads.front();
+  int rest = 100, without_share = 0;
+  for (const spec::SpecLoad& load : loads) {
+    rest -= load.percent;
+    without_share += load.percent == 0 ? 1 : 0;
+  }
+  double drawn = static_cast<double>(random() >> 11U) * 0x1.0p-53 * 100;
+  for (const spec::SpecLoad& load : loads) {
+    drawn -= load.percent > 0 ? load.percent : static_cast<double>(rest) / without_share;
+    if (drawn < 0) return load;
+  }
+  return loads.back();
+}
+
+/// The rows that a transaction chooses, numbers from 1 on, all different; false: there are too few.
+bool choose_rows(Context& context, const spec::SpecLoad& load, Values& values) {
+  if (load.chosen.size() > context.shape().rows) return false;
+  std::vector<std::uint64_t> rows;
+  while (rows.size() < load.chosen.size()) {
+    std::uint64_t row = context.choose();
+    while (std::find(rows.begin(), rows.end(), row) != rows.end()) row = (row + 1) % context.shape().rows;
+    rows.push_back(row);
+  }
+  if (load.ascending) std::sort(rows.begin(), rows.end());
+  for (std::size_t i = 0; i < rows.size(); ++i) values[load.chosen[i]] = std::to_string(rows[i] + 1);
+  return true;
+}
+
 }  // namespace
 
 std::string actor_name(std::string session) {
@@ -238,6 +257,26 @@ bool names_fault(const spec::Expected& expected, const Error& error) {
   if (expected.rows.size() != 1 || expected.count) return false;
   const std::string& said = expected.rows.front();
   return said == name_of(error.fault) || (!error.code.empty() && said == error.code);
+}
+
+std::string key_with_values(const std::string& key, const Values& values) {
+  std::string text;
+  for (std::size_t at = 0; at < key.size();) {
+    std::size_t end = at + 1;
+    if (key[at] == ':') {
+      while (end < key.size() && (std::isalnum(static_cast<unsigned char>(key[end])) != 0 || key[end] == '_')) ++end;
+      const auto value = values.find(key.substr(at + 1, end - at - 1));
+      if (value != values.end()) {
+        text += value->second.value_or(std::string());
+        at = end;
+        continue;
+      }
+      end = at + 1;
+    }
+    text += key[at];
+    at = end;
+  }
+  return text;
 }
 
 std::string with_values(const std::string& sql, const Values& values) {
@@ -294,7 +333,7 @@ Task<> sql_body(Context& context, SessionPart part) {
   Actor& actor = *context.actor;
   const std::string protocol = actor.run.protocol == nullptr ? std::string() : actor.run.protocol->name;
   const bool tries_again = has_retries(part.its_pattern());
-  std::vector<StepAnswer>& answers = context.world<World>().begin(actor.index, actor.run.backend, part.sink);
+  std::vector<StepAnswer>& answers = context.world<World>().begin(actor.index, part.sink);
   Values values = names_of(session);
   if (session.setup) {
     StepAnswer unasked;
@@ -331,7 +370,7 @@ Task<> sql_body(Context& context, SessionPart part) {
 Task<> portable_body(Context& context, SessionPart part) {
   const spec::SpecSession& session = part.its_session();
   Actor& actor = *context.actor;
-  std::vector<StepAnswer>& answers = context.world<World>().begin(actor.index, actor.run.backend, part.sink);
+  std::vector<StepAnswer>& answers = context.world<World>().begin(actor.index, part.sink);
   Values values = names_of(session);
   for (std::size_t i = 0; i < session.steps.size(); ++i) {
     const spec::Step& step = session.steps[i];
@@ -352,8 +391,40 @@ Task<> portable_body(Context& context, SessionPart part) {
       answer.error = ended.error();
       co_await fail(ended.error());
     }
-    for (std::size_t k = 0; k < step.captures.size(); ++k)
-      values[step.captures[k]] = k < named.size() ? named[k] : std::nullopt;
+    take_named(step, named, values);
+  }
+}
+
+Task<> load_body(Context& context, SessionPart part) {
+  const spec::SpecLoad& load = drawn_load(part.its_pattern().loads, context.random);
+  Values values = names_of(load.session);
+  values["me"] = context.name;
+  values["rows"] = std::to_string(context.shape().rows);
+  if (!choose_rows(context, load, values)) {
+    co_await fail(
+        Error{Fault::invalid,
+              {},
+              fmt::format("{} chooses {} different rows of {}", load.name, load.chosen.size(), context.shape().rows)});
+  }
+  for (const spec::Step& step : load.session.steps) {
+    StepAnswer answer;
+    if (!step.operation) {
+      const std::string sql = with_values(step.text, values);
+      co_await send(context, sql, answer);
+      take_row(step, answer.table, values);
+      continue;
+    }
+    const Operation& operation = *step.operation;
+    const Result<Texts> texts = texts_of(operation, values);
+    if (!texts) co_await fail(texts.error());
+    if (operation.verb == PortableVerb::require) {
+      if (texts->number != 0) continue;
+      context.note(operation.text.empty() ? step.text : operation.text);
+      co_return;
+    }
+    std::vector<std::optional<std::string>> named;
+    co_await ask(context, operation, *texts, answer, named);
+    take_named(step, named, values);
   }
 }
 

@@ -26,6 +26,9 @@ Task<> sql_body(Context& context, SessionPart part);
 /// A session of a portable file.
 Task<> portable_body(Context& context, SessionPart part);
 
+/// One transaction of the pattern's loads: of the one that its share chooses.
+Task<> load_body(Context& context, SessionPart part);
+
 /// The actor of a session: its name, with `_` in place of what separates the names of a schedule.
 std::string actor_name(std::string session);
 /// True when a line `=>` without a protocol speaks of a run there. In a portable file it speaks of the default store at
@@ -37,6 +40,8 @@ const spec::Expected* expected_at(const spec::SpecFile& file, const spec::Step& 
 /// True when that is this fault: by its name, or by the store's code.
 bool names_fault(const spec::Expected& expected, const Error& error);
 
+/// A key with the values of `:x` in it.
+std::string key_with_values(const std::string& key, const std::map<std::string, std::optional<std::string>>& values);
 /// SQL with the values of `:x` and `:'x'`, as psql puts them in: outside of quotes and comments, and only names that
 /// are `values`. One without a value is NULL.
 std::string with_values(const std::string& sql, const std::map<std::string, std::optional<std::string>>& values);

@@ -13,6 +13,7 @@
 #include "engine/scenario/runs_only.h"
 #include "engine/script/bodies.h"
 #include "engine/script/world.h"
+#include "engine/spec/portable.h"
 
 namespace lockstep::script {
 namespace {
@@ -147,11 +148,11 @@ std::string schedule_of(const spec::SpecPattern& pattern) {
 }
 
 /// The query of a `holds`: true, a number that is not 0, or no row at all, since rows are offenders then.
-bool holds_by_query(const Final& end, const std::string& sql, std::size_t index) {
-  const Result<Table> rows = end.world<World>().query(sql);
+Held holds_by_query(const Final& end, const std::string& sql, std::size_t index) {
+  const Result<Table> rows = end.query(sql);
   if (!rows) {
     end.world<World>().note_failed_query(index, rows.error().message);
-    return false;
+    return Held("its query failed: " + rows.error().message);
   }
   if (rows->empty()) return true;
   if (rows->size() > 1 || rows->front().size() != 1 || !rows->front().front()) return false;
@@ -159,10 +160,57 @@ bool holds_by_query(const Final& end, const std::string& sql, std::size_t index)
   return value == "t" || value == "true" || spec::whole_number(value).value_or(0) != 0;
 }
 
+/// SQL of a load, with the number of rows in it.
+std::string with_rows(const std::string& sql, const Shape& shape) {
+  return with_values(sql, {{"rows", std::to_string(shape.rows)}});
+}
+
+std::vector<std::string> ddl_of(const spec::SpecFile& file, const spec::SpecPattern& pattern) {
+  std::vector<std::string> ddl;
+  for (const auto* const setups : {&file.setups, &pattern.setups}) {
+    for (const spec::SqlBlock& block : *setups) {
+      if (block.text.find_first_not_of(" \t\r\n") != std::string::npos) ddl.push_back(block.text);
+    }
+  }
+  return ddl;
+}
+
+/// The rows of `given` in a file with `load`: a key with `:row` stands for one of each row.
+State rows_of_load(const spec::SpecFile& file, const Shape& shape) {
+  State state;
+  for (const auto& [key, value] : file.given) {
+    const std::vector<std::string_view> names = spec::names_in_key(key);
+    if (std::find(names.begin(), names.end(), "row") == names.end()) {
+      state.emplace_back(key, value);
+      continue;
+    }
+    for (std::uint64_t row = 1; row <= shape.rows; ++row)
+      state.emplace_back(key_with_values(key, {{"row", std::to_string(row)}}), value);
+  }
+  std::sort(state.begin(), state.end());
+  return state;
+}
+
+/// In a run of its own two sessions perform a load once each, on so few rows that they meet.
+std::uint64_t few_rows(const spec::SpecFile& file) {
+  std::size_t most = 2;
+  for (const spec::SpecPattern& pattern : file.patterns) {
+    for (const spec::SpecLoad& load : pattern.loads) most = std::max(most, load.chosen.size());
+  }
+  return most;
+}
+
 Scenario scenario_of(const std::shared_ptr<const spec::SpecFile>& file, const std::shared_ptr<AnswerSink>& sink) {
   std::vector<Given> rows;
   for (const auto& [key, value] : file->given) rows.emplace_back(key, std::string_view(value));
-  Scenario scenario = Scenario(file->title).story(file->story).given(std::move(rows)).with<World>();
+  Scenario scenario = Scenario(file->title).story(file->story).with<World>();
+  if (file->is_load()) {
+    const auto given = [file](const Shape& shape) { return rows_of_load(*file, shape); };
+    scenario = std::move(scenario).rows(static_cast<std::uint64_t>(std::max<std::int64_t>(file->rows, 1)), given,
+                                        few_rows(*file));
+  } else {
+    scenario = std::move(scenario).given(std::move(rows));
+  }
   for (std::size_t p = 0; p < file->patterns.size(); ++p) {
     const spec::SpecPattern& pattern = file->patterns[p];
     scenario = std::move(scenario).pattern(pattern.name, pattern.summary);
@@ -171,14 +219,22 @@ Scenario scenario_of(const std::shared_ptr<const spec::SpecFile>& file, const st
       scenario = std::move(scenario).actor(actor_name(pattern.sessions[s].name),
                                            file->portable ? portable_body : sql_body, part);
     }
-    std::vector<std::string> ddl;
-    for (const auto* const setups : {&file->setups, &pattern.setups}) {
-      for (const spec::SqlBlock& block : *setups) {
-        if (block.text.find_first_not_of(" \t\r\n") != std::string::npos) ddl.push_back(block.text);
-      }
-    }
     scenario = std::move(scenario).schedule(schedule_of(pattern));
-    if (!ddl.empty()) scenario = std::move(scenario).ddl(std::move(ddl));
+    std::vector<std::string> ddl = ddl_of(*file, pattern);
+    if (file->is_load()) {
+      const SessionPart part{.file = file, .pattern = p, .session = 0, .sink = sink};
+      const auto body = [part](Context& context) { return load_body(context, part); };
+      scenario = std::move(scenario).actor("S1", body).actor("S2", body).session(body);
+      if (!ddl.empty()) {
+        scenario = std::move(scenario).ddl([ddl](const Shape& shape) {
+          std::vector<std::string> statements;
+          for (const std::string& each : ddl) statements.push_back(with_rows(each, shape));
+          return statements;
+        });
+      }
+    } else if (!ddl.empty()) {
+      scenario = std::move(scenario).ddl(std::move(ddl));
+    }
     for (const spec::VerdictExpected& each : pattern.expectations)
       scenario = std::move(scenario).expect(each.store, each.protocol + ": " + each.verdict);
     // Where it runs without being judged. The verdict counts for nothing there.
@@ -194,19 +250,25 @@ Scenario scenario_of(const std::shared_ptr<const spec::SpecFile>& file, const st
       scenario =
           std::move(scenario).tune(option->name == "retries" ? option->name : option->name + "-ms", option->value);
     }
-    if (!tuned.contains("retries")) scenario = std::move(scenario).tune("retries", 0);
+    if (!tuned.contains("retries") && !file->is_load()) scenario = std::move(scenario).tune("retries", 0);
   }
   for (std::size_t i = 0; i < file->invariants.size(); ++i) {
     const spec::SpecInvariant& each = file->invariants[i];
     if (!each.sql.empty()) {
-      scenario = std::move(scenario).holds(
-          each.text, [sql = each.sql, i](const Final& end) { return holds_by_query(end, sql, i); });
+      scenario = std::move(scenario).holds(each.text, [sql = each.sql, i, of_load = file->is_load()](const Final& end) {
+        return holds_by_query(end, of_load ? with_rows(sql, end.shape()) : sql, i);
+      });
       continue;
     }
-    scenario = std::move(scenario).holds(each.text, [expression = each.expression](const Final& end) {
-      const Result<std::int64_t> value = expression.number([&end](std::string_view key) { return end[key]; });
-      return value.ok() && *value != 0;
-    });
+    scenario = std::move(scenario).holds(
+        each.text, [expression = each.expression, of_load = file->is_load()](const Final& end) {
+          const Result<std::int64_t> value = expression.number([&end, of_load](std::string_view key) {
+            if (of_load && key == "rows") return std::to_string(end.shape().rows);
+            if (of_load && key == "total") return std::to_string(end.total());
+            return end[key];
+          });
+          return value.ok() && *value != 0;
+        });
   }
   scenario.name = file->path;
   scenario.source = file->path;
@@ -272,8 +334,12 @@ const spec::SpecPattern& Script::pattern_named(std::string_view name) const {
   return *found;
 }
 
-void Script::note_source(record::Run& run) const {
+void Script::note_text(record::Run& run) const {
   run.documents[kSourceDocument] = Json{{"name", file_->path}, {"text", file_->text}}.dump();
+}
+
+void Script::note_source(record::Run& run) const {
+  note_text(run);
   std::vector<std::string> sites;
   const spec::SpecPattern& pattern = pattern_named(run.pattern);
   for (std::size_t actor = 0; actor < pattern.sessions.size(); ++actor)

@@ -43,6 +43,8 @@ class Script {
   /// What came in the latest run of the scenario that has been taken down; empty before the first one.
   AnswersOfRun latest() const { return sink_->latest(); }
 
+  /// Puts the text of the file into a record, of a run or of a comparison.
+  void note_text(record::Run& run) const;
   /// Puts the text of the file, and the lines of its steps, into a run of the scenario.
   void note_source(record::Run& run) const;
 

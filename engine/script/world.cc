@@ -8,21 +8,10 @@ World::~World() {
   if (sink_ != nullptr) sink_->put(std::move(answers_));
 }
 
-std::vector<StepAnswer>& World::begin(int actor, Backend* backend, std::shared_ptr<AnswerSink> sink) {
+std::vector<StepAnswer>& World::begin(int actor, std::shared_ptr<AnswerSink> sink) {
   const MutexLock lock(mutex_);
-  backend_ = backend;
   sink_ = std::move(sink);
   return answers_.actors[actor];  // stays where it is when others come
-}
-
-Result<Table> World::query(const std::string& sql) const {
-  Backend* backend = nullptr;
-  {
-    const MutexLock lock(mutex_);
-    backend = backend_;
-  }
-  if (backend == nullptr) return Error{Fault::unavailable, {}, "no session has begun"};
-  return backend->query(sql);
 }
 
 void World::note_failed_query(std::size_t invariant, std::string said) const {

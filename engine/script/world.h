@@ -16,17 +16,14 @@ class World {
   World& operator=(const World&) = delete;
 
   /// A body of the actor begins, for the first time or again. The actor alone uses the list until the run is over.
-  std::vector<StepAnswer>& begin(int actor, Backend* backend, std::shared_ptr<AnswerSink> sink);
+  std::vector<StepAnswer>& begin(int actor, std::shared_ptr<AnswerSink> sink);
 
-  /// For invariants, after the actors: the rows of a query. Fault::unavailable when no body has begun.
-  Result<Table> query(const std::string& sql) const;
   /// An invariant could not be asked. Final shows a world that does not change; this is beside what it is about.
   void note_failed_query(std::size_t invariant, std::string said) const;
 
  private:
   mutable Mutex mutex_;
   mutable AnswersOfRun answers_ LOCKSTEP_GUARDED_BY(mutex_);
-  Backend* backend_ LOCKSTEP_GUARDED_BY(mutex_) = nullptr;
   std::shared_ptr<AnswerSink> sink_ LOCKSTEP_GUARDED_BY(mutex_);
 };
 

@@ -99,33 +99,66 @@ std::optional<Complaint> fault_in_expected(const SpecPattern& pattern) {
 }
 
 /// Names in expressions and keys of a portable file have a value before.
-std::optional<Complaint> fault_in_names(const SpecPattern& pattern) {
-  for (const SpecSession& session : pattern.sessions) {
-    std::vector<std::string> known{"me"};
-    std::string_view unknown;
-    const auto look = [&known, &unknown](const auto& names) {
-      for (const auto& name : names) {
-        if (unknown.empty() && std::find(known.begin(), known.end(), name) == known.end()) unknown = name;
-      }
-    };
-    for (const Step& step : session.steps) {
-      const Operation& operation = *step.operation;
-      look(operation.value.names());
-      look(operation.compared.names());
-      look(names_in_key(operation.key));
-      look(names_in_key(operation.upper));
-      if (!unknown.empty()) {
-        return Complaint{
-            step.line,
-            unknown_name("name", unknown, known) + fmt::format("; {} names an answer by `-> name`", session.name),
-            {}};
-      }
-      for (const std::string& name : step.captures) {
-        if (std::find(known.begin(), known.end(), name) == known.end()) known.push_back(name);
-      }
+std::optional<Complaint> fault_in_names(const SpecSession& session, std::vector<std::string> known) {
+  std::string_view unknown;
+  const auto look = [&known, &unknown](const auto& names) {
+    for (const auto& name : names) {
+      if (unknown.empty() && std::find(known.begin(), known.end(), name) == known.end()) unknown = name;
+    }
+  };
+  for (const Step& step : session.steps) {
+    const Operation& operation = *step.operation;
+    look(operation.value.names());
+    look(operation.compared.names());
+    look(names_in_key(operation.key));
+    look(names_in_key(operation.upper));
+    if (!unknown.empty()) {
+      return Complaint{
+          step.line,
+          unknown_name("name", unknown, known) + fmt::format("; {} names an answer by `-> name`", session.name),
+          {}};
+    }
+    for (const std::string& name : step.captures) {
+      if (std::find(known.begin(), known.end(), name) == known.end()) known.push_back(name);
     }
   }
   return std::nullopt;
+}
+
+std::optional<Complaint> fault_in_names(const SpecPattern& pattern) {
+  for (const SpecSession& session : pattern.sessions) {
+    if (auto found = fault_in_names(session, {"me"})) return found;
+  }
+  for (const SpecLoad& load : pattern.loads) {
+    std::vector<std::string> known{"me", "rows"};
+    known.insert(known.end(), load.chosen.begin(), load.chosen.end());
+    if (auto found = fault_in_names(load.session, std::move(known))) return found;
+  }
+  return std::nullopt;
+}
+
+std::optional<Complaint> fault_in_loads(const SpecFile& file, const SpecPattern& pattern) {
+  int percent = 0;
+  bool leaves_rest = pattern.loads.empty();
+  for (const SpecLoad& load : pattern.loads) {
+    percent += load.percent;
+    leaves_rest = leaves_rest || load.percent == 0;
+    if (load.session.steps.empty())
+      return Complaint{load.line, fmt::format("the load {} has no step; write `step {{ … }}`", load.name), {}};
+    if (file.rows == 0 && !load.chosen.empty())
+      return Complaint{load.line, "`choose` needs to know among how many: write `rows 1000`", {}};
+    if (static_cast<std::int64_t>(load.chosen.size()) > std::max<std::int64_t>(file.rows, 1))
+      return Complaint{load.line, fmt::format("{} different rows of {}", load.chosen.size(), file.rows), {}};
+    const auto& steps = load.session.steps;
+    if (const auto named = std::find_if(steps.begin(), steps.end(), [](const Step& s) { return !s.name.empty(); });
+        named != steps.end())
+      return Complaint{named->line, "steps of a load have no names: no permutation speaks of them", {}};
+  }
+  if (leaves_rest ? percent < 100 : percent == 100) return std::nullopt;
+  return Complaint{pattern.loads.front().line,
+                   fmt::format("the shares of the loads add up to {} %{}", percent,
+                               leaves_rest ? ", which leaves nothing for the one without a share" : ", not to 100"),
+                   {}};
 }
 
 }  // namespace
@@ -138,6 +171,7 @@ std::optional<Complaint> fault_in(const SpecFile& file) {
     if (auto found = fault_in_permutations(each)) return found;
     if (auto found = fault_in_expected(each)) return found;
     if (auto found = file.portable ? fault_in_names(each) : std::nullopt) return found;
+    if (auto found = file.is_load() ? fault_in_loads(file, each) : std::nullopt) return found;
     if (each.fix && std::find(patterns.begin(), patterns.end(), each.fix->pattern) == patterns.end())
       return Complaint{each.fix->line, unknown_name("pattern", each.fix->pattern, patterns), {}};
   }

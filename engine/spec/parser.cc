@@ -16,13 +16,19 @@ namespace {
 
 using Kind = Token::Kind;
 
+constexpr const char* kLoadOrSessions =
+    "a file has sessions, whose order is the schedule, or `load`, which many sessions perform; not both";
 constexpr int kRepeatDepthMost = 8;
 constexpr int kRepeatMost = 10'000;
 
 /// The words that begin a statement of a file. The first four are PostgreSQL's.
-constexpr std::array<std::string_view, 13> kStatements = {"setup",  "teardown", "session", "permutation", "pattern",
-                                                          "given",  "expect",   "holds",   "why",         "fix",
-                                                          "option", "on",       "schedule"};
+constexpr std::array<std::string_view, 16> kStatements = {
+    "setup", "teardown", "session", "permutation", "pattern",  "given", "expect", "holds",
+    "why",   "fix",      "option",  "on",          "schedule", "load",  "rows",   "choose"};
+
+/// The most rows of a load, and the most that one transaction chooses.
+constexpr std::int64_t kRowsMost = 10'000'000;
+constexpr std::size_t kChosenMost = 8;
 
 bool is_statement(std::string_view word) {
   return std::find(kStatements.begin(), kStatements.end(), word) != kStatements.end();
@@ -125,7 +131,7 @@ class Parser {
   void read_setup(const Token& word);
   void read_teardown(const Token& word);
   void read_session(const Token& word);
-  void read_steps(SpecSession& session);
+  void read_steps(SpecSession& session, std::optional<int> index);
   void read_step(SpecSession& session, const Token& word);
   void end_repeat(SpecSession& session, std::vector<Repeat>& open, const Token& word);
   void read_permutation(const Token& word);
@@ -140,6 +146,11 @@ class Parser {
   void read_option(int line);
   void read_stores(int line);
   void read_schedule(int line);
+  void read_load(const Token& word);
+  void read_steps_of_load();
+  void read_rows(int line);
+  void read_choose(int line);
+  std::string take_rest();
 
   int add_session(std::string name, int line);
   void add_step(SpecSession& session, Step step);
@@ -217,6 +228,8 @@ void Parser::read_statement() {
   std::string session;
   if (lexer_->take_session(session)) return read_script_line(session);
   if (lexer_->starts_with("=>")) return read_expected();
+  if (file_.is_load() && (lexer_->peek().is_word("step") || lexer_->peek().is_word("repeat")))
+    return read_steps_of_load();
   const Token word = lexer_->take();
   if (lexer_->failed()) return;
   const auto is = [&word](std::string_view name) { return word.is_word(name); };
@@ -233,7 +246,11 @@ void Parser::read_statement() {
   if (is("option")) return read_option(word.line);
   if (is("on")) return read_stores(word.line);
   if (is("schedule")) return read_schedule(word.line);
-  if (is("step") || is("repeat") || is("end"))
+  if (is("load")) return read_load(word);
+  if (is("rows")) return read_rows(word.line);
+  if (is("choose")) return read_choose(word.line);
+  if (is("end")) return lexer_->complain_at(word, "\"end\" stands outside of a loop");
+  if (is("step") || is("repeat"))
     return lexer_->complain_at(word, fmt::format("\"{}\" stands outside of a session", word.text));
   if (word.kind != Kind::name || word.quoted) {
     return lexer_->complain_at(
@@ -296,6 +313,7 @@ void Parser::add_step(SpecSession& session, Step step) {
 
 void Parser::read_script_line(const std::string& session) {
   const int line = lexer_->line();
+  if (file_.is_load()) return complain(line, kLoadOrSessions);
   if (!pattern().permutations.empty())
     return complain(line, "the order of the steps stands in permutations or in script lines, not in both");
   const auto& known = names_.back().sessions;
@@ -389,6 +407,7 @@ void Parser::read_teardown(const Token& word) {
 }
 
 void Parser::read_session(const Token& word) {
+  if (file_.is_load()) return complain(word.line, kLoadOrSessions);
   if (!pattern().permutations.empty()) return lexer_->complain_at(word, "sessions stand before the permutations");
   latest_.reset();
   std::vector<Token> tokens{take_name("the name of a session")};
@@ -411,7 +430,7 @@ void Parser::read_session(const Token& word) {
     (void)add_session(token.text, token.line);
   }
   pattern().sessions[first].setup = std::move(setup);
-  read_steps(pattern().sessions[first]);
+  read_steps(pattern().sessions[first], static_cast<int>(first));
   if (!lexer_->failed() && pattern().sessions[first].steps.empty()) {
     return lexer_->complain_at(lexer_->peek(),
                                fmt::format("{} stands where the first step of {} must come, as step name {{ … }}",
@@ -439,14 +458,16 @@ void Parser::read_session(const Token& word) {
   latest_.reset();
 }
 
-void Parser::read_steps(SpecSession& session) {
+/// `index`: of the session in its pattern; nullopt: it has no place there, so `=>` cannot speak of it.
+void Parser::read_steps(SpecSession& session, std::optional<int> index) {
   std::vector<Repeat> open;
-  const int index = static_cast<int>(&session - pattern().sessions.data());
   for (;;) {
     lexer_->skip();
     if (lexer_->failed()) return;
     if (lexer_->starts_with("=>")) {
-      latest_ = session.steps.empty() ? std::nullopt : std::optional(index);
+      if (!index)
+        return complain(lexer_->line(), "a load performs its steps over and over: `=>` cannot speak of one time");
+      latest_ = session.steps.empty() ? std::nullopt : index;
       read_expected();
       continue;
     }
@@ -565,7 +586,7 @@ void Parser::read_markers(PermutationStep& step) {
 }
 
 void Parser::read_pattern(int line) {
-  const std::string said = lexer_->take_statement();
+  const std::string said = take_rest();
   const std::size_t end = std::min(said.find_first_of(" \t"), said.size());
   const std::string name = said.substr(0, end);
   const std::string_view summary = trimmed(std::string_view(said).substr(end));
@@ -579,10 +600,12 @@ void Parser::read_pattern(int line) {
   const SpecPattern& first = file_.patterns.front();
   if (!has_pattern_) shared_options_ = first.options.size();
   // What stands before the first pattern is everybody's. When that is no way of asking, the first pattern is this one.
-  const bool takes_place = !has_pattern_ && first.sessions.empty() && first.expectations.empty() &&
-                           first.whys.empty() && !first.fix && names_.front().schedule.empty();
+  const bool takes_place = !has_pattern_ && first.sessions.empty() && first.loads.empty() &&
+                           first.expectations.empty() && first.whys.empty() && !first.fix &&
+                           names_.front().schedule.empty();
   if (!takes_place) {
-    if (pattern().sessions.empty()) return complain(line, fmt::format("the pattern {} has no session", pattern().name));
+    if (pattern().sessions.empty() && pattern().loads.empty())
+      return complain(line, fmt::format("the pattern {} has no session", pattern().name));
     SpecPattern next;
     next.options.assign(first.options.begin(), first.options.begin() + static_cast<std::ptrdiff_t>(shared_options_));
     file_.patterns.push_back(std::move(next));
@@ -636,7 +659,7 @@ void Parser::read_holds(int line) {
       return complain(line, "`holds` of a file with `given` takes an expression: `holds \"text\" A + B = 200`");
     if (!lexer_->failed() && trimmed(invariant.sql).empty()) return complain(line, "`holds` has no query");
   } else {
-    const std::string said = lexer_->take_statement();
+    const std::string said = take_rest();
     if (!file_.portable)
       return complain(line, "`holds` takes a query: `holds \"text\" { select … }` (an expression needs `given`)");
     std::string_view rest = said;
@@ -701,11 +724,76 @@ void Parser::read_schedule(int line) {
   if (names.schedule.empty()) complain(line, "write `schedule T1 T1 T2 …`: the session of each step");
 }
 
+/// In a file with `load` its statements may be indented, so none goes on over more than one line.
+std::string Parser::take_rest() {
+  if (!file_.is_load()) return lexer_->take_statement();
+  return std::string(trimmed(without_comment(lexer_->take_line())));
+}
+
+/// `load look 90% "sentence"`.
+void Parser::read_load(const Token& word) {
+  constexpr std::string_view kForm = "write `load NAME`, or `load NAME 90%` where there are several";
+  const std::string said(trimmed(without_comment(lexer_->take_line())));
+  const bool has_sessions = std::any_of(file_.patterns.begin(), file_.patterns.end(),
+                                        [](const SpecPattern& each) { return !each.sessions.empty(); });
+  if (has_sessions) return complain(word.line, kLoadOrSessions);
+  const std::vector<std::string> words = words_of(said, " \t");
+  if (words.empty() || words.size() > 2 || words.front().front() == '"') return complain(word.line, std::string(kForm));
+  SpecLoad load{.name = words.front(), .line = word.line};
+  if (words.size() == 2) {
+    const auto percent = words[1].ends_with('%') ? whole_number(words[1].substr(0, words[1].size() - 1)) : std::nullopt;
+    if (!percent || *percent < 1 || *percent > 99) return complain(word.line, std::string(kForm));
+    load.percent = static_cast<int>(*percent);
+  }
+  std::vector<SpecLoad>& loads = pattern().loads;
+  if (std::any_of(loads.begin(), loads.end(), [&load](const SpecLoad& each) { return each.name == load.name; }))
+    return complain(word.line, fmt::format("the pattern has a load {} already", load.name));
+  load.session = {.name = load.name, .line = word.line};
+  loads.push_back(std::move(load));
+  latest_.reset();
+}
+
+void Parser::read_steps_of_load() {
+  if (pattern().loads.empty())
+    return lexer_->complain_at(lexer_->peek(), "a step stands below a `load`; the pattern has none of its own");
+  read_steps(pattern().loads.back().session, std::nullopt);
+}
+
+void Parser::read_rows(int line) {
+  const auto number = whole_number(trimmed(without_comment(lexer_->take_line())));
+  if (!file_.is_load()) return complain(line, "`rows` stands below the `load` that chooses among them");
+  if (!number || *number < 1 || *number > kRowsMost)
+    return complain(line, fmt::format("`rows` takes a number from 1 to {}", kRowsMost));
+  if (file_.rows > 0) return complain(line, "`rows` is said once, for all loads of the file");
+  file_.rows = *number;
+}
+
+/// `choose a, b` or `choose a < b`. In a pattern without a load of its own: the loads of the first one, with this
+/// choice.
+void Parser::read_choose(int line) {
+  const std::string said(trimmed(without_comment(lexer_->take_line())));
+  if (!file_.is_load()) return complain(line, "`choose` stands below a `load`");
+  if (pattern().loads.empty()) pattern().loads = file_.patterns.front().loads;
+  const bool ascending = said.find('<') != std::string::npos;
+  std::vector<std::string> names = words_of(said, ascending ? " \t<" : " \t,");
+  std::vector<std::string> sorted = names;
+  std::sort(sorted.begin(), sorted.end());
+  const bool twice = std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
+  if (names.empty() || names.size() > kChosenMost || twice || !std::all_of(names.begin(), names.end(), is_capture))
+    return complain(line, fmt::format("`choose a, b` or `choose a < b` takes up to {} different names", kChosenMost));
+  const bool is_of_pattern = pattern().line > pattern().loads.back().line;
+  for (SpecLoad& load : pattern().loads) {
+    if (!is_of_pattern && &load != &pattern().loads.back()) continue;
+    load.chosen = names;
+    load.ascending = ascending;
+  }
+}
+
 void Parser::finish() {
   const Token end = lexer_->take();
   for (std::size_t i = 0; i < file_.patterns.size() && !lexer_->failed(); ++i) {
     SpecPattern& each = file_.patterns[i];
-    if (each.sessions.empty()) {
+    if (each.sessions.empty() && each.loads.empty()) {
       return lexer_->complain_at(
           end, has_pattern_
                    ? fmt::format("the pattern {} has no session", each.name)

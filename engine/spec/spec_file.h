@@ -13,6 +13,8 @@
 //       step { select … } -> job                   the first row's columns get names: `:job`, `:'job'` in later SQL
 //     end
 //   given A = 100                                  portable: rows of the store's own table, and steps in its verbs
+//   load transfer                                  what many sessions do, again and again, for `compare`
+//     rows 1000   choose a, b   step { … :a … }
 //   pattern ordered "in one order"                 another way of asking
 //   expect …   holds …   why …   fix …   option …   schedule …   on …
 //
@@ -126,6 +128,17 @@ struct Permutation {
   int line = 0;
 };
 
+/// `load NAME 90%`: what a session under load does, again and again.
+struct SpecLoad {
+  std::string name;
+  int line = 0;
+  int percent = 0;  ///< of the transactions of its pattern; 0: what the others leave, in equal parts
+  /// `choose a, b`: names of rows, numbers from 1 to `:rows`, all different, drawn anew for each transaction.
+  std::vector<std::string> chosen = {};
+  bool ascending = false;    ///< `choose a < b`
+  SpecSession session = {};  ///< its steps; no step has a name or expects anything
+};
+
 /// `expect STORE PROTOCOL: VERDICT`. Names are as written; whether they exist is looked up by whoever runs the file.
 struct VerdictExpected {
   std::string store, protocol, verdict;
@@ -158,6 +171,7 @@ struct SpecPattern {
   int line = 1;
   std::vector<SqlBlock> setups = {};  ///< of its own, after those of the file
   std::vector<SpecSession> sessions = {};
+  std::vector<SpecLoad> loads = {};  ///< of a file with `load`, which has no sessions; at least one then
   /// The order of steps: indices of sessions. That of the script lines, or of `schedule`.
   std::vector<int> order = {};
   std::vector<Permutation> permutations = {};
@@ -194,10 +208,13 @@ struct SpecFile {
   std::vector<SqlBlock> setups = {};
   std::optional<SqlBlock> teardown = {};
   bool portable = false;  ///< has `given`
+  std::int64_t rows = 0;  ///< `rows N`: among which a load chooses
   std::vector<std::pair<std::string, std::string>> given = {};
   std::vector<NamedStore> stores = {};  ///< `on sqlite, postgres`: where it runs besides where something is expected
   std::vector<SpecInvariant> invariants = {};
   std::vector<SpecPattern> patterns = {};  ///< at least one
+
+  bool is_load() const noexcept { return !patterns.front().loads.empty(); }
 };
 
 /// Why a text is no file of this format.

@@ -22,6 +22,7 @@ Scenario avoidance_no_wait() {
   return scenario("Nobody waits for anybody")
       .story("A transaction that finds a row locked gives up at once, with all that it has, and tries again.")
       .given({{"A", 0}, {"B", 0}})
+      .repeats()
 
       .pattern("plain", "opposite orders: one of the two would close the circle")
       .actor("T1", add_to_both, "A", "B")

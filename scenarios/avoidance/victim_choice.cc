@@ -27,6 +27,7 @@ Scenario avoidance_victim_choice() {
           "what that one has done is lost. The choice decides what a deadlock costs, and whether a transaction "
           "loses for ever.")
       .given({{"A", 0}, {"B", 0}, {"C", 0}, {"D", 0}, {"E", 0}, {"F", 0}})
+      .repeats()
 
       .pattern("youngest", "the transaction that began last: here the one that has done the most")
       .actor("short", add_to_all, kShort)

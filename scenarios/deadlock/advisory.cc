@@ -1,16 +1,12 @@
 // Advisory locks (PostgreSQL manual, 13.3.5): locks on numbers that mean what the application says. They deadlock as
 // rows do, and the server finds the cycle, since it keeps them in the same lock table. They belong to the whole
 // database: the first of two numbers, here that of the table, keeps other applications (and other runs) apart.
-#include <atomic>
-
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {
 namespace {
 
-struct Acknowledged {
-  std::atomic<int> changes = 0;
-};
+enum : std::size_t { kChanges };
 
 Task<> lock_both(Context& c, std::string first, std::string second) {
   const std::string lock_first = "select pg_advisory_xact_lock('kv'::regclass::int, " + first + ")";
@@ -20,7 +16,7 @@ Task<> lock_both(Context& c, std::string first, std::string second) {
   co_await c.db.execute(lock_second);
   co_await c.db.add("runs", 1);
   co_await c.db.commit();
-  ++c.world<Acknowledged>().changes;
+  ++c.acknowledged[kChanges];
 }
 
 }  // namespace
@@ -29,7 +25,6 @@ Scenario deadlock_advisory() {
   return scenario("Two jobs take the same two advisory locks in opposite order")
       .story("The nightly jobs each need the report (1) and the archive (2). No row is touched before both are locked.")
       .given({{"runs", 0}})
-      .with<Acknowledged>()
 
       .pattern("plain", "each in an order of its own")
       .actor("T1", lock_both, "1", "2")
@@ -50,7 +45,7 @@ Scenario deadlock_advisory() {
           "clean, abort")
 
       .holds("every acknowledged run counts",
-             [](const Final& end) { return end.number("runs") == end.world<Acknowledged>().changes; });
+             [](const Final& end) { return end.number("runs") == end.count(kChanges); });
 }
 
 }  // namespace lockstep::scenarios

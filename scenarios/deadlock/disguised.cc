@@ -28,6 +28,7 @@ Scenario deadlock_disguised() {
   return scenario("A deadlock that the log calls a lock time-out")
       .story("Two transfers lock the same rows in opposite order. lock_timeout is 20 ms, deadlock_timeout is longer.")
       .given({{"A", 100}, {"B", 100}})
+      .repeats()
 
       .pattern("plain", "opposite orders, and a lock time-out that comes first")
       .actor("T1", source_first, "A", "B")

@@ -31,6 +31,7 @@ Scenario deadlock_three_cycle() {
   return scenario("Three transactions wait for each other in a ring")
       .story("Each of three stations hands one piece to the next. Each locks its own row, then its neighbour's.")
       .given({{"A", 5}, {"B", 5}, {"C", 5}})
+      .repeats()
 
       .pattern("plain", "own row first, then the neighbour's")
       .actor("T1", pass_on, "A", "B")

@@ -36,6 +36,7 @@ Scenario deadlock_two_lock() {
           "T1 pays from A to B while T2 pays from B to A. Each locks the row that it pays from, then asks for the "
           "other.")
       .given({{"A", 100}, {"B", 100}})
+      .repeats()
 
       .pattern("plain", "each locks the row that it pays from first")
       .actor("T1", source_first, "A", "B", 10)

@@ -1,8 +1,6 @@
 // Upgrade deadlock (Gray and Reuter, 1993, 7.8.3): two transactions read the same row under a shared lock, then both
 // want to write it. Each waits for the other's shared lock. An update lock, or FOR UPDATE at once, lets only one of
 // them start.
-#include <atomic>
-
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {
@@ -10,16 +8,14 @@ namespace {
 
 const std::vector<std::string> claims{"counter"};
 
-struct Acknowledged {
-  std::atomic<int> increments = 0;
-};
+enum : std::size_t { kIncrements };
 
 Task<> read_then_write(Context& c) {
   co_await c.db.begin(claims);
   const std::int64_t seen = co_await c.db.read("counter");
   co_await c.db.write("counter", seen + 1);
   co_await c.db.commit();
-  ++c.world<Acknowledged>().increments;
+  ++c.acknowledged[kIncrements];
 }
 
 /// read_then_write() for a store with plain reads that take no lock.
@@ -28,7 +24,7 @@ Task<> for_share_then_update(Context& c) {
   co_await c.db.execute("select v from kv where k = 'counter' for share");
   co_await c.db.execute("update kv set v = (v::bigint + 1)::text where k = 'counter'");
   co_await c.db.commit();
-  ++c.world<Acknowledged>().increments;
+  ++c.acknowledged[kIncrements];
 }
 
 Task<> for_update(Context& c) {
@@ -36,7 +32,7 @@ Task<> for_update(Context& c) {
   const std::int64_t seen = co_await c.db.read_for_update("counter");
   co_await c.db.write("counter", seen + 1);
   co_await c.db.commit();
-  ++c.world<Acknowledged>().increments;
+  ++c.acknowledged[kIncrements];
 }
 
 }  // namespace
@@ -45,7 +41,7 @@ Scenario deadlock_upgrade() {
   return scenario("Two readers of one row both want to write it")
       .story("Two transactions read the same counter under a shared lock and then add one to it. One row is enough.")
       .given({{"counter", 0}})
-      .with<Acknowledged>()
+      .repeats()
 
       .pattern("plain", "read under a shared lock, then write")
       .actor("T1", read_then_write)
@@ -76,7 +72,7 @@ Scenario deadlock_upgrade() {
       .why("Only one of them can mean to write; the other one waits at its first step and holds nothing.")
 
       .holds("every acknowledged increment counts",
-             [](const Final& end) { return end.number("counter") == end.world<Acknowledged>().increments; });
+             [](const Final& end) { return end.number("counter") == end.count(kIncrements); });
 }
 
 }  // namespace lockstep::scenarios

@@ -20,6 +20,7 @@ Scenario isolation_dirty_write() {
   return scenario("The car goes to one buyer and the invoice to the other")
       .story("Alice and Bob buy the same car. A sale writes two rows: the buyer and the receiver of the invoice.")
       .given({{"buyer", "nobody"}, {"invoice", "nobody"}})
+      .repeats()
 
       .pattern("plain", "write both rows")
       .actor("T1", sell_to, "alice")

@@ -1,7 +1,5 @@
 // Lost update (P4 of Berenson et al., 1995, "A Critique of ANSI SQL Isolation Levels"): r1[x] r2[x] w1[x] c1 w2[x] c2.
 // The second write is computed from a value that the first one has replaced.
-#include <atomic>
-
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {
@@ -9,16 +7,14 @@ namespace {
 
 const std::vector<std::string> claims{"balance"};
 
-struct Acknowledged {
-  std::atomic<std::int64_t> deposits = 0;
-};
+enum : std::size_t { kDeposits };
 
 Task<> deposit(Context& c, std::int64_t amount) {
   co_await c.db.begin(claims);
   const std::int64_t balance = co_await c.db.read("balance");
   co_await c.db.write("balance", balance + amount);
   co_await c.db.commit();
-  c.world<Acknowledged>().deposits += amount;
+  c.acknowledged[kDeposits] += amount;
 }
 
 Task<> deposit_for_update(Context& c, std::int64_t amount) {
@@ -26,7 +22,7 @@ Task<> deposit_for_update(Context& c, std::int64_t amount) {
   const std::int64_t balance = co_await c.db.read_for_update("balance");
   co_await c.db.write("balance", balance + amount);
   co_await c.db.commit();
-  c.world<Acknowledged>().deposits += amount;
+  c.acknowledged[kDeposits] += amount;
 }
 
 /// Optimistic: writes only if the value is still the one that was read.
@@ -36,14 +32,14 @@ Task<> deposit_if_unchanged(Context& c, std::int64_t amount) {
   const std::int64_t touched = co_await c.db.write_if("balance", balance, balance + amount);
   if (touched == 0) co_await fail(Fault::version_changed, "somebody else changed the balance");
   co_await c.db.commit();
-  c.world<Acknowledged>().deposits += amount;
+  c.acknowledged[kDeposits] += amount;
 }
 
 Task<> deposit_in_one_statement(Context& c, std::int64_t amount) {
   co_await c.db.begin(claims);
   co_await c.db.add("balance", amount);
   co_await c.db.commit();
-  c.world<Acknowledged>().deposits += amount;
+  c.acknowledged[kDeposits] += amount;
 }
 
 }  // namespace
@@ -54,7 +50,7 @@ Scenario isolation_lost_update() {
           "Two clerks read the same balance of 100. One adds 10, the other one adds 20, and both write what they "
           "computed.")
       .given({{"balance", 100}})
-      .with<Acknowledged>()
+      .repeats()
 
       .pattern("plain", "read, compute, write")
       .actor("T1", deposit, 10)
@@ -100,7 +96,7 @@ Scenario isolation_lost_update() {
       .why("Nothing is computed outside the store: the second sum waits for the first and starts from its result.")
 
       .holds("no acknowledged deposit is lost",
-             [](const Final& end) { return end.number("balance") == 100 + end.world<Acknowledged>().deposits; });
+             [](const Final& end) { return end.number("balance") == 100 + end.count(kDeposits); });
 }
 
 }  // namespace lockstep::scenarios

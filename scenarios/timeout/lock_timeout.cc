@@ -1,7 +1,5 @@
 // Lock time-out (PostgreSQL manual, 20.11, lock_timeout; SQLite, sqlite3_busy_timeout): a transaction holds a row while
 // its user thinks. A limit on the wait keeps the others from piling up behind it, at the price of giving up work.
-#include <atomic>
-
 #include "engine/actor/pause.h"
 #include "scenarios/catalogue.h"
 
@@ -10,9 +8,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-struct Acknowledged {
-  std::atomic<int> changes = 0;
-};
+enum : std::size_t { kChanges };
 
 const std::vector<std::string> claims{"page"};
 
@@ -23,7 +19,7 @@ Task<> edit_with_the_row_locked(Context& c) {
   co_await pause(milliseconds(120));
   co_await c.db.write("page", version + 1);
   co_await c.db.commit();
-  ++c.world<Acknowledged>().changes;
+  ++c.acknowledged[kChanges];
 }
 
 /// Thinks first and locks the row only to save.
@@ -32,7 +28,7 @@ Task<> edit_then_lock(Context& c) {
   co_await c.db.begin(claims);
   co_await c.db.add("page", 1);
   co_await c.db.commit();
-  ++c.world<Acknowledged>().changes;
+  ++c.acknowledged[kChanges];
 }
 
 Task<> count_a_visit(Context& c) {
@@ -40,7 +36,7 @@ Task<> count_a_visit(Context& c) {
   const std::int64_t version = co_await c.db.read_for_update("page");
   co_await c.db.write("page", version + 1);
   co_await c.db.commit();
-  ++c.world<Acknowledged>().changes;
+  ++c.acknowledged[kChanges];
 }
 
 }  // namespace
@@ -52,7 +48,6 @@ Scenario timeout_lock_timeout() {
           "gives "
           "up, starts again, and gets the row once T1 is done.")
       .given({{"page", 1}})
-      .with<Acknowledged>()
 
       .pattern("plain", "T1 thinks with the row locked; T2 waits at most 50 ms")
       .actor("T1", edit_with_the_row_locked)
@@ -88,7 +83,7 @@ Scenario timeout_lock_timeout() {
       .why("Nothing is locked while T1 thinks, so nobody waits for it.")
 
       .holds("every acknowledged change counts",
-             [](const Final& end) { return end.number("page") == 1 + end.world<Acknowledged>().changes; });
+             [](const Final& end) { return end.number("page") == 1 + end.count(kChanges); });
 }
 
 }  // namespace lockstep::scenarios

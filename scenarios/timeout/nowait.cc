@@ -1,22 +1,18 @@
 // NOWAIT (PostgreSQL manual, SELECT, "The Locking Clause"): rather than wait for a row that somebody holds, fail at
 // once with 55P03 and do something better meanwhile. Nobody waits, so no cycle of waiters can form.
-#include <atomic>
-
 #include "scenarios/catalogue.h"
 
 namespace lockstep::scenarios {
 namespace {
 
-struct Acknowledged {
-  std::atomic<int> changes = 0;
-};
+enum : std::size_t { kChanges };
 
 Task<> wait_for_it(Context& c) {
   co_await c.db.begin();
   const std::int64_t visits = co_await c.db.read_for_update("visits");
   co_await c.db.write("visits", visits + 1);
   co_await c.db.commit();
-  ++c.world<Acknowledged>().changes;
+  ++c.acknowledged[kChanges];
 }
 
 Task<> do_not_wait(Context& c) {
@@ -24,7 +20,7 @@ Task<> do_not_wait(Context& c) {
   co_await c.db.execute("select v from kv where k = 'visits' for update nowait");
   co_await c.db.add("visits", 1);
   co_await c.db.commit();
-  ++c.world<Acknowledged>().changes;
+  ++c.acknowledged[kChanges];
 }
 
 }  // namespace
@@ -33,7 +29,7 @@ Scenario timeout_nowait() {
   return scenario("Ask for a row and take no for an answer")
       .story("T1 holds a row. T2 asks for it: once by waiting, once with NOWAIT and a retry from its begin.")
       .given({{"visits", 0}})
-      .with<Acknowledged>()
+      .repeats()
 
       .pattern("wait", "for update: the second one waits")
       .actor("T1", wait_for_it)
@@ -51,7 +47,7 @@ Scenario timeout_nowait() {
       .fix("wait when there is nothing better to do", "wait")
 
       .holds("every acknowledged visit counts",
-             [](const Final& end) { return end.number("visits") == end.world<Acknowledged>().changes; });
+             [](const Final& end) { return end.number("visits") == end.count(kChanges); });
 }
 
 }  // namespace lockstep::scenarios

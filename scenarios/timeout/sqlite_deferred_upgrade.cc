@@ -7,7 +7,7 @@
 namespace lockstep::scenarios {
 namespace {
 
-using sqlite_visits::Acknowledged;
+using sqlite_visits::kChanges;
 using sqlite_visits::read_then_write;
 using sqlite_visits::write_first;
 
@@ -19,7 +19,6 @@ Scenario timeout_sqlite_deferred_upgrade() {
           "Both connections may wait for two seconds. T1 and T2 read, T1 writes, and T2's write fails without any "
           "wait.")
       .given({{"visits", 0}})
-      .with<Acknowledged>()
 
       .pattern("plain", "read, then write, in one transaction")
       .actor("T1", read_then_write)
@@ -42,7 +41,7 @@ Scenario timeout_sqlite_deferred_upgrade() {
       .why("T2 asks for the write lock before it has read anything: it waits for T1 and then reads what T1 wrote.")
 
       .holds("every acknowledged visit counts",
-             [](const Final& end) { return end.number("visits") == end.world<Acknowledged>().changes; });
+             [](const Final& end) { return end.number("visits") == end.count(kChanges); });
 }
 
 }  // namespace lockstep::scenarios

@@ -31,21 +31,21 @@ struct Plan {
 
 // -- the load engine --
 
-Task<> select_one(load::LoadContext& c) {
+Task<> select_one(Context& c) {
   const std::string row = std::to_string(c.choose());
   co_await c.db.begin();
   (void)co_await c.db.read(row);
   co_await c.db.commit();
 }
 
-Task<> update_one(load::LoadContext& c) {
+Task<> update_one(Context& c) {
   const std::string row = std::to_string(c.choose());
   co_await c.db.begin();
   (void)co_await c.db.add(row, 1);
   co_await c.db.commit();
 }
 
-State numbers(const load::Shape& shape) {
+State numbers(const Shape& shape) {
   State rows;
   for (std::uint64_t i = 0; i < shape.rows; ++i) rows.emplace_back(std::to_string(i), "0");
   return rows;
@@ -63,10 +63,12 @@ int run_engine(const Plan& plan) {
   request.workers = 1;
   request.warmup = std::chrono::milliseconds(100);
   request.measured = Nanos(static_cast<std::int64_t>(plan.seconds * 1e9));
-  const load::Workload workload = load::workload("pgbench's")
-                                      .rows(kRows, numbers)
-                                      .pattern("select", "a point select", select_one)
-                                      .pattern("update", "adds to a row", update_one);
+  const Scenario workload = scenario("pgbench's")
+                                .rows(kRows, numbers)
+                                .pattern("select", "a point select")
+                                .session(select_one)
+                                .pattern("update", "adds to a row")
+                                .session(update_one);
   const auto result = load::run_round(workload, request, nullptr);
   if (!result.ok()) return std::fprintf(stderr, "%s\n", result.error().message.c_str()), 1;
   if (!result->note.empty()) return std::fprintf(stderr, "%s\n", result->note.c_str()), 1;

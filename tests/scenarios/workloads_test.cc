@@ -1,13 +1,12 @@
-// workloads_test.cc: every workload of the catalogue under a short load: right wherever it does not say that it is not;
-// and its invariants see what is missing.
-#include "scenarios/workloads.h"
-
+// workloads_test.cc: every scenario of the catalogue that runs under load, for a short while: right wherever it does
+// not say that it is not; and its invariants see what is missing.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "engine/load/round.h"
+#include "scenarios/catalogue.h"
 #include "tests/scenarios/coordinates.h"
 
 namespace lockstep::load {
@@ -22,10 +21,10 @@ constexpr int kSessions = 4;
 
 class EveryWorkload : public testing::TestWithParam<std::string> {
  protected:
-  const Workload& workload() const { return *scenarios::find_workload(GetParam()); }
+  const Scenario& scenario() const { return *scenarios::find(GetParam()); }
 
   /// Some transactions of each session, on few rows, so that they meet.
-  Result<RoundResult> run(const std::string& store, const std::string& protocol, const LoadPattern& pattern,
+  Result<RoundResult> run(const std::string& store, const std::string& protocol, const Pattern& pattern,
                           const std::string& executor) const {
     RoundRequest request;
     request.store = store;
@@ -34,17 +33,21 @@ class EveryWorkload : public testing::TestWithParam<std::string> {
     request.executor = executor;
     request.dsn = dsn_;
     request.sessions = kSessions;
-    request.shape = {
-        .rows = std::min<std::uint64_t>(workload().rows_default(), 50), .theta = 0.5, .read_percent = 50, .seed = 1};
+    request.shape = {.rows = std::min<std::uint64_t>(scenario().rows_of_load_default(), 50),
+                     .theta = 0.5,
+                     .read_percent = 50,
+                     .seed = 1};
     request.warmup = Nanos(0);
     request.measured = std::chrono::minutes(1);
     request.commits_most = commits_;
-    return run_round(workload(), request, nullptr);
+    return run_round(scenario(), request, nullptr);
   }
 
   void expect_right(const std::string& store, const std::string& protocol, const char* executor) const {
-    for (const LoadPattern& pattern : workload().patterns()) {
-      if (!pattern.runs_on(store) || pattern.is_unsafe(store, protocol)) continue;
+    for (const Pattern& pattern : scenario().patterns()) {
+      if (!scenario().runs_under_load(pattern) || pattern.is_unsafe(store, protocol)) continue;
+      const BackendKind& kind = *backend_named(store);
+      if (!pattern.runs_on(kind, *kind.protocol_named(protocol))) continue;
       SCOPED_TRACE(fmt::format("{} {} {} on {}", store, protocol, pattern.name, executor));
       const Result<RoundResult> result = run(store, protocol, pattern, executor);
       ASSERT_TRUE(result.ok()) << result.error().message;
@@ -54,10 +57,16 @@ class EveryWorkload : public testing::TestWithParam<std::string> {
     }
   }
 
+  /// What the invariants say of a round that began with the rows of `shape`.
   std::string broken(const State& state, const Counts& counts, const Shape& shape) const {
+    const State start = scenario().rows_of_load(shape);
+    const std::shared_ptr<void> world = scenario().make_world();
     std::string all;
-    for (const NamedInvariant& invariant : workload().invariants())
-      all += invariant.check({.state = state, .shape = shape, .counts = counts});
+    for (const InvariantSpec& invariant : scenario().invariants()) {
+      const Held found =
+          invariant.holds(Final(state, nullptr, scenario().world_type(), world.get()).with(start, shape, counts));
+      if (!found.held) all += invariant.text + ": " + found.wrong + "\n";
+    }
     return all;
   }
 
@@ -83,7 +92,7 @@ TEST_P(EveryWorkload, IsRightOnPostgres) {
 
 TEST_P(EveryWorkload, HoldsAtTheStartAndSeesWhatIsMissing) {
   const Shape shape{.rows = 20};
-  const State state = workload().given(shape);
+  const State state = scenario().rows_of_load(shape);
   EXPECT_TRUE(std::is_sorted(state.begin(), state.end()));
   EXPECT_THAT(broken(state, {}, shape), IsEmpty());
   Counts one_more;
@@ -94,7 +103,9 @@ TEST_P(EveryWorkload, HoldsAtTheStartAndSeesWhatIsMissing) {
 
 std::vector<std::string> names() {
   std::vector<std::string> all;
-  for (const Workload& workload : scenarios::workloads()) all.push_back(workload.name);
+  for (const Scenario& scenario : scenarios::catalogue()) {
+    if (scenario.runs_under_load()) all.push_back(scenario.name);
+  }
   return all;
 }
 

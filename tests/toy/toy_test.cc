@@ -53,7 +53,7 @@ TEST_P(Toy, RunsEveryScenarioThatItCanAndIsNotJudged) {
   std::size_t ran = 0;
   for (const Scenario& scenario : scenarios::catalogue()) {
     for (const Pattern& pattern : scenario.patterns()) {
-      if (!can_run_on(pattern, kind, *kind.protocol_named(protocol()))) continue;
+      if (!pattern.runs_on(kind, *kind.protocol_named(protocol()))) continue;
       for (const char* executor : {"threads", "coroutines"}) {
         SCOPED_TRACE(scenario.name + " " + pattern.name + " " + executor);
         const auto run = lockstep::run(

@@ -16,8 +16,6 @@
 
 namespace lockstep::bench {
 
-using load::Scatter;
-using load::Zipf;
 
 /// Record number i as a key: 8 bytes, in the order of the numbers.
 using NumberKey = std::array<char, 8>;

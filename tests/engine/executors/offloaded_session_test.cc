@@ -78,7 +78,7 @@ Task<> meets_the_other(Context& c) {
   met += table.at(0).at(0) == "1" ? 1 : 0;
 }
 
-Task<> meets_under_load(load::LoadContext& c) {
+Task<> meets_under_load(Context& c) {
   const Table table = co_await c.db.execute("select rendezvous()");
   c.acknowledged[0] += table.at(0).at(0) == "1" ? 1 : 0;
 }
@@ -103,13 +103,13 @@ TEST(OffloadedSession, TwoActorsOnOneWorkerAreInSqliteAtOnce) {
   }
 }
 
-load::Workload load_of_two() {
-  return load::workload("a meeting")
-      .rows(1, [](const load::Shape& shape) { return load::numbered("n/", shape.rows, "0"); })
-      .pattern("meet", "both are there", meets_under_load)
-      .holds("both were there", [](const load::Settled& end) {
-        return end.counts[0] == 2 ? std::string() : fmt::format("{} were", end.counts[0]);
-      });
+Scenario load_of_two() {
+  return scenario("a meeting")
+      .rows(1, [](const Shape& shape) { return numbered("n/", shape.rows, "0"); })
+      .pattern("meet", "both are there")
+      .session(meets_under_load)
+      .holds("both were there",
+             [](const Final& end) { return end.count(0) == 2 ? std::string() : fmt::format("{} were", end.count(0)); });
 }
 
 load::RoundRequest on_one_worker(std::string store, std::string executor) {
@@ -145,7 +145,7 @@ TEST(OffloadedSession, TwoSessionsOfALoadOnOneWorkerAreInSqliteAtOnceAndTheCompa
   EXPECT_EQ(again->groups.front().helpers, 16);
 }
 
-Task<> adds_under_load(load::LoadContext& c) {
+Task<> adds_under_load(Context& c) {
   co_await c.db.begin();
   co_await c.db.add("n/0000000", 1);
   co_await c.db.commit();
@@ -153,14 +153,15 @@ Task<> adds_under_load(load::LoadContext& c) {
 }
 
 TEST(OffloadedSession, EverybodyGetsThroughASqliteThatIsBusy) {
-  const load::Workload counter =
-      load::workload("a counter")
-          .rows(1, [](const load::Shape& shape) { return load::numbered("n/", shape.rows, "0"); })
-          .pattern("add", "adds one", adds_under_load)
-          .holds("what is acknowledged is there", [](const load::Settled& end) {
-            return end.total() == end.counts[0] && end.counts[0] == 8 * 25 ? std::string()
-                                                                           : fmt::format("{} of 200", end.counts[0]);
-          });
+  const Scenario counter = scenario("a counter")
+                               .rows(1, [](const Shape& shape) { return numbered("n/", shape.rows, "0"); })
+                               .pattern("add", "adds one")
+                               .session(adds_under_load)
+                               .holds("what is acknowledged is there", [](const Final& end) {
+                                 return end.total() == end.count(0) && end.count(0) == 8 * 25
+                                            ? std::string()
+                                            : fmt::format("{} of 200", end.count(0));
+                               });
   for (const char* protocol : {"immediate", "exclusive", "immediate-wal"}) {
     SCOPED_TRACE(protocol);
     load::RoundRequest request = on_one_worker("sqlite", "coroutines");
@@ -182,9 +183,9 @@ TEST(OffloadedSession, OnlyCallsThatBlockAreMadeElsewhere) {
     load::RoundRequest request = on_one_worker(store, executor);
     request.protocol = backend_named(store)->protocols.front().name;
     request.pattern = "nothing";
-    const load::Workload idle = load::workload("idle")
-                                    .rows(1, [](const load::Shape&) { return State{}; })
-                                    .pattern("nothing", "", +[](load::LoadContext&) -> Task<> { co_return; });
+    const Scenario idle = scenario("idle")
+                              .rows(1, [](const Shape&) { return State{}; })
+                              .pattern("nothing", "").session(+[](Context&) -> Task<> { co_return; });
     const auto result = load::run_round(idle, request, nullptr);
     ASSERT_TRUE(result.ok()) << result.error().message;
     EXPECT_EQ(result->helpers, 0) << store << " on " << executor;

@@ -7,7 +7,7 @@
 #include <map>
 
 #include "engine/load/round.h"
-#include "engine/scenario/workload.h"
+#include "engine/scenario/scenario.h"
 
 namespace lockstep::load {
 namespace {
@@ -18,18 +18,19 @@ using testing::IsEmpty;
 using testing::Not;
 using End = check::Transaction::End;
 
-Task<> nothing_of_its_own(LoadContext& c) {
+Task<> nothing_of_its_own(Context& c) {
   const std::vector<std::string> claims{"n/0000000"};
   co_await c.db.begin(claims);
   co_await c.db.commit();
 }
 
-Workload idle() {
-  return workload("probes alone")
+Scenario idle() {
+  return scenario("probes alone")
       .rows(1, [](const Shape& shape) { return numbered("n/", shape.rows, "0"); })
-      .pattern("plain", "begins and commits", nothing_of_its_own)
+      .pattern("plain", "begins and commits")
+      .session(nothing_of_its_own)
       .holds("no row is lost, none is left over",
-             [](const Settled& end) { return end.rows() == 1 ? std::string() : "other rows are there"; });
+             [](const Final& end) { return end.rows() == 1 ? std::string() : "other rows are there"; });
 }
 
 constexpr int kSessions = 6;

@@ -13,7 +13,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-Task<> add_one(LoadContext& c) {
+Task<> add_one(Context& c) {
   const std::string row = key_of("n/", c.choose());
   const std::vector<std::string> claims{row};
   co_await c.db.begin(claims);
@@ -23,34 +23,38 @@ Task<> add_one(LoadContext& c) {
 }
 
 /// Says that it did what it did not do.
-Task<> add_nothing(LoadContext& c) {
+Task<> add_nothing(Context& c) {
   co_await c.db.begin();
   (void)co_await c.db.read("n/0000000");
   co_await c.db.commit();
   ++c.acknowledged[0];
 }
 
-Task<> refuse(LoadContext& c) {
+Task<> refuse(Context& c) {
   co_await c.db.begin();
   co_await fail(Fault::refused, "none left");
 }
 
 /// A retry would add twice what is acknowledged once.
-Task<> fail_behind_its_commit(LoadContext& c) {
+Task<> fail_behind_its_commit(Context& c) {
   co_await add_one(c);
   co_await fail(Fault::version_changed, "somebody else was faster");
 }
 
-Workload counter() {
-  return workload("counters")
+Scenario counter() {
+  return scenario("counters")
       .rows(4, [](const Shape& shape) { return numbered("n/", shape.rows, "0"); })
-      .pattern("right", "adds one", add_one)
-      .pattern("liar", "adds nothing", add_nothing)
+      .pattern("right", "adds one")
+      .session(add_one)
+      .pattern("liar", "adds nothing")
+      .session(add_nothing)
       .unsafe_at({"kv/*"})
-      .pattern("refused", "gives up", refuse)
-      .pattern("late", "gives up behind its commit", fail_behind_its_commit)
+      .pattern("refused", "gives up")
+      .session(refuse)
+      .pattern("late", "gives up behind its commit")
+      .session(fail_behind_its_commit)
       .holds("what is acknowledged is there",
-             [](const Settled& end) { return end.total() == end.counts[0] ? std::string() : "it is not"; });
+             [](const Final& end) { return end.total() == end.count(0) ? std::string() : "it is not"; });
 }
 
 RoundRequest brief(std::string store, std::string protocol, std::string executor) {
@@ -67,7 +71,7 @@ RoundRequest brief(std::string store, std::string protocol, std::string executor
 }
 
 TEST(Round, KeepsWhatItAcknowledgesAtEveryProtocolOnBothExecutors) {
-  const Workload workload = counter();
+  const Scenario workload = counter();
   for (const std::string& protocol : backend_named("kv")->protocol_names()) {
     for (const char* executor : {"threads", "coroutines"}) {
       SCOPED_TRACE(protocol + " on " + executor);
@@ -82,7 +86,7 @@ TEST(Round, KeepsWhatItAcknowledgesAtEveryProtocolOnBothExecutors) {
 }
 
 TEST(Round, NeverTriesAgainWhatHasCommitted) {
-  const Workload workload = counter();
+  const Scenario workload = counter();
   RoundRequest request = brief("kv", "2pl-detect", "coroutines");
   request.pattern = "late";
   const auto result = run_round(workload, request, nullptr);
@@ -94,7 +98,7 @@ TEST(Round, NeverTriesAgainWhatHasCommitted) {
 }
 
 TEST(Round, RunsOnSqlite) {
-  const Workload workload = counter();
+  const Scenario workload = counter();
   const auto result = run_round(workload, brief("sqlite", "immediate", "threads"), nullptr);
   ASSERT_TRUE(result.ok()) << result.error().message;
   EXPECT_GT(result->committed, 0u);
@@ -102,7 +106,7 @@ TEST(Round, RunsOnSqlite) {
 }
 
 TEST(Round, NamesTheInvariantThatIsBroken) {
-  const Workload workload = counter();
+  const Scenario workload = counter();
   RoundRequest request = brief("kv", "2pl-detect", "threads");
   request.pattern = "liar";
   const auto result = run_round(workload, request, nullptr);
@@ -111,7 +115,7 @@ TEST(Round, NamesTheInvariantThatIsBroken) {
 }
 
 TEST(Round, CountsWhatTheBusinessRefusesApartFromAborts) {
-  const Workload workload = counter();
+  const Scenario workload = counter();
   RoundRequest request = brief("kv", "occ", "coroutines");
   request.pattern = "refused";
   const auto result = run_round(workload, request, nullptr);
@@ -122,7 +126,7 @@ TEST(Round, CountsWhatTheBusinessRefusesApartFromAborts) {
 }
 
 TEST(Round, AStopEndsItEarlyAndSaysSo) {
-  const Workload workload = counter();
+  const Scenario workload = counter();
   RoundRequest request = brief("kv", "2pl-detect", "coroutines");
   request.measured = std::chrono::hours(1);
   StopSource stop;
@@ -132,14 +136,14 @@ TEST(Round, AStopEndsItEarlyAndSaysSo) {
   EXPECT_EQ(result->note, "interrupted");
 }
 
-Task<> slow(LoadContext& c) {
+Task<> slow(Context& c) {
   co_await c.db.begin();
   co_await pause(std::chrono::milliseconds(2));
   co_await c.db.commit();
 }
 
 TEST(Round, AnOpenLoopMeasuresFromTheIntendedStart) {
-  const Workload workload = counter().pattern("slow", "takes 2 ms", slow);
+  const Scenario workload = counter().pattern("slow", "takes 2 ms").session(slow);
   RoundRequest request = brief("kv", "2pl-detect", "coroutines");
   request.pattern = "slow";
   request.sessions = 1;

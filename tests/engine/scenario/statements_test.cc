@@ -28,8 +28,8 @@ TEST(Patterns, HaveStatementsForEachStore) {
           .ddl_on("toy", {"create table seat (id varchar(9) primary key)", "create index i on seat (id)"})
           .pattern("none", "");
   const Pattern& plain = made.patterns()[0];
-  EXPECT_THAT(plain.ddl_on("sqlite"), ElementsAre("create table seat (id text primary key)"));
-  EXPECT_THAT(plain.ddl_on("toy"),
+  EXPECT_THAT(plain.ddl_on("sqlite", {}), ElementsAre("create table seat (id text primary key)"));
+  EXPECT_THAT(plain.ddl_on("toy", {}),
               ElementsAre("create table seat (id varchar(9) primary key)", "create index i on seat (id)"));
   EXPECT_TRUE(plain.has_ddl());
   EXPECT_FALSE(made.patterns()[1].has_ddl());

@@ -3,22 +3,22 @@
 // pattern read-modify-write is workload F.
 #include <fmt/format.h>
 
-#include "scenarios/workloads.h"
+#include "scenarios/catalogue.h"
 
-namespace lockstep::scenarios::under_load {
+namespace lockstep::scenarios {
 namespace {
 
 enum : std::size_t { kUpdates };
 
-Task<> read_one(load::LoadContext& c, std::string record) {
+Task<> read_one(Context& c, std::string record) {
   const std::vector<std::string> claims{record};
   co_await c.db.begin(claims);
   (void)co_await c.db.read(record);
   co_await c.db.commit();
 }
 
-Task<> read_or_update(load::LoadContext& c) {
-  const std::string record = load::key_of("user", c.choose());
+Task<> read_or_update(Context& c) {
+  const std::string record = key_of("user", c.choose());
   if (c.reads()) {
     co_await read_one(c, record);
     co_return;
@@ -30,8 +30,8 @@ Task<> read_or_update(load::LoadContext& c) {
   ++c.acknowledged[kUpdates];
 }
 
-Task<> read_modify_write(load::LoadContext& c) {
-  const std::string record = load::key_of("user", c.choose());
+Task<> read_modify_write(Context& c) {
+  const std::string record = key_of("user", c.choose());
   if (c.reads()) {
     co_await read_one(c, record);
     co_return;
@@ -46,17 +46,22 @@ Task<> read_modify_write(load::LoadContext& c) {
 
 }  // namespace
 
-load::Workload ycsb_mixed() {
-  return load::workload("Reads and updates of single records, as in YCSB")
-      .rows(10000, [](const load::Shape& shape) { return load::numbered("user", shape.rows, "0"); })
+Scenario ycsb_mixed() {
+  return scenario("Reads and updates of single records, as in YCSB")
+      .story("Clients read and update single records; a few of these are asked for far more often than the others.")
+      .rows(10000, [](const Shape& shape) { return numbered("user", shape.rows, "0"); })
       .reads(50)
-      .pattern("update", "an update is one statement (YCSB A, B, C)", read_or_update)
-      .pattern("read-modify-write", "an update reads for update, then writes (YCSB F)", read_modify_write)
-      .holds("every acknowledged update counts", [](const load::Settled& end) {
-        const std::int64_t updates = end.counts[kUpdates];
+      .pattern("update", "an update is one statement (YCSB A, B, C)")
+      .session(read_or_update)
+      .why("An update in one statement locks its row for as long as the transaction lasts, and no longer.")
+      .pattern("read-modify-write", "an update reads for update, then writes (YCSB F)")
+      .session(read_modify_write)
+      .why("The read locks the row that is written next, so no update is lost between the two.")
+      .holds("every acknowledged update counts", [](const Final& end) {
+        const std::int64_t updates = end.count(kUpdates);
         const std::int64_t total = end.total("user");
         return total == updates ? std::string() : fmt::format("{} acknowledged, {} found", updates, total);
       });
 }
 
-}  // namespace lockstep::scenarios::under_load
+}  // namespace lockstep::scenarios

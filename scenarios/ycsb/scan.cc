@@ -5,18 +5,18 @@
 // caught. They come anywhere between the loaded records, which are never deleted: a scan must meet all of those.
 #include <fmt/format.h>
 
-#include "scenarios/workloads.h"
+#include "scenarios/catalogue.h"
 
-namespace lockstep::scenarios::under_load {
+namespace lockstep::scenarios {
 namespace {
 
 enum : std::size_t { kInserted, kHalves, kGaps };
 
 constexpr std::size_t kLongest = 100;
 
-Task<> insert_two(load::LoadContext& c) {
+Task<> insert_two(Context& c) {
   // Behind a loaded record, and nobody else's.
-  const std::string first = fmt::format("{}/{:05}-{:010}a", load::key_of("user", c.choose()), c.session, ++c.serial);
+  const std::string first = fmt::format("{}/{:05}-{:010}a", key_of("user", c.choose()), c.index, ++c.serial);
   const std::string second = first.substr(0, first.size() - 1) + "b";
   const std::vector<std::string> claims{first, second};
   co_await c.db.begin(claims);
@@ -50,24 +50,24 @@ bool is_dense(const Table& rows, std::uint64_t first, std::uint64_t end) {
   for (const auto& row : rows) {
     const std::string& key = *row[0];
     if (key.back() == 'a' || key.back() == 'b') continue;
-    if (key != load::key_of("user", first)) return false;
+    if (key != key_of("user", first)) return false;
     ++first;
   }
   return end == 0 || first == end;
 }
 
-Task<> scan_some(load::LoadContext& c) {
+Task<> scan_some(Context& c) {
   const std::uint64_t first = c.choose();
   const std::size_t most = 1 + c.random() % kLongest;
-  const std::string from = load::key_of("user", first);
+  const std::string from = key_of("user", first);
   co_await c.db.begin();
   const Table rows = co_await c.db.scan(from, "uses", most);
   co_await c.db.commit();  // what an optimistic store has shown counts only now
   c.acknowledged[kHalves] += halves(rows, rows.size() == most);
-  c.acknowledged[kGaps] += is_dense(rows, first, rows.size() < most ? c.shape.rows : 0) ? 0 : 1;
+  c.acknowledged[kGaps] += is_dense(rows, first, rows.size() < most ? c.shape().rows : 0) ? 0 : 1;
 }
 
-Task<> scan_or_insert(load::LoadContext& c) {
+Task<> scan_or_insert(Context& c) {
   if (c.reads()) {
     co_await scan_some(c);
   } else {
@@ -77,26 +77,29 @@ Task<> scan_or_insert(load::LoadContext& c) {
 
 }  // namespace
 
-load::Workload ycsb_scan() {
-  return load::workload("Short scans, and inserts between what they read, as in YCSB E")
-      .rows(10000, [](const load::Shape& shape) { return load::numbered("user", shape.rows, "0"); })
+Scenario ycsb_scan() {
+  return scenario("Short scans, and inserts between what they read, as in YCSB E")
+      .story("Clients scan a stretch of records while others insert two neighbours at a time between them.")
+      .rows(10000, [](const Shape& shape) { return numbered("user", shape.rows, "0"); })
       .reads(95)
-      .pattern("scan", "scan up to 100 records, or insert two", scan_or_insert)
+      .pattern("scan", "scan up to 100 records, or insert two")
+      .session(scan_or_insert)
+      .why("A scan that sees one of the two neighbours without the other has seen half of a transaction.")
       .holds("no scan sees half of an insert",
-             [](const load::Settled& end) {
-               const std::int64_t half = end.counts[kHalves];
+             [](const Final& end) {
+               const std::int64_t half = end.count(kHalves);
                return half == 0 ? std::string() : fmt::format("{} inserts were seen by half", half);
              })
       .holds("no scan misses a record",
-             [](const load::Settled& end) {
-               const std::int64_t gaps = end.counts[kGaps];
+             [](const Final& end) {
+               const std::int64_t gaps = end.count(kGaps);
                return gaps == 0 ? std::string() : fmt::format("{} scans had a gap", gaps);
              })
-      .holds("every acknowledged record is there", [](const load::Settled& end) {
-        const std::int64_t wanted = static_cast<std::int64_t>(end.shape.rows) + 2 * end.counts[kInserted];
+      .holds("every acknowledged record is there", [](const Final& end) {
+        const std::int64_t wanted = static_cast<std::int64_t>(end.shape().rows) + 2 * end.count(kInserted);
         const std::int64_t rows = end.rows("user");
         return rows == wanted ? std::string() : fmt::format("{} records instead of {}", rows, wanted);
       });
 }
 
-}  // namespace lockstep::scenarios::under_load
+}  // namespace lockstep::scenarios

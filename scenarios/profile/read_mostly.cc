@@ -2,18 +2,18 @@
 // has the version of the last change. A change writes all three; a reader must see all of one version.
 #include <fmt/format.h>
 
-#include "scenarios/workloads.h"
+#include "scenarios/catalogue.h"
 
-namespace lockstep::scenarios::under_load {
+namespace lockstep::scenarios {
 namespace {
 
 enum : std::size_t { kChanges, kTornPages };
 
-using Read = Task<bool> (*)(load::LoadContext&, std::string user);  // whether all was of one version
+using Read = Task<bool> (*)(Context&, std::string user);  // whether all was of one version
 
 std::vector<std::string> rows_of(const std::string& user) { return {user + "/about", user + "/name", user + "/photo"}; }
 
-Task<> change(load::LoadContext& c, std::string user) {
+Task<> change(Context& c, std::string user) {
   const std::vector<std::string> rows = rows_of(user);
   for (const std::string& row : rows) co_await c.db.add(row, 1);
   co_await c.db.commit();
@@ -22,8 +22,8 @@ Task<> change(load::LoadContext& c, std::string user) {
 
 /// One transaction: reads a page in the manner of `read`, or changes one.
 template <Read read>
-Task<> read_or_change(load::LoadContext& c) {
-  const std::string user = load::key_of("user/", c.choose());
+Task<> read_or_change(Context& c) {
+  const std::string user = key_of("user/", c.choose());
   const std::vector<std::string> claims = rows_of(user);
   const bool reads = c.reads();
   co_await c.db.begin(claims);
@@ -36,7 +36,7 @@ Task<> read_or_change(load::LoadContext& c) {
   c.acknowledged[kTornPages] += whole ? 0 : 1;
 }
 
-Task<bool> row_by_row(load::LoadContext& c, std::string user) {
+Task<bool> row_by_row(Context& c, std::string user) {
   const std::vector<std::string> rows = rows_of(user);
   const std::int64_t first = co_await c.db.read(rows[0]);
   const std::int64_t second = co_await c.db.read(rows[1]);
@@ -44,14 +44,14 @@ Task<bool> row_by_row(load::LoadContext& c, std::string user) {
   co_return first == second&& second == third;
 }
 
-Task<bool> in_one_statement(load::LoadContext& c, std::string user) {
+Task<bool> in_one_statement(Context& c, std::string user) {
   const std::string from = user + "/", to = user + "0";
   const Table rows = co_await c.db.scan(from, to);
   co_return rows.size() == 3 && rows[0][1] == rows[1][1] && rows[1][1] == rows[2][1];
 }
 
 /// The first row is the page's lock: every change of the page writes it first.
-Task<bool> locked(load::LoadContext& c, std::string user) {
+Task<bool> locked(Context& c, std::string user) {
   const std::vector<std::string> rows = rows_of(user);
   const std::int64_t first = co_await c.db.read_for_update(rows[0]);
   const std::int64_t second = co_await c.db.read(rows[1]);
@@ -59,34 +59,43 @@ Task<bool> locked(load::LoadContext& c, std::string user) {
   co_return first == second&& second == third;
 }
 
-State pages(const load::Shape& shape) {
+State pages(const Shape& shape) {
   State state;
   for (std::uint64_t i = 0; i < shape.rows; ++i) {
-    for (const std::string& row : rows_of(load::key_of("user/", i))) state.emplace_back(row, "0");
+    for (const std::string& row : rows_of(key_of("user/", i))) state.emplace_back(row, "0");
   }
   return state;
 }
 
 }  // namespace
 
-load::Workload profile_read_mostly() {
-  return load::workload("Profiles in three rows, read far more often than changed")
+Scenario profile_read_mostly() {
+  return scenario("Profiles in three rows, read far more often than changed")
+      .story(
+          "A profile is three rows that belong together. Readers must see all three of one version while others change "
+          "them.")
       .rows(1000, pages)
       .reads(95)
-      .pattern("plain", "read the three rows one by one", read_or_change<row_by_row>)
+      .pattern("plain", "read the three rows one by one")
+      .session(read_or_change<row_by_row>)
+      .why("Between two reads another transaction may change the page: the reader sees rows of two versions.")
       .unsafe_at({"postgres/read-committed"})
-      .pattern("one-statement", "read them in one statement", read_or_change<in_one_statement>)
-      .pattern("for-update", "lock the first row, then read", read_or_change<locked>)
+      .pattern("one-statement", "read them in one statement")
+      .session(read_or_change<in_one_statement>)
+      .why("One statement sees the rows of one moment, also where every statement has a snapshot of its own.")
+      .pattern("for-update", "lock the first row, then read")
+      .session(read_or_change<locked>)
+      .why("The first row is the lock of the page: who holds it keeps every change of the page away.")
       .holds("nobody sees half of a change",
-             [](const load::Settled& end) {
-               const std::int64_t torn = end.counts[kTornPages];
+             [](const Final& end) {
+               const std::int64_t torn = end.count(kTornPages);
                return torn == 0 ? std::string() : fmt::format("{} pages were of two versions", torn);
              })
-      .holds("every acknowledged change is in all three rows", [](const load::Settled& end) {
-        const std::int64_t wanted = 3 * end.counts[kChanges];
+      .holds("every acknowledged change is in all three rows", [](const Final& end) {
+        const std::int64_t wanted = 3 * end.count(kChanges);
         const std::int64_t total = end.total("user/");
         return total == wanted ? std::string() : fmt::format("{} rows changed instead of {}", total, wanted);
       });
 }
 
-}  // namespace lockstep::scenarios::under_load
+}  // namespace lockstep::scenarios
