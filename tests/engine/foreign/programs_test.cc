@@ -17,6 +17,7 @@
 
 #include "engine/explore/explore.h"
 #include "engine/foreign/program.h"
+#include "tests/engine/temporary_folder.h"
 
 namespace lockstep::foreign {
 namespace {
@@ -408,11 +409,10 @@ TEST(Programs, theFirstFailureMayEndTheSearch) {
 /// A file with this begin, that may be executed.
 class ProgramFile {
  public:
-  explicit ProgramFile(const std::string& text, mode_t rights = 0755) : path_(testing::TempDir() + "lockstep-program") {
+  explicit ProgramFile(const std::string& text, mode_t rights = 0755) {
     std::ofstream(path_, std::ios::binary) << text;
     ::chmod(path_.c_str(), rights);
   }
-  ~ProgramFile() { ::unlink(path_.c_str()); }
   /// What is said of it, without its name.
   std::string refused() const {
     const Result<ProgramCall> found = call_of({path_});
@@ -420,7 +420,8 @@ class ProgramFile {
   }
 
  private:
-  const std::string path_;
+  const TemporaryFolder folder_;
+  const std::string path_ = folder_.in("lockstep-program");
 };
 
 std::string elf_head(Elf64_Half machine, Elf64_Half type) {

@@ -589,10 +589,8 @@ TEST_P(PostgresSession, ASessionEndedWhileItIdledSaysSo) {
   open("read-committed");
   EXPECT_FALSE(t1_->fault({.verb = Verb::execute, .key = "begin; update kv set v = '10' where k = 'a'"}));
   EXPECT_FALSE(t1_->fault({.verb = Verb::execute, .key = "set idle_in_transaction_session_timeout = 100"}));
-  ASSERT_TRUE(eventually([this] {
-    return (*backend_->query("select count(*) from pg_stat_activity where application_name = 'lockstep T1'"))[0][0] ==
-           "0";
-  }));
+  const std::string count_of_t1 = fmt::format("select count(*) from pg_stat_activity where pid = {}", server_pid(*t1_));
+  ASSERT_TRUE(eventually([&] { return (*backend_->query(count_of_t1))[0][0] == "0"; }));
   EXPECT_EQ(t1_->fault({.verb = Verb::commit}), Fault::idle_timeout) << t1_->pending().error->message;
   EXPECT_EQ(t1_->pending().error->code, "25P03");
   EXPECT_FALSE(t1_->session().in_transaction());
