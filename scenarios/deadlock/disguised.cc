@@ -26,7 +26,7 @@ Task<> smaller_name_first(Context& c, std::string from, std::string to) {
 
 Scenario deadlock_disguised() {
   return scenario("A deadlock that the log calls a lock time-out")
-      .story("Two transfers lock the same rows in opposite order. lock_timeout is 20 ms, deadlock_timeout is longer.")
+      .story("Two transfers lock the same rows in opposite order. lock_timeout is 20 ms, deadlock_timeout is 1 s.")
       .given({{"A", 100}, {"B", 100}})
       .repeats()
 
@@ -35,6 +35,7 @@ Scenario deadlock_disguised() {
       .actor("T2", source_first, "B", "A")
       .schedule("T1 T1 T2 T2 T1 T2")
       .tune("lock-timeout-ms", 20)
+      .tune("deadlock-timeout-ms", 1000)
       .expect("kv", "2pl-timeout: timeout")
       .expect("postgres", "*: timeout")
       .why(

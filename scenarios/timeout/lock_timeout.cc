@@ -16,7 +16,7 @@ const std::vector<std::string> claims{"page"};
 Task<> edit_with_the_row_locked(Context& c) {
   co_await c.db.begin(claims);
   const std::int64_t version = co_await c.db.read_for_update("page");
-  co_await pause(milliseconds(120));
+  co_await pause(milliseconds(400));
   co_await c.db.write("page", version + 1);
   co_await c.db.commit();
   ++c.acknowledged[kChanges];
@@ -24,7 +24,7 @@ Task<> edit_with_the_row_locked(Context& c) {
 
 /// Thinks first and locks the row only to save.
 Task<> edit_then_lock(Context& c) {
-  co_await pause(milliseconds(120));
+  co_await pause(milliseconds(400));
   co_await c.db.begin(claims);
   co_await c.db.add("page", 1);
   co_await c.db.commit();
@@ -44,7 +44,7 @@ Task<> count_a_visit(Context& c) {
 Scenario timeout_lock_timeout() {
   return scenario("A user thinks while holding a row that another one needs")
       .story(
-          "T1 locks a row and thinks about it for 120 ms. T2 needs the same row and waits at most 50 ms at a time. It "
+          "T1 locks a row and thinks about it for 400 ms. T2 needs the same row and waits at most 50 ms at a time. It "
           "gives "
           "up, starts again, and gets the row once T1 is done.")
       .given({{"page", 1}})

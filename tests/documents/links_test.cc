@@ -4,6 +4,7 @@
 #include <set>
 
 #include "tests/documents/markdown.h"
+#include "tests/engine/temporary_folder.h"
 
 namespace lockstep::documents {
 namespace {
@@ -63,12 +64,13 @@ TEST(Documents, CanBeReachedFromTheReadme) {
 TEST(Documents, TheReadmeStaysShort) { EXPECT_LE(lines_of("README.md").size(), 150U); }
 
 TEST(Markdown, FindsCodeLinksAndHeadings) {
-  const fs::path file = fs::path(testing::TempDir()) / "markdown_test.md";
+  const TemporaryFolder folder;
+  const std::string file = folder.in("markdown_test.md");
   std::ofstream(file) << "# A `title`, here\n\n"
                          "see [x](a/b.md#c) and `lockstep run\n  x` and `[no](link)`\n\n"
                          "| `a \\| b` |\n\n"
                          "```sh\n  lockstep list \\\n    threads\n```\n";
-  const Markdown& parts = taken_apart(file.string());
+  const Markdown& parts = taken_apart(file);
   std::vector<std::string> code, links;
   for (const Piece& piece : parts.code) code.push_back(std::to_string(piece.line) + " " + piece.text);
   for (const Piece& piece : parts.links) links.push_back(std::to_string(piece.line) + " " + piece.text);
@@ -76,7 +78,6 @@ TEST(Markdown, FindsCodeLinksAndHeadings) {
       code, testing::ElementsAre("1 title", "3 lockstep run x", "4 [no](link)", "6 a | b", "10 lockstep list threads"));
   EXPECT_THAT(links, testing::ElementsAre("3 a/b.md#c"));
   EXPECT_THAT(parts.anchors, testing::ElementsAre("a-title-here"));
-  fs::remove(file);
 }
 
 }  // namespace

@@ -138,7 +138,10 @@ TEST(ExploreCatalogue, FindsTheSameWhateverTheNumberOfJobs) {
        {ExploreRequest{.run = wound_wait, .most_runs = 12'000},
         ExploreRequest{.run = {.store = "kv"}, .strategy = Strategy::walk, .most_runs = 3'000},
         ExploreRequest{.run = {.store = "kv"}, .strategy = Strategy::pos, .most_runs = 3'000}}) {
+    // The budgets are of runs: the clock must not end a search.
     ExploreRequest request = asked;
+    request.most_time = std::chrono::minutes(10);
+    request.preemptions_least = std::chrono::minutes(1);
     request.jobs = 1;
     const Exploration alone = must_explore(ring, request);
     EXPECT_GT(alone.runs, is_sampling(request.strategy) ? 2048U : 4096U) << "too small to be divided";

@@ -270,8 +270,12 @@ TEST_P(FilesOnServer, EndAsTheySay) {
     for (const ProtocolTraits& protocol : backend_named("postgres")->protocols) {
       if (!pattern.expected("postgres", protocol.name)) continue;
       SCOPED_TRACE(pattern.name + " " + protocol.name);
-      const record::Run ran = must_run(
-          file->scenario(), {.store = "postgres", .protocol = protocol.name, .pattern = pattern.name, .dsn = *dsn});
+      // A wait that the file tells of must be seen before the server looks whether it is a deadlock.
+      const record::Run ran = must_run(file->scenario(), {.store = "postgres",
+                                                          .protocol = protocol.name,
+                                                          .pattern = pattern.name,
+                                                          .dsn = *dsn,
+                                                          .deadlock_timeout = std::chrono::milliseconds(400)});
       EXPECT_TRUE(ran.as_expected()) << record::name_of(ran.verdict) << ": " << ran.summary;
       for (const script::Checked& each : script::check(*file, ran, file->latest()))
         EXPECT_TRUE(each.held) << each.line << ": => " << each.said << ": " << each.came;

@@ -120,7 +120,7 @@ TEST_P(Toy, IsExplored) {
 TEST_P(Toy, IsCompared) {
   const auto compared =
       json_of({"compare", "money/transfer", "--store", store(), "--strategy", protocol(), "--sessions", "2", "--rounds",
-               "1", "--for", "50ms", "--warmup", "10ms", "--no-record", "--history", "20"});
+               "1", "--for", "300ms", "--warmup", "10ms", "--no-record", "--history", "20"});
   ASSERT_TRUE(compared.is_object());
   EXPECT_THAT(compared.dump(), HasSubstr("\"claim\":\"serializable\""));
   EXPECT_THAT(compared.dump(), Not(HasSubstr("WRONG")));

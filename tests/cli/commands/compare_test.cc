@@ -13,17 +13,16 @@ namespace {
 
 using testing::HasSubstr;
 
-const std::vector<std::string> kBrief = {"--for", "30ms", "--warmup", "5ms", "--sessions", "2"};
-
-std::vector<std::string> with_brief(std::vector<std::string> arguments) {
-  arguments.insert(arguments.end(), kBrief.begin(), kBrief.end());
+std::vector<std::string> with_brief(std::vector<std::string> arguments, const std::string& span = "30ms") {
+  arguments.insert(arguments.end(), {"--for", span, "--warmup", "5ms", "--sessions", "2"});
   return arguments;
 }
 
 TEST(CompareCommand, ComparesSavesAndGivesJson) {
   const ScratchFolder folder;
-  const Ended text = lockstep(
-      with_brief({"compare", "money/transfer", "--strategy", "ordered,occ", "--rounds", "3", "--out", folder.path()}));
+  // Each round is long enough for a transaction, whoever else computes.
+  const Ended text = lockstep(with_brief(
+      {"compare", "money/transfer", "--strategy", "ordered,occ", "--rounds", "3", "--out", folder.path()}, "300ms"));
   EXPECT_EQ(text.code, 0) << text.err;
   EXPECT_THAT(text.out, HasSubstr("CORRECT"));
   EXPECT_THAT(text.out, HasSubstr(" verdict   2 sessions: "));
@@ -39,8 +38,8 @@ TEST(CompareCommand, ComparesSavesAndGivesJson) {
   ASSERT_TRUE(comparison.ok()) << comparison.error().message;
   EXPECT_EQ(comparison->groups.front().strategies.size(), 2u);
 
-  const Ended json = lockstep(
-      with_brief({"compare", "money/hot-counter", "--strategy", "plain", "--rounds", "1", "--no-record", "--json"}));
+  const Ended json = lockstep(with_brief(
+      {"compare", "money/hot-counter", "--strategy", "plain", "--rounds", "1", "--no-record", "--json"}, "300ms"));
   EXPECT_EQ(json.code, 0) << json.err;
   const auto parsed = nlohmann::json::parse(json.out);
   EXPECT_EQ(parsed["schema"], 1);

@@ -208,8 +208,9 @@ TEST_F(Debug, ShowsTenThousandCoroutinesOfALoopAsOneStack) {
       "-ex 'source " LOCKSTEP_SOURCE_DIR "/engine/gdb/lockstep.py' -ex 'lockstep actors' -ex kill --args " +
       std::string(LOCKSTEP_PROGRAM) + " run runtime/sleepers --no-record");
   EXPECT_THAT(text, ContainsRegex("root\n    #0  .* at .*\n"));
+  // Some may have woken before the loop went to sleep: the first after 31 ms, the last after a second.
   EXPECT_THAT(text,
-              ContainsRegex("  child and 9999 more\n    +#0  sleeper at .*scenarios/runtime/sleepers.cc:[0-9]+\n"));
+              ContainsRegex("  child and [0-9]{4} more\n    +#0  sleeper at .*scenarios/runtime/sleepers.cc:[0-9]+\n"));
 }
 
 TEST_F(Debug, ShowsTheSessionsOfAComparison) {

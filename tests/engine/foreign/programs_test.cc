@@ -17,6 +17,7 @@
 
 #include "engine/explore/explore.h"
 #include "engine/foreign/program.h"
+#include "tests/engine/temporary_folder.h"
 
 namespace lockstep::foreign {
 namespace {
@@ -31,13 +32,15 @@ ProgramCall call(std::vector<std::string> words) {
   return *found;
 }
 
-Result<Exploration> search(const std::vector<std::string>& words, Strategy strategy, const ProgramLimits& limits = {}) {
-  const ProgramExplorable explorable(call(words), limits, nullptr);
+Result<Exploration> search(const std::vector<std::string>& words, Strategy strategy,
+                           Nanos preemptions_least = std::chrono::seconds(1)) {
+  const ProgramExplorable explorable(call(words), {}, nullptr);
   RunRequest run;
   run.store = record::kNoStore;
   run.protocol = record::kNoProtocol;
   run.pattern = "program";
-  ExploreRequest request{.run = run, .strategy = strategy, .most_time = std::chrono::minutes(10)};
+  ExploreRequest request{
+      .run = run, .strategy = strategy, .most_time = std::chrono::minutes(10), .preemptions_least = preemptions_least};
   return explore(explorable, run, request, 1, nullptr, RealClock().now());
 }
 
@@ -158,7 +161,7 @@ TEST(Programs, everyPrimitiveIsCountedAsBruteForceDoes) {
 }
 
 TEST(Programs, theShortestDeadlockIsTwoSteps) {
-  const Result<Exploration> found = search({"two-lock"}, Strategy::exhaustive);
+  const Result<Exploration> found = search({"two-lock"}, Strategy::exhaustive, std::chrono::minutes(1));
   ASSERT_TRUE(found.ok()) << found.error().message;
   const Finding& worst = found->findings.front();
   EXPECT_EQ(worst.verdict, Verdict::deadlock);
@@ -291,15 +294,15 @@ TEST(Programs, whatIsNotSupportedIsNamed) {
   EXPECT_THAT(run(call({"forks"}), "", {}).error().message, HasSubstr("T2 calls fork in "));
   EXPECT_THAT(run(call({"executes"}), "", {}).error().message, HasSubstr("T2 calls execl in "));
   EXPECT_THAT(run(call({"many-threads"}), "", {}).error().message, HasSubstr("more than 32 threads"));
-  const ProgramLimits soon{.of_operation = std::chrono::milliseconds(300)};
+  const ProgramLimits soon{.of_operation = std::chrono::seconds(2)};
   const Result<record::Run> endless = run(call({"never-ends"}), "", soon);
   ASSERT_TRUE(endless.ok()) << endless.error().message;
   EXPECT_EQ(endless->verdict, Verdict::hung);
-  EXPECT_EQ(endless->summary, "T2 came to no operation within 0.3 s: it runs on, as in a loop that waits by looking");
+  EXPECT_EQ(endless->summary, "T2 came to no operation within 2 s: it runs on, as in a loop that waits by looking");
   EXPECT_THAT(fmt::format("{}", fmt::join(stack_of(*endless), "; ")), HasSubstr("never_ends"));
   const Result<record::Run> waits = run(call({"waits-for-signal"}), "", soon);
   ASSERT_TRUE(waits.ok()) << waits.error().message;
-  EXPECT_EQ(waits->summary, "T2 came to no operation within 0.3 s: it waits in sigwait, which is no operation here");
+  EXPECT_EQ(waits->summary, "T2 came to no operation within 2 s: it waits in sigwait, which is no operation here");
   const Result<record::Run> yields = run(call({"yields"}), "", {});
   ASSERT_TRUE(yields.ok()) << yields.error().message;
   EXPECT_THAT(yields->summary, HasSubstr("no end after 20000 steps"));
@@ -340,7 +343,7 @@ TEST(Programs, whatIsWrittenAndReadArrives) {
 }
 
 TEST(Programs, aWaitForWhatComesFromOutsideIsSaid) {
-  const ProgramLimits soon{.of_operation = std::chrono::milliseconds(300)};
+  const ProgramLimits soon{.of_operation = std::chrono::seconds(2)};
   const Result<record::Run> reads = run(call({"reads-outside"}), "", soon);
   ASSERT_TRUE(reads.ok()) << reads.error().message;
   EXPECT_EQ(reads->verdict, Verdict::hung);
@@ -408,11 +411,10 @@ TEST(Programs, theFirstFailureMayEndTheSearch) {
 /// A file with this begin, that may be executed.
 class ProgramFile {
  public:
-  explicit ProgramFile(const std::string& text, mode_t rights = 0755) : path_(testing::TempDir() + "lockstep-program") {
+  explicit ProgramFile(const std::string& text, mode_t rights = 0755) {
     std::ofstream(path_, std::ios::binary) << text;
     ::chmod(path_.c_str(), rights);
   }
-  ~ProgramFile() { ::unlink(path_.c_str()); }
   /// What is said of it, without its name.
   std::string refused() const {
     const Result<ProgramCall> found = call_of({path_});
@@ -420,7 +422,8 @@ class ProgramFile {
   }
 
  private:
-  const std::string path_;
+  const TemporaryFolder folder_;
+  const std::string path_ = folder_.in("lockstep-program");
 };
 
 std::string elf_head(Elf64_Half machine, Elf64_Half type) {

@@ -5,7 +5,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <utility>
 
@@ -26,11 +27,13 @@ struct Reply {
   Reply& operator=(const Reply&) = delete;
 
   /// The server lets it go on: nobody holds it up any more, and its answer comes after that time.
-  void comes_after(Nanos span, bool with_fault = false) {
+  void comes_after(Nanos span) { comes_at(std::chrono::steady_clock::now() + span, false); }
+  void comes_at(std::chrono::steady_clock::time_point moment, bool with_fault) {
     holder = -1;
     gives_up = with_fault;
-    const itimerspec once{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = std::max<long>(span.count(), 1)}};
-    EXPECT_EQ(::timerfd_settime(fd, 0, &once, nullptr), 0);
+    const std::int64_t at = Nanos(moment.time_since_epoch()).count();
+    const itimerspec once{.it_interval = {}, .it_value = {.tv_sec = at / 1'000'000'000, .tv_nsec = at % 1'000'000'000}};
+    EXPECT_EQ(::timerfd_settime(fd, TFD_TIMER_ABSTIME, &once, nullptr), 0);
   }
   /// Has come; a look does not take it.
   bool is_there() const {
@@ -41,6 +44,7 @@ struct Reply {
   const int fd;
   int holder = -1;
   bool gives_up = false;
+  std::function<void()> once_asked = {};  ///< set off by the first question who holds it up
 };
 
 /// Waits for a reply; what it sets off happens when it is sent.
@@ -65,8 +69,10 @@ class Request final : public AwaitableOperation {
     return {.complete = there, .gave_up = there && reply_.gives_up};
   }
   std::vector<Blocker> blockers() override {
-    if (reply_.holder < 0) return {};
-    return {{.actor = reply_.holder, .object = "row", .what = "locked"}};
+    const int holder = reply_.holder;
+    if (const auto sets_off = std::exchange(reply_.once_asked, {})) sets_off();
+    if (holder < 0) return {};
+    return {{.actor = holder, .object = "row", .what = "locked"}};
   }
   bool cycle_is_broken_by_store() const override { return true; }
   Description describe() const override { return {.verb = "ask", .object = "row", .detail = {}}; }
@@ -153,14 +159,15 @@ TEST_P(AnswersOn, OfTheOneThatGivesUpComeBeforeWhatThatSetFree) {
     Reply one, two;
     one.holder = 1;
     two.holder = 0;
-    const auto breaks = [&] {
-      // Once both are known to wait for each other. The one set free is told at once, and so is the other.
-      one.comes_after(milliseconds(30), older_gives_up);
-      two.comes_after(milliseconds(30), !older_gives_up);
+    // Once both are known to wait for each other. The one set free is told at once, and so is the other.
+    two.once_asked = [&] {
+      const auto moment = std::chrono::steady_clock::now() + milliseconds(30);
+      one.comes_at(moment, older_gives_up);
+      two.comes_at(moment, !older_gives_up);
       one.holder = 1;
       two.holder = 0;
     };
-    const auto answers = answers_of(GetParam(), "T1 T2", {{&one, {}}, {&two, breaks}});
+    const auto answers = answers_of(GetParam(), "T1 T2", {{&one, {}}, {&two, {}}});
     EXPECT_THAT(answers, older_gives_up ? ElementsAre("T1 fault", "T2 grant") : ElementsAre("T2 fault", "T1 grant"));
   }
 }

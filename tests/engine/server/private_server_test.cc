@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -23,8 +24,10 @@ using testing::HasSubstr;
 int g_leftovers = 0;
 
 const ServerKind& sleeper() {
+  // Of this process alone: a start sweeps up what others of the name have left.
+  static const std::string name = "sleeper-" + std::to_string(::getpid());
   static const ServerKind kind{.title = "Sleeper",
-                               .name = "lockstep-sleep",
+                               .name = name.c_str(),
                                .users = {"nobody"},
                                .socket = "/s/socket",
                                .pid_file = "/data/pid",
@@ -75,7 +78,7 @@ TEST(PrivateServer, IsGoneWithItsFolderWhenItsOwnerEndsIt) {
   EXPECT_TRUE((*server)->alive());
   EXPECT_TRUE(runs(pid));
   EXPECT_EQ((*server)->dsn(), folder);
-  EXPECT_THAT(folder, HasSubstr("/lockstep-sleep-"));
+  EXPECT_THAT(folder, HasSubstr(std::string("/") + sleeper().name + "-"));
   struct stat status{};
   ASSERT_EQ(::stat((folder + "/s").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777U, 0700U) << "others may reach the socket";

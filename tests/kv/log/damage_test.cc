@@ -39,6 +39,7 @@ std::unique_ptr<FaultyFiles> store_of(int commits, bool close, std::uint64_t che
     while ((*store)->log_status()->checkpoint == 0) std::this_thread::yield();
   if (close) {
     EXPECT_TRUE((*store)->close().ok());
+    store->reset();  // its checkpointer ends only with it
   }
   return files.crash(Loss::nothing, 1);
 }

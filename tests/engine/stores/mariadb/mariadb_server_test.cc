@@ -147,13 +147,14 @@ TEST_F(MariadbServer, EndsWhenItsOwnerIsKilled) {
 TEST_F(MariadbServer, ThatIsLeftOverIsSweptUpAtTheNextStart) {
   auto server = start_private_server();
   ASSERT_TRUE(server) << server.error().message;
-  EXPECT_THAT(remove_stale_servers(), testing::IsEmpty()) << "its owner lives";
+  // The sweep goes through /tmp too, where another process may have left something.
+  EXPECT_THAT(remove_stale_servers(), Not(testing::Contains((*server)->folder()))) << "its owner lives";
   const std::string folder = (*server)->folder() + "-left";
   // As a killed owner and supervisor leave it: nobody has the lock.
   fs::create_directories(folder + "/data");
   fs::create_directories(folder + "/s");
   std::ofstream(folder + "/owner");
-  EXPECT_THAT(remove_stale_servers(), testing::ElementsAre(folder));
+  EXPECT_THAT(remove_stale_servers(), testing::Contains(folder));
   EXPECT_FALSE(fs::exists(folder));
 }
 

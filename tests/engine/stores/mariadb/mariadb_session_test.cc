@@ -2,9 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "engine/store/backend.h"
@@ -213,22 +216,30 @@ TEST_F(MariadbSession, WaitsForTheDefinitionOfATableAreSeen) {
 
 TEST_F(MariadbSession, WaitsAreSeenAsTheyBegin) {
   LOCKSTEP_OPEN("repeatable-read");
-  begin(0);
-  begin(1);
-  write(0, "A", "1");
-  Call waits(session(1), {.verb = Verb::write, .key = "A", .value = "2"});
-  const auto since = std::chrono::steady_clock::now();
-  ASSERT_TRUE(waits.blocks());
-  const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - since;
-  RecordProperty("milliseconds", std::to_string(taken.count()));
-  // The tables of information_schema lag a tenth of a second behind, and never follow when they are asked at once.
-  EXPECT_LT(taken.count(), 90.0);
-  const auto blockers = waits.blockers();
-  ASSERT_EQ(blockers.size(), 1u);
-  EXPECT_EQ(blockers[0].object, "A");
-  EXPECT_EQ(blockers[0].lock, "X lock on row A of kv");
-  does(0, {.verb = Verb::abort});
-  ASSERT_TRUE(waits.finish());
+  // The tables of information_schema lag a tenth of a second behind, and never follow when they are asked at once. So
+  // they would in every try; a machine that stalls does not.
+  constexpr double kLagMs = 90.0;
+  double least = std::numeric_limits<double>::infinity();
+  for (int tries = 0; tries < 5 && least >= kLagMs; ++tries) {
+    if (tries > 0) std::this_thread::sleep_for(200ms);  // what such a table had kept is old by then
+    begin(0);
+    begin(1);
+    write(0, "A", "1");
+    Call waits(session(1), {.verb = Verb::write, .key = "A", .value = "2"});
+    const auto since = std::chrono::steady_clock::now();
+    ASSERT_TRUE(waits.blocks());
+    const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - since;
+    least = std::min(least, taken.count());
+    const auto blockers = waits.blockers();
+    ASSERT_EQ(blockers.size(), 1u);
+    EXPECT_EQ(blockers[0].object, "A");
+    EXPECT_EQ(blockers[0].lock, "X lock on row A of kv");
+    does(0, {.verb = Verb::abort});
+    ASSERT_TRUE(waits.finish());
+    does(1, {.verb = Verb::abort});
+  }
+  RecordProperty("milliseconds", std::to_string(least));
+  EXPECT_LT(least, kLagMs);
 }
 
 TEST_F(MariadbSession, DefinitionsCommitTheTransaction) {

@@ -14,6 +14,7 @@
 #include "engine/stores/postgres/log/incident_source.h"
 #include "engine/stores/postgres/log/incidents.h"
 #include "engine/stores/postgres/log/logged_statements.h"
+#include "engine/stores/postgres/own_database.h"
 #include "tests/engine/stores/postgres/postgres_client.h"
 
 namespace lockstep::postgres {
@@ -221,26 +222,23 @@ TEST(ScenarioFileOfAnIncident, HoldsWhatIsKnownAndSaysWhatIsMissing) {
   EXPECT_THAT(file, HasSubstr("# create function f() returns void as $$ {} $$"));
 }
 
-/// A server that one session makes another one wait in.
+/// A database of the test's own, in which one session makes another one wait.
 class LiveServer : public testing::Test {
  protected:
   void SetUp() override {
     const std::string dsn = postgres_testing::test_dsn();
     if (dsn.empty()) GTEST_SKIP() << "skipped: no PostgreSQL server is installed and LOCKSTEP_TEST_DSN is not set";
-    dsn_ = dsn;
-    parsed_ = Dsn::parse(dsn).value();
+    auto database = OwnDatabase::create(Dsn::parse(dsn).value(), std::chrono::seconds(10), {});
+    ASSERT_TRUE(database.ok()) << database.error().message;
+    database_ = std::move(*database);
+    dsn_ = database_->dsn().text("", std::chrono::seconds(10));
     says(holder_ = connected("billing"),
-         "drop table if exists import_rows cascade; create table import_rows (id int primary key, n int default 7,"
-         " note text check (note <> '}'));"
+         "create table import_rows (id int primary key, n int default 7, note text check (note <> '}'));"
          "create index import_rows_n on import_rows (n); insert into import_rows values (1, 1, '{}'), (2, 2, null)");
-  }
-  void TearDown() override {
-    if (!holder_) return;
-    says(holder_, "rollback; drop table import_rows cascade");
   }
 
   Connection connected(const std::string& application) {
-    return connect(*parsed_, application, std::chrono::seconds(5)).value();
+    return connect(database_->dsn(), application, std::chrono::seconds(5)).value();
   }
   void says(const Connection& connection, const std::string& sql) {
     const Result<Answer> answer = ask(connection.get(), sql, {}, std::chrono::seconds(10));
@@ -253,7 +251,7 @@ class LiveServer : public testing::Test {
     return names;
   }
 
-  /// Waits until each of `waiting` waits; then their incidents, in this order. Others may use the server meanwhile.
+  /// Waits until each of `waiting` waits; then their incidents, in this order.
   bool waits_are_found(std::vector<Incident>& found, const std::vector<std::string>& waiting) {
     return postgres_testing::eventually([&] {
       found.clear();
@@ -270,8 +268,8 @@ class LiveServer : public testing::Test {
     });
   }
 
+  std::unique_ptr<OwnDatabase> database_;  ///< outlives the connections
   std::string dsn_;
-  std::optional<Dsn> parsed_;
   Connection holder_;
 };
 
