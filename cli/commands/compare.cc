@@ -96,12 +96,21 @@ std::string read_time(const Arguments& arguments, const char* option, Nanos& tim
   return {};
 }
 
-std::string read_request(const Arguments& arguments, load::CompareRequest& request) {
+/// The default store, or the first one that the scenario runs on: a file in SQL does not run on every one.
+std::string usual_store(const Scenario& scenario) {
+  std::vector<std::string> stores = scenario.stores();
+  std::erase_if(stores, [](const std::string& store) { return backend_named(store) == nullptr; });
+  const std::string usual(default_backend().name);
+  const bool runs_there = stores.empty() || std::find(stores.begin(), stores.end(), usual) != stores.end();
+  return runs_there ? usual : stores.front();
+}
+
+std::string read_request(const Arguments& arguments, const Scenario& scenario, load::CompareRequest& request) {
   load::RoundRequest& round = request.round;
   const std::vector<std::string> stores = stores_asked_for(arguments);
   if (stores.size() > 1) return "--store takes one store; a comparison is of strategies on one";
   if (std::string wrong = wrong_dsn(arguments, stores); !wrong.empty()) return wrong;
-  round.store = stores.empty() ? std::string(default_backend().name) : stores.front();
+  round.store = stores.empty() ? usual_store(scenario) : stores.front();
   round.dsn = arguments.all("dsn");
   round.durable = arguments.value("fsync") == "on";
   if (arguments.has("strategy")) {
@@ -112,6 +121,11 @@ std::string read_request(const Arguments& arguments, load::CompareRequest& reque
   if (request.executors.empty()) return "--executor is empty; name at least one";
   if (arguments.has("claim")) round.claim = load::level_named(arguments.value("claim"));
   if (arguments.has("retry")) round.retry = *load::retry_named(arguments.value("retry"));
+  if (arguments.has("quick")) {
+    round.measured = std::chrono::milliseconds(300);
+    round.warmup = std::chrono::milliseconds(100);
+    request.rounds = 3;
+  }
   std::string error;
   const auto keep = [&error](std::string found) {
     if (error.empty()) error = std::move(found);
@@ -172,7 +186,9 @@ std::string typed_command(const Program& program, const load::CompareRequest& re
     if (name == "baseline" || name == "tolerance" || name == "dsn" || name == "out" || name == "json" ||
         name == "no-record" || name == "seed" || name == "history-out")
       continue;
-    if (program.arguments.has(name)) {
+    if (program.arguments.has(name) && option.value.empty()) {
+      command += " --" + name;
+    } else if (program.arguments.has(name)) {
       command +=
           fmt::format(" --{} {}", name, shell_quoted(fmt::format("{}", fmt::join(program.arguments.all(name), ","))));
     }
@@ -275,7 +291,7 @@ int compare_strategies(Program& program) {
   const Scenario* const scenario = workload_named(program.arguments.value("NAME"), error);
   if (scenario == nullptr) return usage_error(error);
   load::CompareRequest request;
-  if (error = read_request(program.arguments, request); !error.empty()) return usage_error(error);
+  if (error = read_request(program.arguments, *scenario, request); !error.empty()) return usage_error(error);
   if (Result<load::CompareRequest> known = resolve(*scenario, request); !known) return fail_with(known.error());
   const Result<std::optional<Baseline>> baseline = baseline_asked_for(program.arguments, *scenario);
   if (!baseline) return fail_with(baseline.error());
@@ -386,6 +402,7 @@ CommandSpec compare_command() {
                   {"ramp", "TIME", "the sessions start spread over this time; default: 0"},
                   {"think", "TIME", "a session's pause between two transactions; default: 0"},
                   {"rounds", "N", "of each strategy; default: 5"},
+                  {"quick", "", "a first look: 3 rounds of 300ms, unless --for, --warmup or --rounds say otherwise"},
                   {"rate", "N", "an open loop: transactions a second of all sessions together"},
                   {"retry",
                    "HOW",

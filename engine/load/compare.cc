@@ -298,17 +298,17 @@ class Sweep {
 }  // namespace
 
 Result<CompareRequest> resolve(const Scenario& scenario, CompareRequest request) {
-  std::vector<std::string> stores;
-  for (const BackendKind& kind : backends()) stores.emplace_back(kind.name);
-  const BackendKind* const kind = backend_named(request.round.store);
-  if (kind == nullptr) return refusal(unknown_name("store", request.round.store, stores));
-  const std::vector<std::string> patterns = patterns_of(scenario, kind->name);
   if (!scenario.runs_under_load()) {
     return refusal(fmt::format(
         "{} does not run under load: no body of it can be performed over and over (lockstep help compare names those "
         "that can)",
         scenario.name));
   }
+  std::vector<std::string> stores;
+  for (const BackendKind& kind : backends()) stores.emplace_back(kind.name);
+  const BackendKind* const kind = backend_named(request.round.store);
+  if (kind == nullptr) return refusal(unknown_name("store", request.round.store, stores));
+  const std::vector<std::string> patterns = patterns_of(scenario, kind->name);
   if (patterns.empty()) return refusal(fmt::format("{} does not run on {} under load", scenario.name, kind->name));
   if (request.strategies.empty()) request.strategies = usual_strategies(scenario, request);
   if (Result<std::vector<Strategy>> known = strategies_of(scenario, request); !known) return known.error();

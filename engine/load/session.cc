@@ -65,20 +65,20 @@ class BodiesOfLoad {
   Task<> body() {
     if (!std::exchange(is_drawn_, true)) drawn_ = session_.context.random;
     session_.context.random = drawn_;
-    committed_before_ = session_.actor.all_commits();
+    left_open_ = false;
     return session_.body(session_.context);
   }
 
   void gave_back(const Result<void>& ended) {
+    left_open_ = true;
     if (!ended.ok() && is_environment(ended.fault())) session_.failure = ended.error();
   }
 
-  /// A body that ends well without a commit has told itself that there was nothing to do.
+  /// A body that ends well and leaves its transaction open has found that there was nothing to do.
   void committed() {
-    const bool has_committed = session_.actor.all_commits() != committed_before_;
-    commits_ += has_committed ? 1 : 0;
+    commits_ += left_open_ ? 0 : 1;
     if (!counts()) return;
-    if (!has_committed) {
+    if (left_open_) {
       ++session_.refused;
       return;
     }
@@ -121,7 +121,7 @@ class BodiesOfLoad {
   Arrivals arrivals_;
   const std::uint64_t commits_most_ = plan_.request.commits_most == 0 ? UINT64_MAX : plan_.request.commits_most;
   std::uint64_t commits_ = 0;
-  std::uint64_t committed_before_ = 0;  ///< the attempt in hand
+  bool left_open_ = false;  ///< the attempt in hand: it was rolled back after it
   bool first_ = true;
   bool is_drawn_ = false;  ///< drawn_ is this transaction's
   Random drawn_{0, 0};

@@ -41,12 +41,12 @@ class Folder {
 
 struct Case {
   std::string row;
-  Load load;
+  TransferLoad load;
   bool durable = false;
 };
 
 /// Sessions of one kind on a store of their own.
-Result<Loaded> run_on(Loaded (*kind)(kv::Store&, const Load&), const Case& one, Ledger& ledger) {
+Result<Loaded> run_on(Loaded (*kind)(kv::Store&, const TransferLoad&), const Case& one, Ledger& ledger) {
   const Folder folder;
   const auto store = kv::Store::open({.protocol = "2pl-detect", .path = one.durable ? folder.path() : std::string()});
   if (!store.ok()) return store.error();
@@ -95,7 +95,7 @@ Task<> transfer_all(Context& c) {
   if (c.measures) {
     for (const int sessions : {1, 10, 100, 1'000, 10'000, 100'000}) {
       // A hundred thousand need a while until each of them has had a turn.
-      const Load load{.sessions = sessions, .workers = 2, .span = sessions < 100'000 ? 400ms : 1'500ms};
+      const TransferLoad load{.sessions = sessions, .workers = 2, .span = sessions < 100'000 ? 400ms : 1'500ms};
       cases.push_back({fmt::format("{} session{}, commits on disk", sessions, sessions == 1 ? "" : "s"), load, true});
     }
     cases.push_back({"2 sessions, no wait", {.sessions = 2, .workers = 2, .span = 400ms}, false});

@@ -22,7 +22,7 @@ namespace lockstep::scenarios {
 
 /// Every session moves money between two accounts of its own, one transfer after the other. So the only thing compared
 /// is how the sessions wait for their commits.
-struct Load {
+struct TransferLoad {
   int sessions = 1;
   int workers = 1;  ///< threads of the coroutines
   Nanos span{0};    ///< how long; 0 = until each has made `transfers_each`
@@ -48,7 +48,7 @@ namespace transfers_detail {
 /// Sessions and the threads that they are on share these.
 struct Run {
   kv::Store& store;
-  const Load load;
+  const TransferLoad load;
   Nanos ends = kNever;  ///< when `over` will be set
   std::atomic<std::uint64_t> committed{0};
   std::atomic<bool> over{false};
@@ -205,7 +205,7 @@ inline std::string make_threads(std::vector<ThreadSession>& sessions) {
 }  // namespace transfers_detail
 
 /// Sessions that are threads: as many as the system allows.
-inline Loaded transfers_on_threads(kv::Store& store, const Load& load) {
+inline Loaded transfers_on_threads(kv::Store& store, const TransferLoad& load) {
   transfers_detail::Run run{.store = store, .load = load};
   std::atomic<bool> begin{false};
   std::vector<transfers_detail::ThreadSession> threads(static_cast<std::size_t>(load.sessions));
@@ -228,7 +228,7 @@ inline Loaded transfers_on_threads(kv::Store& store, const Load& load) {
 }
 
 /// Sessions that are coroutines on `load.workers` loops.
-inline Loaded transfers_on_coroutines(kv::Store& store, const Load& load) {
+inline Loaded transfers_on_coroutines(kv::Store& store, const TransferLoad& load) {
   transfers_detail::Run run{.store = store, .load = load};
   run.took.resize(static_cast<std::size_t>(load.workers));
   const Nanos began = now();

@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   for (const SpecPattern& pattern : parsed.file->patterns) {
-    if (pattern.sessions.empty()) fail("a pattern without a session");
+    if (pattern.sessions.empty() == pattern.loads.empty()) fail("a pattern without a session and without a load");
     for (const int session : pattern.order) {
       if (session < 0 || static_cast<std::size_t>(session) >= pattern.sessions.size()) fail("an order of nobody");
     }

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <set>
 
+#include "engine/scenario/runs_only.h"
 #include "engine/schedule/schedule.h"
 #include "tests/scenarios/coordinates.h"
 
@@ -123,7 +124,7 @@ TEST(Catalogue, EveryStoreAndProtocolNamedExists) {
   for_each_pattern([](const Scenario&, const Pattern& pattern) {
     for (const Expectation& expectation : pattern.expectations) {
       SCOPED_TRACE(expectation.store + " " + expectation.protocol);
-      if (expectation.protocol == "*") {
+      if (expectation.protocol == "*" || expectation.protocol == kRunsOnly) {
         EXPECT_TRUE(expectation.store == "none" || backend_named(expectation.store) != nullptr);
         continue;
       }

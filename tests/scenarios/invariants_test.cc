@@ -17,8 +17,11 @@ using namespace scenarios_testing;
 
 /// The ends in which a right run never stands: the rows as they were at first, without one of them, with one changed.
 std::vector<State> wrong_ends_of(const State& right, const State& begin) {
+  constexpr std::size_t kAllUpTo = 100;  // of more rows: those at both ends, and those that the run has written
   std::vector<State> ends{begin, {}};
   for (std::size_t i = 0; i < right.size(); ++i) {
+    const bool is_in_the_middle = right.size() > kAllUpTo && i > 20 && i + 20 < right.size();
+    if (is_in_the_middle && std::find(begin.begin(), begin.end(), right[i]) != begin.end()) continue;
     State without = right;
     without.erase(without.begin() + static_cast<std::ptrdiff_t>(i));
     ends.push_back(std::move(without));
@@ -76,17 +79,30 @@ TEST_P(Invariants, AreSeenRedOnce) {
   for (const InvariantSpec& each : scenario.invariants()) red[each.text] = false;
   State right;
   for (const char* store : {"kv", "sqlite"}) {
-    for (const RunRequest& request : requests_on(scenario, store, "coroutines")) {
+    std::vector<RunRequest> requests = requests_on(scenario, store, "coroutines");
+    if (requests.empty() && scenario.has_rows_to_choose()) requests.push_back({.store = store});
+    for (const RunRequest& request : requests) {
       const auto end = run_of(scenario, request);
       if (!end) continue;
       for (const record::Invariant& each : end->run.invariants) red[each.text] = red[each.text] || !each.held;
       if (right.empty()) right = end->rows;
     }
   }
+  const auto is_broken = [&](const InvariantSpec& invariant, const State& end, const Counts& counts) {
+    return !invariant
+                .holds(
+                    Final(end, nullptr, typeid(void), nullptr).with(scenario.rows(), scenario.shape_of_run(1), counts))
+                .held;
+  };
   for (const InvariantSpec& each : scenario.invariants()) {
     for (const State& end : wrong_ends_of(right, scenario.rows())) {
       if (red[each.text]) break;
-      red[each.text] = !each.holds(Final(end, nullptr, typeid(void), nullptr).with(scenario.rows(), {}, {})).held;
+      red[each.text] = is_broken(each, end, {});
+    }
+    for (std::size_t which = 0; which < Counts{}.values.size() && !red[each.text]; ++which) {
+      Counts told;
+      told[which] = 1'000'000;
+      red[each.text] = is_broken(each, right, told);
     }
     EXPECT_TRUE(red[each.text]) << "“" << each.text << "” holds whatever happens";
   }

@@ -98,7 +98,10 @@ TEST_P(EveryWorkload, HoldsAtTheStartAndSeesWhatIsMissing) {
   Counts one_more;
   one_more[0] = 1;
   const State one_less(state.begin(), state.end() - 1);
-  EXPECT_THAT(broken(state, one_more, shape) + broken(one_less, {}, shape), Not(IsEmpty()));
+  State one_changed = state;
+  one_changed.front().second = "-7";
+  EXPECT_THAT(broken(state, one_more, shape) + broken(one_less, {}, shape) + broken(one_changed, {}, shape),
+              Not(IsEmpty()));
 }
 
 std::vector<std::string> names() {

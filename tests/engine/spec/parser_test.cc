@@ -405,9 +405,12 @@ TEST(SpecParser, NeverStumblesOverAnyText) {
       continue;
     }
     for (const SpecPattern& pattern : got.file->patterns) {
-      ASSERT_FALSE(pattern.sessions.empty()) << text;
+      ASSERT_NE(pattern.sessions.empty(), pattern.loads.empty()) << text;
       for (const SpecSession& session : pattern.sessions) {
         for (const Step& step : session.steps) ASSERT_EQ(step.operation.has_value(), got.file->portable) << text;
+      }
+      for (const SpecLoad& load : pattern.loads) {
+        for (const Step& step : load.session.steps) ASSERT_EQ(step.operation.has_value(), got.file->portable) << text;
       }
     }
   }
