@@ -72,20 +72,23 @@ class Check {
   }
 
   void report() {
-    std::size_t done = 0, differing = 0, waiting = 0;
+    std::size_t done = 0, differing = 0, waiting = 0, unjudged = 0;
     for (const Cell& cell : cells_) {
       done += cell.state == Cell::State::waiting ? 0 : 1;
       waiting += cell.state == Cell::State::waiting ? 1 : 0;
       differing += cell.differs() ? 1 : 0;
+      unjudged += cell.state != Cell::State::waiting && !cell.differs() && !cell.expected ? 1 : 0;
     }
     if (program_.json) {
       program_.out.write(check_json(cells_, base_.seed, choice_.left_out, wall_ms_));
     } else {
       const Terminal& terminal = program_.terminal;
       program_.out.write(check_failures(cells_, terminal));
-      const std::string said = terminal.clean(fmt::format("{} checked: {} as expected, {} not · seed {} · {:.1f} s",
-                                                          counted(done, "cell", "cells"), done - differing, differing,
-                                                          base_.seed, wall_ms_ / 1000));
+      const std::string said = terminal.clean(
+          fmt::format("{} checked: {} as expected, {} not{} · seed {} · {:.1f} s", counted(done, "cell", "cells"),
+                      done - differing - unjudged, differing,
+                      unjudged > 0 ? fmt::format(", {} without an expectation", unjudged) : std::string(), base_.seed,
+                      wall_ms_ / 1000));
       std::vector<Line> lines;
       for (const std::string& part : wrapped(said, terminal.width > 20 ? terminal.width - 3 : 17)) {
         Line& line = lines.emplace_back();

@@ -65,11 +65,7 @@ template <auto book>
 Task<> book_or_give_up(Context& c) {
   const std::string seat = key_of("seat/", c.choose());
   const bool gives_up = c.random() % 2 == 0;
-  if (gives_up) {
-    co_await give_up(c, seat);
-  } else {
-    co_await book(c, seat, fmt::format("P{}-{}", c.index, ++c.serial));
-  }
+  return gives_up ? give_up(c, seat) : book(c, seat, fmt::format("P{}-{}", c.index, ++c.serial));
 }
 
 std::int64_t taken(const State& state) {

@@ -56,11 +56,7 @@ Task<> come_and_go(Context& c) {
   const std::string alice = key_of("shift/", shift) + "/alice", bob = key_of("shift/", shift) + "/bob";
   const bool comes = c.random() % 2 == 0, is_alice = c.random() % 2 == 0;
   const std::string &me = is_alice ? alice : bob, &colleague = is_alice ? bob : alice;
-  if (comes) {
-    co_await come_on_call(c, me, colleague);
-  } else {
-    co_await go_off(c, me, colleague);
-  }
+  return comes ? come_on_call(c, me, colleague) : go_off(c, me, colleague);
 }
 
 State shifts(const Shape& shape) {

@@ -1,6 +1,6 @@
 // A hot row (Gray and Reuter, 1993, 7.12, "hot spots"): every actor adds one to the same counter. All ways here but the
-// last are right. They differ in which actors wait and which start again. With the counter spread over several rows none
-// waits.
+// last are right. They differ in which actors wait and which start again. With the counter spread over several rows
+// none waits.
 #include <fmt/format.h>
 
 #include "scenarios/catalogue.h"
@@ -52,11 +52,11 @@ Task<> read_then_write(Context& c, std::string row) {
 /// In the manner of `count`, in one of the rows that all share.
 template <auto count>
 Task<> in_any_row(Context& c) {
-  co_await count(c, key_of("visits/", c.choose()));
+  return count(c, key_of("visits/", c.choose()));
 }
 
 /// In a row of the session's own; a reader of the number adds them up.
-Task<> in_own_row(Context& c) { co_await one_statement(c, key_of("visits/of/", c.index % kShards)); }
+Task<> in_own_row(Context& c) { return one_statement(c, key_of("visits/of/", c.index % kShards)); }
 
 State counters(const Shape& shape) {
   State state = numbered("visits/", shape.rows, "0");

@@ -23,11 +23,7 @@ template <auto sell>
 Task<> order_or_return(Context& c) {
   const std::string item = key_of("stock/", c.choose());
   const bool returns = c.random() % 2 == 0;
-  if (returns) {
-    co_await send_back(c, item);
-  } else {
-    co_await sell(c, item);
-  }
+  return returns ? send_back(c, item) : sell(c, item);
 }
 
 /// What is wrong when more was sold than there was.
