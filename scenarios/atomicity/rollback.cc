@@ -42,6 +42,7 @@ Scenario atomicity_rollback() {
       .expect("kv", "*: anomaly")
       .expect("sqlite", "*: anomaly")
       .expect("postgres", "*: anomaly")
+      .expect("mariadb", "*: anomaly")
       .why("The first half was committed when the second half failed: 10 are gone.")
       .fix("put what belongs together into one transaction", "one-transaction")
 
@@ -50,6 +51,7 @@ Scenario atomicity_rollback() {
       .expect("kv", "*: clean")
       .expect("sqlite", "*: clean")
       .expect("postgres", "*: clean")
+      .expect("mariadb", "*: clean")
       .why("The failure takes the whole transaction back: nobody has paid.")
 
       .holds("money is conserved", [](const Final& end) { return end.total() == 200; });

@@ -48,6 +48,7 @@ Scenario deadlock_cross_resource() {
       .expect("kv", "2pl-timeout: timeout, 2pl-no-wait: abort, occ: abort, 2pl-wait-die: abort, *: deadlock")
       .expect("sqlite", "*: timeout")
       .expect("postgres", "*: deadlock")
+      .expect("mariadb", "*: deadlock")
       .why(
           "T1 holds the row and waits for the mutex, T2 holds the mutex and waits for the row. The store sees a single "
           "wait.")
@@ -60,6 +61,7 @@ Scenario deadlock_cross_resource() {
       .expect("kv", "*: clean")
       .expect("sqlite", "*: clean")
       .expect("postgres", "*: clean")
+      .expect("mariadb", "*: clean")
       .why("T2 waits for the mutex before its transaction begins.")
 
       .holds("the cache is not ahead of the row",

@@ -34,6 +34,7 @@ Scenario deadlock_unique_insert() {
       .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean, ssi: deadlock")
       .expect("sqlite", "*: clean")
       .expect("postgres", "*: deadlock")
+      .expect("mariadb", "*: deadlock")
       .why(
           "Each has inserted the key that the other one is about to insert, and waits to learn whether it will be "
           "committed.")
@@ -46,6 +47,7 @@ Scenario deadlock_unique_insert() {
       .expect("kv", "2pl-no-wait: abort, occ: abort, 2pl-wait-die: abort, ssi: abort, *: clean")
       .expect("sqlite", "*: clean")
       .expect("postgres", "*: clean")
+      .expect("mariadb", "*: clean")
       .why("T2 waits at its first insert, and is told that the name is taken.")
 
       .holds("both names belong to one", [](const Final& end) { return end["anna"] == end["ben"]; });

@@ -17,6 +17,14 @@ Task<> deposit_and_think_better_of_it(Context& c) {
   co_await c.db.abort();
 }
 
+/// Locks the row that it reads.
+Task<> report_for_update(Context& c) {
+  co_await c.db.begin(claims);
+  const std::int64_t balance = co_await c.db.read_for_update("balance");
+  co_await c.db.commit();
+  c.world<Report>().balance = balance;
+}
+
 Task<> report(Context& c) {
   co_await c.db.begin(claims);
   const std::int64_t balance = co_await c.db.read("balance");
@@ -39,7 +47,20 @@ Scenario isolation_dirty_read() {
       .expect("kv", "2pl-no-wait: abort, 2pl-wait-die: abort, *: clean")
       .expect("sqlite", "*: clean")
       .expect("postgres", "*: clean")
-      .why("T2 reads what was committed before T1 (a snapshot), or waits until T1 has ended (a lock).")
+      .expect("mariadb", "read-uncommitted: anomaly, *: clean")
+      .why("T2 reads what was committed before T1 (a snapshot), or waits until T1 has ended (a lock).", "clean")
+      .why("T2 read 900, which T1 had not committed, and took back.")
+      .fix("lock the row that is read, or read at a higher level", "for-update")
+
+      .pattern("for-update", "the report locks the row")
+      .actor("T1", deposit_and_think_better_of_it)
+      .actor("T2", report_for_update)
+      .schedule("T1 T1 T2 T2 T1 T2")
+      .expect("kv", "2pl-no-wait: abort, 2pl-wait-die: abort, *: clean")
+      .expect("sqlite", "*: clean")
+      .expect("postgres", "*: clean")
+      .expect("mariadb", "*: clean")
+      .why("T2 cannot lock the row before T1 has ended, and then reads what is there.")
 
       .holds("nobody saw what was rolled back", [](const Final& end) { return end.world<Report>().balance == 100; });
 }

@@ -29,6 +29,7 @@ Scenario isolation_dirty_write() {
       .expect("kv", "2pl-no-wait: abort, snapshot: abort, 2pl-wait-die: abort, ssi: abort, *: clean")
       .expect("sqlite", "*: clean")
       .expect("postgres", "read-committed: clean, *: abort")
+      .expect("mariadb", "*: clean")
       .why(
           "A write is locked until its transaction ends, so T2 waits before its first write and then overwrites both "
           "rows.")

@@ -61,6 +61,7 @@ Scenario isolation_lost_update() {
       .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean, ssi: abort")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "read-committed: anomaly, *: abort")
+      .expect("mariadb", "snapshot: abort, serializable: deadlock, *: anomaly")
       .why("T2 writes 120, computed from the 100 that it read before T1 wrote 110. The deposit of T1 is gone.")
       .fix("let the store do the sum in one statement", "one-statement")
 
@@ -71,6 +72,7 @@ Scenario isolation_lost_update() {
       .expect("kv", "2pl-no-wait: abort, occ: abort, snapshot: abort, 2pl-wait-die: abort, ssi: abort, *: clean")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "read-committed: clean, *: abort")
+      .expect("mariadb", "*: clean")
       .why("T2 waits at its read until T1 has committed, and then reads 110.")
 
       .pattern("version-check", "write only if the value is still the one that was read")
@@ -82,6 +84,7 @@ Scenario isolation_lost_update() {
       .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean, ssi: abort")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "*: abort")
+      .expect("mariadb", "serializable: deadlock, *: abort")
       .why("T2's write touches no row, because the balance is not 100 any more: it starts again from 110.",
            "version_changed")
       .fix("where reads lock, let one statement do the sum", "one-statement")
@@ -93,6 +96,7 @@ Scenario isolation_lost_update() {
       .expect("kv", "2pl-no-wait: abort, occ: abort, snapshot: abort, 2pl-wait-die: abort, ssi: abort, *: clean")
       .expect("sqlite", "*: clean")
       .expect("postgres", "read-committed: clean, *: abort")
+      .expect("mariadb", "*: clean")
       .why("Nothing is computed outside the store: the second sum waits for the first and starts from its result.")
 
       .holds("no acknowledged deposit is lost",
