@@ -16,7 +16,6 @@
 
 namespace lockstep::bench {
 
-
 /// Record number i as a key: 8 bytes, in the order of the numbers.
 using NumberKey = std::array<char, 8>;
 

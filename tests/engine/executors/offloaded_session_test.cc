@@ -186,7 +186,8 @@ TEST(OffloadedSession, OnlyCallsThatBlockAreMadeElsewhere) {
     request.pattern = "nothing";
     const Scenario idle = scenario("idle")
                               .rows(1, [](const Shape&) { return State{}; })
-                              .pattern("nothing", "").session(+[](Context&) -> Task<> { co_return; });
+                              .pattern("nothing", "")
+                              .session(+[](Context&) -> Task<> { co_return; });
     const auto result = load::run_round(idle, request, nullptr);
     ASSERT_TRUE(result.ok()) << result.error().message;
     EXPECT_EQ(result->helpers, 0) << store << " on " << executor;
