@@ -661,6 +661,21 @@ TEST(Occ, ARepeatedReadFailsAtOnceWhenTheRowHasChanged) {
   EXPECT_EQ(t1.read("x"), "validation_failure");
 }
 
+// What it read of y says that it comes after the insert of c, its scan that it comes before.
+TEST(Occ, ARowThatCameAndWentInAScannedRangeFailsTheCommit) {
+  const auto store = open_store("occ");
+  load(*store, {{"a", "0"}, {"y", "0"}});
+  Client t1(*store, "T1");
+  ASSERT_EQ(t1.scan("b", "e"), "");
+  load(*store, {{"c", "1"}, {"y", "1"}});
+  Client t2(*store, "T2");
+  ASSERT_EQ(t2.erase("c"), "yes ");
+  ASSERT_EQ(t2.commit(), "ok");
+  ASSERT_EQ(t1.read("y"), "yes 1");
+  EXPECT_EQ(t1.commit(), "validation_failure");
+  EXPECT_THAT(t1.message(), HasSubstr("a row came and went in the range from b"));
+}
+
 // Its own write hid the row from the scan and was undone: a retry must be able to get through.
 TEST(Occ, AScanBehindAnUndoneWriteCanCommit) {
   const auto store = open_store("occ");
