@@ -282,8 +282,9 @@ class Scenario {
   Scenario ddl(std::function<std::vector<std::string>(const Shape&)> statements) &&;
   /// The same in the words of one store, in place of the others.
   Scenario ddl_on(const std::string& store, std::vector<std::string> statements) &&;
-  /// The verdicts on `store` ("kv", "sqlite", "postgres", or "none" for in-process locks alone): "PROTOCOL: VERDICT,
-  /// …", "*" for every protocol not named. What is not named is not supported, unless it is new (Pattern::runs_on()).
+  /// The verdicts on `store` ("kv", "sqlite", "postgres", "mariadb", or "none" for in-process locks alone): "PROTOCOL:
+  /// VERDICT, …", "*" for every protocol not named. What is not named is not supported, unless the store is on trial
+  /// (Pattern::runs_on()). A store that this build has no library for is passed over.
   Scenario expect(const std::string& store, std::string_view verdicts) &&;
   /// What the run shows, where it ends as the pattern is there to show (Pattern::subject). Other outcomes are named:
   /// "abort, deadlock", a fault such as "version_changed", on one store "postgres abort". May be called again for

@@ -60,7 +60,7 @@ struct ProtocolTraits {
   bool reads_snapshot;       ///< plain reads see one moment and wait for nobody
   HoldsUntilEnd holds;       ///< what plain reads and writes lock until the end
   std::optional<StoreModel> model;  ///< nullopt: nothing stands for it
-  bool on_trial;  ///< scenarios do not say yet what they expect of it: it runs them, and is not judged
+  bool on_trial;  ///< scenarios that say nothing of it run on it all the same, and are not judged there
 };
 
 /// An option of the command line that belongs to a store.
