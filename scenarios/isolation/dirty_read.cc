@@ -49,7 +49,7 @@ Scenario isolation_dirty_read() {
       .expect("postgres", "*: clean")
       .expect("mariadb", "read-uncommitted: anomaly, *: clean")
       .why("T2 reads what was committed before T1 (a snapshot), or waits until T1 has ended (a lock).", "clean")
-      .why("T2 read 900, which T1 had not committed, and took back.")
+      .why("T2 read 900, which T1 had not committed, and took back.", "mariadb anomaly")
       .fix("lock the row that is read, or read at a higher level", "for-update")
 
       .pattern("for-update", "the report locks the row")

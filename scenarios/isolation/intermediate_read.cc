@@ -51,7 +51,7 @@ Scenario isolation_intermediate_read() {
       .expect("postgres", "*: clean")
       .expect("mariadb", "read-uncommitted: anomaly, *: clean")
       .why("T2 reads the price before T1 or after it, never on its way.", "clean")
-      .why("T2 read 80, which T1 had written on its way to 95.")
+      .why("T2 read 80, which T1 had written on its way to 95.", "mariadb anomaly")
       .fix("lock the row that is read, or read at a higher level", "for-update")
 
       .pattern("for-update", "the customer's read locks the row")

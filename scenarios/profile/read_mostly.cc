@@ -78,14 +78,14 @@ Scenario profile_read_mostly() {
       .reads(95)
       .pattern("plain", "read the three rows one by one")
       .session(read_or_change<row_by_row>)
-      .why("Between two reads another transaction may change the page: the reader sees rows of two versions.")
+      .why("Where no level forbids it, another transaction changes the page between two reads: rows of two versions.")
       .unsafe_at({"postgres/read-committed"})
       .pattern("one-statement", "read them in one statement")
       .session(read_or_change<in_one_statement>)
       .why("One statement sees the rows of one moment, also where every statement has a snapshot of its own.")
       .pattern("for-update", "lock the first row, then read")
       .session(read_or_change<locked>)
-      .why("The first row is the lock of the page: who holds it keeps every change of the page away.")
+      .why("The first row is the lock of the page: every change of the page writes it first.")
       .holds("nobody sees half of a change",
              [](const Final& end) {
                const std::int64_t torn = end.count(kTornPages);

@@ -103,7 +103,8 @@ Scenario queue_work_queue() {
       .expect("postgres", "read-committed: clean, *: abort")
       .expect("mariadb", "read-uncommitted: clean, read-committed: clean, *: deadlock")
       .why("T2 waits for the job that T1 is doing, although others are ready: right, but one job at a time.", "clean")
-      .why("T2 waits for job 1 and for the gap before it; T1 then inserts into that gap, and waits for T2.")
+      .why("T2 waits for job 1 and for the gap before it; T1 then inserts into that gap, and waits for T2.",
+           "mariadb deadlock")
       .fix("pass over the jobs that others have", "skip-locked")
 
       .pattern("skip-locked", "select the first job that nobody has")

@@ -131,7 +131,7 @@ Scenario tpcc_new_order_payment() {
       .why("The row where all meet is locked last, so it is held for the shortest time.")
       .pattern("for-update", "select for update, then update")
       .session(order_or_pay<How::locked, false>)
-      .why("The read locks what is written next: right, and one statement more for each sum.")
+      .why("The read says that a write will follow: right, and one statement more for each sum.")
       .pattern("read-then-write", "select, then update")
       .session(order_or_pay<How::unlocked, false>)
       .why("What was read may have changed by the time it is written: a payment is lost where no level forbids it.")

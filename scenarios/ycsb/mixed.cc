@@ -53,10 +53,10 @@ Scenario ycsb_mixed() {
       .reads(50)
       .pattern("update", "an update is one statement (YCSB A, B, C)")
       .session(read_or_update)
-      .why("An update in one statement locks its row for as long as the transaction lasts, and no longer.")
+      .why("An update in one statement leaves no time between what it reads and what it writes.")
       .pattern("read-modify-write", "an update reads for update, then writes (YCSB F)")
       .session(read_modify_write)
-      .why("The read locks the row that is written next, so no update is lost between the two.")
+      .why("The read says that a write will follow, so no update is lost between the two.")
       .holds("every acknowledged update counts", [](const Final& end) {
         const std::int64_t updates = end.count(kUpdates);
         const std::int64_t total = end.total("user");
