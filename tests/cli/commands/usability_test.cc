@@ -87,6 +87,12 @@ TEST(Usability, ThemesAreListedWhereAScenarioIsAsked) {
   EXPECT_THAT(lockstep({"compare", "ycsb"}).err, HasSubstr("ycsb is a theme; its workloads: ycsb/latest"));
 }
 
+TEST(Usability, CellsWithoutAnExpectationAreNotCountedAsExpected) {
+  const Ended unjudged = lockstep({"check", "ycsb/mixed", "--store", "kv"});
+  EXPECT_EQ(unjudged.code, 0);
+  EXPECT_THAT(unjudged.out, testing::MatchesRegex("(.|\n)* checked: 0 as expected, 0 not, [0-9]+ without(.|\n)*"));
+}
+
 TEST(Usability, OptionsThatAWorkloadCannotHonourAreRefused) {
   const Ended read = lockstep({"compare", "stock/oversell", "--read", "90", "--no-record"});
   EXPECT_EQ(read.code, 2);

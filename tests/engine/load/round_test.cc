@@ -35,6 +35,12 @@ Task<> refuse(Context& c) {
   co_await fail(Fault::refused, "none left");
 }
 
+/// Finds that there is nothing to do, and leaves its transaction to be rolled back.
+Task<> find_nothing_to_do(Context& c) {
+  co_await c.db.begin();
+  c.note("nothing to do");
+}
+
 /// A retry would add twice what is acknowledged once.
 Task<> fail_behind_its_commit(Context& c) {
   co_await add_one(c);
@@ -51,6 +57,8 @@ Scenario counter() {
       .unsafe_at({"kv/*"})
       .pattern("refused", "gives up")
       .session(refuse)
+      .pattern("idle", "finds nothing to do")
+      .session(find_nothing_to_do)
       .pattern("late", "gives up behind its commit")
       .session(fail_behind_its_commit)
       .holds("what is acknowledged is there",
@@ -123,6 +131,17 @@ TEST(Round, CountsWhatTheBusinessRefusesApartFromAborts) {
   EXPECT_EQ(result->committed, 0u);
   EXPECT_GT(result->refused, 0u);
   EXPECT_THAT(result->aborts, IsEmpty());
+}
+
+TEST(Round, ATransactionThatIsLeftOpenIsNoneThatWasCommitted) {
+  const Scenario workload = counter();
+  RoundRequest request = brief("kv", "2pl-detect", "coroutines");
+  request.pattern = "idle";
+  request.measured = std::chrono::milliseconds(500);
+  const auto result = run_round(workload, request, nullptr);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->committed, 0u);
+  EXPECT_GT(result->refused, 0u);
 }
 
 TEST(Round, AStopEndsItEarlyAndSaysSo) {

@@ -1,6 +1,8 @@
 // retries_test.cc: a body is run again after a fault that is safe to repeat, and only while it has committed nothing.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "engine/run/run.h"
 
 namespace lockstep {
@@ -74,6 +76,22 @@ record::Run run_of(Task<> (*body)(Context&)) {
   Result<record::Run> made_run = run(made, {.executor = "coroutines", .retries = 3});
   EXPECT_TRUE(made_run.ok()) << (made_run.ok() ? "" : made_run.error().message);
   return made_run.ok() ? std::move(*made_run) : record::Run{};
+}
+
+/// Notes what it draws; the store gives it up once.
+Task<> draws_and_tries_again(Context& c) {
+  co_await c.db.begin();
+  c.note(std::to_string(c.random()));
+  co_await fail(Fault::version_changed, "somebody else was faster");
+}
+
+TEST(Retries, DrawTheSameNumbersAgain) {
+  std::set<std::string> drawn;
+  for (const record::Event& event : run_of(draws_and_tries_again).events) {
+    if (event.kind == record::EventKind::note && event.detail.find_first_not_of("0123456789") == std::string::npos)
+      drawn.insert(event.detail);
+  }
+  EXPECT_EQ(drawn.size(), 1U);
 }
 
 TEST(Retries, RepeatABodyThatHasCommittedNothing) {
