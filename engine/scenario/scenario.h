@@ -68,12 +68,17 @@ struct Context {
   std::size_t index = 0;     ///< of the actor, or of the session of a load; from 0
   Counts acknowledged = {};  ///< what the store has acknowledged to it, for the invariants: Final::count()
   std::uint64_t serial = 0;  ///< for bodies that make keys of their own
-  const Shape& shape() const { return choices->shape; }
+  const Shape& shape() const { return its_choices().shape; }
   /// A row below shape().rows, hot ones scattered among the others.
-  std::uint64_t choose() { return choices->scatter(choices->zipf(random)); }
+  std::uint64_t choose() { return its_choices().scatter(its_choices().zipf(random)); }
   /// True for shape().read_percent of all calls. Only where the scenario has reads().
   bool reads();
-  Board& board() const { return choices->board; }
+  Board& board() const { return its_choices().board; }
+
+  Choices& its_choices() const {
+    LOCKSTEP_CHECK(choices != nullptr, "a body chooses rows, but its scenario has none: rows() is missing");
+    return *choices;
+  }
 
   std::type_index world_type = typeid(void);
   void* world_object = nullptr;
@@ -110,7 +115,7 @@ class Final {
   /// How many of them are below zero.
   std::int64_t below_zero(std::string_view prefix = {}) const;
   std::int64_t rows(std::string_view prefix = {}) const;
-  /// The same at the start.
+  /// Total and rows when the run or the round began.
   std::int64_t total_at_start(std::string_view prefix = {}) const;
   std::int64_t rows_at_start(std::string_view prefix = {}) const;
   /// The sum of Context::acknowledged of all actors or sessions, the warm-up of a load included.
@@ -278,7 +283,7 @@ class Scenario {
   Scenario schedule(std::string order) &&;
   /// Statements that make the pattern's own tables, for stores with SQL.
   Scenario ddl(std::vector<std::string> statements) &&;
-  /// The same for as many rows as a load chooses among.
+  /// Statements that depend on how many rows a load chooses among.
   Scenario ddl(std::function<std::vector<std::string>(const Shape&)> statements) &&;
   /// The same in the words of one store, in place of the others.
   Scenario ddl_on(const std::string& store, std::vector<std::string> statements) &&;
@@ -315,7 +320,7 @@ class Scenario {
   const std::string& story() const noexcept { return story_; }
   /// What the store holds when a run begins.
   const State& rows() const noexcept { return rows_; }
-  /// The same for a load of that shape.
+  /// What the store holds when a load of that shape begins.
   State rows_of_load(const Shape& shape) const { return load_.given ? load_.given(shape) : rows_; }
   /// What the bodies of a run have to choose from.
   Shape shape_of_run(std::uint64_t seed) const;

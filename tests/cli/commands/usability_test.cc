@@ -90,7 +90,7 @@ TEST(Usability, ThemesAreListedWhereAScenarioIsAsked) {
 TEST(Usability, CellsWithoutAnExpectationAreNotCountedAsExpected) {
   const Ended unjudged = lockstep({"check", "ycsb/mixed", "--store", "kv"});
   EXPECT_EQ(unjudged.code, 0);
-  EXPECT_THAT(unjudged.out, testing::MatchesRegex("(.|\n)* checked: 0 as expected, 0 not, [0-9]+ without(.|\n)*"));
+  EXPECT_THAT(unjudged.out, HasSubstr(" checked: 0 as expected, 0 not, "));
 }
 
 TEST(Usability, OptionsThatAWorkloadCannotHonourAreRefused) {
