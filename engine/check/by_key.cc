@@ -15,32 +15,36 @@ StepsByKey::StepsByKey(const Transactions& transactions)
   for (std::size_t i = 0; i < steps.size(); ++i) sorted_[at[steps[i].key]++] = static_cast<std::uint32_t>(i);
 }
 
-std::optional<std::pair<std::uint32_t, std::uint32_t>> WriteTable::fill(const Transactions& transactions,
-                                                                        std::span<const std::uint32_t> writes) {
-  const auto& steps = transactions.steps();
+void WriteTable::fill(Findings& findings, std::span<const std::uint32_t> of_key) {
+  const auto& steps = findings.transactions().steps();
   Element least = ~Element{0}, most = 0;
-  for (const std::uint32_t step : writes) {
+  writes_.clear();
+  for (const std::uint32_t step : of_key) {
+    if (!steps[step].writes()) continue;
+    writes_.push_back(step);
     least = std::min(least, steps[step].what);
     most = std::max(most, steps[step].what);
   }
-  least_ = writes.empty() ? 0 : least;
-  dense_ = writes.empty() || most - least < writes.size() * 4 + 64;
-  slots_ = writes.empty() ? 0 : most - least + 1;
+  least_ = writes_.empty() ? 0 : least;
+  dense_ = writes_.empty() || most - least < writes_.size() * 4 + 64;
+  slots_ = writes_.empty() ? 0 : most - least + 1;
   if (!dense_)
-    for (slots_ = 4; slots_ < writes.size() * 2;) slots_ *= 2;
+    for (slots_ = 4; slots_ < writes_.size() * 2;) slots_ *= 2;
   steps_.assign(slots_, Findings::kNone);
   if (!dense_) elements_.resize(slots_);
-  for (const std::uint32_t step : writes) {
+  for (const std::uint32_t step : writes_) {
     const Element element = steps[step].what;
     std::uint64_t slot = element - least_;
     if (!dense_)
       for (slot = hash(element) & (slots_ - 1); steps_[slot] != Findings::kNone && elements_[slot] != element;)
         slot = (slot + 1) & (slots_ - 1);
-    if (steps_[slot] != Findings::kNone) return std::pair(steps_[slot], step);
+    if (steps_[slot] != Findings::kNone) {
+      if (!findings.written_twice) findings.written_twice = std::pair(steps_[slot], step);
+      return;
+    }
     steps_[slot] = step;
     if (!dense_) elements_[slot] = element;
   }
-  return std::nullopt;
 }
 
 void add_orders(Findings& findings) {

@@ -29,9 +29,9 @@ class StepsByKey {
 /// From the elements of one key to the steps that wrote them. Its memory is used again for the next key.
 class WriteTable {
  public:
-  /// Forgets what it held; `writes`: numbers of steps. A pair of steps that write one element, or nothing.
-  std::optional<std::pair<std::uint32_t, std::uint32_t>> fill(const Transactions& transactions,
-                                                              std::span<const std::uint32_t> writes);
+  /// Forgets what it held; `steps`: the numbers of one key's steps, of which the writes count. The findings are told
+  /// when two of them write one element.
+  void fill(Findings& findings, std::span<const std::uint32_t> steps);
   /// The step that wrote it; Findings::kNone: nobody did.
   std::uint32_t find(Element element) const {
     if (dense_) return element - least_ < slots_ ? steps_[element - least_] : Findings::kNone;
@@ -47,7 +47,7 @@ class WriteTable {
   bool dense_ = true;
   Element least_ = 0;
   std::uint64_t slots_ = 0;
-  std::vector<std::uint32_t> steps_;
+  std::vector<std::uint32_t> steps_, writes_;
   std::vector<Element> elements_;
 };
 

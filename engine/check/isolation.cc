@@ -63,17 +63,9 @@ class ListJudge {
     return longest;
   }
 
-  void fill_table(std::uint32_t key) {
-    writes_.clear();
-    for (const std::uint32_t at : by_key_.of(key))
-      if (steps_[at].writes()) writes_.push_back(at);
-    if (const auto twice = table_.fill(transactions_, writes_); twice && !findings_.written_twice)
-      findings_.written_twice = twice;
-  }
-
   /// Who wrote each element of the key's list; a commit of unknown outcome happened if anything of it was seen.
   void find_owners(std::uint32_t key) {
-    fill_table(key);
+    table_.fill(findings_, by_key_.of(key));
     const auto list = truth(key);
     owners_from_[key] = owners_.size();
     for (const Element element : list) owners_.push_back(table_.find(element));
@@ -260,7 +252,7 @@ class ListJudge {
   }
 
   std::uint32_t owner_of(Element element) {
-    if (!table_is_filled_) fill_table(key_);
+    if (!table_is_filled_) table_.fill(findings_, by_key_.of(key_));
     table_is_filled_ = true;
     return table_.find(element);
   }
@@ -462,7 +454,7 @@ class ListJudge {
   std::size_t spine_agrees_ = 0;
   bool table_is_filled_ = false;
   WriteTable table_;
-  std::vector<std::uint32_t> writes_, version_at_, bad_, own_, wholes_, unread_;
+  std::vector<std::uint32_t> version_at_, bad_, own_, wholes_, unread_;
   std::vector<Version> versions_;  // the first: before any write
   std::vector<Element> sorted_;
 };

@@ -66,16 +66,8 @@ class RegisterJudge {
   bool is_committed(std::uint32_t transaction) const { return findings_.committed[transaction] != 0; }
   std::uint32_t transaction_of(std::uint32_t step) const { return steps_[step].transaction; }
 
-  void fill_table(std::uint32_t key) {
-    writes_.clear();
-    for (const std::uint32_t at : by_key_.of(key))
-      if (steps_[at].writes()) writes_.push_back(at);
-    if (const auto twice = table_.fill(transactions_, writes_); twice && !findings_.written_twice)
-      findings_.written_twice = twice;
-  }
-
   void find_seen(std::uint32_t key) {
-    fill_table(key);
+    table_.fill(findings_, by_key_.of(key));
     for (const std::uint32_t at : by_key_.of(key)) {
       const Step& step = steps_[at];
       if (step.kind() != Deed::look || step.what == Transactions::kNil) continue;
@@ -89,7 +81,7 @@ class RegisterJudge {
   // ---- one key
 
   void judge_key(std::uint32_t key) {
-    fill_table(key);
+    table_.fill(findings_, by_key_.of(key));
     Register& one = registers_.emplace_back();
     one.key = key;
     one.writes.push_back(kNone);
@@ -437,7 +429,6 @@ class RegisterJudge {
   const StepsByKey by_key_;
   Findings findings_;
   WriteTable table_;
-  std::vector<std::uint32_t> writes_;
   std::unordered_map<std::uint32_t, std::uint32_t> version_of_;  // of the steps that made the key's versions
   std::vector<Visit> visits_;
   std::vector<Register> registers_;
