@@ -183,12 +183,12 @@ std::string Findings::list_text(const Step& read) const {
 
 std::string Findings::text_of(const Graph::Hop& hop) const {
   const std::string from = transactions_.name_of(hop.from), to = transactions_.name_of(hop.to);
-  if (hop.edge == Edge::time) return fmt::format("{} began after it had ended", to);
+  if (hop.edge == Edge::time) return fmt::format("{} began after {} had ended", to, from);
   if (hop.edge == Edge::session)
-    return fmt::format("{} came after it in process {}", to, transactions_.item(hop.to).process);
+    return fmt::format("{} came after {} in process {}", to, from, transactions_.item(hop.to).process);
   const Step& step = transactions_.steps()[hop.why];
   const std::string key = transactions_.text_of_key(step.key);
-  if (hop.edge == Edge::wr) return fmt::format("{} read {} = {}, which it had left", to, key, list_text(step));
+  if (hop.edge == Edge::wr) return fmt::format("{} read {} = {}, which {} had left", to, key, list_text(step), from);
   const Step* written = hop.edge == Edge::ww ? &step : write_of(hop.to, step.key, false);
   const std::string element = written != nullptr ? transactions_.text_of(written->what) : "?";
   const bool adds = written != nullptr && written->kind() == Deed::append;
@@ -196,9 +196,10 @@ std::string Findings::text_of(const Graph::Hop& hop) const {
                                  : fmt::format("{} overwrote {} with {}", to, key, element);
   if (hop.edge == Edge::ww) {
     const Step* before = write_of(hop.from, step.key, true);
-    return before == nullptr ? wrote : fmt::format("{} after its {}", wrote, transactions_.text_of(before->what));
+    return before == nullptr ? wrote
+                             : fmt::format("{} after {}'s {}", wrote, from, transactions_.text_of(before->what));
   }
-  return fmt::format("{}, of which it had read {}", wrote, list_text(step));
+  return fmt::format("{}, of which {} had read {}", wrote, from, list_text(step));
 }
 
 Anomaly Findings::described(const Graph::Cycle& cycle) const {

@@ -57,7 +57,7 @@ TEST_F(CheckHistory, SaysTrueFalseOrUnknownAndEndsWithIt) {
 TEST_F(CheckHistory, ProvesAndDrawsWhatItFound) {
   const Ended ended = lockstep({"check-history", write_skew()});
   EXPECT_THAT(ended.out, AllOf(HasSubstr("repeatable-read is the weakest"), HasSubstr("G2-item"),
-                               HasSubstr("T1 before T2: T2 appended 1 to y, of which it had read []"),
+                               HasSubstr("T1 before T2: T2 appended 1 to y, of which T1 had read []"),
                                HasSubstr("──── rw x ───▶"), HasSubstr("strong-snapshot-isolation is the strongest"),
                                HasSubstr("line 1 process 0 [r x []] [r y []] [append x 1]")));
 }
