@@ -51,7 +51,6 @@ void Footprint::learn_numbers() {
 }
 
 void Footprint::learn_from(const Footprint& other) {
-  lock_steps_are_alone_ = lock_steps_are_alone_ && other.lock_steps_are_alone_;
   if (queue_matters_.size() < other.queue_matters_.size()) queue_matters_.resize(other.queue_matters_.size());
   for (std::size_t i = 0; i < other.queue_matters_.size(); ++i)
     queue_matters_[i] = queue_matters_[i] || other.queue_matters_[i];
@@ -68,16 +67,6 @@ void Footprint::queue_matters(std::string_view lock) {
 bool Footprint::does_queue_matter(std::string_view lock) {
   const std::uint32_t number = number_of('l', lock, {});
   return number < queue_matters_.size() && queue_matters_[number];
-}
-
-void Footprint::end_step() {
-  const bool is_alone = accesses_.size() <= 1 && (actors_ & (actors_ - 1)) == 0;
-  if (is_alone || !lock_steps_are_alone_) return;
-  for (const Access& each : accesses_) {
-    if (!each.gate.needs_open) continue;
-    lock_steps_are_alone_ = false;
-    has_news_ = true;
-  }
 }
 
 void Footprint::merge(std::vector<Access>& into, Access access) {

@@ -107,9 +107,6 @@ class Footprint {
   /// The step also ran code of this actor: it was woken.
   void ran(int actor) noexcept { actors_ |= 1U << static_cast<unsigned>(actor); }
 
-  /// The step is over, with all its consequences.
-  void end_step();
-
   // -- between steps --
   const std::vector<Access>& accesses() const noexcept { return accesses_; }
   /// A bit for every actor that had code run by the step.
@@ -122,12 +119,9 @@ class Footprint {
   void clear_run() noexcept;
   /// Understands the numbers that others have given by now.
   void learn_numbers();
-  /// What another one has learnt by queue_matters() and end_step().
+  /// What another one has learnt by queue_matters().
   void learn_from(const Footprint& other);
-  /// True as long as no step that passed a plain lock has done anything else, such as giving back another one. Once it
-  /// is false, what was seen before does not hold any more: take_news().
-  bool lock_steps_are_alone() const noexcept { return lock_steps_are_alone_; }
-  /// True once after queue_matters() or end_step() has said something new: what was seen before does not hold any more.
+  /// True once after queue_matters() has said something new: what was seen before does not hold any more.
   bool take_news() noexcept { return std::exchange(has_news_, false); }
 
   /// True when the two may not change places.
@@ -157,7 +151,6 @@ class Footprint {
   std::vector<std::vector<std::uint32_t>> overlapping_;  // by number
   bool has_ranges_ = false;
   std::vector<bool> queue_matters_;  // by number
-  bool lock_steps_are_alone_ = true;
   bool has_news_ = false;
 
   std::vector<Access> accesses_;

@@ -60,10 +60,7 @@ class SearchWorker::Explored final : public Schedule {
  private:
   /// The latest step has had its consequences.
   void settle() {
-    if (stepping_) {
-      footprint_.end_step();
-      search_->took(footprint_);
-    }
+    if (stepping_) search_->took(footprint_);
     stepping_ = false;
     footprint_.clear_step();
   }

@@ -12,14 +12,6 @@ Mask sleeping(const std::vector<Step>& sleep) {
   return mask;
 }
 
-/// True when the step touches the same things wherever it is taken: it passes a plain lock, and does nothing else. One
-/// that only looks, since what is done once was done, may be the one that does it elsewhere.
-bool is_steady(const Step& step, const Footprint& objects) {
-  return !step.choice.timeout && objects.lock_steps_are_alone() && step.accesses.size() == 1 &&
-         step.accesses.front().gate.needs_open && step.accesses.front().touch == Touch::changes &&
-         step.actors == 1U << static_cast<unsigned>(step.choice.actor);
-}
-
 /// True when a time-out could happen only because the earlier step had taken what it waited for. Before that step the
 /// thing itself is to be had.
 bool waited_for(const Step& earlier, const Step& time_out) {
@@ -41,13 +33,10 @@ Choice as_possible(const Choice& wanted, Mask enabled) {
 
 }  // namespace
 
-void Reduced::Node::wish(Way way, const Footprint& objects) {
-  // A step that sleeps here and can begin the way leads to its class.
-  for (const Step& asleep : sleep) {
-    std::size_t at = 0;
-    if (initial_of(asleep, way, objects, at) != Initial::no) return;
-  }
-  pending.insert(std::move(way), objects);
+bool Reduced::Node::has_met(const Way& way, const Footprint& objects) const {
+  std::size_t at = 0;
+  return std::any_of(sleep.begin(), sleep.end(),
+                     [&](const Step& asleep) { return initial_of(asleep, way, objects, at) != Initial::no; });
 }
 
 bool Reduced::Node::take_next(WakeupTree& guide) {
@@ -96,6 +85,7 @@ void Reduced::took(const Footprint& step) {
   done.actors = step.actors() | 1U << static_cast<unsigned>(done.choice.actor);
   done.accesses = step.accesses();
   trace_.order_last(step);
+  events_.note(trace_);
   ++depth_;
 }
 
@@ -206,7 +196,7 @@ void Reduced::look_for_time_outs() {
       // knows. It would have touched at least what ended the wait.
       Step time_out{each, 1U << static_cast<unsigned>(each.actor), trace_[i].accesses};
       time_out.is_guess = true;
-      nodes_[i].wish({std::move(time_out)}, *objects_);
+      wish(i, {std::move(time_out)});
     }
   }
 }
@@ -217,9 +207,15 @@ void Reduced::turn_round(std::size_t i, Step later, std::size_t skip) {
   for (std::size_t k = i + 1; k < depth_; ++k) {
     if (k != skip && !trace_.before(i, k)) way.push_back(trace_[k]);
   }
-  later.is_guess = !is_steady(later, *objects_);
+  later.is_guess = true;
   way.push_back(std::move(later));
-  nodes_[i].wish(std::move(way), *objects_);
+  wish(i, std::move(way));
+}
+
+/// Sees to it that the class of `way` is met, which leads on from the state before step `i`.
+void Reduced::wish(std::size_t i, Way way) {
+  events_.tell(trace_, i, *objects_, way);
+  if (!nodes_[i].has_met(way, *objects_)) nodes_[i].pending.insert(std::move(way), *objects_);
 }
 
 /// Goes back to the latest state where something is left to do, and takes it.
@@ -228,6 +224,10 @@ bool Reduced::backtrack() {
     Node& node = nodes_.back();
     const std::size_t depth = nodes_.size() - 1;
     if (depth < trace_.size()) node.sleep.push_back(trace_[depth]);
+    node.pending.leave_out([&](Way& way) {
+      events_.tell(trace_, depth, *objects_, way);
+      return node.has_met(way, *objects_);
+    });
     if (node.take_next(guide_)) {
       trace_.shrink_to(depth);
       return true;

@@ -4,7 +4,8 @@
 // round. The way that leads to the other order is noted at the state before the race. It is left out when another way
 // from there, taken or to be taken, meets the same class (sleep sets and wake-up trees; see search.h and wakeup.h). In
 // its new place the turned step may touch other things than in the run at hand. So it is a guess, which commutes with
-// nothing; only the step that passes a plain lock is none. The price: some runs are begun that repeat another one.
+// nothing, unless some run has shown what it touches there (events.h). What sleeps has been explored to its end, so it
+// has shown enough: no run is begun that repeats another one.
 //
 // The order is part of the proof: what sleeps at a state has been explored to its end. So there is one search a
 // program, however many processors there are.
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "engine/explore/search/choices.h"
+#include "engine/explore/search/events.h"
 #include "engine/explore/search/search.h"
 #include "engine/explore/search/trace.h"
 #include "engine/explore/search/wakeup.h"
@@ -43,8 +45,8 @@ class Reduced final : public Search {
     /// Steps that need not be taken here: what they lead to has been seen.
     std::vector<Step> sleep;
 
-    /// Sees to it that the class of `way` is met.
-    void wish(Way way, const Footprint& objects);
+    /// A step that sleeps here can begin the way, and so leads to its class.
+    bool has_met(const Way& way, const Footprint& objects) const;
     /// Takes the next of what is left as `choice`; `guide`: how to go on behind it. False: nothing is left.
     bool take_next(WakeupTree& guide);
   };
@@ -52,6 +54,7 @@ class Reduced final : public Search {
   Choice first_choice(Node& node, Mask awake);
   void look_for_races(std::size_t j);
   void look_for_time_outs();
+  void wish(std::size_t i, Way way);
   void turn_round(std::size_t i, Step later, std::size_t skip);
   bool backtrack();
   double count_orders();
@@ -59,6 +62,7 @@ class Reduced final : public Search {
   std::vector<Node> nodes_;
   WakeupTree guide_;  ///< how to go on behind the node at the end
   Trace trace_;
+  Events events_;
   std::vector<Choice> taken_;
   std::size_t depth_ = 0;     ///< in the run in hand
   std::size_t replayed_ = 0;  ///< how many nodes the run in hand shares with the latest one, its new choice included

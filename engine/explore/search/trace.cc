@@ -7,6 +7,8 @@
 #include <limits>
 #include <unordered_map>
 
+#include "kv/base/random.h"
+
 namespace lockstep {
 
 bool dependent(const Step& a, const Step& b, const Footprint& objects) {
@@ -81,6 +83,10 @@ void Trace::order_last(const Footprint& objects) {
     for (std::size_t a = 0; a < kMostActors; ++a) last.latest[a] = std::max(last.latest[a], earlier.latest[a]);
   }
   last.latest[own] = static_cast<int>(j);
+  std::uint64_t causes = 0;
+  for (const std::uint32_t i : last.adjacent) causes += mixed(entries_[i].step.event);
+  last.step.event =
+      mixed(causes + static_cast<std::uint64_t>(2 * last.step.choice.actor) + (last.step.choice.timeout ? 1 : 0));
 }
 
 /// The latest step up to `step`, one of its users, before which nobody had the thing that `later` needs; nullopt:

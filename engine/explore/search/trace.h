@@ -22,8 +22,8 @@ class Trace {
   const Step& operator[](std::size_t i) const { return entries_[i].step; }
   /// The step at the end; the memory of a former one is used again.
   Step& append();
-  /// Orders the step at the end after those before it, once it is filled in. Costs what its touches meet, not the
-  /// length of the trace.
+  /// Orders the step at the end after those before it, once it is filled in, and gives it its number. Costs what its
+  /// touches meet, not the length of the trace.
   void order_last(const Footprint& objects);
   void shrink_to(std::size_t size) noexcept;
 
@@ -33,6 +33,8 @@ class Trace {
   }
   /// The position of the latest step of `actor` that must come before j, or is j; -1 for none.
   int latest(std::size_t j, std::size_t actor) const noexcept { return entries_[j].latest[actor]; }
+  /// The position of the latest step before j that ran code of its actor; -1 for none.
+  int own_before(std::size_t j) const noexcept { return entries_[j].own_before; }
   /// The steps that j depends on with nothing in between that says so already, the latest first.
   const std::vector<std::uint32_t>& adjacent(std::size_t j) const noexcept { return entries_[j].adjacent; }
   /// i is adjacent to j: the step that j could have come before in another run. That is i, or, when something that j

@@ -33,6 +33,11 @@ class WakeupTree {
   void insert(Way way, const Footprint& objects);
   /// The first step of the first way; there is one.
   const Choice& first() const noexcept { return ways_.front().front().choice; }
+  /// Takes out the ways of which `met` is true; it may change a way's last step to what it is now known to be.
+  template <typename Met>
+  void leave_out(const Met& met) {
+    std::erase_if(ways_, met);
+  }
   /// Takes out every way that begins with first(); answers how each goes on.
   WakeupTree take_first();
 

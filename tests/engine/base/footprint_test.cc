@@ -216,33 +216,5 @@ TEST(Footprint, LearnsTheQueuesOfAnotherOne) {
   EXPECT_FALSE(one.take_news()) << "what is learned is no news to those it comes from";
 }
 
-TEST(Footprint, SaysOnceThatAStepPassedALockAndDidMore) {
-  const Passage passed{.needs_open = true, .closed_before = false, .closed_after = true};
-  Footprint footprint;
-  footprint.lock("a", Touch::changes, passed);
-  footprint.end_step();
-  EXPECT_TRUE(footprint.lock_steps_are_alone());
-
-  footprint.clear_step();
-  footprint.lock("a", Touch::changes);
-  footprint.lock("b", Touch::changes);
-  footprint.end_step();
-  EXPECT_TRUE(footprint.lock_steps_are_alone()) << "neither was passed";
-  EXPECT_FALSE(footprint.take_news());
-
-  footprint.clear_step();
-  footprint.lock("a", Touch::changes, passed);
-  footprint.lock("b", Touch::changes);
-  footprint.end_step();
-  EXPECT_FALSE(footprint.lock_steps_are_alone());
-  EXPECT_TRUE(footprint.take_news());
-  footprint.end_step();
-  EXPECT_FALSE(footprint.take_news());
-
-  Footprint other;
-  other.learn_from(footprint);
-  EXPECT_FALSE(other.lock_steps_are_alone());
-}
-
 }  // namespace
 }  // namespace lockstep
