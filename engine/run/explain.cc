@@ -238,7 +238,9 @@ std::string of_anomaly(const Story& story) {
     text += (text.empty() ? "" : " ") + fmt::format("At the end “{}” does not hold{}", each.text,
                                                     each.detail.empty() ? "." : ": " + sentence(each.detail));
   }
-  return text;
+  // What was refused is missing at the end.
+  const std::string refused = of_abort(story);
+  return text.empty() || refused.empty() ? text : text + " " + refused;
 }
 
 std::string of_starved(const Story& story) {

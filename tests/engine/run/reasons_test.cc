@@ -176,6 +176,31 @@ TEST(Why, IsMadeFromTheEventsUnderAnotherSchedule) {
   EXPECT_THAT(run.why, HasSubstr("T1 wants B, which T2 has"));
 }
 
+Task<> deposits(Context& c) {
+  co_await c.db.begin();
+  const std::int64_t balance = co_await c.db.read("A");
+  co_await c.db.write("A", balance + 10);
+  co_await c.db.commit();
+}
+
+Task<> handles_what_refuses_it(Context& c) { co_await handled(c, deposits(c)); }
+
+TEST(Why, NamesWhatWasRefusedWhereItIsMissingAtTheEnd) {
+  Scenario made = scenario("two deposits")
+                      .given({{"A", 100}})
+                      .pattern("plain", "")
+                      .actor("T1", handles_what_refuses_it)
+                      .actor("T2", handles_what_refuses_it)
+                      .schedule("T1 T1 T2 T2 T1 T1 T2 T2")
+                      .holds("both deposits are there", [](const Final& end) { return end.number("A") == 120; });
+  made.name = "test/deposits";
+  const record::Run run = must_run(made, {.protocol = "occ"});
+  EXPECT_EQ(run.verdict, Verdict::anomaly);
+  EXPECT_EQ(run.why,
+            "At the end “both deposits are there” does not hold. T2: commit is refused (validation_failure): commit: A "
+            "has changed since it was read; a retry is safe.");
+}
+
 TEST(Fix, IsNamedOnlyWhereItMends) {
   const Scenario made = two_transfers();
   const record::Run deadlock = must_run(made, {.protocol = "2pl-detect"});
