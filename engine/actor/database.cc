@@ -8,6 +8,7 @@
 #include "engine/actor/actor.h"
 #include "engine/actor/results.h"
 #include "engine/actor/run_state.h"
+#include "engine/store/statement_text.h"
 
 namespace lockstep {
 
@@ -186,6 +187,8 @@ Description StoreOperation::describe() const {
 
 std::string StoreOperation::answer() const {
   const Reply& reply = pending_.reply;
+  const bool is_sql = pending_.request.verb == Verb::execute;
+  const std::string_view sql = pending_.request.key;
   const auto rows = [&] { return fmt::format("{} row{}", reply.rows, reply.rows == 1 ? "" : "s"); };
   switch (pending_.request.verb) {
     case Verb::read:
@@ -199,7 +202,8 @@ std::string StoreOperation::answer() const {
     case Verb::scan:
     case Verb::scan_for_update:
     case Verb::execute: {
-      if (reply.table.empty()) return rows();
+      if (reply.rolled_back) return "rolled back";
+      if (reply.table.empty()) return reply.rows > 0 || !is_sql || tells_rows(sql) ? rows() : std::string();
       std::string text;
       for (const auto& row : reply.table) {
         if (!text.empty()) text += "; ";

@@ -9,6 +9,7 @@
 
 #include "engine/script/bodies.h"
 #include "engine/script/script.h"
+#include "engine/store/statement_text.h"
 
 namespace lockstep::script {
 namespace {
@@ -61,20 +62,9 @@ Waited wait_of(const record::Run& run, int actor, std::uint32_t number) {
   return waited;
 }
 
-/// True for a statement of which "0 rows" says something.
+/// True for a step of which "0 rows" says something.
 bool gives_rows(const spec::Step& step) {
-  if (step.operation) return step.operation->verb == spec::PortableVerb::scan;
-  std::string word;
-  for (const char c : step.text) {
-    if (std::isalpha(static_cast<unsigned char>(c)) == 0) {
-      if (word.empty()) continue;
-      break;
-    }
-    word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  }
-  static const std::set<std::string> kWords = {"select", "insert", "update", "delete", "merge",
-                                               "with",   "values", "table",  "fetch",  "show"};
-  return kWords.contains(word);
+  return step.operation ? step.operation->verb == spec::PortableVerb::scan : tells_rows(step.text);
 }
 
 /// What came of a step in the words of `=>`, one line each; empty: nothing worth a line.

@@ -39,6 +39,13 @@ std::vector<std::string> first_words(std::string_view sql, std::initializer_list
   return words;
 }
 
+bool tells_rows(std::string_view sql) {
+  constexpr std::string_view kWords[] = {"select", "insert", "update", "delete", "merge", "replace",
+                                         "with",   "values", "table",  "fetch",  "show"};
+  const std::vector<std::string> words = first_words(sql, {"--"});
+  return !words.empty() && std::find(std::begin(kWords), std::end(kWords), words.front()) != std::end(kWords);
+}
+
 bool contains_text(std::string_view sql, std::string_view lower_case) {
   return std::search(sql.begin(), sql.end(), lower_case.begin(), lower_case.end(),
                      [](char a, char b) { return lower(a) == b; }) != sql.end();

@@ -14,6 +14,9 @@ namespace lockstep {
 /// that ends with its line.
 std::vector<std::string> first_words(std::string_view sql, std::initializer_list<std::string_view> line_comments);
 
+/// True for a statement of which even "0 rows" says something: one that looks for rows, not `begin` or `create`.
+bool tells_rows(std::string_view sql);
+
 /// True when `lower_case` stands in the text, in letters of either case.
 bool contains_text(std::string_view sql, std::string_view lower_case);
 

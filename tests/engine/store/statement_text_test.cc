@@ -25,6 +25,15 @@ TEST(StatementText, ContainsTextInEitherCase) {
   EXPECT_FALSE(contains_text("set lock = 5", "_timeout"));
 }
 
+TEST(StatementText, RowsAreToldOfWhatLooksForThem) {
+  EXPECT_TRUE(tells_rows("update t set n = 1"));
+  EXPECT_TRUE(tells_rows("/* why */ WITH a as (select 1) select * from a"));
+  EXPECT_FALSE(tells_rows("begin"));
+  EXPECT_FALSE(tells_rows("Commit;"));
+  EXPECT_FALSE(tells_rows("create table updates (n int)"));
+  EXPECT_FALSE(tells_rows(""));
+}
+
 TEST(StatementText, ErrorsNameTheRequestInOneLine) {
   EXPECT_EQ(request_error(Fault::deadlock, "1213", {.verb = Verb::write, .key = "A"}, " one\n two \n").message,
             "write A: one; two; a retry is safe");
