@@ -57,10 +57,12 @@ bool is_of_file(Fault fault) noexcept {
 }
 
 /// The error with the line that it belongs to in front, in place of the actor, which is named elsewhere.
-Error at_line(const spec::SpecFile& file, int line, const std::string& actor, const Error& error) {
+Error at_line(const spec::SpecFile& file, const spec::Step& step, const std::string& actor, const Error& error) {
   std::string_view said = error.message;
   if (said.starts_with(actor + ": ")) said.remove_prefix(actor.size() + 2);
-  return {error.fault, error.code, fmt::format("{}:{}: {}", file.path, line, said)};
+  const std::string_view hint =
+      step.has_arrow && error.fault == Fault::invalid ? " (an answer is kept by `-> name` behind the semicolon)" : "";
+  return {error.fault, error.code, fmt::format("{}:{}: {}{}", file.path, step.line, said, hint)};
 }
 
 void take_row(const spec::Step& step, const Table& table, Values& values) {
@@ -361,7 +363,7 @@ Task<> sql_body(Context& context, SessionPart part) {
     const spec::Expected* const expected = expected_at(*part.file, step, {}, protocol);
     const bool is_foreseen = expected != nullptr && names_fault(*expected, error);
     const bool is_news = is_of_file(error.fault) && !has_failed && !is_foreseen && step.name.empty();
-    if (is_news && !unexpected) unexpected = at_line(*part.file, step.line, context.name, error);
+    if (is_news && !unexpected) unexpected = at_line(*part.file, step, context.name, error);
     has_failed = in_transaction;
   }
   if (unexpected) co_await fail(*unexpected);

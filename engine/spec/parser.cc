@@ -328,6 +328,8 @@ void Parser::read_script_line(const std::string& session) {
     step.text = std::move(statement);
   } else {
     step.text = bare;
+    std::string shown = step.text;
+    step.has_arrow = !captures_at_end(shown).empty();
   }
   if (step.text.empty()) return complain(line, fmt::format("{} has no statement on its line", session));
   make_portable(step);

@@ -95,6 +95,7 @@ struct Step {
   std::vector<Expected> expected = {};
   std::optional<Operation> operation = {};  ///< of a portable file
   int last_line = 0;                        ///< where its text ends; below it come its `=>`
+  bool has_arrow = false;                   ///< `-> name` stands before its semicolon: an operator of SQL, or a mistake
 };
 
 struct SpecSession {

@@ -56,6 +56,29 @@ TEST_F(Files, RunSaysWhetherAllCameAsTheFileSays) {
   EXPECT_EQ(other.code, 0) << other.out;
 }
 
+TEST_F(Files, RowsAreToldOnlyWhereAStatementHasSome) {
+  const std::string file = write("case.spec",
+                                 "setup { create table t (n int); }\non sqlite\nT1: begin\n"
+                                 "T1: update t set n = 2\nT1: rollback\nT1: begin\nT1: commit\n");
+  const Ended ended = lockstep({"run", file, "--no-record"});
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr("update t set n = 2 → 0 rows\n"));
+  EXPECT_THAT(ended.out, HasSubstr("T1 rollback → rolled back\n"));
+  EXPECT_THAT(ended.out, HasSubstr("T1 begin\n"));
+  EXPECT_THAT(ended.out, HasSubstr("T1 commit\n"));
+}
+
+TEST_F(Files, AnAnswerThatIsKeptBeforeTheSemicolonIsToldOf) {
+  const std::string head = "setup { create table t (n int); insert into t values (1); }\non sqlite\n";
+  const Ended before = lockstep({"run", write("before.spec", head + "T1: select n from t -> x;\n"), "--no-record"});
+  EXPECT_EQ(before.code, 1);
+  EXPECT_THAT(before.out, HasSubstr("an answer is kept by `-> name`"));
+  const Ended behind = lockstep(
+      {"run", write("behind.spec", head + "T1: select n from t; -> x\nT1: select :x + 1\n=> 2\n"), "--no-record"});
+  EXPECT_EQ(behind.code, 0) << behind.out << behind.err;
+  EXPECT_THAT(behind.out, HasSubstr("1 line => as the file says"));
+}
+
 TEST_F(Files, BlessWritesWhatCame) {
   const std::string file = write("case.spec", std::string(kTwoLines) + "=> 3\n");
   const Ended blessed = lockstep({"run", file, "--store", "sqlite", "--bless", "--no-record"});
