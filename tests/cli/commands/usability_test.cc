@@ -73,7 +73,9 @@ TEST(Usability, ADsnSpeaksOfTheStoreThatHasAServer) {
   }
   const Ended nobodys = lockstep({"run", "isolation/write-skew", "--no-record", "--dsn", "x"});
   EXPECT_EQ(nobodys.code, 2);
-  EXPECT_THAT(nobodys.err, HasSubstr("--dsn is no DSN of mariadb or postgres"));
+  EXPECT_THAT(nobodys.err,
+              HasSubstr(backend_named("redis") == nullptr ? "--dsn is no DSN of mariadb or postgres"
+                                                          : "--dsn is no DSN of mariadb, postgres or redis"));
 }
 
 TEST(Usability, ThemesAreListedWhereAScenarioIsAsked) {
