@@ -243,6 +243,15 @@ settings=
 later && : >"$calls" && start list
 expect "and without asking the same program runs" [ "$(calls_of cmake)" = 0 ]
 
+: >"$calls"
+settings="LOCKSTEP_MARIADB=yes LOCKSTEP_REDIS=yes"
+start list
+expect "two parts are asked for together" [ "$(calls_of 'cmake.*-DLOCKSTEP_MARIADB=ON -DLOCKSTEP_REDIS=ON')" = 1 ]
+echo HIREDIS_FOUND:INTERNAL=1 >>"$tree/build/release/CMakeCache.txt"
+later && : >"$calls" && start list
+expect "and once both are there, no more" [ "$(calls_of cmake)" = 0 ]
+settings=
+
 # --- what one command needs beside the program ---
 if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
   builder apt-get dpkg-query
