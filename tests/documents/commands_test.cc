@@ -54,6 +54,7 @@ std::string what_is_missing(const std::string& line) {
   if (says("^lockstep debug ") && !says("--script") && !has_tool("gdb")) return "gdb";
   if (says("postgres|SERVER|/tests/isolation") && server().empty()) return "a PostgreSQL server";
   if (says("mariadb") && !has_store("mariadb")) return "a MariaDB server";
+  if (says("redis") && !has_store("redis")) return "a Redis server";
   return {};
 }
 

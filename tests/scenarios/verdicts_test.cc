@@ -70,5 +70,16 @@ TEST(VerdictsOnMariadb, AreAsPromised) {
   }
 }
 
+TEST(VerdictsOnRedis, AreAsPromised) {
+  const BackendKind* const kind = backend_named("redis");
+  if (kind == nullptr) GTEST_SKIP() << "skipped: this build does not have the store";
+  if (const auto here = kind->available({}); !here) GTEST_SKIP() << "skipped: " << here.error().message;
+  const std::vector<std::string> names = scenarios_on({"redis"});
+  EXPECT_GE(names.size(), 4U);
+  for (const std::string& name : names) {
+    for (const char* executor : {"coroutines", "threads"}) expect_verdicts(name, executor, "redis");
+  }
+}
+
 }  // namespace
 }  // namespace lockstep
