@@ -207,7 +207,8 @@ std::string aborts_table(const ComparedGroup& group) {
             .look = "stack"};
   for (const ComparedRow& row : group.strategies)
     all.rows.push_back({row.strategy, Cell::number(row.committed), aborts_of(row) + reason_of(row),
-                        Cell::number(row.refused), Cell::number(row.waits), Cell::number(row.wait_s, 2)});
+                        Cell::number(row.refused), row.waits ? Cell::number(*row.waits) : Cell("not counted"),
+                        row.wait_s ? Cell::number(*row.wait_s, 2) : Cell("not counted")});
   return table(all);
 }
 

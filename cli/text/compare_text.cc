@@ -88,7 +88,8 @@ void add_details(std::vector<Line>& lines, const Terminal& terminal, const Compa
   const std::string aborts = aborts_of(row);
   std::string text = row.why_not_measured();
   if (!aborts.empty()) text += (text.empty() ? "aborts: " : "; aborts: ") + aborts;
-  if (row.waits > 0) text += fmt::format("{}{} waits, {:.2f} s", text.empty() ? "" : "; ", row.waits, row.wait_s);
+  if (row.waits.value_or(0) > 0)
+    text += fmt::format("{}{} waits, {:.2f} s", text.empty() ? "" : "; ", *row.waits, row.wait_s.value_or(0));
   if (row.server_cpu_s && row.committed > 0) {
     text += fmt::format("{}server {:.0f} us CPU each", text.empty() ? "" : "; ",
                         *row.server_cpu_s * 1e6 / static_cast<double>(row.committed));

@@ -169,8 +169,10 @@ void take(ComparedRow& row, Histogram& latency, const RoundResult& result) {
   row.committed += result.committed;
   row.retries += result.retries;
   row.refused += result.refused;
-  row.waits += result.waits;
-  row.wait_s += static_cast<double>(result.waited.count()) / 1e9;
+  if (backend_named(row.store)->traits.waits == Waits::in_process) {
+    row.waits = row.waits.value_or(0) + result.waits;
+    row.wait_s = row.wait_s.value_or(0) + static_cast<double>(result.waited.count()) / 1e9;
+  }
   for (const auto& [fault, count] : result.aborts) row.aborts[fault] += count;
   row.cpu_s += result.cpu_s;
   if (result.server_cpu_s) row.server_cpu_s = row.server_cpu_s.value_or(0) + *result.server_cpu_s;

@@ -81,8 +81,8 @@ Json json_of(const ComparedRow& row) {
           {"retries_per_commit", row.retries_per_commit()},
           {"refused", row.refused},
           {"aborts", row.aborts},
-          {"waits", row.waits},
-          {"wait_s", row.wait_s},
+          {"waits", or_null(row.waits)},
+          {"wait_s", or_null(row.wait_s)},
           {"cpu_s", row.cpu_s},
           {"server_cpu_s", or_null(row.server_cpu_s)},
           {"peak_rss_bytes", row.peak_rss_bytes},
@@ -127,8 +127,8 @@ ComparedRow row_of(const Json& json) {
   json.at("retries").get_to(row.retries);
   json.at("refused").get_to(row.refused);
   json.at("aborts").get_to(row.aborts);
-  json.at("waits").get_to(row.waits);
-  json.at("wait_s").get_to(row.wait_s);
+  row.waits = optional_of<std::uint64_t>(json.at("waits"));
+  row.wait_s = optional_of<double>(json.at("wait_s"));
   json.at("cpu_s").get_to(row.cpu_s);
   row.server_cpu_s = optional_of<double>(json.at("server_cpu_s"));
   json.at("peak_rss_bytes").get_to(row.peak_rss_bytes);

@@ -33,7 +33,9 @@
 //        "latency_ms": {"p50", "p90", "p99", "p999", "max"}, "histogram": [[middle in ns, count], …],
 //        "retries_per_commit": 0.01,
 //        "refused": 12,                                    by the rule of the business, not by the store
-//        "aborts": {"deadlock": 3, …}, "waits": 120, "wait_s": 0.4,
+//        "aborts": {"deadlock": 3, …}, "waits": 120, "wait_s": 0.4,   waits: null where a server has them, which does
+//        not
+//                                                          count them
 //        "cpu_s": 1.1, "server_cpu_s": 2.0,                null where the server cannot be looked at
 //        "peak_rss_bytes": …, "server_rss_bytes": …,
 //        "rounds": [{"seconds": 2, "committed": 10400, "per_s": 5200, "correct": true, "note": ""}, …]}, …]}, …]}
@@ -91,8 +93,9 @@ struct ComparedRow {
   Estimate committed_per_s;
   double p50_ms = 0, p90_ms = 0, p99_ms = 0, p999_ms = 0, max_ms = 0;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> histogram;
-  std::uint64_t retries = 0, refused = 0, waits = 0;
-  double wait_s = 0;
+  std::uint64_t retries = 0, refused = 0;
+  std::optional<std::uint64_t> waits;  ///< nullopt: not counted, because they are inside a server
+  std::optional<double> wait_s;
   std::map<std::string, std::uint64_t> aborts;
   double cpu_s = 0;
   std::optional<double> server_cpu_s;

@@ -73,6 +73,17 @@ TEST(ComparisonPage, SaysHowMuchHistoryWasCheckedAndWhatItShows) {
   }
 }
 
+TEST(ComparisonPage, SaysThatTheWaitsOfAServerAreNotCounted) {
+  record::ComparedGroup group = at_sessions(32);
+  const record::Run server = compared({group});
+  EXPECT_THAT(comparison_html(server, "r1", 2), HasSubstr("not counted"));
+  EXPECT_THAT(server.documents.at(record::kComparisonDocument), HasSubstr("\"waits\":null,\"wait_s\":null"));
+  for (record::ComparedRow& row : group.strategies) row.waits = 120, row.wait_s = 0.25;
+  const std::string counted = comparison_html(compared({group}), "r1", 2);
+  EXPECT_THAT(counted, Not(HasSubstr("not counted")));
+  EXPECT_THAT(counted, HasSubstr(">120"));
+}
+
 TEST(ComparisonPage, SaysWhyAStrategyIsNotMeasured) {
   record::ComparedGroup group = at_sessions(32);
   group.strategies[1].place = "not measured";

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "engine/load/compare.h"
 #include "engine/load/round.h"
 #include "scenarios/catalogue.h"
 #include "tests/scenarios/coordinates.h"
@@ -95,6 +96,37 @@ TEST_P(EveryWorkload, IsRightOnPostgres) {
   commits_ = 8;  // a server is slower
   expect_right("postgres", "read-committed", "threads");
   expect_right("postgres", "serializable", "coroutines");
+}
+
+/// One short comparison of one strategy.
+Result<Compared> compared_on(const std::string& store, const std::string& strategy, const std::string& dsn) {
+  CompareRequest request{
+      .round = {}, .strategies = {strategy}, .sessions = {2}, .thetas = {0}, .read_percents = {}, .rounds = 1};
+  request.history_percent = 0;
+  request.round.store = store;
+  request.round.dsn = dsn;
+  request.round.warmup = Nanos(0);
+  request.round.measured = std::chrono::milliseconds(50);
+  return compare(*scenarios::find("money/hot-counter"), request, nullptr, {});
+}
+
+TEST(WaitsOfAComparison, AreCountedWhereTheyAreInThisProcess) {
+  const Result<Compared> compared = compared_on("kv", "2pl-detect", "");
+  ASSERT_TRUE(compared.ok()) << compared.error().message;
+  const record::ComparedRow& row = compared->comparison.groups.front().strategies.front();
+  EXPECT_TRUE(row.waits && row.wait_s);
+  EXPECT_THAT(compared->comparison.notes, testing::Each(Not(testing::HasSubstr("not counted"))));
+}
+
+TEST(WaitsOfAComparison, AreSaidNotToBeCountedWhereTheyAreInAServer) {
+  const auto dsn = test_dsn();
+  if (!dsn) GTEST_SKIP() << "no PostgreSQL: no server programs here, and LOCKSTEP_TEST_DSN is not set";
+  const Result<Compared> compared = compared_on("postgres", "read-committed", *dsn);
+  ASSERT_TRUE(compared.ok()) << compared.error().message;
+  const record::ComparedRow& row = compared->comparison.groups.front().strategies.front();
+  EXPECT_FALSE(row.waits || row.wait_s) << "0 waits would be a measurement";
+  EXPECT_THAT(compared->comparison.notes,
+              testing::Contains("waits for locks in PostgreSQL are not counted: what they cost is in the latency"));
 }
 
 TEST_P(EveryWorkload, HoldsAtTheStartAndSeesWhatIsMissing) {
