@@ -32,10 +32,20 @@ struct Data {
   void apply(const Change& change);
 };
 
-/// What the run began with; nullopt when the recording does not say, or statements changed rows in ways that the
-/// recording does not tell (SQL).
-std::optional<Data> data_at_begin(const record::Run& run);
-/// What plain reads of the run see. Only with data_at_begin().
-record::ReadsSee reads_of(const record::Run& run);
+/// What a recording tells of the rows of the store, with its rows as told by lane_rows().
+struct DataTold {
+  std::optional<Data> begin;                          ///< what the run began with; nullopt: the rows are not shown
+  record::ReadsSee reads = record::ReadsSee::latest;  ///< what plain reads see
+  bool reads_are_dirty = false;                       ///< they see what nobody has committed
+  bool by_times = false;                              ///< nobody steered: commits stand in the order of their answers
+  /// Whether the locks are those that the store told; else they are those that the operations must have got.
+  bool locks_are_told = true;
+  std::string untold;  ///< why the rows are not shown, a sentence; empty: they are, or the run has no store
+};
+
+/// At most this many rows are shown.
+inline constexpr std::size_t kDataRowsMost = 40;
+
+DataTold data_told(const record::Run& run, const std::vector<LaneRow>& rows);
 
 }  // namespace lockstep::reports

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/record/known_rows.h"
 #include "engine/record/moments.h"
 
 namespace lockstep::reports {
@@ -53,6 +54,13 @@ bool is_shared(const Event& event) { return one_of(event.verb, {"read", "scan", 
 bool gives_back(const Event& event) { return one_of(event.verb, {"unlock", "release", "give_back"}); }
 
 bool ends_transaction(const Event& event) { return one_of(event.verb, {"commit", "abort"}); }
+
+/// Operations that are answered at once and always alike, so that there is nothing to foretell.
+bool is_foregone(std::string_view verb) {
+  return one_of(
+      verb, {"begin", "savepoint", "rollback_to", "release", "abort", "reset", "unlock", "give_back", "pause", "sleep",
+             "notify_one", "notify_all", "store", "submit", "end_job", "close", "downgrade", "claim", "step"});
+}
 
 std::string names_of(const std::vector<int>& actors, const record::Run& run) {
   std::string names;
@@ -116,6 +124,8 @@ struct ActorStory {
   // The data; only with moments.
   bool in_transaction = false;
   bool looks = false;                                              ///< sees a moment of its own
+  std::uint32_t looked_at = 0;                                     ///< the operation by which it took its view
+  std::map<std::string, std::string> view = {};                    ///< what was committed then
   std::map<std::string, std::optional<std::string>> written = {};  ///< nullopt: erased
   std::vector<std::pair<std::string, std::map<std::string, std::optional<std::string>>>> savepoints = {};
 };
@@ -128,6 +138,10 @@ class Teller {
     Result<record::Moments> moments = record::moments_of(document->second);
     if (!moments) return;
     moments_ = std::move(*moments);
+    if (const auto rows = run.documents.find(record::kKnownRowsDocument); rows != run.documents.end()) {
+      if (Result<record::KnownRows> read = record::known_rows_of(rows->second); read) known_ = std::move(*read);
+    }
+    tells_data_ = known_.untold.empty();
     tells_locks_ = !moments_->locks.empty();
     for (const record::Moments::Locks& each : moments_->locks) {
       for (const record::HeldLock& lock : each.held) locks_have_views_ = locks_have_views_ || is_view(lock.how);
@@ -225,7 +239,7 @@ class Teller {
     Change& made = change(Change::Kind::take, lock.actor, lock.object);
     made.shared = is_shared_lock(lock.how);
     if (!is_plain(lock.how) || lock.how.find(' ') != std::string::npos) made.how = lock.how;
-    if (is_view(lock.how) && !actor.looks) look(lock.actor);
+    if (is_view(lock.how) && tells_data_) look(lock.actor);
   }
 
   void lose(const record::HeldLock& old, const std::vector<record::HeldLock>& now) {
@@ -246,6 +260,7 @@ class Teller {
     ActorStory& actor = actors_[static_cast<std::size_t>(index)];
     if (actor.looks) return;
     actor.looks = true;
+    actor.view = committed_;
     change(Change::Kind::look, index, "");
   }
 
@@ -268,7 +283,7 @@ class Teller {
 
   /// The transaction is over, and what it has written with it.
   void end_data(int index, bool committed) {
-    if (!moments_) return;
+    if (!tells_data_) return;
     ActorStory& actor = actors_[static_cast<std::size_t>(index)];
     actor.in_transaction = false;
     if (!actor.written.empty()) {
@@ -288,8 +303,78 @@ class Teller {
     actor.savepoints.clear();
   }
 
+  // --- a run that nobody steered ---
+  //
+  // Its events stand in the order in which actors had their answers. A commit may have taken effect before its answer
+  // came, so it is moved forward to what shows it: a read that sees its row, or a lock that it gave back.
+
+  /// The actor whose commit is under way and which has written the row; kNobody when there is none.
+  int commits_row(const std::string& key, int but) const {
+    for (std::size_t i = 0; i < actors_.size(); ++i) {
+      const ActorStory& actor = actors_[i];
+      if (static_cast<int>(i) != but && actor.asked && actor.asked->verb == "commit" && actor.written.contains(key))
+        return static_cast<int>(i);
+    }
+    return record::kNobody;
+  }
+
+  static std::optional<std::string> in(const std::map<std::string, std::string>& rows, const std::string& key) {
+    const auto row = rows.find(key);
+    return row == rows.end() ? std::nullopt : std::optional(row->second);
+  }
+
+  std::optional<std::string> sees(const ActorStory& actor, const std::string& key, bool latest) const {
+    if (const auto own = actor.written.find(key); own != actor.written.end()) return own->second;
+    return in(actor.looks && !latest ? actor.view : committed_, key);
+  }
+
+  void look_again(int index) {
+    actors_[static_cast<std::size_t>(index)].looks = false;
+    look(index);
+  }
+
+  /// A read has given `value`: makes what is committed fit it where a commit that is under way can. Else the row that
+  /// comes says what does not fit.
+  void follow_seen(const Event& asked, const std::optional<std::string>& value) {
+    const int index = asked.actor;
+    ActorStory& actor = actors_[static_cast<std::size_t>(index)];
+    const std::string& key = asked.object;
+    const bool locks = asked.verb != "read";
+    const auto fits = [&] { return sees(actor, key, false) == value || (locks && sees(actor, key, true) == value); };
+    if (fits()) return;
+    const bool fresh = actor.looks && actor.looked_at == asked.step;
+    if (fresh && in(committed_, key) == value) return look_again(index);
+    if (known_.by_times && (fresh || !actor.looks || locks)) {
+      const int other = commits_row(key, index);
+      if (other != record::kNobody && actors_[static_cast<std::size_t>(other)].written.at(key) == value) {
+        end_data(other, true);
+        if (fresh) look_again(index);
+        return;
+      }
+    }
+    if (known_.reads_are_dirty) {
+      const bool dirty = std::any_of(actors_.begin(), actors_.end(), [&](const ActorStory& each) {
+        const auto own = each.written.find(key);
+        return own != each.written.end() && own->second == value;
+      });
+      if (dirty) return;
+    }
+    misfit_ = fmt::format("{} has read {} = {}", names_of({index}, run_), key, value.value_or("nothing"));
+  }
+
+  /// A write was granted, and the store locks what is written: whoever was about to commit the row has done so.
+  void follow_lock_of(const Event& asked) {
+    if (!known_.by_times || holds_ == HoldsUntilEnd::nothing) return;
+    if (!one_of(asked.verb, {"write", "insert", "write_if", "add", "add_if", "erase"})) return;
+    const int other = commits_row(asked.object, asked.actor);
+    if (other != record::kNobody) end_data(other, true);
+  }
+
   void follow_data(const Event& asked, const Event& event) {
-    if (!moments_) return;
+    if (!tells_data_) return;
+    follow_lock_of(asked);
+    if (asked.verb == "read" || asked.verb == "read_for_update")
+      follow_seen(asked, event.detail == "nothing" ? std::nullopt : std::optional(event.detail));
     const int index = event.actor;
     ActorStory& actor = story(event);
     const std::string& verb = asked.verb;
@@ -297,6 +382,7 @@ class Teller {
     if (verb == "begin") actor.in_transaction = true;
     if (verb == "write" || verb == "insert") write(index, asked.object, asked.detail);
     if (verb == "write_if" && touched) write(index, asked.object, asked.detail.substr(0, asked.detail.find(" if ")));
+    if (verb == "add" && event.detail != "nothing") follow_sum(asked, event.detail);
     if (verb == "add" && event.detail != "nothing") write(index, asked.object, event.detail);
     if (verb == "add_if" && touched)
       write(index, asked.object, std::to_string(number_in(actor, asked.object) + delta_of(asked.detail)));
@@ -307,11 +393,22 @@ class Teller {
     if (verb == "abort") end_data(index, false);
   }
 
+  /// An add gave the sum: what it was added to is the row as it was.
+  void follow_sum(const Event& asked, const std::string& sum) {
+    const ActorStory& actor = story(asked);
+    const auto before = sees(actor, asked.object, true);
+    if (!before || delta_of(*before) + delta_of(asked.detail) == delta_of(sum)) return;
+    misfit_ = fmt::format("{} has made {} of {} = {}", names_of({asked.actor}, run_), sum, asked.object, *before);
+  }
+
   /// The first operation that looks at data takes the snapshot, also where it then waits.
   void follow_view(const Event& asked) {
-    if (!moments_ || moments_->reads != record::ReadsSee::snapshot || locks_have_views_) return;
-    const bool sees = !one_of(asked.verb, {"begin", "commit", "abort", "savepoint", "release", "rollback_to"});
-    if (story(asked).in_transaction && sees && is_of_store(asked)) look(asked.actor);
+    if (!tells_data_ || moments_->reads != record::ReadsSee::snapshot || locks_have_views_) return;
+    const bool looks_at_data = !one_of(asked.verb, {"begin", "commit", "abort", "savepoint", "release", "rollback_to"});
+    ActorStory& actor = story(asked);
+    if (!actor.in_transaction || !looks_at_data || !is_of_store(asked) || actor.looks) return;
+    actor.looked_at = asked.step;
+    look(asked.actor);
   }
 
   void roll_back_to(int index, const std::string& name) {
@@ -332,7 +429,7 @@ class Teller {
       for (const int actor : cycle) text += names_of({actor}, run_) + "→";
       if (!cycle.empty()) text += names_of({cycle.front()}, run_);
       if (!event.detail.empty()) text += ", " + event.detail;
-      row(event, Mark::cycle, text);
+      row(event, Mark::cycle, text).circle = std::move(cycle);
     } else if (event.kind == EventKind::time) {
       row(event, Mark::time, event.detail);
     } else if (event.kind == EventKind::note) {
@@ -398,6 +495,7 @@ class Teller {
     change(Change::Kind::wait, event.actor, wanted).others = event.others;
     std::string whom = names_of(event.others, run_);
     LaneRow& told = row(event, Mark::wait, asked_text(actor, event));
+    if (!again) foretold(told, actor.asked.value_or(event), false);
     if (!again && actor.asked) told.sql = record::fact_of(*actor.asked, "sql");
     if (const std::string_view lock = record::fact_of(event, "lock"); !lock.empty()) told.more.emplace_back(lock);
     if (whom.empty()) {
@@ -456,6 +554,8 @@ class Teller {
     }
     if (!event.detail.empty()) text += answer_text(asked, event.detail);
     LaneRow& told = row(event, mark, text);
+    foretold(told, asked, waited);
+    if (told.reads) told.seen = event.detail;
     if (!waited) told.sql = record::fact_of(asked, "sql");
     if (waited) {
       told.status = "after " + duration_text(wait_ns);
@@ -509,12 +609,22 @@ class Teller {
       actor.given_up = true;
     }
     actor.last_fault = event.fault ? std::string(name_of(*event.fault)) : "";
+    const Event asked = actor.asked.value_or(event);
     const std::string sql(actor.asked && !shown ? record::fact_of(*actor.asked, "sql") : std::string_view());
     end_request(event.actor);
     LaneRow& told = row(event, Mark::fault, text);
+    foretold(told, asked, shown);
     told.sql = sql;
     for (const std::string_view part : {"primary", "detail", "hint"})
       add_lines(told.more, record::fact_of(event, part));
+  }
+
+  /// The row answers the operation, or begins its wait.
+  static void foretold(LaneRow& row, const Event& asked, bool waited) {
+    if (asked.verb.empty() || is_foregone(asked.verb)) return;
+    row.asked = operation_text(asked);
+    row.waited = waited;
+    row.reads = one_of(asked.verb, {"read", "load"});
   }
 
   static void add_lines(std::vector<std::string>& lines, std::string_view said) {
@@ -654,6 +764,7 @@ class Teller {
     }
     told.text = std::move(text);
     told.changes = std::exchange(changes_, {});
+    told.misfit = std::exchange(misfit_, {});
     for (const ActorStory& actor : actors_) {
       told.lanes.push_back(actor.finished             ? LaneState::gone
                            : actor.wait_began_ns >= 0 ? LaneState::waits
@@ -668,6 +779,8 @@ class Teller {
   const HoldsUntilEnd holds_;
   std::vector<ActorStory> actors_;
   std::optional<record::Moments> moments_;
+  record::KnownRows known_;
+  bool tells_data_ = false;
   bool tells_locks_ = false;
   bool locks_have_views_ = false;  ///< a snapshot is one of the store's locks
   std::size_t next_locks_ = 0;
@@ -675,6 +788,7 @@ class Teller {
   std::map<std::string, std::string> committed_;
   std::vector<LaneRow> rows_;
   std::vector<Change> changes_;  ///< since the last row
+  std::string misfit_;           ///< for the row that comes
   std::size_t next_ = 0;
   bool ended_ = false;  ///< from outside
 };

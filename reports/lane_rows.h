@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +54,15 @@ struct LaneRow {
   std::string sql;                ///< what was sent for a portable verb; empty: the text says it, or there is no SQL
   std::vector<LaneState> lanes;   ///< of every actor, once the row has happened
   std::vector<Change> changes;    ///< since the row before
+
+  // For who foretells: what was asked, with nothing of what came of it.
+  std::string asked;    ///< "lock B"; empty: nothing else could have come of it, or no operation is answered
+  bool waited = false;  ///< the actor has waited until this row
+  bool reads = false;   ///< a value is what should come of it
+  std::optional<std::string> seen;  ///< the value that came; "nothing": there is no such row
+  std::vector<int> circle;          ///< of a cycle: its actors in order
+
+  std::string misfit;  ///< the row gives something else than the rows as followed so far: what, a clause
 };
 
 /// What plain operations hold until the end at that store and protocol, as their traits say. A recording does not say

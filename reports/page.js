@@ -249,8 +249,8 @@
       if (!row || row[2] < 0 || !this.find('ask').hidden) return !!row && !this.find('ask').hidden;
       const before = this.standing[row[2]], kinds = {wait: 'it waits', fault: 'it fails'};
       const answer = kinds[row[3]] || 'it goes on';
-      if (!['wait', 'fault', 'grant', 'good'].includes(row[3])) return false;
-      const parts = words[row[4]].split(': '), doing = parts[0].startsWith('retry') ? parts.slice(0, 2).join(': ') : parts[0];
+      if (!row[8]) return false;
+      const doing = words[row[8]];
       const question = before.wait ? `${actors[row[2]]} waits${before.wait.object ? ' for ' + before.wait.object : ''}. How does the wait end?`
         : `${actors[row[2]]} is about to: ${doing}. What happens?`;
       const choices = before.wait ? ['it goes on', 'it fails'] : ['it goes on', 'it waits', 'it fails'];

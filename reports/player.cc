@@ -56,10 +56,10 @@ class RowData {
     Json all = Json::array({row.step, fmt::format("{:.2f}", static_cast<double>(row.at_ns) / 1e6), row.actor,
                             name_of(row.mark), word(row.text), word(row.status), std::move(changes)});
     const auto actor = static_cast<std::size_t>(row.actor);
-    if (row.actor >= 0 && row.lanes[actor] == LaneState::gone && !gone_[actor]) {
-      gone_[actor] = true;
-      all.push_back(1);
-    }
+    const bool ends = row.actor >= 0 && row.lanes[actor] == LaneState::gone && !gone_[actor];
+    if (ends) gone_[actor] = true;
+    if (ends || !row.asked.empty()) all.push_back(ends ? 1 : 0);
+    if (!row.asked.empty()) all.push_back(word(row.asked));
     return all;
   }
 
@@ -194,9 +194,16 @@ std::string what_reads_see(record::ReadsSee reads) {
   return {};
 }
 
-std::string data_table(const record::Run& run, const Data& data) {
-  return "<table class=\"data\"><caption>Rows of the store after this row; v2: its second change since the begin. " +
-         what_reads_see(reads_of(run)) +
+std::string data_table(const record::Run& run, const Data& data, const DataTold& told) {
+  std::string caption = "Rows of the store after this row; v2: its second change since the begin. " +
+                        (told.reads_are_dirty ? "A plain read sees what was written last, committed or not."
+                                              : what_reads_see(told.reads));
+  if (told.by_times) {
+    caption += " Nobody steered this run: commits stand in the order in which their answers came";
+    if (told.reads == record::ReadsSee::snapshot) caption += ", a snapshot where its first statement was asked for";
+    caption += ". What reads gave agrees with that.";
+  }
+  return "<table class=\"data\"><caption>" + caption +
          "</caption><thead><tr><th scope=\"col\">row</th><th scope=\"col\">committed</th><th scope=\"col\">written, "
          "not "
          "committed</th><th scope=\"col\">a snapshot sees</th></tr></thead><tbody data-p=\"data\">" +
@@ -229,9 +236,7 @@ std::string player(const record::Run& run, const std::vector<LaneRow>& rows, con
   if (rows.empty() || run.actors.empty()) return {};
   const std::size_t telling = telling_row(rows);
   const Standing standing = standing_after(rows, run.actors.size(), telling);
-  const std::optional<Data> begin = data_at_begin(run);
-  constexpr std::size_t kDataRowsMost = 40;
-  const bool has_data = begin && begin->committed.size() <= kDataRowsMost;
+  const DataTold told = data_told(run, rows);
   std::string text = fmt::format(
       "<div data-player=\"{}\">\n<div class=\"controls\" role=\"group\" aria-label=\"step through the run\">", id);
   text += button("first", "Start") + button("back", "← Back", "b go") + button("next", "Next →", "b go") +
@@ -248,23 +253,28 @@ std::string player(const record::Run& run, const std::vector<LaneRow>& rows, con
       "<p class=\"now\" data-p=\"now\" aria-live=\"polite\">" + now_text(run, rows, telling) +
       "</p>\n<div class=\"ask controls\" data-p=\"ask\" role=\"group\" aria-label=\"your prediction\" hidden></div>\n"
       "<p class=\"said controls\" data-p=\"said\" aria-live=\"polite\" hidden></p>\n<div class=\"two\"><div>";
-  text +=
-      "<table><caption>Lock table after this row</caption><thead><tr><th scope=\"col\">what</th><th scope=\"col\">held "
-      "by</th><th "
-      "scope=\"col\">wanted by</th></tr></thead><tbody data-p=\"locks\">" +
-      lock_rows(run, standing) + "</tbody></table></div>\n<div>";
+  text += "<table><caption>Lock table after this row" +
+          std::string(told.locks_are_told
+                          ? ""
+                          : ": the store was not asked, so these are the locks that the operations must have got") +
+          "</caption><thead><tr><th scope=\"col\">what</th><th scope=\"col\">held "
+          "by</th><th "
+          "scope=\"col\">wanted by</th></tr></thead><tbody data-p=\"locks\">" +
+          lock_rows(run, standing) + "</tbody></table></div>\n<div>";
   const std::string graph = graph_of(run, standing, id + "-now");
   text += graph.empty()
               ? fmt::format("<p class=\"dim\">{} actors are too many for a picture; the table has them all.</p>",
                             run.actors.size())
               : graph;
   text += "</div></div>\n";
-  if (has_data) {
-    Data data = *begin;
+  if (told.begin) {
+    Data data = *told.begin;
     for (std::size_t row = 0; row <= telling; ++row) {
       for (const Change& change : rows[row].changes) data.apply(change);
     }
-    text += "<div class=\"scroll\">" + data_table(run, data) + "</div>\n";
+    text += "<div class=\"scroll\">" + data_table(run, data, told) + "</div>\n";
+  } else if (!told.untold.empty()) {
+    text += "<p class=\"dim\">" + html(told.untold) + "</p>\n";
   }
   text +=
       "<p class=\"dim controls\">Keys: ← back, → next, Home, End. A row of the steps or a sign in the "
@@ -273,7 +283,7 @@ std::string player(const record::Run& run, const std::vector<LaneRow>& rows, con
   text += fmt::format(
       "<noscript><p class=\"dim\">Scripts are off: this is the moment that tells most. The table of steps has the "
       "whole story.</p></noscript>\n<script type=\"application/json\" id=\"{}-data\">{}</script></div>\n",
-      id, RowData(run).data(rows, telling + 1, has_data ? begin : std::nullopt));
+      id, RowData(run).data(rows, telling + 1, told.begin));
   return text;
 }
 

@@ -11,6 +11,7 @@
 #include "engine/executors/executors.h"
 #include "engine/executors/offloaded_session.h"
 #include "engine/gdb/registry.h"
+#include "engine/record/known_rows.h"
 #include "engine/record/moments.h"
 #include "engine/run/coordinates.h"
 #include "engine/run/verdict.h"
@@ -230,17 +231,29 @@ Result<void> RunEnvironment::perform(Schedule* schedule) {
   return followed;
 }
 
-/// Of a run under a schedule on a store: what its page needs beside the events.
+/// Of a run on a store: what its page needs beside the events.
 void RunEnvironment::note_moments(record::Run& run) const {
   constexpr std::size_t kRowsMost = 200;  // of a scenario; a page cannot show more
-  if (!backend_ || !conductor_ || !state_.recording || scenario_.rows().size() > kRowsMost) return;
-  const bool by_statement = state_.protocol->isolation == check::Level::read_committed;
+  if (!backend_ || !state_.recording) return;
+  record::KnownRows known{.by_times = !conductor_, .asked_for_locks = state_.keeps_store_locks};
+  const bool is_thinned = std::any_of(state_.actors.begin(), state_.actors.end(), [](const auto& actor) {
+    const EventBuffer* const buffer = actor->buffer();
+    return buffer != nullptr && buffer->kept() != buffer->transactions();
+  });
+  const bool has_too_many = scenario_.rows().size() > kRowsMost;
+  if (has_too_many) known.untold = fmt::format("the scenario has {} rows", scenario_.rows().size());
+  if (is_thinned) known.untold = "not every transaction of the run is on record";
+  const bool is_whole = state_.ending() == record::Ending::complete || state_.ending() == record::Ending::stuck;
+  if (is_whole && known.untold.empty()) known.ends = final_rows_;
+  const check::Level level = state_.protocol->isolation;
+  known.reads_are_dirty = level == check::Level::read_uncommitted;
+  run.documents[record::kKnownRowsDocument] = record::to_json(known);
+  if (has_too_many) return;
+  const record::ReadsSee reads = !state_.protocol->reads_snapshot        ? record::ReadsSee::latest
+                                 : level == check::Level::read_committed ? record::ReadsSee::statement
+                                                                         : record::ReadsSee::snapshot;
   run.documents[record::kMomentsDocument] =
-      record::to_json({.given = scenario_.rows(),
-                       .reads = !state_.protocol->reads_snapshot ? record::ReadsSee::latest
-                                : by_statement                   ? record::ReadsSee::statement
-                                                                 : record::ReadsSee::snapshot,
-                       .locks = state_.locks_over_time()});
+      record::to_json(record::Moments{.given = scenario_.rows(), .reads = reads, .locks = state_.locks_over_time()});
 }
 
 void RunEnvironment::judge(record::Run& run) {

@@ -5,6 +5,7 @@
 #include <regex>
 
 #include "engine/record/exploration.h"
+#include "engine/record/known_rows.h"
 #include "engine/record/moments.h"
 #include "reports/escape.h"
 #include "reports/json_object.h"
@@ -36,8 +37,9 @@ record::Run hostile_run() {
   run.outcomes.faults = {{kHostile, 1}};
   run.cycles = {{kHostile}};
   run.environment = {{kHostile, kHostile}};
-  run.documents[record::kMomentsDocument] =
-      record::to_json({.given = {{kHostile, kHostile}}, .locks = {{.since = 1, .held = {{0, kHostile, kHostile}}}}});
+  run.documents[record::kMomentsDocument] = record::to_json(
+      record::Moments{.given = {{kHostile, kHostile}}, .locks = {{.since = 1, .held = {{0, kHostile, kHostile}}}}});
+  run.documents[record::kKnownRowsDocument] = record::to_json(record::KnownRows{.untold = kHostile});
   record::ExplorationSummary search;
   search.strategy = search.model = kHostile;
   search.grain = {kHostile};

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "engine/record/exploration.h"
+#include "engine/record/known_rows.h"
 #include "engine/record/matrix.h"
 #include "engine/record/moments.h"
 #include "reports/data.h"
@@ -130,13 +131,17 @@ record::Run skewed() {
   run.store = "kv";
   run.protocol = "snapshot";
   run.documents[record::kMomentsDocument] =
-      record::to_json({.given = {{"A", "100"}}, .reads = record::ReadsSee::snapshot, .locks = {}});
+      record::to_json(record::Moments{.given = {{"A", "100"}}, .reads = record::ReadsSee::snapshot, .locks = {}});
   return run;
+}
+
+std::optional<Data> data_of(const record::Run& run) {
+  return data_told(run, lane_rows(run, cli::samples::holds_of)).begin;
 }
 
 TEST(PlayersData, HasVersionsUncommittedWritesAndSnapshots) {
   const record::Run run = skewed();
-  std::optional<Data> data = data_at_begin(run);
+  std::optional<Data> data = data_of(run);
   ASSERT_TRUE(data);
   std::vector<std::string> told;
   for (const LaneRow& row : lane_rows(run, cli::samples::holds_of)) {
@@ -157,16 +162,83 @@ TEST(PlayersData, HasVersionsUncommittedWritesAndSnapshots) {
   EXPECT_THAT(page, HasSubstr("data-go=\"predict\""));
 }
 
+/// T2's commit has taken effect before its answer comes: T1 reads its row meanwhile.
+record::Run unsteered(const std::string& seen, const std::string& end) {
+  cli::samples::Story story({"T1", "T2"});
+  story.does(1, "begin").does(1, "write", "A", "90").does(0, "begin").asks(1, "commit");
+  story.does(0, "read", "A", "", seen).grants(1).does(0, "commit");
+  record::Run run = story.take();
+  run.store = "kv";
+  run.protocol = "2pl-detect";
+  run.documents[record::kMomentsDocument] = record::to_json(record::Moments{.given = {{"A", "100"}}, .locks = {}});
+  run.documents[record::kKnownRowsDocument] =
+      record::to_json(record::KnownRows{.by_times = true,
+                                        .asked_for_locks = false,
+                                        .ends = std::vector<std::pair<std::string, std::string>>{{"A", end}}});
+  return run;
+}
+
+std::string page_of(const record::Run& run) { return player(run, lane_rows(run, cli::samples::holds_of), "r1"); }
+
+TEST(PlayersData, OfARunThatNobodySteeredAgreesWithWhatWasRead) {
+  const record::Run run = unsteered("90", "90");
+  const std::vector<LaneRow> rows = lane_rows(run, cli::samples::holds_of);
+  std::optional<Data> data = data_told(run, rows).begin;
+  ASSERT_TRUE(data);
+  for (const LaneRow& row : rows) {
+    for (const Change& change : row.changes) data->apply(change);
+    if (!row.text.starts_with("read")) continue;
+    EXPECT_EQ(data->committed.at("A").value, "90") << "the commit is under way, and the read has seen its row";
+  }
+  EXPECT_EQ(data->committed.at("A").version, 1U);
+  EXPECT_THAT(page_of(run), HasSubstr("Nobody steered this run: commits stand in the order in which their answers"));
+  EXPECT_THAT(page_of(run), HasSubstr("the store was not asked, so these are the locks that the operations"));
+}
+
+TEST(PlayersData, OfARunThatNobodySteeredIsNotShownWhereTheTimesGiveAnotherOrder) {
+  const std::string seen = page_of(unsteered("80", "90"));
+  EXPECT_THAT(seen, Not(HasSubstr("data-p=\"data\"")));
+  EXPECT_THAT(seen, HasSubstr("The rows of the store are not shown: T1 has read A = 80, which does not fit them as the "
+                              "order in which the actors had their answers gives them."));
+  const std::string end = page_of(unsteered("90", "70"));
+  EXPECT_THAT(end, Not(HasSubstr("data-p=\"data\"")));
+  EXPECT_THAT(end, HasSubstr("at the end the store had other rows"));
+}
+
+TEST(PlayersData, ThatAreNotShownAreSaidNotToBeWithTheReason) {
+  record::Run run = skewed();
+  record::Moments many{.given = {}, .locks = {}};
+  for (int i = 0; i < 41; ++i) many.given.emplace_back("row" + std::to_string(100 + i), "0");
+  run.documents[record::kMomentsDocument] = record::to_json(many);
+  EXPECT_THAT(page_of(run), HasSubstr("are not shown: there are 41, and 40 are the most that can be read."));
+  run.documents.clear();
+  EXPECT_THAT(page_of(run), HasSubstr("are not shown: the recording does not say what they were."));
+  run.documents[record::kKnownRowsDocument] =
+      record::to_json(record::KnownRows{.by_times = true, .untold = "not every transaction of the run is on record"});
+  EXPECT_THAT(page_of(run), HasSubstr("are not shown: not every transaction of the run is on record."));
+  run.store = record::kNoStore;
+  EXPECT_THAT(page_of(run), Not(HasSubstr("are not shown"))) << "a run without a store has no rows to miss";
+}
+
+TEST(PlayersData, AsksOfEveryOperationThatMayComeOutOtherwise) {
+  const record::Run run = skewed();
+  std::vector<std::string> asked;
+  for (const LaneRow& row : lane_rows(run, cli::samples::holds_of)) asked.push_back(row.asked);
+  EXPECT_THAT(asked, testing::ElementsAre("", "read A", "", "write A = 90", "commit", "read A"))
+      << "what can only go on is not asked for, and what came of it stands in no question";
+}
+
 TEST(PlayersData, IsLeftOutWhereSqlHasChangedRows) {
   record::Run run = skewed();
-  EXPECT_TRUE(data_at_begin(run));
+  EXPECT_TRUE(data_of(run));
   for (record::Event& event : run.events) {
     if (event.verb == "write") event.verb = "execute", event.object = "UPDATE a SET v = 1";
   }
-  EXPECT_FALSE(data_at_begin(run));
-  EXPECT_THAT(player(run, lane_rows(run, cli::samples::holds_of), "r1"), Not(HasSubstr("data-p=\"data\"")));
+  EXPECT_FALSE(data_of(run));
+  EXPECT_THAT(page_of(run), Not(HasSubstr("data-p=\"data\"")));
+  EXPECT_THAT(page_of(run), HasSubstr("statements in SQL may have changed them"));
   run.documents.clear();
-  EXPECT_FALSE(data_at_begin(run));
+  EXPECT_FALSE(data_of(run));
 }
 
 }  // namespace

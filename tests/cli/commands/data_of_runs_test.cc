@@ -2,9 +2,11 @@
 // scenario of the catalogue on the stores in this process.
 #include "reports/data.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "engine/run/coordinates.h"
+#include "engine/run/run.h"
 #include "engine/run/run_environment.h"
 #include "engine/schedule/schedule.h"
 #include "engine/store/backend.h"
@@ -48,10 +50,12 @@ TEST(DataOfRuns, AtTheEndIsWhatTheStoreHas) {
           ASSERT_TRUE(resolved.ok()) << resolved.error().message;
           const std::optional<Ran> done = ran(scenario, *resolved);
           if (!done) continue;
-          std::optional<reports::Data> data = reports::data_at_begin(done->run);
-          if (!data) continue;
           SCOPED_TRACE(scenario.name + " " + store + " " + protocol.name + " " + pattern.name);
           const std::vector<reports::LaneRow> rows = reports::lane_rows(done->run, holds_until_end);
+          const reports::DataTold told = reports::data_told(done->run, rows);
+          EXPECT_THAT(told.untold, testing::Not(testing::HasSubstr("does not fit")));
+          std::optional<reports::Data> data = told.begin;
+          if (!data) continue;
           for (const reports::LaneRow& row : rows) {
             for (const reports::Change& change : row.changes) {
               data->apply(change);
@@ -95,9 +99,10 @@ TEST(DataOfRuns, AReadGivesWhatThePageSaysThatItSees) {
           ran(*scenario, {.store = "kv", .protocol = protocol, .pattern = pattern.name, .executor = "coroutines"});
       if (!done) continue;
       SCOPED_TRACE(std::string(name) + " " + protocol);
-      std::optional<reports::Data> data = reports::data_at_begin(done->run);
+      const std::vector<reports::LaneRow> rows = reports::lane_rows(done->run, holds_until_end);
+      std::optional<reports::Data> data = reports::data_told(done->run, rows).begin;
       ASSERT_TRUE(data);
-      for (const reports::LaneRow& row : reports::lane_rows(done->run, holds_until_end)) {
+      for (const reports::LaneRow& row : rows) {
         for (const reports::Change& change : row.changes) data->apply(change);
         const std::string read = "read ";
         if (row.actor < 0 || !row.text.starts_with(read) || row.text.find(" = ") == std::string::npos) continue;
@@ -113,6 +118,38 @@ TEST(DataOfRuns, AReadGivesWhatThePageSaysThatItSees) {
     }
   }
   EXPECT_GT(reads, 8U);
+}
+
+/// A run that nobody steers: what the page shows ends as the store did, and never stands there against a read.
+TEST(DataOfRuns, OfAFreeRunEndsAsTheStoreDidOrIsNotShown) {
+  std::size_t shown = 0, withheld = 0;
+  for (const char* name : {"isolation/write-skew", "isolation/lost-update", "deadlock/two-lock", "money/transfer"}) {
+    const Scenario* const scenario = scenarios::find(name);
+    ASSERT_NE(scenario, nullptr) << name;
+    for (const char* store : {"kv", "sqlite"}) {
+      for (const ProtocolTraits& protocol : backend_named(store)->protocols) {
+        for (const char* executor : {"threads", "coroutines"}) {
+          const Result<record::Run> done =
+              run(*scenario, {.store = store, .protocol = protocol.name, .executor = executor, .schedule = "free"},
+                  nullptr);
+          if (!done || done->ending != record::Ending::complete) continue;
+          SCOPED_TRACE(std::string(name) + " " + store + " " + protocol.name + " " + executor);
+          const std::vector<reports::LaneRow> rows = reports::lane_rows(*done, holds_until_end);
+          const reports::DataTold told = reports::data_told(*done, rows);
+          EXPECT_TRUE(told.begin || !told.untold.empty()) << "what is not shown is said not to be";
+          told.begin ? ++shown : ++withheld;
+          if (!told.begin) continue;
+          EXPECT_TRUE(told.by_times);
+          reports::Data data = *told.begin;
+          for (const reports::LaneRow& row : rows) {
+            for (const reports::Change& change : row.changes) data.apply(change);
+          }
+          for (const reports::Data::Actor& actor : data.actors) EXPECT_TRUE(actor.written.empty());
+        }
+      }
+    }
+  }
+  EXPECT_GT(shown, 4 * withheld) << withheld << " were not shown";
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include "engine/record/known_rows.h"
+
 namespace lockstep::record {
 namespace {
 
@@ -35,6 +37,35 @@ TEST(Moments, RefuseWhatIsNoneInWordsOfTheirOwn) {
     const Result<Moments> read = moments_of(text);
     ASSERT_FALSE(read.ok()) << text;
     EXPECT_THAT(read.error().message, HasSubstr("the moments of the run cannot be read"));
+    EXPECT_THAT(read.error().message, Not(HasSubstr("json.exception")));
+  }
+}
+
+TEST(KnownRows, ComeBackAsTheyWere) {
+  const KnownRows known{.by_times = true,
+                        .asked_for_locks = true,
+                        .reads_are_dirty = true,
+                        .untold = "it's \"so\"",
+                        .ends = std::vector<std::pair<std::string, std::string>>{{"A", "100"}, {"B", ""}}};
+  const Result<KnownRows> read = known_rows_of(to_json(known));
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_TRUE(read->by_times && read->asked_for_locks && read->reads_are_dirty);
+  EXPECT_EQ(read->untold, known.untold);
+  EXPECT_EQ(read->ends, known.ends);
+  const Result<KnownRows> plain = known_rows_of(to_json(KnownRows{}));
+  ASSERT_TRUE(plain.ok()) << plain.error().message;
+  EXPECT_FALSE(plain->by_times || plain->asked_for_locks || plain->reads_are_dirty || plain->ends);
+}
+
+TEST(KnownRows, RefuseWhatIsNoneInWordsOfTheirOwn) {
+  const std::string whole = to_json(KnownRows{});
+  std::string newer = whole;
+  newer.replace(newer.find("\"version\":1"), 11, "\"version\":9");
+  for (const std::string& text : {std::string(), std::string("[]"), whole.substr(0, whole.size() / 2), newer,
+                                  std::string(R"({"format":"lockstep-rows","version":1,"order":7})")}) {
+    const Result<KnownRows> read = known_rows_of(text);
+    ASSERT_FALSE(read.ok()) << text;
+    EXPECT_THAT(read.error().message, HasSubstr("what is known of the rows cannot be read"));
     EXPECT_THAT(read.error().message, Not(HasSubstr("json.exception")));
   }
 }
