@@ -367,7 +367,7 @@ CommandSpec compare_command() {
   for (const std::string& name : workload_names()) names += (names.empty() ? "" : ", ") + name;
   CommandSpec command{
       .name = "compare",
-      .summary = "strategies under load: throughput, latency, and whether they are right",
+      .summary = "compares strategies under load: throughput, latency, and whether they are right",
       .description =
           "Runs a workload with each strategy in turn, round after round, on a store made anew for every round. A "
           "strategy is a protocol of the store, a pattern of the workload, or PROTOCOL/PATTERN. After every round "

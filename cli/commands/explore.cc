@@ -234,6 +234,9 @@ CommandSpec explore_command() {
   std::vector<OptionSpec> options = run_options();
   std::erase_if(options,
                 [](const OptionSpec& option) { return option.name == "workers" || option.name == "executor"; });
+  for (OptionSpec& option : options) {
+    if (option.name == "retries") option.help = "how often a body that gave up is run again; default: 1";
+  }
   options.insert(options.begin() + 1,
                  {"protocol", "NAME", "how the store isolates (lockstep list --protocols); default: the store's first",
                   Names::protocol});
@@ -279,7 +282,7 @@ CommandSpec explore_command() {
           "The shortest run of each way to end badly is saved: with the fewest preemptions, then the fewest steps. (A "
           "preemption: another actor goes although the last one could go on.) Exit code 5: the budget was "
           "spent before everything had been seen; 1: an invariant broken, or an actor that waits for ever, where the "
-          "scenario does not promise that.",
+          "scenario does not promise that, or a bad end that it promises and that was never seen.",
       .arguments =
           {{"NAME",
             "the scenario (lockstep list), or a text file (docs/files.md); a program of yours: -- PROGRAM ARGUMENTS",

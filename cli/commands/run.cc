@@ -45,15 +45,17 @@ int exit_code_of(const record::Run& run, Nanos limit) {
   return hit_limit(run, limit) ? kTimeBudgetHit : kNotAsExpected;
 }
 
+LaneOptions lane_options(const Program& program) {
+  return {.full = program.arguments.has("full"), .sql = program.arguments.has("sql")};
+}
+
 void show(Program& program, const record::Run& run, const std::string& folder, const std::string& path) {
   if (program.json) {
     program.out.write(run_json(run, path));
   } else if (program.quiet) {
     program.out.write(verdict_line(run, program.terminal));
   } else {
-    RunTextOptions options{.lanes = {.full = program.arguments.has("full"), .sql = program.arguments.has("sql")},
-                           .path = path,
-                           .hints = {}};
+    RunTextOptions options{.lanes = lane_options(program), .path = path, .hints = {}};
     if (!path.empty()) options.hints = hints_for(run, short_id(run.id, folder));
     program.out.write(run_text(run, program.terminal, options));
   }
@@ -107,8 +109,11 @@ int run_once(Program& program) {
 
   if (program.arguments.has("predict") && (program.json || program.quiet))
     return usage_error("--predict asks a person; it does not go with --json or --quiet");
+  const bool predicts = program.arguments.has("predict");
+  Answers answers(program);
   std::optional<record::Verdict> predicted;
-  if (program.arguments.has("predict")) predicted = ask_for_prediction(program, *scenario, *resolved);
+  if (predicts) predicted = ask_for_prediction(program, answers, *scenario, *resolved);
+  if (predicts && program.stopped()) return kInterrupted;
   if (program.arguments.has("hold")) {
     const Result<std::string> script = write_gdb_script(runs_folder(program.arguments));
     if (!script) return fail_with(script.error());
@@ -138,6 +143,11 @@ int run_once(Program& program) {
       save_error = saved.error().message;
     }
   }
+  Score score;
+  if (predicts) {
+    score = ask_step_by_step(program, answers, run, lane_options(program));
+    if (program.stopped()) code = kInterrupted;
+  }
   show(program, run, folder, path);
   if (program.json || program.quiet) {
     if (!missed.empty()) complain(missed);
@@ -148,7 +158,7 @@ int run_once(Program& program) {
     complain(bless_error);
     code = kInternal;
   }
-  if (predicted) program.out.write(prediction_line(*predicted, run, program.terminal));
+  if (predicts) program.out.write(prediction_lines(predicted, score, run, program.terminal));
   // The result stands, but what was asked for is not all there.
   if (!save_error.empty()) {
     complain(save_error);
@@ -187,7 +197,9 @@ CommandSpec run_command() {
   options.push_back({"no-record", "", "do not save the run"});
   options.push_back(save_schedule_option());
   options.push_back(wait_graph_option());
-  options.push_back({"predict", "", "ask how it will end before it is shown; the answer is read from standard input"});
+  options.push_back({"predict", "",
+                     "ask before it is shown: how it will end, then step by step who goes on, who waits, what is read. "
+                     "Answers are lines of standard input; q or ^D ends the questions"});
   options.push_back({"hold", "", "stand still at the first cycle of waits, for a debugger to be attached, until ^C"});
   options.push_back({"full", "", "every row of a long run, every text whole"});
   options.push_back({"sql", "", "below each step in a portable verb, what was sent to the store for it"});
@@ -223,7 +235,7 @@ CommandSpec run_command() {
                    {"run deadlock/two-lock --schedule \"T1 T1 T1 T1\"",
                     "T1 goes first; after the last entry, in turns."},
                    {"run -- ./server-test 8", "Your own program, once, each thread as far as it can go."},
-                   {"run isolation/write-skew --predict", "Say how it will end before you see it."},
+                   {"run isolation/write-skew --predict", "Say what comes, and how it ends, before you see it."},
                    {"run isolation/write-skew --protocol occ --json", "For scripts: one JSON object on one line."}},
       .run = run_once,
       .passes_on = true,

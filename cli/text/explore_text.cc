@@ -66,8 +66,17 @@ void add_table(std::vector<Line>& lines, const Exploration& explored, const Term
              fmt::format(" {} {}", good ? terminal.glyphs().good : terminal.glyphs().fault,
                          record::name_of(finding.verdict)));
     const std::size_t left = terminal.width > line.columns() + 12 ? terminal.width - line.columns() - 2 : 10;
-    if (!finding.what.empty()) line.add("  " + terminal.cut(terminal.clean(finding.what), left));
+    const std::string what = terminal.clean(finding.what);
+    const bool beside = columns(what) <= left;
+    if (beside && !what.empty()) line.add("  " + what);
     lines.push_back(std::move(line));
+    if (beside) continue;
+    // Beside the numbers there is no room: below them, to the left of the verdict where need be.
+    const std::size_t widest = add(heads, Style::dim).columns();
+    const std::size_t at = widest + 24 <= terminal.width ? widest + 3 : 4;
+    for (const std::string& part :
+         wrapped(what, std::max<std::size_t>(terminal.width - std::min(terminal.width, at), 12)))
+      lines.push_back(Line().to(at).add(part));
   }
 }
 

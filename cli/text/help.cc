@@ -83,7 +83,8 @@ std::string program_help(const Terminal& terminal) {
   add_text(
       lines, terminal,
       "Runs named scenarios of deadlock, lost updates, write skew and their kin against an in-memory transactional "
-      "store, SQLite and a real PostgreSQL; shows who held what and who waited for whom, and says why and what "
+      "store, SQLite, and a real PostgreSQL or MariaDB; shows who held what and who waited for whom, and says why and "
+      "what "
       "mends it.");
   add_heading(lines, "Usage");
   lines.emplace_back("  lockstep COMMAND [arguments] [options]");

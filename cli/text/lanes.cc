@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "cli/text/text.h"
 #include "engine/store/backend.h"
@@ -101,9 +102,7 @@ class Layout {
 
   std::vector<Line> lines() {
     if (rows_.empty() || names_.empty()) return {};
-    const bool wide = choose_wide();
-    if (!wide) choose_narrow();
-    head(wide);
+    const bool wide = begin();
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (!options_.full && rows_.size() > kRowsMost && i == kRowsMost - kRowsAtEnd) {
         const std::size_t skipped = rows_.size() - kRowsMost;
@@ -111,18 +110,42 @@ class Layout {
             Style::dim, fmt::format("{} {} more rows (--full shows them)", terminal_.glyphs().dots, skipped)));
         i += skipped;
       }
-      if (rows_[i].actor == record::kNobody) {
-        spanning_row(i, wide);
-      } else if (wide) {
-        wide_row(i);
-      } else {
-        narrow_row(i);
-      }
+      add_row(i, wide);
     }
     return std::move(lines_);
   }
 
+  LanesByRow by_row() {
+    LanesByRow all;
+    if (rows_.empty() || names_.empty()) return all;
+    const bool wide = begin();
+    all.head = std::exchange(lines_, {});
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      add_row(i, wide);
+      all.rows.push_back(std::exchange(lines_, {}));
+    }
+    return all;
+  }
+
  private:
+  /// Chooses how the lanes look, and writes their head. True: wide ones.
+  bool begin() {
+    const bool wide = choose_wide();
+    if (!wide) choose_narrow();
+    head(wide);
+    return wide;
+  }
+
+  void add_row(std::size_t i, bool wide) {
+    if (rows_[i].actor == record::kNobody) {
+      spanning_row(i, wide);
+    } else if (wide) {
+      wide_row(i);
+    } else {
+      narrow_row(i);
+    }
+  }
+
   std::size_t natural(std::size_t row, bool shortly) const {
     const std::string& status = shortly ? cells_[row].short_status : cells_[row].status;
     return 2 + columns(cells_[row].text) + (status.empty() ? 0 : 2 + columns(status));
@@ -369,6 +392,10 @@ class Layout {
 
 std::vector<Line> lanes(const record::Run& run, const Terminal& terminal, const LaneOptions& options) {
   return Layout(run, terminal, options).lines();
+}
+
+LanesByRow lanes_by_row(const record::Run& run, const Terminal& terminal, const LaneOptions& options) {
+  return Layout(run, terminal, options).by_row();
 }
 
 }  // namespace lockstep::cli

@@ -19,4 +19,11 @@ struct LaneOptions {
 
 std::vector<Line> lanes(const record::Run& run, const Terminal& terminal, const LaneOptions& options = {});
 
+/// The same in pieces: what stands above the rows, and the lines of each row of reports::lane_rows(). None is folded.
+struct LanesByRow {
+  std::vector<Line> head;
+  std::vector<std::vector<Line>> rows;
+};
+LanesByRow lanes_by_row(const record::Run& run, const Terminal& terminal, const LaneOptions& options = {});
+
 }  // namespace lockstep::cli

@@ -221,6 +221,13 @@ TEST(Usability, EverythingFitsSixtyColumns) {
   }
 }
 
+TEST(Usability, AFindingOfASearchIsToldWholeWhereThereIsLittleRoom) {
+  const std::string out =
+      lockstep({"explore", "isolation/write-skew", "--store", "sqlite", "--no-record"}, {{"COLUMNS", "60"}}).out;
+  EXPECT_THAT(out, AllOf(HasSubstr("starved\n"), HasSubstr("T1 never got done, run"), HasSubstr("others did")));
+  expect_within_60(out, "explore isolation/write-skew");
+}
+
 TEST(Usability, APredictionIsAskedForBeforeTheRunIsShown) {
   const Ended right = with_input("deadlock\\n", {"run", "deadlock/two-lock", "--predict", "--no-record"});
   EXPECT_EQ(right.code, 0);
@@ -235,6 +242,87 @@ TEST(Usability, APredictionIsAskedForBeforeTheRunIsShown) {
   EXPECT_THAT(wrong.out, AllOf(HasSubstr("did you mean \"clean\"?"), HasSubstr("✗ clean; it was deadlock")));
   EXPECT_THAT(with_input("", {"run", "deadlock/two-lock", "--predict", "--no-record"}).out, Not(HasSubstr("you said")));
   EXPECT_EQ(lockstep({"run", "deadlock/two-lock", "--predict", "--json", "--no-record"}).code, 2);
+}
+
+TEST(Usability, APredictionGoesOnStepByStepWithAScore) {
+  const std::string out = with_input("deadlock\\ngoes\\ng\\nwaits\\nhangs\\nw\\nT1\\nG\\n\\nq\\n",
+                                     {"run", "deadlock/two-lock", "--predict", "--no-record"})
+                              .out;
+  EXPECT_THAT(out, HasSubstr("? 1       T1: lock A. What comes of it?"));
+  EXPECT_THAT(out, HasSubstr("goes on, waits or fails\n > goes\n ✓         goes on (1 of 1 right so far)\n"));
+  EXPECT_THAT(out, HasSubstr("? 3       T1: lock B. What comes of it?"));
+  EXPECT_THAT(out, HasSubstr("\"hangs\" is none of these: goes on, waits or fails"));
+  EXPECT_THAT(out, HasSubstr("? 5       A circle of waits has closed: T1 waits for T2 waits for T1. Who"));
+  EXPECT_THAT(out, HasSubstr(" ✗         no: T2 (4 of 5 right so far)"));
+  EXPECT_THAT(out, HasSubstr("? 6       T1 has waited for: lock B. What comes of it?"));
+  EXPECT_THAT(out, HasSubstr("you said  ✓ deadlock\n steps     5 of 6 right, 1 not answered\n"));
+  // Nothing is shown before it was asked for.
+  const std::size_t asked = out.find("? 3 ");
+  ASSERT_NE(asked, std::string::npos);
+  EXPECT_EQ(out.substr(0, asked).find("waits for T2"), std::string::npos);
+  EXPECT_LT(asked, out.find("lock B         waits for T2"));
+  EXPECT_LT(out.find("waits for T2", asked), out.find("? 5 "));
+  // After that the run is shown whole.
+  EXPECT_GT(out.rfind("deadlock/two-lock   store kv"), out.find("? 8 "));
+}
+
+TEST(Usability, APredictionAsksForWhatIsRead) {
+  const std::string out = with_input("abort\\n101\\n100\\n", {"run", "isolation/lost-update", "--protocol", "snapshot",
+                                                              "--predict", "--no-record"})
+                              .out;
+  EXPECT_THAT(out, HasSubstr("? 1       T1: read balance. What comes of it?"));
+  EXPECT_THAT(out, HasSubstr("a value (nothing: no such row), waits or fails\n > 101\n ✗         no: 100"));
+  EXPECT_THAT(out, HasSubstr("? 2       T2: read balance. What comes of it?"));
+  EXPECT_THAT(out, HasSubstr("steps     1 of 2 right\n"));
+}
+
+/// The program on a terminal, to which each of `keys` is typed when the program prompts. Gives how it ended.
+Ended typed(const std::vector<std::string>& arguments, std::vector<std::string> keys) {
+  int terminal = -1;
+  const pid_t child = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  if (child == 0) {
+    std::vector<std::string> words = {LOCKSTEP_PROGRAM};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    ::setenv("LANG", "C.UTF-8", 1);
+    ::setenv("NO_COLOR", "1", 1);
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  Ended ended;
+  std::size_t seen = 0;
+  char buffer[1024];
+  for (ssize_t got = 0; (got = ::read(terminal, buffer, sizeof buffer)) > 0;) {
+    ended.out.append(buffer, static_cast<std::size_t>(got));
+    const std::size_t prompt = ended.out.find("\n > ", seen);
+    if (prompt == std::string::npos || keys.empty()) continue;
+    seen = prompt + 1;
+    EXPECT_EQ(::write(terminal, keys.front().data(), keys.front().size()), static_cast<ssize_t>(keys.front().size()));
+    keys.erase(keys.begin());
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ::close(terminal);
+  ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return ended;
+}
+
+TEST(Usability, WhoForetellsMayLeaveAtAnyQuestion) {
+  const std::vector<std::string> command = {"run", "deadlock/two-lock", "--predict", "--no-record"};
+  for (const std::string leave : {"q\n", "\x04"}) {
+    const Ended first = typed(command, {leave});
+    EXPECT_EQ(first.code, 0);
+    EXPECT_THAT(first.out, AllOf(HasSubstr("DEADLOCK"), Not(HasSubstr("you said")), Not(HasSubstr("? 1 "))));
+    const Ended second = typed(command, {"clean\n", leave});
+    EXPECT_EQ(second.code, 0);
+    EXPECT_THAT(second.out, AllOf(HasSubstr("? 1 "), HasSubstr("✗ clean; it was deadlock"), Not(HasSubstr("? 2 "))));
+  }
+  EXPECT_EQ(typed(command, {"\x03"}).code, 130);
+  const Ended stopped = typed(command, {"clean\n", "g\n", "\x03"});
+  EXPECT_EQ(stopped.code, 130);
+  EXPECT_THAT(stopped.out, HasSubstr("steps     1 of 1 right"));
 }
 
 /// What the program writes to a terminal on stderr.
