@@ -1,9 +1,11 @@
 // acceptance_test.cc: how the cases must be judged, and what must be said of them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "engine/explore/explore.h"
 #include "engine/run/run.h"
+#include "tests/engine/temporary_folder.h"
 #include "tests/scenarios/acceptance/cases.h"
 #include "tests/scenarios/coordinates.h"
 
@@ -87,6 +89,56 @@ TEST(Acceptance, VariablesThatAreStepsAreSearched) {
   EXPECT_EQ(interleavings_ending(must_explore(scenario, "dcl-recheck"), Verdict::anomaly), 0);
   for (const Pattern& pattern : scenario.patterns())
     EXPECT_TRUE(must_run(scenario, {.pattern = pattern.name}).as_expected()) << pattern.name;
+}
+
+/// Runs it in a process of its own, which ends as the program does: recorded, with exit code 1.
+void expect_told_of_own_code(const std::string& pattern, const std::string& executor, const std::string& summary) {
+  SCOPED_TRACE(pattern + " " + executor);
+  const TemporaryFolder folder;
+  const auto run_until_told = [&] {
+    RunRequest request{.pattern = pattern, .executor = executor};
+    request.on_own_code = [&](const OwnCode&, record::Run& told) {
+      const bool saved = record::save(told, folder.path()).ok();
+      ::_exit(saved ? 1 : 2);
+    };
+    (void)run(scenarios::cases_std_mutex().own_code_at_most(std::chrono::milliseconds(300)), request);
+    ::_exit(3);
+  };
+  EXPECT_EXIT(run_until_told(), testing::ExitedWithCode(1), "");
+  const auto all = record::list(folder.path());
+  ASSERT_TRUE(all.ok()) << all.error().message;
+  ASSERT_EQ(all->size(), 1U);
+  const auto saved = record::load(all->front().path);
+  ASSERT_TRUE(saved.ok()) << saved.error().message;
+  EXPECT_EQ(saved->verdict, Verdict::hung);
+  EXPECT_FALSE(saved->as_expected()) << "no deadlock is claimed of locks that nobody has seen";
+  EXPECT_THAT(saved->summary, testing::ContainsRegex(summary));
+  EXPECT_THAT(saved->why, HasSubstr("gdb -p"));
+}
+
+TEST(Acceptance, ALockOfTheLanguageIsToldOfAsOwnCode) {
+  for (const char* executor : {"threads", "coroutines"}) {
+    expect_told_of_own_code("held", executor, "^T2 has been in its own code for 0.[3-9] s since its begin");
+    expect_told_of_own_code("inversion", executor,
+                            "^T1 has been in its own code for 0.[3-9] s since step [0-9]+ in .*std_mutex.cc:[0-9]+");
+  }
+}
+
+TEST(Acceptance, TheSameUnderTheNamesOfTheStandardLibraryIsJudged) {
+  const Scenario scenario = scenarios::cases_std_mutex_named();
+  for (const char* executor : {"threads", "coroutines"}) {
+    const record::Run held = must_run(scenario, {.pattern = "held", .executor = executor});
+    EXPECT_EQ(held.verdict, Verdict::clean) << held.summary;
+    const record::Run inversion = must_run(scenario, {.pattern = "inversion", .executor = executor});
+    EXPECT_EQ(inversion.verdict, Verdict::deadlock) << inversion.summary;
+    EXPECT_THAT(inversion.why, HasSubstr("T1 wants b, which T2 has; T2 wants a, which T1 has."));
+    const record::Run join = must_run(scenario, {.pattern = "join", .executor = executor});
+    EXPECT_EQ(join.verdict, Verdict::deadlock) << join.summary;
+    EXPECT_THAT(join.cycles, ElementsAre(ElementsAre("T1", "T2")));
+  }
+  EXPECT_EQ(must_explore(scenario, "inversion").share_ending(Verdict::clean) +
+                must_explore(scenario, "inversion").share_ending(Verdict::deadlock),
+            1);
 }
 
 TEST(Acceptance, AMistakeInTheSqlIsNeverAsExpected) {
@@ -189,6 +241,29 @@ TEST_F(AcceptanceOnPostgres, NamesTheStatementsWhoseInsideWasNotSearched) {
   ASSERT_TRUE(explored.ok()) << explored.error().message;
   EXPECT_THAT(explored->grain, Contains(HasSubstr("between statements")));
   EXPECT_THAT(explored->grain, Contains(HasSubstr("touches 2 rows")));
+}
+
+std::string all_facts(const record::Run& run) {
+  std::string all;
+  for (const record::Event& event : run.events) {
+    for (const auto& [name, text] : event.facts) all += name + ": " + text + "\n";
+  }
+  return all;
+}
+
+TEST_F(AcceptanceOnPostgres, PartitionMaintenanceNamesTheTableAndTheMode) {
+  const Scenario scenario = scenarios::cases_partition_maintenance();
+  const record::Run plain = on_postgres(scenario, "plain");
+  EXPECT_EQ(plain.verdict, Verdict::deadlock) << plain.summary;
+  EXPECT_TRUE(plain.as_expected());
+  EXPECT_THAT(plain.cycles, ElementsAre(testing::UnorderedElementsAre("query", "maintenance")));
+  const std::string facts = all_facts(plain);
+  EXPECT_THAT(facts, HasSubstr("lock: AccessShareLock on table parent_default"));
+  EXPECT_THAT(facts, HasSubstr("lock: AccessExclusiveLock on table parent_table"));
+  EXPECT_THAT(facts, HasSubstr("detail: Process ")) << "the server's DETAIL";
+  const record::Run ordered = on_postgres(scenario, "parent-first");
+  EXPECT_EQ(ordered.verdict, Verdict::clean) << ordered.summary;
+  EXPECT_TRUE(ordered.as_expected());
 }
 
 const char* const kTakeLock = "select pg_advisory_lock('kv'::regclass::int, 5)";
