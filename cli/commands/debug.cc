@@ -1,13 +1,7 @@
 // debug.cc: `lockstep debug`: a run under gdb, held before its fatal step.
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <charconv>
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 
 #include "cli/args/command_line.h"
 #include "cli/args/exit_code.h"
@@ -16,12 +10,12 @@
 #include "cli/args/runs_folder.h"
 #include "cli/args/script_files.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/gdb_session.h"
 #include "cli/commands/named_scenario.h"
 #include "cli/commands/own_program.h"
 #include "cli/commands/program.h"
 #include "cli/text/output.h"
 #include "cli/text/ticker.h"
-#include "engine/gdb/tracing.h"
 #include "engine/run/run.h"
 #include "engine/schedule/schedule.h"
 
@@ -74,44 +68,6 @@ std::size_t fatal_step(const record::Run& run) {
   return order->size() - 1;
 }
 
-bool write_file(const fs::path& path, std::string_view text) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << text;
-  return static_cast<bool>(file.flush());
-}
-
-std::string json_quoted(const std::string& text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += c;
-  }
-  return quoted + "\"";
-}
-
-/// For VS Code's C++ extension (launch.json, "cppdbg").
-std::string launch_json(const std::vector<std::string>& command, const fs::path& script, std::size_t step) {
-  std::string arguments;
-  for (std::size_t i = 1; i < command.size(); ++i) arguments += (i > 1 ? ", " : "") + json_quoted(command[i]);
-  return fmt::format(R"({{
-  "version": "0.2.0",
-  "configurations": [{{
-    "name": "lockstep: the deadlock",
-    "type": "cppdbg",
-    "request": "launch",
-    "MIMode": "gdb",
-    "program": {},
-    "args": [{}],
-    "cwd": "${{workspaceFolder}}",
-    "environment": [{{"name": "LOCKSTEP_DEBUG", "value": "{}"}}],
-    "setupCommands": [{{"text": {}}}, {{"text": "-break-insert lockstep_stop"}}]
-  }}]
-}}
-)",
-                     json_quoted(command[0]), arguments, step,
-                     json_quoted("-interpreter-exec console \"source " + script.string() + "\""));
-}
-
 /// The command that gdb is to start.
 std::vector<std::string> replay_of(const record::Run& run, const Arguments& arguments, const fs::path& self,
                                    const fs::path& folder) {
@@ -134,61 +90,19 @@ int debug(Program& program) {
   const auto& [run, path] = *found;
   if (is_of_program(run)) {
     const Result<foreign::ProgramSchedule> schedule = foreign::program_schedule_of(run);
-    return schedule ? debug_own_program(program, *schedule) : fail_with(schedule.error());
+    return schedule ? debug_own_program(program, *schedule, path) : fail_with(schedule.error());
   }
   if (run.schedule == "free")
     return usage_error("a run under the free schedule cannot be debugged: it cannot be replayed");
-  std::size_t step = fatal_step(run);
-  if (program.arguments.has("step")) {
-    const std::string text = program.arguments.value("step");
-    const char* const end = text.data() + text.size();
-    const auto [rest, wrong] = std::from_chars(text.data(), end, step);
-    if (wrong != std::errc() || rest != end)
-      return usage_error(fmt::format("--step \"{}\" is no number of steps", text));
-  }
-
+  if (program.arguments.has("serve")) return usage_error("--serve is for a run of a program of yours");
+  GdbSession session{.title = fmt::format("{}: {} on {}, {}", run.id, run.scenario, run.store, run.pattern),
+                     .step = fatal_step(run)};
+  if (const std::string wrong = read_step(program.arguments, session.step); !wrong.empty()) return usage_error(wrong);
   std::error_code error;
-  const fs::path place = fs::absolute(fs::path(path).parent_path(), error);
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  const std::vector<std::string> command = replay_of(run, program.arguments, self, fs::absolute(folder, error));
-  const Result<std::string> commands = write_gdb_script(place.string());
-  if (!commands) return fail_with(commands.error());
-  const fs::path script = place / "debug.gdb", launch = place / "launch.json";
-  std::string words;
-  for (std::size_t i = 1; i < command.size(); ++i) words += " " + shell_quoted(command[i]);
-  const std::string text = fmt::format(
-      "# {}: {} on {}, {}\n# gdb -q -x {}\nsource {}\nfile {}\nset args{}\nset environment LOCKSTEP_DEBUG {}\n"
-      "break lockstep_stop\nrun\nlockstep actors\n",
-      run.id, run.scenario, run.store, run.pattern, script.string(), *commands, command[0], words, step);
-  if (!write_file(script, text) || !write_file(launch, launch_json(command, *commands, step))) {
-    return fail_with(
-        Error{Fault::io, {}, fmt::format("{} cannot be written: {}", place.string(), std::strerror(errno))});
-  }
-  if (program.arguments.has("script")) {
-    program.out.write(fmt::format("{}\n{}\n", script.string(), launch.string()));
-    return kAsExpected;
-  }
-
-  const std::string gdb = foreign::program_in_path("gdb");
-  if (gdb.empty()) {
-    complain(
-        fmt::format("gdb is not installed (on Debian: apt-get install gdb); its commands are in {}", script.string()));
-    return kStoreUnavailable;
-  }
-  if (const std::string why = debugging::why_no_tracing(); !why.empty()) {
-    complain(fmt::format("gdb may not trace here ({}); its commands are in {}", why, script.string()));
-    return kStoreUnavailable;
-  }
-  std::vector<std::string> line{gdb, "-q"};
-  if (program.arguments.has("batch")) line.insert(line.end(), {"-batch", "-nx"});
-  line.insert(line.end(), {"-x", script.string()});
-  for (const std::string& each : program.arguments.all("--")) line.push_back(each);
-  std::vector<char*> words_of_line;
-  for (std::string& each : line) words_of_line.push_back(each.data());
-  words_of_line.push_back(nullptr);
-  // gdb handles ^C itself.
-  ::execv(gdb.c_str(), words_of_line.data());
-  return fail_with(Error{Fault::internal, {}, fmt::format("{} does not start: {}", gdb, std::strerror(errno))});
+  session.folder = fs::absolute(fs::path(path).parent_path(), error).string();
+  session.command =
+      replay_of(run, program.arguments, fs::read_symlink("/proc/self/exe", error), fs::absolute(folder, error));
+  return debug_in_gdb(program, session);
 }
 
 }  // namespace
@@ -208,6 +122,7 @@ CommandSpec debug_command() {
   options.push_back(
       {"gdb", "ARG", "an argument for gdb, where what follows -- is a program of yours", Names::nothing, {}, true});
   options.push_back({"script", "", "only write the gdb script and a launch.json for VS Code, and say where"});
+  options.push_back({"serve", "", "what that script starts, for a program of yours: tells it its schedule"});
   options.push_back(out_option());
   return {
       .name = "debug",

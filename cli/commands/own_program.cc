@@ -2,17 +2,13 @@
 #include "cli/commands/own_program.h"
 
 #include <fmt/format.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
-#include <csignal>
 #include <cstdlib>
-#include <cstring>
+#include <filesystem>
 #include <thread>
 
 #include "cli/args/command_line.h"
@@ -21,6 +17,7 @@
 #include "cli/args/run_options.h"
 #include "cli/args/runs_folder.h"
 #include "cli/commands/budget.h"
+#include "cli/commands/gdb_session.h"
 #include "cli/commands/schedule_files.h"
 #include "cli/text/explore_text.h"
 #include "cli/text/hints.h"
@@ -30,13 +27,12 @@
 #include "cli/text/ticker.h"
 #include "engine/explore/explore.h"
 #include "engine/foreign/debugged.h"
-#include "engine/gdb/tracing.h"
 #include "reports/junit.h"
-
-extern char** environ;
 
 namespace lockstep::cli {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr std::size_t kFindingsSaved = 8;
 constexpr std::size_t kOutputLines = 12;
@@ -113,39 +109,10 @@ Result<void> keep_schedule(const record::Run& run, OutputFile& file) {
 /// What goes for scenarios alone.
 std::string not_for_programs(const Arguments& arguments) {
   for (const char* const option :
-       {"store", "protocol", "pattern", "dsn", "graph", "direct", "hold", "predict", "script"}) {
+       {"store", "protocol", "pattern", "dsn", "graph", "direct", "hold", "predict", "serve"}) {
     if (arguments.has(option)) return fmt::format("--{} is for scenarios, not for a program behind --", option);
   }
   return {};
-}
-
-/// Runs it in the foreground and answers its exit code.
-int run_to_end(std::vector<std::string> words) {
-  std::vector<char*> arguments;
-  for (std::string& each : words) arguments.push_back(each.data());
-  arguments.push_back(nullptr);
-  // ^C is for the one that was started.
-  struct sigaction ignore{}, before{};
-  ignore.sa_handler = SIG_IGN;
-  ::sigaction(SIGINT, &ignore, &before);
-  posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
-  sigset_t defaults;
-  ::sigemptyset(&defaults);
-  ::sigaddset(&defaults, SIGINT);
-  ::posix_spawnattr_setsigdefault(&attributes, &defaults);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-  pid_t process = -1;
-  const int failed = ::posix_spawn(&process, arguments[0], nullptr, &attributes, arguments.data(), environ);
-  ::posix_spawnattr_destroy(&attributes);
-  int status = 0;
-  if (failed == 0) {
-    while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {
-    }
-  }
-  ::sigaction(SIGINT, &before, nullptr);
-  if (failed != 0) return fail_with(Error{Fault::internal, {}, fmt::format("{}: {}", words[0], std::strerror(failed))});
-  return WIFEXITED(status) ? WEXITSTATUS(status) : int{kInternal};
 }
 
 /// For CI: one case, which has failed when a run ends badly, and is skipped when the budget was spent before.
@@ -189,6 +156,22 @@ Result<Exploration> search(Program& program, const foreign::ProgramCall& call, E
   ticker.end();
   if (result) result->grain = foreign::grain_of_programs(explorable.met_outside());
   return result;
+}
+
+/// Says first what gdb is to do, up to an empty line.
+int serve(Program& program, foreign::DebuggedProgram& debugged) {
+  for (const std::string& each : debugged.commands_for_gdb()) program.out.write(each + "\n");
+  program.out.write("\n");
+  std::atomic<bool> ended{false};
+  std::thread server([&] { debugged.serve(ended); });
+  char ignored[64];
+  ssize_t got = 0;
+  do {
+    got = ::read(STDIN_FILENO, ignored, sizeof ignored);
+  } while (got > 0 || (got < 0 && errno == EINTR));
+  ended.store(true, std::memory_order_relaxed);
+  server.join();
+  return kAsExpected;
 }
 
 }  // namespace
@@ -326,43 +309,24 @@ int replay_own_program(Program& program, const foreign::ProgramSchedule& schedul
   return kAsExpected;
 }
 
-int debug_own_program(Program& program, const foreign::ProgramSchedule& schedule) {
-  const std::string gdb = foreign::program_in_path("gdb");
-  if (gdb.empty()) {
-    complain("gdb is not installed (on Debian: apt-get install gdb)");
-    return kStoreUnavailable;
-  }
-  if (const std::string why = debugging::why_no_tracing(); !why.empty()) {
-    complain(fmt::format("gdb may not trace here ({})", why));
-    return kStoreUnavailable;
-  }
-  const Result<std::string> commands = write_gdb_script(runs_folder(program.arguments));
-  if (!commands) return fail_with(commands.error());
+int debug_own_program(Program& program, const foreign::ProgramSchedule& schedule, const std::string& path) {
   const Result<std::unique_ptr<foreign::DebuggedProgram>> debugged = foreign::DebuggedProgram::open(schedule);
   if (!debugged) return fail_with(debugged.error());
-  std::size_t step = (*debugged)->fatal_step();
-  if (program.arguments.has("step")) {
-    const std::string text = program.arguments.value("step");
-    const char* const end = text.data() + text.size();
-    const auto [rest, wrong] = std::from_chars(text.data(), end, step);
-    if (wrong != std::errc() || rest != end)
-      return usage_error(fmt::format("--step \"{}\" is no number of steps", text));
-  }
-  std::vector<std::string> words{gdb, "-q"};
-  if (program.arguments.has("batch")) words.insert(words.end(), {"-batch", "-nx"});
-  for (std::string& each : (*debugged)->arguments_of_gdb(*commands, step)) words.push_back(std::move(each));
-  for (const std::string& each : program.arguments.all("gdb")) words.push_back(each);
-  if (program.arguments.has("NAME|ID")) {
-    for (const std::string& each : program.arguments.all("--")) words.push_back(each);
-  }
-  words.insert(words.end(), {"--args", schedule.call.path});
-  words.insert(words.end(), schedule.call.words.begin() + 1, schedule.call.words.end());
-  std::atomic<bool> ended{false};
-  std::thread server([&] { (*debugged)->serve(ended); });
-  const int code = run_to_end(words);
-  ended.store(true, std::memory_order_relaxed);
-  server.join();
-  return code;
+  if (program.arguments.has("serve")) return serve(program, **debugged);
+  std::error_code error;
+  const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  const fs::path folder = fs::absolute(path, error).parent_path();
+  GdbSession session{
+      .title = fmt::format("{}: {}, {}", folder.filename().string(), fmt::join(schedule.call.words, " "),
+                           record::name_of(schedule.verdict)),
+      .folder = folder.string(),
+      .command = schedule.call.words,
+      .server = {self.string(), "debug", folder.filename().string(), "--serve", "--out", folder.parent_path().string()},
+      .working_folder = schedule.call.folder,
+      .step = (*debugged)->fatal_step()};
+  session.command.front() = schedule.call.path;
+  if (const std::string wrong = read_step(program.arguments, session.step); !wrong.empty()) return usage_error(wrong);
+  return debug_in_gdb(program, session);
 }
 
 int debug_own_program(Program& program) {
@@ -376,9 +340,10 @@ int debug_own_program(Program& program) {
     if (is_good(each.verdict)) continue;
     int code = kAsExpected;
     each.shortest.command = command_of_program(*call, each.shortest.schedule);
-    (void)save(program, each.shortest, code);
+    const std::string path = save(program, each.shortest, code);
+    if (path.empty()) return code;
     const Result<foreign::ProgramSchedule> schedule = foreign::program_schedule_of(each.shortest);
-    return schedule ? debug_own_program(program, *schedule) : fail_with(schedule.error());
+    return schedule ? debug_own_program(program, *schedule, path) : fail_with(schedule.error());
   }
   return usage_error(fmt::format("{}: no run ends badly ({} runs{})", call->words.front(), explored->runs,
                                  explored->complete ? ", which is all of them" : ""));

@@ -18,8 +18,9 @@ int run_own_program(Program& program);
 int explore_own_program(Program& program);
 /// Performs the schedule of a saved run or of a schedule file again. `name`: what was typed for it.
 int replay_own_program(Program& program, const foreign::ProgramSchedule& schedule, const std::string& name);
-/// gdb on the program, held where nobody can go on. `schedule`: of a saved run.
-int debug_own_program(Program& program, const foreign::ProgramSchedule& schedule);
+/// gdb on the program, held where nobody can go on. `schedule`: of the run that is saved in `path`. With --serve it
+/// answers the program that a gdb has started by the script of that run, until its standard input ends.
+int debug_own_program(Program& program, const foreign::ProgramSchedule& schedule, const std::string& path);
 /// Searches for a deadlock first.
 int debug_own_program(Program& program);
 

@@ -81,19 +81,13 @@ std::size_t DebuggedProgram::fatal_step() const {
   return stands_or_crashes || steps == 0 ? steps : steps - 1;
 }
 
-std::vector<std::string> DebuggedProgram::arguments_of_gdb(const std::string& commands, std::size_t step) const {
+std::vector<std::string> DebuggedProgram::commands_for_gdb() const {
   const ProgramCall& call = written_.call;
   // By way of `env`, so that gdb's shell is not under control; what gdb puts in by itself is taken out.
   std::string wrapper = "env -u LINES -u COLUMNS";
   for (const std::string& each : environment_of_control(call, subject_->process().board_path()))
     wrapper += " " + in_quotes(each);
-  std::vector<std::string> arguments;
-  for (const std::string& each :
-       {"source " + commands, std::string("set startup-with-shell on"), "set cwd " + call.folder,
-        "set exec-wrapper " + wrapper, fmt::format("set environment {} {}", kStepVariable, step),
-        std::string("break lockstep_stop"), std::string("run"), std::string("lockstep actors")})
-    arguments.insert(arguments.end(), {"-ex", each});
-  return arguments;
+  return {"set startup-with-shell on", "set cwd " + call.folder, "set exec-wrapper " + wrapper};
 }
 
 void DebuggedProgram::serve(const std::atomic<bool>& ended) {

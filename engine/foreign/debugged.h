@@ -23,9 +23,8 @@ class DebuggedProgram {
   /// Where the run is to stop first, unless something else is wanted: where nobody can go on, else before the last
   /// step.
   std::size_t fatal_step() const;
-  /// What gdb is called with behind its own options; it runs the program up to that step. `commands`: where
-  /// lockstep.py lies.
-  std::vector<std::string> arguments_of_gdb(const std::string& commands, std::size_t step) const;
+  /// What gdb is told before it runs the program: what puts it under control.
+  std::vector<std::string> commands_for_gdb() const;
   /// Answers the program until `ended`.
   void serve(const std::atomic<bool>& ended);
 

@@ -3,6 +3,7 @@
 # Reads lockstep_registry (engine/gdb/registry.h) and lockstep_coroutines (engine/task/coroutines.h) as bytes:
 # it needs no debug information and calls nothing in the program.
 import struct
+import subprocess
 
 import gdb
 
@@ -389,7 +390,29 @@ class Schedule(gdb.Command):
         show_where()
 
 
-for command in (Lockstep, Actors, Locks, Graph, History, Pending, Why, Step, Back, Goto, Schedule):
+class Serve(gdb.Command):
+    """lockstep serve COMMAND: starts what tells a program of one's own its schedule; it ends with gdb."""
+
+    server = None
+
+    def __init__(self):
+        super().__init__("lockstep serve", gdb.COMMAND_RUNNING)
+
+    def invoke(self, argument, from_tty):
+        if Serve.server:
+            Serve.server.stdin.close()
+            Serve.server.wait()
+        # In a session of its own: ^C is for the program that is debugged.
+        Serve.server = subprocess.Popen(gdb.string_to_argv(argument), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        start_new_session=True, universal_newlines=True)
+        for line in Serve.server.stdout:
+            if line == "\n":
+                return
+            gdb.execute(line.rstrip("\n"))
+        raise gdb.GdbError("nobody serves the program")
+
+
+for command in (Lockstep, Serve, Actors, Locks, Graph, History, Pending, Why, Step, Back, Goto, Schedule):
     command()
 gdb.execute("set pagination off")
 gdb.execute("set breakpoint pending on")

@@ -179,6 +179,47 @@ TEST_F(Debug, StandsAtTheDeadlockOfAProgram) {
   EXPECT_THAT(text, HasSubstr("two_lock()::<lambda()>"));
 }
 
+/// The id of the worst run of `explore -- CASES NAME`.
+std::string explored_program(const std::string& folder, const std::string& name) {
+  const Ended ended = lockstep({"explore", "--out", folder, "--", LOCKSTEP_CASES, name});
+  EXPECT_EQ(ended.code, 1) << ended.err;
+  const auto saved = record::list(folder);
+  EXPECT_TRUE(saved.ok() && saved->size() == 1);
+  return saved.ok() && !saved->empty() ? saved->front().id : std::string();
+}
+
+TEST_F(Debug, TheScriptOfAProgramIsRunByGdbAlone) {
+  const std::string id = explored_program(folder_.path(), "two-lock");
+  const Ended written = lockstep({"debug", id, "--script", "--out", folder_.path()});
+  EXPECT_EQ(written.code, 0) << written.err;
+  const std::string script = written.out.substr(0, written.out.find('\n'));
+  EXPECT_EQ(script, folder_.path() + "/" + id + "/debug.gdb");
+  // Without a terminal, and without any lockstep that was started before.
+  const std::string text =
+      printed_by("gdb -q -batch -nx -x " + script + " -ex 'lockstep graph' -ex 'lockstep back' -ex 'lockstep pending'");
+  EXPECT_THAT(text, HasSubstr("two-lock, step 2\n"));
+  EXPECT_THAT(text, ContainsRegex("cycle: T[12] -> T[12] -> T[12]\n"));
+  EXPECT_THAT(text, HasSubstr("\nstep 1: next T"));
+  EXPECT_THAT(text, HasSubstr("  main         join T1   (waits)\n"));
+  // The same for an editor.
+  std::ifstream file(folder_.path() + "/" + id + "/launch.json");
+  const std::string launch((std::istreambuf_iterator<char>(file)), {});
+  EXPECT_THAT(launch, HasSubstr("\"program\": \"" LOCKSTEP_CASES "\""));
+  EXPECT_THAT(launch, HasSubstr("lockstep serve "));
+  EXPECT_THAT(launch, HasSubstr("{\"name\": \"LOCKSTEP_DEBUG\", \"value\": \"2\"}"));
+}
+
+TEST_F(Debug, ASavedRunOfAProgramTakesArgumentsForGdb) {
+  const std::string id = explored_program(folder_.path(), "two-lock");
+  const std::string text = debugged(id + " --step 1", {"lockstep pending"});
+  EXPECT_THAT(text, HasSubstr("two-lock, step 1\n"));
+  EXPECT_THAT(text, HasSubstr("  main         join T1   (waits)\n"));
+  const Ended served = lockstep({"debug", id, "--serve", "--out", folder_.path()});
+  EXPECT_EQ(served.code, 0) << served.err;  // its input has ended
+  EXPECT_THAT(served.out, testing::StartsWith("set startup-with-shell on\nset cwd "));
+  EXPECT_EQ(lockstep({"debug", "threads/two-lock", "--serve", "--out", folder_.path()}).code, 2);
+}
+
 TEST_F(Debug, GoesBackAndForthInAProgram) {
   const std::string text = program_debugged(
       folder_.path(), "two-lock",
