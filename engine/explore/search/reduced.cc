@@ -191,7 +191,11 @@ void Reduced::look_for_time_outs() {
   for (std::size_t i = 0; i < depth_; ++i) {
     const Mask after = i + 1 < depth_ ? nodes_[i + 1].enabled : enabled_at_end_;
     for (const Choice& each : nodes_[i].choices) {
-      if (!each.timeout || each == nodes_[i].choice || (after & bit_of(each)) != 0) continue;
+      if (!each.timeout || each == nodes_[i].choice) continue;
+      // Whom the step has let go on may stand before something else that can time out.
+      const bool went_on = each.actor != nodes_[i].choice.actor && trace_[i].actors != kEverybody &&
+                           (trace_[i].actors >> static_cast<unsigned>(each.actor) & 1U) != 0;
+      if (!went_on && (after & bit_of(each)) != 0) continue;
       // It was possible here; whether it is behind others, such as one that takes the mutex of its condition, nobody
       // knows. It would have touched at least what ended the wait.
       Step time_out{each, 1U << static_cast<unsigned>(each.actor), trace_[i].accesses};
