@@ -154,7 +154,7 @@ Result<Exploration> search(Program& program, const foreign::ProgramCall& call, E
   const int jobs = !is_sampling(request.strategy) ? 1 : request.jobs > 0 ? request.jobs : cores;
   Result<Exploration> result = explore(explorable, coordinates, request, jobs, &program.stop, RealClock().now());
   ticker.end();
-  if (result) result->grain = foreign::grain_of_programs(explorable.met_outside());
+  if (result) result->grain = foreign::grain_of(call, explorable.met_outside());
   return result;
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <csignal>
 #include <cstring>
 #include <iterator>
@@ -22,6 +23,7 @@ bool is_lock(const Operation& operation) {
     case Act::wrlock:
     case Act::once:
     case Act::leave:
+    case Act::in_file_lock:
       return true;
     default:
       return false;
@@ -138,6 +140,15 @@ std::string signal_name(int number) {
   return name == nullptr ? fmt::format("signal {}", number) : fmt::format("SIG{}", name);
 }
 
+/// "SIGINT, SIGTERM"
+std::string signals_text(std::uint64_t bits) {
+  constexpr int kSignalsNamed = 3;
+  if (std::popcount(bits) > kSignalsNamed) return "a signal";
+  std::string text;
+  for (; bits != 0; bits &= bits - 1) text += (text.empty() ? "" : ", ") + signal_name(std::countr_zero(bits) + 1);
+  return text;
+}
+
 std::string misuse_of(const SharedBoard& board, const NameOf& name_of) {
   const PrimitiveModel& model = board.model;
   const std::string who = thread_name(board, model.misuser());
@@ -186,6 +197,10 @@ std::string call_name(FileCall call) {
       return "select";
     case FileCall::epoll_wait:
       return "epoll_wait";
+    case FileCall::flock:
+      return "flock";
+    case FileCall::fcntl:
+      return "fcntl";
   }
   return {};
 }
@@ -197,6 +212,8 @@ std::string crash_text(const SharedBoard& board, const std::string& place, const
   if (last.verb == Act::leave) last.verb = Act::wait;  // it has left it
   if (last.verb == Act::in_futex) last.verb = Act::futex_wait;
   if (last.verb == Act::at_barrier) last.verb = Act::barrier;
+  if (last.verb == Act::in_sig_wait) last.verb = Act::sig_wait;
+  if (last.verb == Act::in_file_lock) last.verb = Act::file_lock;
   return fmt::format(
       "in {}{}{}", who, place.empty() ? "" : ", in " + place,
       last.verb == Act::none ? ", before its first operation" : ", after " + text_of(last, board, name_of));
@@ -230,7 +247,8 @@ std::vector<int> waits_for(PrimitiveModel& model, int thread) {
       return holder < 0 ? std::vector<int>{} : std::vector<int>{holder};
     }
     case Act::rdlock:
-    case Act::wrlock: {
+    case Act::wrlock:
+    case Act::in_file_lock: {
       const int holder = model.holder(operation.object, thread);
       return holder < 0 ? std::vector<int>{} : std::vector<int>{holder};
     }
@@ -289,7 +307,16 @@ std::string verb_of(const Operation& operation) {
     case Act::take_in:
     case Act::give_out:
     case Act::look_out:
+    case Act::file_lock:
+    case Act::in_file_lock:
       return call_name(operation.call);
+    case Act::file_unlock:
+      return "unlock";
+    case Act::sig_wait:
+    case Act::in_sig_wait:
+      return "sigwait";
+    case Act::sig_send:
+      return "send";
     case Act::none:
       break;
   }
@@ -309,6 +336,10 @@ std::string text_of(const Operation& operation, const SharedBoard& board, const 
     case Act::yield:
     case Act::exit:
       return verb;
+    case Act::sig_wait:
+    case Act::in_sig_wait:
+    case Act::sig_send:
+      return fmt::format("{} {}", verb, signals_text(operation.mutex));
     default:
       return fmt::format("{} {}", verb, name_of(operation.object));
   }

@@ -90,6 +90,32 @@ std::vector<std::string> libraries_of(const std::string& path) {
   return libraries;
 }
 
+/// True when the file leaves this function to a library.
+bool needs_function(const std::string& path, std::string_view function) {
+  std::ifstream file(path, std::ios::binary);
+  const auto read = [&file](std::uint64_t offset, auto& to) {
+    file.clear();
+    file.seekg(static_cast<std::streamoff>(offset));
+    file.read(reinterpret_cast<char*>(to.data()), static_cast<std::streamsize>(to.size() * sizeof to[0]));
+    return static_cast<bool>(file);
+  };
+  std::vector<Elf64_Ehdr> head(1);
+  if (!read(0, head)) return false;
+  std::vector<Elf64_Shdr> sections(head[0].e_shnum);
+  if (!read(head[0].e_shoff, sections)) return false;
+  for (const Elf64_Shdr& each : sections) {
+    if (each.sh_type != SHT_DYNSYM || each.sh_link >= sections.size()) continue;
+    std::vector<Elf64_Sym> symbols(each.sh_size / sizeof(Elf64_Sym));
+    std::string names(sections[each.sh_link].sh_size, '\0');
+    if (!read(each.sh_offset, symbols) || !read(sections[each.sh_link].sh_offset, names)) continue;
+    for (const Elf64_Sym& symbol : symbols) {
+      if (symbol.st_shndx == SHN_UNDEF && symbol.st_name < names.size() && names.c_str() + symbol.st_name == function)
+        return true;
+    }
+  }
+  return false;
+}
+
 /// Its runtime library wants to be the first of all that are loaded.
 std::string address_sanitizer_of(const std::string& path) {
   for (std::string& each : libraries_of(path)) {
@@ -149,6 +175,8 @@ int next_processor() {
 Error no_library() { return {Fault::unavailable, {}, fmt::format("{} is not beside lockstep", kLibrary)}; }
 
 }  // namespace
+
+bool waits_by_itself(const ProgramCall& call) { return needs_function(call.path, "syscall"); }
 
 std::string library_path() {
   // Beside the program, where it is installed, and in a build.

@@ -32,6 +32,10 @@ std::string program_in_path(const std::string& name);
 /// there, no program of this machine, statically linked, or has rights of its own.
 Result<ProgramCall> call_of(const std::vector<std::string>& words);
 
+/// True when code of the program itself waits in futexes, as std::barrier, std::latch and std::atomic::wait are
+/// compiled into it. Then its atomics decide what its threads do, and no step shows which.
+bool waits_by_itself(const ProgramCall& call);
+
 /// The library that is loaded into programs; empty: it is not where this program can find it.
 std::string library_path();
 /// What goes into the environment of the program, so that it is under control: "LD_PRELOAD=…".

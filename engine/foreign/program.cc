@@ -358,10 +358,12 @@ Result<RecordedRun> ProgramExplorable::record(const std::string& schedule, Nanos
   return RecordedRun{std::move(run), (*subject)->judge(ignored).key};
 }
 
-std::vector<std::string> grain_of_programs(bool met_outside) {
+std::vector<std::string> grain_of(const ProgramCall& call, bool met_outside) {
   std::vector<std::string> grain{
       "between pthread operations: what a thread does from one to the next is one step; atomics are none",
       "a thread's start, and its end, belong to the step in which they happen"};
+  if (waits_by_itself(call))
+    grain.emplace_back("its own code waits in futexes, by atomics: no two steps are taken to commute");
   if (met_outside)
     grain.emplace_back(
         "steps at files from outside of the program, and polls, were left in the order in which they came");

@@ -79,7 +79,7 @@ class ProgramExplorable final : public Explorable {
   mutable std::atomic<bool> met_outside_{false};
 };
 
-/// What a search of programs does not see, for people. `met_outside`: ProgramExplorable's.
-std::vector<std::string> grain_of_programs(bool met_outside);
+/// What a search of the program does not see, for people. `met_outside`: ProgramExplorable's.
+std::vector<std::string> grain_of(const ProgramCall& call, bool met_outside);
 
 }  // namespace lockstep::foreign

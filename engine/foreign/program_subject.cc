@@ -65,6 +65,17 @@ std::string file_name(const SharedBoard& board, std::uint64_t address) {
   return fmt::format("file {}", rest & 0xffffU);
 }
 
+std::string locked_file_name(const SharedBoard& board, std::uint64_t address, const std::string& folder) {
+  for (std::uint32_t i = 0; i < board.named_files; ++i) {
+    if (board.named_file[i].object != address) continue;
+    const std::string path = board.named_file[i].path;
+    return path.starts_with(folder + "/") ? path.substr(folder.size() + 1) : path;
+  }
+  return fmt::format("a file {:#x}", address - kFileLocksAddress);
+}
+
+constexpr const char* kAtomics = "atomics";
+
 }  // namespace
 
 Result<std::unique_ptr<ProgramSubject>> ProgramSubject::open(const ProgramCall& call, const ProgramLimits& limits,
@@ -79,6 +90,7 @@ Result<std::unique_ptr<ProgramSubject>> ProgramSubject::await(const ProgramCall&
   Result<std::unique_ptr<Process>> process = Process::await();
   if (!process) return process.error();
   subject->process_ = std::move(*process);
+  subject->process_->board().waits_by_itself = subject->waits_by_itself_;
   subject->learn_threads();
   return subject;
 }
@@ -93,6 +105,7 @@ Result<void> ProgramSubject::restart() {
   Result<std::unique_ptr<Process>> process = Process::start(call_);
   if (!process) return process.error();
   process_ = std::move(*process);
+  process_->board().waits_by_itself = waits_by_itself_;
   forget_names();
   if (!actors_.empty()) foreign::know_threads(process_->board(), actors_);
   learn_threads();
@@ -125,7 +138,10 @@ std::vector<Candidate>& ProgramSubject::candidates(std::uint64_t choices) {
 }
 
 void ProgramSubject::tell_step(const StepRecord& step) {
-  if (footprint_ != nullptr) add_touches(*footprint_, step.touches);
+  if (footprint_ == nullptr) return;
+  add_touches(*footprint_, step.touches);
+  // Any of its code may have looked at what the waits are made of, or changed it, between two operations.
+  if (waits_by_itself_) footprint_->global(kAtomics, Touch::changes);
 }
 
 /// Tells the schedule of the steps that the program has taken without a question. Each is whole by now.
@@ -335,6 +351,10 @@ std::string ProgramSubject::object_name(std::uint64_t address) {
     name = *variable;
   } else if (address >= kFilesAddress && address < kFilesAddress + kStackRoom) {
     name = file_name(board(), address);
+  } else if (address == kSignalsAddress) {
+    name = "signals";
+  } else if (address >= kFileLocksAddress && address < kSignalsAddress) {
+    name = locked_file_name(board(), address, call_.folder);
   } else if (address < board().anchor && board().anchor - address < kStackMost) {
     name = fmt::format("stack of main-{:#x}", board().anchor - address);
   } else if (address >= kStacksAddress && address < kStacksAddress + kThreadsMost * kStackRoom) {

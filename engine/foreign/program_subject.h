@@ -69,7 +69,7 @@ class ProgramSubject final : public Subject {
 
  private:
   ProgramSubject(ProgramCall call, const ProgramLimits& limits, const StopSource* stop)
-      : call_(std::move(call)), limits_(limits), stop_(stop) {}
+      : call_(std::move(call)), limits_(limits), stop_(stop), waits_by_itself_(waits_by_itself(call_)) {}
 
   Result<void> restart();
   Result<void> feed(Schedule& schedule);
@@ -82,6 +82,7 @@ class ProgramSubject final : public Subject {
   const ProgramCall call_;
   const ProgramLimits limits_;
   const StopSource* const stop_;
+  const bool waits_by_itself_;  ///< no two of its steps commute
   std::unique_ptr<Process> process_;
   std::unique_ptr<Symbols> symbols_;
   Footprint* footprint_ = nullptr;

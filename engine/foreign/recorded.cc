@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <ctime>
 #include <set>
@@ -135,13 +136,15 @@ class Narrator {
                 .kind = EventKind::grant,
                 .verb = verb_of(operation),
                 .object = object_of(operation)};
-    if (operation.verb == Act::wait || operation.verb == Act::futex_wait || operation.verb == Act::barrier) {
+    if (operation.verb == Act::wait || operation.verb == Act::futex_wait || operation.verb == Act::barrier ||
+        operation.verb == Act::sig_wait || operation.verb == Act::file_lock) {
       // It goes on in its second half; the mutex is given back meanwhile.
       const auto& ahead = ahead_[of(thread)];
       const std::size_t next = done_[of(thread)] + 1;
       const Act second =
           next < ahead.size() ? board_.step[ahead[next]].operation.verb : board_.model.thread(thread).operation.verb;
-      const bool goes_on = second == Act::leave || second == Act::in_futex;
+      const bool goes_on =
+          second == Act::leave || second == Act::in_futex || second == Act::in_sig_wait || second == Act::in_file_lock;
       if (operation.verb == Act::wait) {
         emit({.at_ns = step.at,
               .actor = thread,
@@ -177,6 +180,14 @@ class Narrator {
         break;
       case Act::leave:
         holders_[operation.mutex].insert(step.thread);
+        break;
+      case Act::file_lock:
+        if (operation.argument == 1) holders_[operation.object].insert(step.thread);
+        break;
+      case Act::file_unlock:
+        holders_[operation.object].erase(step.thread);
+        for (std::uint32_t in = step.touches.ran; in != 0; in &= in - 1)
+          holders_[operation.object].insert(std::countr_zero(in));
         break;
       case Act::unlock:
       case Act::rwunlock:

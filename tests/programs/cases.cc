@@ -1,9 +1,12 @@
 // cases.cc: small programs that are run under control, by name: `cases two-lock`. Each has faults, and numbers of
 // orders, that are known (tests/engine/foreign/programs_test.cc).
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -543,15 +546,214 @@ int never_ends() {
               });
 }
 
-int waits_for_signal() {
+sigset_t user_signals() {
+  sigset_t both_of_them;
+  sigemptyset(&both_of_them);
+  sigaddset(&both_of_them, SIGUSR1);
+  sigaddset(&both_of_them, SIGUSR2);
+  return both_of_them;
+}
+
+/// As every thread has it that this one makes.
+void block_user_signals() {
+  const sigset_t blocked = user_signals();
+  pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
+}
+
+int next_user_signal() {
+  const sigset_t awaited = user_signals();
+  int got = 0;
+  return sigwait(&awaited, &got) == 0 ? got : -1;
+}
+
+int waits_for_handler() {
   return both([] { const std::lock_guard a(A); },
               [] {
-                sigset_t one;
-                sigemptyset(&one);
-                sigaddset(&one, SIGUSR1);
-                int got = 0;
-                sigwait(&one, &got);
+                sigset_t none;
+                sigemptyset(&none);
+                sigsuspend(&none);
               });
+}
+
+int waits_for_signal() {
+  block_user_signals();
+  int got = 0;
+  both(
+      [&] {
+        {
+          const std::lock_guard a(A);
+        }
+        got = next_user_signal();
+      },
+      [] {
+        {
+          const std::lock_guard a(A);
+        }
+        kill(getpid(), SIGUSR1);
+      });
+  return got == SIGUSR1 ? 0 : 1;
+}
+
+int signal_under_lock() {
+  block_user_signals();
+  return both(
+      [] {
+        const std::lock_guard a(A);
+        next_user_signal();
+      },
+      [] {
+        {
+          const std::lock_guard a(A);
+        }
+        raise(SIGUSR2);  // for this thread alone
+        kill(getpid(), SIGUSR1);
+      });
+}
+
+int signal_for_another() {
+  block_user_signals();
+  return both([] { next_user_signal(); }, [] { raise(SIGUSR1); });
+}
+
+int signal_for_one_of_two() {
+  block_user_signals();
+  std::thread waits[] = {std::thread(next_user_signal), std::thread(next_user_signal)};
+  pthread_kill(waits[1].native_handle(), SIGUSR1);
+  const sigval value{.sival_int = 5};
+  sigqueue(getpid(), SIGUSR2, value);
+  for (std::thread& each : waits) each.join();
+  return 0;
+}
+
+int signal_with_time() {
+  block_user_signals();
+  int got = 0;
+  both(
+      [&] {
+        const sigset_t awaited = user_signals();
+        const timespec most{.tv_sec = 3, .tv_nsec = 0};
+        got = sigtimedwait(&awaited, nullptr, &most);
+      },
+      [] { kill(getpid(), SIGUSR1); });
+  return got == SIGUSR1 ? 0 : 6;
+}
+
+int signal_of_alarm() {
+  sigset_t awaited;
+  sigemptyset(&awaited);
+  sigaddset(&awaited, SIGALRM);
+  pthread_sigmask(SIG_BLOCK, &awaited, nullptr);
+  return both(
+      [&] {
+        int got = 0;
+        ualarm(100'000, 0);
+        sigwait(&awaited, &got);
+      },
+      [] { const std::lock_guard a(A); });
+}
+
+/// One file, opened twice.
+struct OpenedTwice {
+  int file[2];
+  explicit OpenedTwice(const char* name) {
+    file[0] = memfd_create(name, 0);
+    file[1] = open(("/proc/self/fd/" + std::to_string(file[0])).c_str(), O_RDWR);
+    if (file[0] < 0 || file[1] < 0) std::abort();
+  }
+};
+
+int locks_file() {
+  const OpenedTwice one("one");
+  const auto take = [&one](int which) {
+    flock(one.file[which], LOCK_EX);
+    ++value;
+    flock(one.file[which], LOCK_UN);
+  };
+  return both([&] { take(0); }, [&] { take(1); });
+}
+
+int file_and_lock() {
+  const OpenedTwice one("one");
+  return both(
+      [&] {
+        flock(one.file[0], LOCK_EX);
+        {
+          const std::lock_guard a(A);
+        }
+        flock(one.file[0], LOCK_UN);
+      },
+      [&] {
+        const std::lock_guard a(A);
+        flock(one.file[1], LOCK_SH);
+        flock(one.file[1], LOCK_UN);
+      });
+}
+
+int two_files() {
+  const OpenedTwice one("one"), other("other");
+  const auto range = [](short type) {
+    struct flock all{};
+    all.l_type = type;
+    return all;
+  };
+  const auto take = [&](int which, const OpenedTwice& first, const OpenedTwice& second) {
+    struct flock all = range(F_WRLCK), none = range(F_UNLCK);
+    fcntl(first.file[which], F_OFD_SETLKW, &all);
+    fcntl(second.file[which], F_OFD_SETLKW, &all);
+    fcntl(second.file[which], F_OFD_SETLK, &none);
+    fcntl(first.file[which], F_OFD_SETLK, &none);
+  };
+  return both([&] { take(0, one, other); }, [&] { take(1, other, one); });
+}
+
+int file_is_refused() {
+  const OpenedTwice one("one");
+  int refused = 0;
+  both(
+      [&] {
+        flock(one.file[0], LOCK_SH);
+        {
+          const std::lock_guard a(A);
+        }
+        flock(one.file[0], LOCK_UN);
+      },
+      [&] {
+        if (flock(one.file[1], LOCK_EX | LOCK_NB) != 0) refused = errno == EWOULDBLOCK ? 4 : 5;
+        flock(one.file[1], LOCK_UN);
+      });
+  return refused;
+}
+
+int file_is_closed() {
+  const OpenedTwice one("one");
+  return both(
+      [&] {
+        flock(one.file[0], LOCK_EX);
+        {
+          const std::lock_guard a(A);
+        }
+        close(one.file[0]);
+      },
+      [&] {
+        flock(one.file[1], LOCK_EX);
+        flock(one.file[1], LOCK_UN);
+      });
+}
+
+int locks_file_for_process() {
+  const OpenedTwice one("one");
+  const auto take = [&one](int which) {
+    struct flock all{};
+    all.l_type = F_WRLCK;
+    fcntl(one.file[which], F_SETLKW, &all);
+    lockf(one.file[which], F_LOCK, 0);
+  };
+  return both([&] { take(0); }, [&] { take(1); });
+}
+
+int locks_file_of_others(const char* path) {
+  const int file = open(path, O_RDWR);
+  return both([&] { flock(file, LOCK_EX); }, [] { const std::lock_guard a(A); });
 }
 
 int reads_terminal() {
@@ -755,7 +957,20 @@ int main(int count, char** words) {
       {"many-threads", many_threads},
       {"never-ends", never_ends},
       {"reads", reads_terminal},
-      {"waits-for-signal", waits_for_signal},
+      {"waits-for-handler", waits_for_handler},
+      {"signal", waits_for_signal},
+      {"signal-under-lock", signal_under_lock},
+      {"signal-for-another", signal_for_another},
+      {"signal-for-one-of-two", signal_for_one_of_two},
+      {"signal-with-time", signal_with_time},
+      {"signal-of-alarm", signal_of_alarm},
+      {"locks-file", locks_file},
+      {"file-and-lock", file_and_lock},
+      {"two-files", two_files},
+      {"file-is-refused", file_is_refused},
+      {"file-is-closed", file_is_closed},
+      {"locks-file-for-process", locks_file_for_process},
+      {"locks-file-of-others", [&] { return locks_file_of_others(words[2]); }},
       {"pipe", hands_over_by_pipe},
       {"pipe-deadlock", waits_at_pipe_with_lock},
       {"writes-much", writes_much},

@@ -24,7 +24,7 @@
 
 namespace lockstep::foreign {
 
-inline constexpr std::uint32_t kBoardVersion = 2;
+inline constexpr std::uint32_t kBoardVersion = 3;
 inline constexpr std::uint32_t kStepsMost = 20'000;  ///< of a run
 /// Where the program finds the board: the number of a file descriptor, or a path. Taken out of its environment before
 /// main.
@@ -40,6 +40,10 @@ inline constexpr std::uint64_t kHeapsAddress = 0x2c00'0000'0000;
 /// What stands for a file: | FileKind << 24 | thread << 16 | which << 1, and 1 for the way back; of any file | its
 /// number.
 inline constexpr std::uint64_t kFilesAddress = 0x2d00'0000'0000;
+/// What stands for a file that is locked: | a hash of its path << 4.
+inline constexpr std::uint64_t kFileLocksAddress = 0x2e00'0000'0000;
+/// Signals that are waited for: one thing for them all.
+inline constexpr std::uint64_t kSignalsAddress = 0x2f00'0000'0000;
 inline constexpr std::uint64_t kHeapRoom = std::uint64_t{1} << 34U;
 
 /// A choice as a bit: thread * 2, and 1 more for a time-out.
@@ -76,6 +80,14 @@ struct Identity {
   std::uint16_t nth = 0;
 };
 
+inline constexpr std::uint32_t kNamedFilesMost = 32;
+
+/// A file that is locked.
+struct NamedFile {
+  std::uint64_t object = 0;
+  char path[120] = {};
+};
+
 enum class Refusal : std::uint32_t { none, unsupported, too_long, too_many, threads_before_main };
 
 struct SharedBoard {
@@ -95,6 +107,7 @@ struct SharedBoard {
   std::int32_t status = 0;              ///< as waitpid() gives it
   std::uint64_t anchor = 0;             ///< an address on the stack of main, where its frames begin
   std::int32_t output = -1;             ///< driver: the descriptor that takes what a run prints
+  bool waits_by_itself = false;         ///< driver: its atomics matter, see sched_yield() in preload/clock.cc
   std::int32_t processor = -1;          ///< driver: that the program is to run on; below 0: any
 
   // -- run --
@@ -128,6 +141,9 @@ struct SharedBoard {
   Identity identity[kThreadsMost];
   std::uint64_t handles[kThreadsMost] = {};    ///< pthread_t, of this run
   std::int32_t kernel_ids[kThreadsMost] = {};  ///< of its threads
+
+  std::uint32_t named_files = 0;
+  NamedFile named_file[kNamedFilesMost];
 
   PrimitiveModel model;
   StepRecord step[kStepsMost];

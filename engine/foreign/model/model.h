@@ -23,6 +23,9 @@
 //     sleep, yield              always                        nothing
 //     exit                      nobody else can go            everything: it has no other place
 //     futex wait / wake         always                        changes / changes, and `ran` whom it wakes
+//     sigwait / a signal sent   always                        changes / changes, and `ran` whom it wakes
+//     lock of a file / given    always                        changes / changes, and `ran` whom it lets in
+//     back
 //     read, write of a file     something is there / there    changes both ends: what is there, and the room; what is
 //                               is room; not waiting: always  not this process's own, and polls: everything
 //
@@ -32,6 +35,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <initializer_list>
 
 namespace lockstep::foreign {
 
@@ -68,11 +72,17 @@ enum class Act : std::uint8_t {
   take_in,   ///< reads a file, as soon as something is there
   give_out,  ///< writes to it, as soon as there is room
   look_out,  ///< polls several files
+  sig_wait,
+  in_sig_wait,  ///< waits for a signal to be sent
+  sig_send,
+  file_lock,     ///< flock and its like: the kernel has been asked
+  in_file_lock,  ///< waits to be let in
+  file_unlock,
 };
-inline constexpr int kVerbs = static_cast<int>(Act::look_out) + 1;
+inline constexpr int kVerbs = static_cast<int>(Act::file_unlock) + 1;
 
 /// The function with which a file was asked, for people.
-enum class FileCall : std::uint8_t { none, read, recv, accept, write, send, poll, select, epoll_wait };
+enum class FileCall : std::uint8_t { none, read, recv, accept, write, send, poll, select, epoll_wait, flock, fcntl };
 /// What a thread has made of which nobody but its process can change the state.
 enum class FileKind : std::uint8_t { any, pipe, sockets, event };
 
@@ -90,11 +100,12 @@ struct Operation {
   Persistence patience = Persistence::waits;
   MutexKind kind = MutexKind::normal;  ///< of a mutex
   FileCall call = FileCall::none;      ///< at a file
-  std::int32_t argument =
-      0;  ///< barrier: how many; futex_wake: how many at most; join: the thread; futex_wait:
-          ///< 1 when the word has the value that is expected; exit: its code; at a file: 1 when it is ready
+  std::int32_t argument = 0;  ///< barrier: how many; futex_wake: how many at most; join: the thread; futex_wait:
+                              ///< 1 when the word has the value that is expected; exit: its code; at a file: 1 when it
+                              ///< is ready; sig_wait: 1 when such a signal is there; sig_send: the thread, -1: any;
+                              ///< file_lock: 1 when the kernel has answered, with the lock or an error
   std::uint64_t object = 0;   ///< its address
-  std::uint64_t mutex = 0;    ///< wait, leave: that of the mutex
+  std::uint64_t mutex = 0;    ///< wait, leave: that of the mutex; signals: bit 0 is signal 1
   std::int64_t deadline = 0;  ///< timed, in virtual nanoseconds; sleep: how long
   std::uint64_t caller = 0;   ///< where the program called
 };
@@ -219,6 +230,26 @@ class PrimitiveModel {
     once.done = !thrown;
     touches.add({.object = address, .touch = TouchKind::changes, .closed_before = true});
   }
+  /// For who is told whom: what the kernel has given.
+  void takes_file(std::uint64_t address, int index, bool alone) noexcept {
+    Primitive& lock = at(address);
+    gives_file(address, index);
+    if (alone) {
+      lock.owner = static_cast<std::int8_t>(index);
+    } else {
+      ++lock.count;
+      ++lock.reader[index];
+    }
+  }
+  void gives_file(std::uint64_t address, int index) noexcept {
+    Primitive& lock = at(address);
+    if (lock.owner == index) lock.owner = -1;
+    if (lock.reader[index] == 0) return;
+    --lock.reader[index];
+    --lock.count;
+  }
+  /// The kernel has given the lock to one that waits for it: it goes on within the step in hand.
+  void lets_in(int index, Touches& touches) noexcept { release(index, 0, touches.ran); }
   void sets_semaphore(std::uint64_t address, std::uint32_t value) noexcept { at(address).count = value; }
   std::uint32_t semaphore(std::uint64_t address) noexcept { return at(address).count; }
   /// A thing that begins anew at this place.
@@ -302,6 +333,9 @@ class PrimitiveModel {
         return {};
       case Act::in_futex:
         return {.goes = false, .times_out = timed};
+      case Act::in_sig_wait:  // by itself when it comes from outside
+      case Act::in_file_lock:
+        return {.goes = operation.argument == 1, .times_out = timed};
       case Act::take_in:
       case Act::give_out:
       case Act::look_out:
@@ -439,6 +473,52 @@ class PrimitiveModel {
         thread.result = woken;
         break;
       }
+      case Act::sig_wait:
+        touches.add({.object = operation.object, .touch = TouchKind::changes});
+        if (operation.argument == 1) break;
+        if (operation.patience == Persistence::tries) {
+          thread.result = EAGAIN;
+          break;
+        }
+        operation.verb = Act::in_sig_wait;
+        thread.ticket = ++tickets_;
+        goes_on = false;
+        break;
+      case Act::in_sig_wait:
+      case Act::in_file_lock:
+        if (times_out) {
+          touches.add({.object = operation.object, .touch = TouchKind::changes});
+          thread.result = EAGAIN;
+        } else {
+          touches.ran = kEverybody;
+        }
+        break;
+      case Act::sig_send: {
+        touches.add({.object = operation.object, .touch = TouchKind::changes});
+        int first = -1;
+        for (int i = 0; i < kThreadsMost; ++i) {
+          const bool is_meant = (operation.argument < 0 || operation.argument == i) &&
+                                stands_in(i, Act::in_sig_wait, operation.object) &&
+                                (threads_[i].operation.mutex & operation.mutex) != 0;
+          if (is_meant && (first < 0 || threads_[i].ticket < threads_[first].ticket)) first = i;
+        }
+        if (first >= 0) release(first, 0, released);
+        break;
+      }
+      case Act::file_lock:
+        touches.add({.object = operation.object, .touch = TouchKind::changes});
+        if (operation.argument == 1) break;
+        if (operation.patience == Persistence::tries) {
+          thread.result = EAGAIN;
+          break;
+        }
+        operation.verb = Act::in_file_lock;
+        thread.ticket = ++tickets_;
+        goes_on = false;
+        break;
+      case Act::file_unlock:
+        touches.add({.object = operation.object, .touch = TouchKind::changes});
+        break;
       case Act::take_in:
       case Act::give_out:
         pass_file(operation, touches);

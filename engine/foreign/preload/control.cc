@@ -18,8 +18,10 @@
 
 #include "engine/foreign/preload/crash.h"
 #include "engine/foreign/preload/debugged.h"
+#include "engine/foreign/preload/file_locks.h"
 #include "engine/foreign/preload/files.h"
 #include "engine/foreign/preload/processors.h"
+#include "engine/foreign/preload/signals.h"
 #include "engine/foreign/preload/threads.h"
 
 namespace lockstep::foreign {
@@ -33,6 +35,7 @@ namespace {
 using Main = int (*)(int, char**, char**);
 
 Main program_main = nullptr;
+std::uint32_t operations[kThreadsMost];
 
 void ring() noexcept {
   board->bell.fetch_add(1, std::memory_order_release);
@@ -86,10 +89,24 @@ int choose(std::uint64_t choices) noexcept {
   return ask(choices);
 }
 
-void look_at_futex(Operation& operation) noexcept {
-  if (operation.verb != Act::futex_wait) return;
-  const auto* const word = reinterpret_cast<const std::atomic<std::uint32_t>*>(operation.object);
-  operation.argument = word->load() == static_cast<std::uint32_t>(operation.mutex) ? 1 : 0;
+/// What its step depends on and the model does not know.
+void look_ahead_of(int thread) noexcept {
+  Operation& operation = board->model.thread(thread).operation;
+  switch (operation.verb) {
+    case Act::futex_wait: {
+      const auto* const word = reinterpret_cast<const std::atomic<std::uint32_t>*>(operation.object);
+      operation.argument = word->load() == static_cast<std::uint32_t>(operation.mutex) ? 1 : 0;
+      break;
+    }
+    case Act::sig_wait:
+      operation.argument = is_signal_there(thread) ? 1 : 0;
+      break;
+    case Act::file_lock:
+      operation.argument = ask_for_file_lock(thread) ? 1 : 0;
+      break;
+    default:
+      break;
+  }
 }
 
 /// Takes steps until a thread goes on in its own code.
@@ -108,17 +125,16 @@ void schedule() noexcept {
     record.choices = choices_now();
     record.thread = static_cast<std::int8_t>(thread);
     record.times_out = choice % 2 != 0;
-    look_at_futex(state.operation);
+    look_ahead_of(thread);
     record.operation = state.operation;
     record.touches = Touches{};
     record.begun = record.ended = 0;
     ++board->steps;
-    std::uint32_t released = model.take(thread, record.times_out, record.touches);
+    const std::uint32_t released = model.take(thread, record.times_out, record.touches);
     if (record.touches.ran == kEverybody && record.operation.verb != Act::exit) board->at_outside = true;
     record.result = state.result;
     record.at = model.now();
-    for (; released != 0; released &= released - 1)
-      board->stack[board->stack_size++] = static_cast<std::int8_t>(std::countr_zero(released));
+    run_after(released);
     if (state.place == ThreadState::Place::runs) {
       hand_turn(thread);
       return;
@@ -145,9 +161,13 @@ std::int32_t do_alone(const Operation& operation) noexcept {
   state.place = ThreadState::Place::at_gate;
   while (state.place == ThreadState::Place::at_gate) {
     look_at_files();
-    const Options options = model.options(self);
-    if (!options.goes && !options.times_out) (void)ask(0);
-    look_at_futex(state.operation);
+    Options options = model.options(self);
+    while (!options.goes && !options.times_out) {
+      if (!wait_for_outside()) (void)ask(0);
+      look_at_files();
+      options = model.options(self);
+    }
+    look_ahead_of(self);
     (void)model.take(self, !options.goes, touches_now());
   }
   return state.result;
@@ -245,7 +265,10 @@ std::int64_t futex(std::atomic<std::uint32_t>* word, int what, std::uint32_t val
 
 Touches& touches_now() noexcept { return board->steps == 0 ? board->before : board->step[board->steps - 1].touches; }
 
+std::uint32_t own_operations() noexcept { return operations[self]; }
+
 std::int32_t stand_before(const Operation& operation) noexcept {
+  ++operations[self];
   if (board->model.is_alone()) return do_alone(operation);
   ThreadState& state = board->model.thread(self);
   state.operation = operation;
@@ -265,6 +288,11 @@ void run_first(int thread) noexcept {
   board->stack[board->stack_size++] = static_cast<std::int8_t>(self);
   hand_turn(thread);
   wait_for_turn();
+}
+
+void run_after(std::uint32_t threads) noexcept {
+  for (; threads != 0; threads &= threads - 1)
+    board->stack[board->stack_size++] = static_cast<std::int8_t>(std::countr_zero(threads));
 }
 
 void leave_turns() noexcept { give_up_turn(); }

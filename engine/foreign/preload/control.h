@@ -37,8 +37,15 @@ Function* next_function(const char* name, const char* version = nullptr) noexcep
 /// Stands before the operation until it is this thread's turn, and takes it. Answers what its function is to answer.
 std::int32_t stand_before(const Operation& operation) noexcept;
 
+/// How often the calling thread has stood before an operation.
+std::uint32_t own_operations() noexcept;
+
 /// What is touched now belongs to this.
 Touches& touches_now() noexcept;
+
+/// They were let go by what the calling thread has done, a bit each: they go on when it stands before its next
+/// operation.
+void run_after(std::uint32_t threads) noexcept;
 
 /// A thread has been made: it runs up to its first operation, then this one goes on.
 void run_first(int thread) noexcept;

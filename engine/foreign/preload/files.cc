@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #include "engine/foreign/preload/control.h"
+#include "engine/foreign/preload/file_locks.h"
+#include "engine/foreign/preload/signals.h"
 
 namespace lockstep::foreign {
 namespace {
@@ -132,7 +134,9 @@ int close_file(int file, const Close& close) noexcept {
     forget_end(way_in, &Channel::reader, file);
     forget_end(way_out, &Channel::writer, file);
   }
+  const std::uint64_t locked = file_locked_by(file);
   const int failed = close();
+  if (locked != 0) give_file_lock_back(file, locked);
   for (int i = 0; i < 2; ++i) {
     if (ends[i] != nullptr) touch_ends(*ends[i], readable[i], writable[i]);
   }
@@ -232,9 +236,9 @@ bool wait_for_outside() noexcept {
     for (nfds_t f = 0; f < awaited[i].count && count < sizeof files / sizeof *files; ++f)
       files[count++] = awaited[i].files[f];
   }
-  if (!is_awaited) return false;
+  if (!is_awaited && !may_signal_come() && !may_file_lock_come()) return false;
   board->waits_outside = true;
-  while (real_poll()(files, count, kLookOutside_ms) <= 0) {
+  while (real_poll()(files, count, kLookOutside_ms) <= 0 && !has_signal_come() && !has_file_lock_come()) {
   }
   board->waits_outside = false;
   board->from_outside = true;

@@ -23,7 +23,8 @@ namespace {
 constexpr std::uint64_t kObjects = 0x1000;  // address of the first; their kinds lie apart
 constexpr std::uint64_t kMutexes = kObjects, kRwLocks = kObjects + 0x100, kSemaphores = kObjects + 0x200,
                         kConditions = kObjects + 0x300, kBarriers = kObjects + 0x400, kOnces = kObjects + 0x500,
-                        kPipes = kObjects + 0x600;
+                        kPipes = kObjects + 0x600, kWords = kObjects + 0x700, kSignals = kObjects + 0x800,
+                        kFileLocks = kObjects + 0x900;
 constexpr int kRoomOfPipe = 1;
 
 /// What the threads of a program are made of.
@@ -50,9 +51,14 @@ const std::vector<PrimitiveMix>& mixes() {
       {"once", {Act::once, Act::lock, Act::unlock}},
       {"pipes", {Act::take_in, Act::give_out}, true},
       {"pipes and locks", {Act::take_in, Act::give_out, Act::lock, Act::unlock}, true},
+      {"futexes", {Act::futex_wait, Act::futex_wake, Act::lock, Act::unlock}, false, true},
+      {"signals", {Act::sig_wait, Act::sig_send, Act::lock, Act::unlock}, true, true},
+      {"locks of files", {Act::file_lock, Act::file_unlock, Act::lock, Act::unlock}, true},
       {"all",
-       {Act::lock, Act::unlock, Act::rdlock, Act::wrlock, Act::rwunlock, Act::sem_wait, Act::sem_post, Act::wait,
-        Act::signal, Act::broadcast, Act::barrier, Act::once, Act::join, Act::sleep, Act::take_in, Act::give_out},
+       {Act::lock,     Act::unlock,   Act::rdlock,    Act::wrlock,     Act::rwunlock,   Act::sem_wait,
+        Act::sem_post, Act::wait,     Act::signal,    Act::broadcast,  Act::barrier,    Act::once,
+        Act::join,     Act::sleep,    Act::take_in,   Act::give_out,   Act::futex_wait, Act::futex_wake,
+        Act::sig_wait, Act::sig_send, Act::file_lock, Act::file_unlock},
        true,
        true},
   };
@@ -115,6 +121,28 @@ std::vector<ThreadCode> random_program(const PrimitiveMix& mix, std::uint64_t se
           operation.object = kPipes + which;
           if (operation.patience == Persistence::timed) operation.patience = Persistence::waits;
           break;
+        case Act::futex_wait:
+        case Act::futex_wake:
+          operation.object = kWords + which;
+          operation.argument = 1;  // the word is as expected; one is woken
+          if (operation.patience == Persistence::tries) operation.patience = Persistence::waits;
+          break;
+        case Act::sig_wait:
+          operation.object = kSignals;
+          operation.mutex = 1 + below(3);  // one signal of two, or both
+          break;
+        case Act::sig_send:
+          operation.object = kSignals;
+          operation.mutex = 1 + which;
+          operation.argument = static_cast<std::int32_t>(below(program.size() + 1)) - 1;
+          break;
+        case Act::file_lock:
+          operation.kind = below(3) == 0 ? MutexKind::checked : MutexKind::normal;  // shared, or not
+          if (operation.patience == Persistence::timed) operation.patience = Persistence::waits;
+          [[fallthrough]];
+        case Act::file_unlock:
+          operation.object = kFileLocks + which;
+          break;
         case Act::join:
           operation.argument = static_cast<std::int32_t>(below(program.size()));
           if (operation.argument == static_cast<std::int32_t>(i) || is_joined[operation.argument]) continue;
@@ -126,7 +154,9 @@ std::vector<ThreadCode> random_program(const PrimitiveMix& mix, std::uint64_t se
       // Only waits have another patience; a wait of a condition has no try.
       const bool waits = operation.verb == Act::lock || operation.verb == Act::rdlock ||
                          operation.verb == Act::wrlock || operation.verb == Act::sem_wait ||
-                         operation.verb == Act::join || operation.verb == Act::wait || is_at_file(operation);
+                         operation.verb == Act::join || operation.verb == Act::wait || is_at_file(operation) ||
+                         operation.verb == Act::futex_wait || operation.verb == Act::sig_wait ||
+                         operation.verb == Act::file_lock;
       if (!waits || (operation.verb == Act::wait && operation.patience == Persistence::tries))
         operation.patience = Persistence::waits;
       program[i].push_back(operation);
@@ -137,9 +167,10 @@ std::vector<ThreadCode> random_program(const PrimitiveMix& mix, std::uint64_t se
 
 std::string text_of(const std::vector<ThreadCode>& program) {
   static constexpr std::array<const char*, kVerbs> kNames = {
-      "none",     "lock",       "unlock",   "wait",       "leave",      "signal",   "broadcast", "rdlock", "wrlock",
-      "rwunlock", "sem_wait",   "sem_post", "barrier",    "at_barrier", "once",     "join",      "sleep",  "yield",
-      "exit",     "futex_wait", "in_futex", "futex_wake", "take_in",    "give_out", "look_out"};
+      "none",     "lock",     "unlock",     "wait",       "leave",    "signal",     "broadcast", "rdlock",
+      "wrlock",   "rwunlock", "sem_wait",   "sem_post",   "barrier",  "at_barrier", "once",      "join",
+      "sleep",    "yield",    "exit",       "futex_wait", "in_futex", "futex_wake", "take_in",   "give_out",
+      "look_out", "sigwait",  "in_sigwait", "send",       "flock",    "in_flock",   "funlock"};
   std::string text;
   for (std::size_t i = 0; i < program.size(); ++i) {
     text += fmt::format("T{}:", i);
@@ -184,6 +215,8 @@ class ModelSubject final : public Subject {
     once_until_.assign(program_.size(), 0);
     times_.clear();
     in_pipe_.clear();
+    pending_.assign(program_.size() + 1, 0);
+    file_holders_.clear();
     taken_.clear();
     for (int i = 1; i < count(); ++i) model_->begins(i, 0, false);
     Touches start;
@@ -214,8 +247,10 @@ class ModelSubject final : public Subject {
                      fmt::format("{} cannot go", name_of(*choice, actors_[static_cast<std::size_t>(choice->actor)]))};
       taken_.push_back(*choice);
       Touches touches;
-      const std::uint32_t released = model_->take(choice->actor, choice->timeout, touches);
+      look_ahead_of(choice->actor);
+      const std::uint32_t taken_by_step = model_->take(choice->actor, choice->timeout, touches);
       use_pipe(model_->thread(choice->actor).operation, touches);
+      const std::uint32_t released = taken_by_step | use_outside(choice->actor, taken_by_step, touches);
       for (int i = 0; i < count(); ++i) {
         const bool is_let_go = i == choice->actor || (released >> static_cast<unsigned>(i) & 1U) != 0;
         if (!is_let_go || model_->thread(i).place != ThreadState::Place::runs) continue;
@@ -301,6 +336,63 @@ class ModelSubject final : public Subject {
                  .closed_after = !is_writable(operation.object)});
   }
 
+  // Signals and locks of files, as the kernel keeps them. Pending: those of each thread, and of all.
+  std::uint64_t pending_for(int i) const { return pending_[static_cast<std::size_t>(i)] | pending_.back(); }
+  void consume(int i) {
+    std::uint64_t& own = pending_[static_cast<std::size_t>(i)];
+    const std::uint64_t wanted = model_->thread(i).operation.mutex;
+    std::uint64_t& from = (own & wanted) != 0 ? own : pending_.back();
+    const std::uint64_t got = from & wanted & (~(from & wanted) + 1);
+    from &= ~got;
+    seen_[static_cast<std::size_t>(i)] += fmt::format("s{}", got);
+  }
+  /// Each thread has opened the file for itself.
+  bool ask_for_file(int i) {
+    const Operation& operation = model_->thread(i).operation;
+    const bool shares = operation.kind == MutexKind::checked;
+    auto& holders = file_holders_[operation.object];
+    for (const auto& [other, other_shares] : holders) {
+      if (other != i && !(shares && other_shares)) return false;
+    }
+    holders[i] = shares;
+    return true;
+  }
+  void look_ahead_of(int i) {
+    Operation& operation = model_->thread(i).operation;
+    if (operation.verb == Act::sig_wait) operation.argument = (pending_for(i) & operation.mutex) != 0 ? 1 : 0;
+    if (operation.verb == Act::file_lock) operation.argument = ask_for_file(i) ? 1 : 0;
+  }
+  /// Answers who is let in by what the step has given back.
+  std::uint32_t use_outside(int i, std::uint32_t released, Touches& touches) {
+    const Operation& operation = model_->thread(i).operation;
+    if (operation.verb == Act::sig_wait && operation.argument == 1) consume(i);
+    if (operation.verb == Act::sig_send) {
+      pending_[operation.argument < 0 ? program_.size() : static_cast<std::size_t>(operation.argument)] |=
+          operation.mutex;
+      for (int t = 0; t < count(); ++t) {
+        if ((released >> static_cast<unsigned>(t) & 1U) != 0) consume(t);
+      }
+    }
+    std::uint32_t let_in = 0;
+    if (operation.verb != Act::file_unlock) return let_in;
+    file_holders_[operation.object].erase(i);
+    for (std::uint64_t after = 0;;) {
+      int next = -1;
+      for (int t = 0; t < count(); ++t) {
+        const ThreadState& thread = model_->thread(t);
+        if (thread.place == ThreadState::Place::at_gate && thread.operation.verb == Act::in_file_lock &&
+            thread.operation.object == operation.object && thread.ticket > after &&
+            (next < 0 || thread.ticket < model_->thread(next).ticket))
+          next = t;
+      }
+      if (next < 0) return let_in;
+      after = model_->thread(next).ticket;
+      if (!ask_for_file(next)) continue;
+      model_->lets_in(next, touches);
+      let_in |= 1U << static_cast<unsigned>(next);
+    }
+  }
+
   bool has_once(std::uint64_t mutex, int i) { return model_->is_held(mutex) && model_->holder(mutex) == i; }
   bool reads_or_writes(std::uint64_t lock, int i) {
     // Anybody that does neither has no part in it: without it the lock would be somebody else's, or nobody's.
@@ -316,6 +408,8 @@ class ModelSubject final : public Subject {
   std::vector<std::size_t> once_until_;  ///< the number of steps after which the thread has done it; 0: nothing to do
   std::map<std::uint64_t, int> times_;
   std::map<std::uint64_t, int> in_pipe_;
+  std::vector<std::uint64_t> pending_;                         ///< by thread; the last: of the process
+  std::map<std::uint64_t, std::map<int, bool>> file_holders_;  ///< who, and whether it shares
   std::vector<Choice> taken_;
 };
 

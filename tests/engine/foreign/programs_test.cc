@@ -1,10 +1,12 @@
 // programs_test.cc: programs under control (tests/programs/cases.cc): the classes and interleavings that a search
 // finds, by the reduction and one by one; what each ending is called; replays; what bad input is told.
 #include <elf.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <gmock/gmock.h>
 
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -149,6 +151,17 @@ TEST(Programs, everyPrimitiveIsCountedAsBruteForceDoes) {
       {"tries", "error exit code 3"},
       {"heap", ""},
       {"leaves-deadlock", "deadlock T1 → T2 → T1, while main ends"},
+      {"signal", ""},
+      {"signal-under-lock", "deadlock T1 → T2 → T1"},
+      {"signal-for-another", "hung nobody is left to wake T1: sigwait SIGUSR1, SIGUSR2"},
+      {"signal-for-one-of-two", ""},
+      {"signal-with-time", "error exit code 6"},
+      {"locks-file", ""},
+      {"file-and-lock", "deadlock T1 → T2 → T1"},
+      {"two-files", "deadlock T1 → T2 → T1"},
+      {"file-is-refused", "error exit code 4"},
+      {"file-is-closed", ""},
+      {"locks-file-for-process", ""},
       {"unlocks-of-other", "error T1 unlocks left_mutex, which it does not hold"}};
   for (const auto& [name, bad] : cases) {
     SCOPED_TRACE(name);
@@ -231,7 +244,8 @@ TEST(Programs, aPoolOfAStaticVariableIsEndedByItsDestructor) {
 }
 
 TEST(Programs, aReplayIsTheSameHundredTimes) {
-  for (const char* const name : {"two-lock", "lost-wake-up", "timed", "future", "heap"}) {
+  for (const char* const name :
+       {"two-lock", "lost-wake-up", "timed", "future", "heap", "signal-under-lock", "two-files"}) {
     SCOPED_TRACE(name);
     const Result<Exploration> found = search({name}, Strategy::exhaustive);
     ASSERT_TRUE(found.ok()) << found.error().message;
@@ -300,9 +314,9 @@ TEST(Programs, whatIsNotSupportedIsNamed) {
   EXPECT_EQ(endless->verdict, Verdict::hung);
   EXPECT_EQ(endless->summary, "T2 came to no operation within 2 s: it runs on, as in a loop that waits by looking");
   EXPECT_THAT(fmt::format("{}", fmt::join(stack_of(*endless), "; ")), HasSubstr("never_ends"));
-  const Result<record::Run> waits = run(call({"waits-for-signal"}), "", soon);
+  const Result<record::Run> waits = run(call({"waits-for-handler"}), "", soon);
   ASSERT_TRUE(waits.ok()) << waits.error().message;
-  EXPECT_EQ(waits->summary, "T2 came to no operation within 2 s: it waits in sigwait, which is no operation here");
+  EXPECT_EQ(waits->summary, "T2 came to no operation within 2 s: it waits in sigsuspend, which is no operation here");
   const Result<record::Run> yields = run(call({"yields"}), "", {});
   ASSERT_TRUE(yields.ok()) << yields.error().message;
   EXPECT_THAT(yields->summary, HasSubstr("no end after 20000 steps"));
@@ -337,7 +351,7 @@ TEST(Programs, whatIsWrittenAndReadArrives) {
       // Nobody has come out of accept().
       const bool is_outside = std::string_view(name) == "polls" || std::string_view(name) == "echo";
       EXPECT_EQ(explorable.met_outside(), is_outside);
-      EXPECT_EQ(grain_of_programs(explorable.met_outside()).size(), is_outside ? 3U : 2U);
+      EXPECT_EQ(grain_of(call({name}), explorable.met_outside()).size(), is_outside ? 3U : 2U);
     }
   }
 }
@@ -353,6 +367,29 @@ TEST(Programs, aWaitForWhatComesFromOutsideIsSaid) {
   EXPECT_TRUE(std::any_of(reads->events.begin(), reads->events.end(), [](const record::Event& each) {
     return each.actor == 1 && each.kind == record::EventKind::finish;
   }));
+}
+
+TEST(Programs, aSignalOfATimerIsWaitedFor) {
+  const Result<record::Run> ran = run(call({"signal-of-alarm"}), "", {});
+  ASSERT_TRUE(ran.ok()) << ran.error().message;
+  EXPECT_EQ(ran->verdict, Verdict::clean) << ran->summary;
+  EXPECT_THAT(ran->summary, HasSubstr("it was let go on from outside"));
+}
+
+TEST(Programs, aLockOfAnotherProcessIsWaitedFor) {
+  const TemporaryFolder folder;
+  const std::string path = folder.in("lock");
+  const int file = ::open(path.c_str(), O_CREAT | O_RDWR, 0600);
+  ASSERT_EQ(::flock(file, LOCK_EX), 0);
+  const ProgramLimits soon{.of_operation = std::chrono::milliseconds(500)};
+  const Result<record::Run> waits = run(call({"locks-file-of-others", path}), "", soon);
+  ASSERT_TRUE(waits.ok()) << waits.error().message;
+  EXPECT_EQ(waits->verdict, Verdict::hung);
+  EXPECT_EQ(waits->summary, "nobody goes on unless something comes from outside: T1: flock " + path);
+  ::close(file);
+  const Result<record::Run> goes = run(call({"locks-file-of-others", path}), "", {});
+  ASSERT_TRUE(goes.ok()) << goes.error().message;
+  EXPECT_EQ(goes->verdict, Verdict::clean) << goes->summary;
 }
 
 TEST(Programs, whatAProgramDoesToItselfKeepsItUnderControl) {
