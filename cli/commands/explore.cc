@@ -178,6 +178,7 @@ int explore_scenario(Program& program) {
   if (error = read_jobs(program.arguments, request.jobs); !error.empty()) return usage_error(error);
   if (program.arguments.has("junit"))
     return usage_error("--junit is for a program behind --; for scenarios: lockstep check");
+  if (program.arguments.has("each-test")) return usage_error("--each-test is for a program behind --");
   request.until_failure = program.arguments.has("until-failure");
   const auto graph_file = file_asked_for(program.arguments, "graph");
   if (!graph_file) return fail_with(graph_file.error());
@@ -254,6 +255,7 @@ CommandSpec explore_command() {
   options.push_back({"jobs", "N", "threads that draw samples (walk, pct, pos) side by side; default: the cores"});
   options.push_back({"budget", "TIME|RUNS", "when to stop, such as 10s or 100000 runs; default: 60s"});
   options.push_back({"until-failure", "", "stop at the first run that ends badly"});
+  options.push_back({"each-test", "", "of a program made with GoogleTest: a search for each of its tests"});
   options.push_back(out_option());
   options.push_back({"no-record", "", "do not save the shortest bad runs"});
   options.push_back(save_schedule_option());

@@ -27,6 +27,7 @@
 #include "cli/text/ticker.h"
 #include "engine/explore/explore.h"
 #include "engine/foreign/debugged.h"
+#include "engine/foreign/test_names.h"
 #include "reports/junit.h"
 
 namespace lockstep::cli {
@@ -115,12 +116,11 @@ std::string not_for_programs(const Arguments& arguments) {
   return {};
 }
 
-/// For CI: one case, which has failed when a run ends badly, and is skipped when the budget was spent before.
-std::string junit_of(const foreign::ProgramCall& call, const Exploration& explored, int code) {
+/// For CI: a case has failed when a run ends badly, and is skipped when the budget was spent before.
+reports::JunitCase junit_case(const foreign::ProgramCall& call, const std::string& name, const Exploration& explored,
+                              int code) {
   using Status = reports::JunitCase::Status;
-  reports::JunitCase one{.scenario = call.words.front(),
-                         .name = fmt::format("{}", fmt::join(call.words, " ")),
-                         .seconds = explored.seconds};
+  reports::JunitCase one{.scenario = call.words.front(), .name = name, .seconds = explored.seconds};
   for (const Finding& each : explored.findings) {
     if (is_good(each.verdict)) continue;
     const std::string text = fmt::format("{} {}", record::name_of(each.verdict), each.what);
@@ -135,7 +135,7 @@ std::string junit_of(const foreign::ProgramCall& call, const Exploration& explor
     one.message =
         fmt::format("{} without a bad end; not all of them have been run", counted(explored.runs, "run", "runs"));
   }
-  return reports::junit_document({.name = "lockstep explore", .cases = {std::move(one)}});
+  return one;
 }
 
 Result<Exploration> search(Program& program, const foreign::ProgramCall& call, ExploreRequest& request) {
@@ -156,6 +156,91 @@ Result<Exploration> search(Program& program, const foreign::ProgramCall& call, E
   ticker.end();
   if (result) result->grain = foreign::grain_of(call, explorable.met_outside());
   return result;
+}
+
+Result<void> keep_junit(OutputFile& file, std::vector<reports::JunitCase> cases) {
+  return file.keep(reports::junit_document({.name = "lockstep explore", .cases = std::move(cases)}));
+}
+
+/// A search, and what is kept of it.
+struct Searched {
+  Exploration explored;
+  std::vector<std::string> ids = {};  ///< of the findings that are saved, in their places
+  bool is_clean = false;
+  int code = kAsExpected;
+};
+
+Result<Searched> search_and_save(Program& program, const foreign::ProgramCall& call, ExploreRequest& request) {
+  Result<Exploration> result = search(program, call, request);
+  if (!result) return result.error();
+  Searched searched{.explored = std::move(*result)};
+  Exploration& explored = searched.explored;
+  searched.is_clean = std::all_of(explored.findings.begin(), explored.findings.end(),
+                                  [](const Finding& each) { return is_good(each.verdict); });
+  const bool is_partial = !explored.complete && !is_sampling(request.strategy);
+  searched.code = explored.interrupted ? int{kInterrupted}
+                  : !searched.is_clean ? int{kNotAsExpected}
+                  : is_partial         ? int{kTimeBudgetHit}
+                                       : int{kAsExpected};
+  for (Finding& each : explored.findings) {
+    searched.ids.emplace_back();
+    each.shortest.command = command_of_program(call, each.shortest.schedule);
+    const bool wanted = !is_good(each.verdict) || (searched.is_clean && searched.ids.size() == 1);
+    if (wanted && searched.ids.size() <= kFindingsSaved && !save(program, each.shortest, searched.code).empty())
+      searched.ids.back() = each.shortest.id;
+  }
+  return searched;
+}
+
+/// "Accounts.TransferCrosswise  3 orders, complete: deadlock T1 → T2 → T1; lockstep debug 7f3a"
+std::string test_line(const Program& program, const std::string& test, std::size_t width, const Searched& searched) {
+  const Exploration& explored = searched.explored;
+  std::string text = fmt::format("{:{}}  {}, {}: ", test, width, counted(explored.runs, "run", "runs"),
+                                 explored.complete                ? "all orders"
+                                 : is_sampling(explored.strategy) ? "samples"
+                                                                  : "not all orders");
+  if (searched.is_clean) return text + "none ends badly\n";
+  const Finding& worst = explored.findings.front();
+  text += fmt::format("{} {}", record::name_of(worst.verdict), program.terminal.clean(worst.what));
+  if (!searched.ids.front().empty())
+    text += "; lockstep debug " + short_id(searched.ids.front(), runs_folder(program.arguments));
+  return text + "\n";
+}
+
+/// Each test of a test program by itself: its orders are its own, and so is what is wrong with it.
+int explore_each_test(Program& program, const foreign::ProgramCall& call, ExploreRequest& request,
+                      const std::unique_ptr<OutputFile>& junit_file) {
+  const Result<std::vector<std::string>> tests = foreign::tests_of(call);
+  if (!tests) return fail_with(tests.error());
+  std::size_t width = 0, bad = 0, partial = 0;
+  for (const std::string& each : *tests) width = std::max(width, each.size());
+  std::vector<reports::JunitCase> cases;
+  bool is_interrupted = false;
+  for (const std::string& test : *tests) {
+    const foreign::ProgramCall one = foreign::call_of_test(call, test);
+    const Result<Searched> searched = search_and_save(program, one, request);
+    if (!searched) return fail_with(searched.error());
+    const Exploration& explored = searched->explored;
+    bad += searched->is_clean ? 0 : 1;
+    partial += searched->is_clean && searched->code == kTimeBudgetHit ? 1 : 0;
+    cases.push_back(junit_case(call, test, explored, searched->code));
+    program.out.write(program.json ? explore_json(test, explored, searched->ids, searched->is_clean)
+                                   : test_line(program, test, width, *searched));
+    is_interrupted = explored.interrupted || program.stopped();
+    if (is_interrupted) break;
+  }
+  if (!program.json && !program.quiet) {
+    program.out.write(fmt::format("{}: {} in some order{}\n", counted(cases.size(), "test", "tests"),
+                                  bad == 0 ? "none ends badly" : counted(bad, "ends badly", "end badly"),
+                                  partial == 0 ? "" : fmt::format("; of {} not all orders were run", partial)));
+  }
+  if (junit_file) {
+    if (const Result<void> kept = keep_junit(*junit_file, std::move(cases)); !kept) return fail_with(kept.error());
+  }
+  return is_interrupted ? int{kInterrupted}
+         : bad > 0      ? int{kNotAsExpected}
+         : partial > 0  ? int{kTimeBudgetHit}
+                        : int{kAsExpected};
 }
 
 /// Says first what gdb is to do, up to an empty line.
@@ -231,31 +316,21 @@ int explore_own_program(Program& program) {
   if (!schedule_file) return fail_with(schedule_file.error());
   const auto junit_file = file_asked_for(program.arguments, "junit");
   if (!junit_file) return fail_with(junit_file.error());
-  Result<Exploration> result = search(program, *call, request);
-  if (!result) return fail_with(result.error());
-  Exploration& explored = *result;
-
-  const bool is_clean = std::all_of(explored.findings.begin(), explored.findings.end(),
-                                    [](const Finding& each) { return is_good(each.verdict); });
-  const bool is_partial = !explored.complete && !is_sampling(request.strategy);
-  int code = explored.interrupted ? int{kInterrupted}
-             : !is_clean          ? int{kNotAsExpected}
-             : is_partial         ? int{kTimeBudgetHit}
-                                  : int{kAsExpected};
-  std::vector<std::string> ids;
-  for (Finding& each : explored.findings) {
-    ids.emplace_back();
-    each.shortest.command = command_of_program(*call, each.shortest.schedule);
-    const bool wanted = !is_good(each.verdict) || (is_clean && ids.size() == 1);
-    if (wanted && ids.size() <= kFindingsSaved && !save(program, each.shortest, code).empty())
-      ids.back() = each.shortest.id;
+  if (program.arguments.has("each-test")) {
+    if (*schedule_file) return usage_error("--save-schedule is for one search, --each-test makes several");
+    return explore_each_test(program, *call, request, *junit_file);
   }
+  Result<Searched> result = search_and_save(program, *call, request);
+  if (!result) return fail_with(result.error());
+  const auto& [explored, ids, is_clean, code] = *result;
   if (*schedule_file && !explored.findings.empty()) {
     const Result<void> kept = keep_schedule(explored.findings.front().shortest, **schedule_file);
     if (!kept) return fail_with(kept.error());
   }
   if (*junit_file) {
-    if (const Result<void> kept = (*junit_file)->keep(junit_of(*call, explored, code)); !kept)
+    if (const Result<void> kept = keep_junit(
+            **junit_file, {junit_case(*call, fmt::format("{}", fmt::join(call->words, " ")), explored, code)});
+        !kept)
       return fail_with(kept.error());
   }
   if (program.json) {

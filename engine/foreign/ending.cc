@@ -124,7 +124,7 @@ std::string last_words(const std::string& output) {
     std::string line = line_with(sign);
     if (!line.empty()) return line.substr(0, line.find(" on address"));
   }
-  for (const char* const sign : {"Assertion", "assertion", "what():", "terminate called", "panicked"}) {
+  for (const char* const sign : {"Assertion", "assertion", ": Failure", "what():", "terminate called", "panicked"}) {
     if (std::string line = line_with(sign); !line.empty()) return line;
   }
   return {};

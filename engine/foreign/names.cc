@@ -202,9 +202,6 @@ std::optional<std::pair<std::string, std::uint64_t>> Symbols::place_in_file(std:
   return std::pair(file->path, table(*file).address_of(file->offset + (address - file->from)));
 }
 
-namespace {
-
-/// What the program prints, when it is installed and ends well.
 std::string answer_of(const std::vector<std::string>& words) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return {};
@@ -233,8 +230,6 @@ std::string answer_of(const std::vector<std::string>& words) {
   ::close(ends[0]);
   return text;
 }
-
-}  // namespace
 
 std::vector<std::string> lines_of(Symbols& symbols, const std::vector<std::uint64_t>& callers) {
   std::vector<std::string> lines(callers.size());

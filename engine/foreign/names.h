@@ -48,4 +48,7 @@ class Symbols {
 /// "FILE:LINE" for each of the places, where addr2line is installed and the file has debug information; else empty.
 std::vector<std::string> lines_of(Symbols& symbols, const std::vector<std::uint64_t>& callers);
 
+/// What the program prints, when it is installed and ends well; else empty. Its standard input is empty.
+std::string answer_of(const std::vector<std::string>& words);
+
 }  // namespace lockstep::foreign

@@ -64,6 +64,7 @@ inline void fill_in(std::string& text) {
   replace(text, R"(\bCOMMAND\b)", "run");
   replace(text, R"(\bsrc/test/isolation\b)", LOCKSTEP_SOURCE_DIR "/tests/isolation");
   replace(text, R"(\./server-test 8)", "$$CASES two-lock");
+  replace(text, R"(\./accounts_test)", "$$TESTS --gtest_filter=Documents.TheReadmeStaysShort");
   replace(text, "-- PROGRAM( ARGUMENTS)?", "-- $$CASES two-lock");
   replace(text, R"(postgresql://[^ ]+)", "\"$$SERVER\"");
 }

@@ -39,6 +39,7 @@ class Reader {
     set("MATRIX", saved_run("lockstep matrix isolation/write-skew --store kv --scenario isolation/write-skew"));
     set("RUN", saved_run("lockstep run threads/two-lock"));
     set("CASES", LOCKSTEP_CASES);
+    set("TESTS", fs::read_symlink("/proc/self/exe").string());  // a program of tests, too
     set("OTHER_RUN", saved_run("lockstep run threads/two-lock --pattern ordered"));
     set("DATA", (folder_ / "data").string());
     fill_data_folder();
