@@ -41,6 +41,7 @@ const Rooms rooms = {
     {"engine/check", {"kv/base"}},
     {"engine/histories", {"engine/check", "kv/base"}},
     {"engine/spec", {"engine/base", "kv/base"}},
+    {"engine/ranks", {}},
 
     // Coroutines, and the stores.
     {"engine/task", {"kv/base"}},
@@ -72,8 +73,8 @@ const Rooms rooms = {
     {"engine/explore/search", {"engine/base", "engine/schedule", "kv/base"}},
     {"engine/explore/model", {"engine/record", "engine/run", "engine/schedule", "engine/store"}},
     {"engine/explore",
-     {"engine/actor", "engine/base", "engine/explore/model", "engine/explore/search", "engine/record", "engine/run",
-      "engine/scenario", "engine/schedule", "engine/store", "engine/sync", "kv/base"}},
+     {"engine/actor", "engine/base", "engine/explore/model", "engine/explore/search", "engine/ranks", "engine/record",
+      "engine/run", "engine/scenario", "engine/schedule", "engine/store", "engine/sync", "kv/base"}},
 
     // Programs of their own. What is loaded into them sees the model and nothing else.
     {"engine/foreign/model", {"engine/gdb/layout"}},
@@ -82,8 +83,8 @@ const Rooms rooms = {
      {"engine/base", "engine/explore", "engine/explore/search", "engine/foreign/model", "engine/gdb/layout",
       "engine/record", "engine/run", "engine/schedule", "kv/base"}},
     {"engine/load",
-     {"engine/actor", "engine/base", "engine/check", "engine/executors", "engine/record", "engine/scenario",
-      "engine/store", "kv/base"}},
+     {"engine/actor", "engine/base", "engine/check", "engine/executors", "engine/ranks", "engine/record",
+      "engine/scenario", "engine/store", "kv/base"}},
 
     // The doors of the engine lie in engine/ itself: headers that gather what a scenario's author needs.
     {"engine", {"engine/sync"}},
@@ -98,10 +99,11 @@ const Rooms rooms = {
     {"cli/text",
      {"cli/args", "engine/check", "engine/explore", "engine/explore/search", "engine/histories", "engine/record",
       "engine/run", "engine/scenario", "engine/script", "engine/store", "kv/log", "reports"}},
-    {"cli/commands", {"cli/args",       "cli/text",       "engine/actor",    "engine/base",      "engine/check",
-                      "engine/explore", "engine/foreign", "engine/gdb",      "engine/histories", "engine/load",
-                      "engine/record",  "engine/run",     "engine/schedule", "engine/script",    "engine/spec",
-                      "engine/store",   "kv/base",        "kv/log",          "reports",          "scenarios"}},
+    {"cli/commands",
+     {"cli/args",       "cli/text",        "engine/actor",     "engine/base", "engine/check", "engine/explore",
+      "engine/foreign", "engine/gdb",      "engine/histories", "engine/load", "engine/ranks", "engine/record",
+      "engine/run",     "engine/schedule", "engine/script",    "engine/spec", "engine/store", "kv/base",
+      "kv/log",         "reports",         "scenarios"}},
     {"cli", {"cli/commands"}},
 };
 

@@ -250,6 +250,23 @@ expect "two parts are asked for together" [ "$(calls_of 'cmake.*-DLOCKSTEP_MARIA
 echo HIREDIS_FOUND:INTERNAL=1 >>"$tree/build/release/CMakeCache.txt"
 later && : >"$calls" && start list
 expect "and once both are there, no more" [ "$(calls_of cmake)" = 0 ]
+new_system apt-get dpkg-query
+start list
+expect "no MPI is installed" [ "${err#*openmpi}" = "$err" ]
+settings=LOCKSTEP_MPI=yes
+start list
+expect "unless it is asked for" contains "$err" " libopenmpi-dev openmpi-bin"
+builder
+settings=
+start list
+expect "nor is the build told of it" [ "$(calls_of 'cmake.*LOCKSTEP_MPI')" = 0 ]
+: >"$calls"
+settings=LOCKSTEP_MPI=yes
+start list
+expect "asked for later, MPI is built in" [ "$(calls_of 'cmake.*-DLOCKSTEP_MPI=ON') $(calls_of 'cmake --build')" = "1 1" ]
+echo LOCKSTEP_MPI:BOOL=ON >"$tree/build/release/CMakeCache.txt"
+later && : >"$calls" && start list
+expect "and once it is in, no more" [ "$(calls_of cmake)" = 0 ]
 settings=
 
 # --- what one command needs beside the program ---

@@ -1,0 +1,46 @@
+// pack_test.cc: bytes between the ranks of a job, and a rank that is alone.
+#include "engine/ranks/pack.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/ranks/ranks.h"
+
+namespace lockstep {
+namespace {
+
+TEST(RankPack, GivesBackWhatWasPut) {
+  const std::string text("nul \0 and all", 13);
+  const std::string bytes = Packer().put(std::uint64_t{1} << 60U).put(text).put(-2.5).put(true).put("").take();
+  Unpacker from(bytes);
+  EXPECT_EQ(from.get<std::uint64_t>(), std::uint64_t{1} << 60U);
+  EXPECT_EQ(from.text(), text);
+  EXPECT_EQ(from.get<double>(), -2.5);
+  EXPECT_TRUE(from.get<bool>());
+  EXPECT_EQ(from.text(), "");
+  EXPECT_TRUE(from.at_end());
+  EXPECT_TRUE(from.ok());
+}
+
+TEST(RankPack, TellsOfBytesThatAreCutOff) {
+  const std::string bytes = Packer().put("some text").take();
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    Unpacker from(std::string_view(bytes).substr(0, size));
+    EXPECT_EQ(from.text(), "") << size;
+    EXPECT_FALSE(from.ok()) << size;
+  }
+}
+
+TEST(Ranks, OneThatIsAloneDecidesByItself) {
+  const std::unique_ptr<Ranks> ranks = alone();
+  EXPECT_TRUE(ranks->leads());
+  EXPECT_FALSE(ranks->are_several());
+  const RankAnswer answer = ranks->ask(
+      "mine", [](const RankPieces& pieces) { return *pieces.at(0) + " of " + std::to_string(pieces.size()); });
+  EXPECT_EQ(answer.text, "mine of 1");
+  EXPECT_FALSE(answer.stopped);
+  EXPECT_TRUE(ranks->leave({}));
+  EXPECT_EQ(ranks->lost(), "");
+}
+
+}  // namespace
+}  // namespace lockstep
