@@ -15,6 +15,7 @@
 #include "cli/commands/own_code.h"
 #include "cli/text/script_text.h"
 #include "engine/base/suggest.h"
+#include "engine/ranks/pack.h"
 #include "engine/run/remedy.h"
 #include "engine/store/backend.h"
 #include "scenarios/catalogue.h"
@@ -48,7 +49,46 @@ StoreChoice choose_stores(const Arguments& arguments, std::string& error) {
   return choice;
 }
 
+/// What came of a cell; what it is, every rank knows.
+void pack(const Cell& cell, Packer& into) {
+  into.put(cell.state).put(cell.verdict).put(cell.summary).put(cell.command).put(cell.how).put(cell.run);
+  into.put(cell.wall_ms).put(cell.is_program_error).put(cell.missed).put(cell.gave_up).put(cell.fix_command);
+  into.put(cell.fix_mends.has_value()).put(cell.fix_mends.value_or(false)).put(cell.fix_summary);
+}
+
+void unpack(Unpacker& from, Cell& cell) {
+  from.get(cell.state);
+  from.get(cell.verdict);
+  from.get(cell.summary);
+  from.get(cell.command);
+  from.get(cell.how);
+  from.get(cell.run);
+  from.get(cell.wall_ms);
+  from.get(cell.is_program_error);
+  from.get(cell.missed);
+  from.get(cell.gave_up);
+  from.get(cell.fix_command);
+  const bool was_tried = from.get<bool>(), mends = from.get<bool>();
+  cell.fix_mends = was_tried ? std::optional<bool>(mends) : std::nullopt;
+  from.get(cell.fix_summary);
+}
+
 }  // namespace
+
+bool agree_on_stores(Ranks& ranks, CellFilter& filter, StoreChoice& choice) {
+  if (!ranks.are_several()) return true;
+  const RankAnswer answer = ranks.ask({}, [&choice](const RankPieces&) {
+    Packer stores;
+    for (const std::string& store : choice.stores) stores.put(store);
+    return stores.take();
+  });
+  if (!ranks.lost().empty()) return false;
+  Unpacker stores(answer.text);
+  choice.stores.clear();
+  while (!stores.at_end()) choice.stores.push_back(stores.text());
+  filter.stores = choice.stores;
+  return true;
+}
 
 std::vector<OptionSpec> cell_options() {
   std::vector<OptionSpec> options = run_options();
@@ -101,7 +141,7 @@ std::vector<Cell> wanted_cells(const CellFilter& filter) {
 
 void CellRunner::run(std::vector<Cell>& cells) {
   const auto began = std::chrono::steady_clock::now();
-  for (std::size_t begin = 0; begin < cells.size() && !program_.stopped();) {
+  for (std::size_t begin = 0; begin < cells.size() && !program_.stopped() && !told_to_stop_;) {
     std::size_t end = begin;
     while (end < cells.size() && cells[end].store == cells[begin].store &&
            cells[end].executor == cells[begin].executor) {
@@ -114,9 +154,12 @@ void CellRunner::run(std::vector<Cell>& cells) {
 }
 
 void CellRunner::run_table(std::vector<Cell>& cells, std::size_t begin, std::size_t end) {
+  Ranks& ranks = program_.ranks();
+  const auto step = static_cast<std::size_t>(ranks.size());
+  why_left_out_.clear();
   bool announced = false;
   Progress progress(!program_.quiet);
-  for (std::size_t i = begin; i < end && !program_.stopped(); ++i) {
+  for (std::size_t i = begin + static_cast<std::size_t>(ranks.rank()); i < end && !program_.stopped(); i += step) {
     Cell& cell = cells[i];
     RunRequest request = base_;
     request.store = cell.store;
@@ -130,10 +173,36 @@ void CellRunner::run_table(std::vector<Cell>& cells, std::size_t begin, std::siz
     if (!run_cell(cells, cell, request)) break;
   }
   progress.erase();
+  if (ranks.are_several()) gather_table(cells, begin, end);
   const std::span<const Cell> table(cells.data() + begin, end - begin);
   const bool ran =
       std::any_of(table.begin(), table.end(), [](const Cell& c) { return c.state != Cell::State::waiting; });
-  if (ran && each_table) each_table(table);
+  if (ran && each_table && ranks.leads()) each_table(table);
+}
+
+/// Rank 0 gets what the others have run; all hear whether to go on.
+void CellRunner::gather_table(std::vector<Cell>& cells, std::size_t begin, std::size_t end) {
+  Ranks& ranks = program_.ranks();
+  const std::string store = cells[begin].store;
+  Packer piece;
+  piece.put(why_left_out_);
+  for (std::size_t i = begin; i < end; ++i) {
+    if (cells[i].state == Cell::State::waiting) continue;
+    pack(cells[i], piece.put(static_cast<std::uint64_t>(i)));
+  }
+  const RankAnswer answer = ranks.ask(piece.take(), [&](const RankPieces& pieces) {
+    for (std::size_t rank = 1; rank < pieces.size(); ++rank) {
+      if (!pieces[rank]) continue;
+      Unpacker from(*pieces[rank]);
+      const std::string why = from.text();
+      while (!from.at_end()) unpack(from, cells[from.get<std::uint64_t>()]);
+      const auto is_known = [&store](const auto& left_out) { return left_out.first == store; };
+      if (!why.empty() && std::none_of(choice_.left_out.begin(), choice_.left_out.end(), is_known))
+        leave_out(cells, store, why);
+    }
+    return std::string();
+  });
+  told_to_stop_ = answer.stopped || !ranks.lost().empty();
 }
 
 /// False when the store is not there: the rest of its cells need not be tried.
@@ -177,6 +246,7 @@ bool CellRunner::run_cell(std::vector<Cell>& cells, Cell& cell, const RunRequest
 
 bool CellRunner::leave_out(std::vector<Cell>& cells, const std::string& store, const std::string& why) {
   choice_.left_out.emplace_back(store, why);
+  why_left_out_ = why;
   for (Cell& cell : cells) {
     if (cell.store == store && cell.state == Cell::State::waiting) cell.summary = why;
   }

@@ -29,17 +29,21 @@ std::vector<OptionSpec> cell_options();
 /// Fills in what was typed of them. An error for people, or empty.
 std::string read_cell_options(const Arguments& arguments, RunRequest& base, CellFilter& filter, StoreChoice& choice);
 
+/// Rank 0's stores on every rank, so that all have the same cells. False: a rank is lost.
+bool agree_on_stores(Ranks& ranks, CellFilter& filter, StoreChoice& choice);
+
 /// The cells of what was named: scenarios and themes of the catalogue, and files.
 std::vector<Cell> wanted_cells(const CellFilter& filter);
 
+/// With several ranks each of them runs a part of every table, and rank 0 has all results.
 class CellRunner {
  public:
   /// `word`: for the line of progress, "check". `choice` outlives the runner.
   CellRunner(Program& program, const RunRequest& base, std::string word, StoreChoice& choice)
       : program_(program), base_(base), word_(std::move(word)), choice_(choice) {}
 
-  /// Called with each cell's run, and with the cells of a store and executor once they have all been run. Both may be
-  /// empty. The second is left out when no cell could be run.
+  /// Called with each cell's run on the rank that has run it, and on rank 0 with the cells of a store and executor once
+  /// they have all been run. Both may be empty. The second is left out when no cell could be run.
   std::function<void(Cell&, record::Run&)> each_run = {};
   std::function<void(std::span<const Cell>)> each_table = {};
 
@@ -51,6 +55,7 @@ class CellRunner {
 
  private:
   void run_table(std::vector<Cell>& cells, std::size_t begin, std::size_t end);
+  void gather_table(std::vector<Cell>& cells, std::size_t begin, std::size_t end);
   bool run_cell(std::vector<Cell>& cells, Cell& cell, const RunRequest& request);
   bool leave_out(std::vector<Cell>& cells, const std::string& store, const std::string& why);
 
@@ -59,6 +64,8 @@ class CellRunner {
   const std::string word_;
   StoreChoice& choice_;
   double wall_ms_ = 0;
+  std::string why_left_out_;  ///< of the table in hand's store, as this rank has found it
+  bool told_to_stop_ = false;
 };
 
 /// The exit code after a run of cells: interrupted, one that differs, a store that was asked for and is not there.

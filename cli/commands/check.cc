@@ -34,6 +34,7 @@ class Check {
     runner.each_run = [this](Cell& cell, record::Run& run) { try_fix(cell, run); };
     runner.run(cells_);
     wall_ms_ = runner.wall_ms();
+    if (!program_.ranks().leads()) return kAsExpected;
     report();
     const bool junit_written = write_junit();
     const int code = exit_code_of(program_, cells_, choice_);
@@ -131,12 +132,14 @@ class Check {
 
 int check(Program& program) {
   if (const std::string name = program.arguments.value("NAME"); is_isolation_suite(name))
-    return check_isolation_suite(program, name);
+    return program.ranks().leads() ? check_isolation_suite(program, name) : int{kAsExpected};
   RunRequest base;
   CellFilter filter;
   StoreChoice choice;
+  Ranks& ranks = program.ranks();
   std::string error = read_cell_options(program.arguments, base, filter, choice);
   if (!error.empty()) return usage_error(error);
+  if (!agree_on_stores(ranks, filter, choice)) return kStoreUnavailable;
   std::vector<Cell> cells = wanted_cells(filter);
   for (const std::string& expectation : program.arguments.all("expect")) {
     if (error = apply_expectation(expectation, cells); !error.empty()) return usage_error(error);

@@ -75,6 +75,7 @@ class Matrix {
     };
     runner.run(cells_);
     wall_ms_ = runner.wall_ms();
+    if (!program_.ranks().leads()) return kAsExpected;
     std::string id;
     if (saves_) id = save();
     report(id);
@@ -191,8 +192,10 @@ int matrix(Program& program) {
   RunRequest base;
   CellFilter filter;
   StoreChoice choice;
+  Ranks& ranks = program.ranks();
   if (const std::string error = read_cell_options(program.arguments, base, filter, choice); !error.empty())
     return usage_error(error);
+  if (!agree_on_stores(ranks, filter, choice)) return kStoreUnavailable;
   if (filter.names.empty()) filter.names = themes_of_anomalies();
   filter.first_pattern = !program.arguments.has("fixes");
   std::vector<Cell> cells = wanted_cells(filter);

@@ -38,7 +38,7 @@ int dispatch(int argc, const char* const* argv, Output& out) {
     return kAsExpected;
   }
   Program program(*parsed.command, std::move(parsed.arguments), out);
-  return parsed.command->run(program);
+  return program.end_ranks(parsed.command->run(program));
 }
 
 /// Opens each standard stream that was closed at the start. Otherwise a database could get its number, and output would
@@ -59,6 +59,28 @@ Program::Program(const CommandSpec& spec, Arguments typed, Output& output)
       terminal(terminal_of(STDOUT_FILENO, colour_wish(arguments))),
       out(output),
       stop(stop_source()) {}
+
+Ranks& Program::ranks() {
+  if (ranks_ == nullptr) {
+    ranks_ = join_ranks([this] { return stop.requested(); });
+    if (!ranks_->leads()) {
+      out.mute();
+      keep_complaints();
+    }
+  }
+  return *ranks_;
+}
+
+int Program::end_ranks(int code) {
+  if (ranks_ == nullptr || !ranks_->are_several()) return code;
+  if (const std::string& lost = ranks_->lost(); ranks_->leads() && !lost.empty()) {
+    complain(fmt::format("{}; what was finished until then is kept", lost));
+    if (code == kAsExpected || code == kTimeBudgetHit || code == kInterrupted) code = kStoreUnavailable;
+  }
+  const bool in_order = ranks_->leave(code == kAsExpected ? std::string() : kept_complaint());
+  // A launcher ends the whole job as soon as one rank's exit code is not 0.
+  return !ranks_->leads() && in_order ? int{kAsExpected} : code;
+}
 
 int run_program(int argc, const char* const* argv) {
   hold_standard_streams();

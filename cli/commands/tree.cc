@@ -54,7 +54,9 @@ const std::vector<CodeMeaning>& exit_codes() {
       {kNotAsExpected,
        "a verdict that was not expected, or an invariant broken under a strategy said to be safe; a damaged store"},
       {kUsage, "a wrong name, option or schedule"},
-      {kStoreUnavailable, "the store could not be opened, or failed in mid-run; check-history: it is not known"},
+      {kStoreUnavailable,
+       "the store could not be opened or failed in mid-run, or a rank of the job was lost; check-history: it is not "
+       "known"},
       {kInternal, "an internal error, or standard output or the recording could not be written"},
       {kTimeBudgetHit, "ended by --timeout, which nobody expected, or a search by --budget"},
       {kInterrupted, "interrupted; what happened up to then is shown and saved"},

@@ -29,15 +29,25 @@ bool is_live_terminal() {
   return ::isatty(STDERR_FILENO) == 1 && term != nullptr && std::string_view(term) != "dumb";
 }
 
+struct Kept {
+  bool keeps = false;
+  std::string latest;
+};
+
+Kept& kept_here() {
+  static Kept kept;
+  return kept;
+}
+
 }  // namespace
 
 void Output::write(std::string_view text) {
-  if (error_ == 0) error_ = write_all(fd_, text);
+  if (error_ == 0 && !muted_) error_ = write_all(fd_, text);
 }
 
 bool Output::reader_gone() const noexcept { return error_ == EPIPE; }
 
-Progress::Progress(bool wanted) : live_(wanted && is_live_terminal()) {}
+Progress::Progress(bool wanted) : live_(wanted && !kept_here().keeps && is_live_terminal()) {}
 
 void Progress::show(std::string_view text) {
   if (!live_) return;
@@ -51,7 +61,15 @@ void Progress::erase() {
   shown_ = false;
 }
 
+void keep_complaints() { kept_here().keeps = true; }
+
+const std::string& kept_complaint() { return kept_here().latest; }
+
 void complain(std::string_view text) {
+  if (kept_here().keeps) {
+    kept_here().latest = text;
+    return;
+  }
   const Terminal terminal = terminal_of(STDERR_FILENO, ColourWish::never);
   (void)write_all(STDERR_FILENO, fmt::format("lockstep: {}\n", terminal.clean(text)));
 }

@@ -3,6 +3,7 @@
 // Not thread-safe; used from the main thread, a Progress also from a Ticker's (ticker.h).
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace lockstep::cli {
@@ -13,6 +14,8 @@ class Output {
   explicit Output(int fd) : fd_(fd) {}
 
   void write(std::string_view text);
+  /// What is written from now on goes nowhere: another process of the same job speaks.
+  void mute() noexcept { muted_ = true; }
   /// errno of the first failure; 0 when everything was written.
   int error() const noexcept { return error_; }
   /// The reader has gone (`| head -1`): nothing to complain about.
@@ -21,6 +24,7 @@ class Output {
  private:
   const int fd_;
   int error_ = 0;
+  bool muted_ = false;
 };
 
 /// A line on stderr that is written over and erased, on a terminal only.
@@ -41,5 +45,9 @@ class Progress {
 
 /// "lockstep: TEXT" on stderr, harmless and on one line.
 void complain(std::string_view text);
+/// From now on complaints are kept for the process that speaks for this one, and no progress is shown.
+void keep_complaints();
+/// The latest complaint that was kept; empty: none.
+const std::string& kept_complaint();
 
 }  // namespace lockstep::cli
