@@ -39,4 +39,13 @@ std::string read_budget(const Arguments& arguments, ExploreRequest& request) {
   return {};
 }
 
+void note_ranks_without_work(Program& program, const Exploration& explored) {
+  if (!program.ranks().are_several() || explored.ranks > 1 || program.quiet) return;
+  complain(is_sampling(explored.strategy)
+               ? fmt::format("rank 0 searches alone: the ranks of a job share no runs on {}", explored.run.store)
+               : fmt::format("rank 0 searches alone: the ranks of a job share samples (walk, pct, pos), not a search "
+                             "that is {}",
+                             name_of(explored.strategy)));
+}
+
 }  // namespace lockstep::cli

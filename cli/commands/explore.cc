@@ -163,6 +163,7 @@ Result<void> write_graph(const Exploration& explored, OutputFile& file) {
 }
 
 int explore_scenario(Program& program) {
+  Ranks& ranks = program.ranks();
   if (is_own_program(program)) return explore_own_program(program);
   int code = kAsExpected;
   const Scenario* const scenario = scenario_or_complaint(program, program.arguments.value("NAME"), code);
@@ -180,6 +181,11 @@ int explore_scenario(Program& program) {
     return usage_error("--junit is for a program behind --; for scenarios: lockstep check");
   if (program.arguments.has("each-test")) return usage_error("--each-test is for a program behind --");
   request.until_failure = program.arguments.has("until-failure");
+  request.ranks = &ranks;
+  if (!ranks.leads()) {
+    const Result<Exploration> shared = explore(*scenario, request, &program.stop);
+    return shared ? int{kAsExpected} : fail_with(shared.error());
+  }
   const auto graph_file = file_asked_for(program.arguments, "graph");
   if (!graph_file) return fail_with(graph_file.error());
   const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
@@ -194,6 +200,7 @@ int explore_scenario(Program& program) {
   ticker.end();
   if (!result) return fail_with(result.error());
   Exploration& explored = *result;
+  note_ranks_without_work(program, explored);
 
   const bool sampled = is_sampling(request.strategy);
   const bool partial = !explored.complete && !sampled;  // what was missed may lie in the part that was not seen

@@ -150,8 +150,7 @@ Result<Exploration> search(Program& program, const foreign::ProgramCall& call, E
   Ticker ticker(!program.quiet, "explore " + call.words.front(),
                 [&runs] { return counted(runs.load(std::memory_order_relaxed), "run", "runs"); });
   // Every other search is one worker's.
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  const int jobs = !is_sampling(request.strategy) ? 1 : request.jobs > 0 ? request.jobs : cores;
+  const int jobs = !is_sampling(request.strategy) ? 1 : request.jobs > 0 ? request.jobs : jobs_by_default(request);
   Result<Exploration> result = explore(explorable, coordinates, request, jobs, &program.stop, RealClock().now());
   ticker.end();
   if (result) result->grain = foreign::grain_of(call, explorable.met_outside());
@@ -175,6 +174,7 @@ Result<Searched> search_and_save(Program& program, const foreign::ProgramCall& c
   if (!result) return result.error();
   Searched searched{.explored = std::move(*result)};
   Exploration& explored = searched.explored;
+  note_ranks_without_work(program, explored);
   searched.is_clean = std::all_of(explored.findings.begin(), explored.findings.end(),
                                   [](const Finding& each) { return is_good(each.verdict); });
   const bool is_partial = !explored.complete && !is_sampling(request.strategy);
@@ -310,8 +310,15 @@ int explore_own_program(Program& program) {
   if (error = read_jobs(program.arguments, request.jobs); !error.empty()) return usage_error(error);
   request.strategy = *strategy_named(program.arguments.value("strategy", "exhaustive"));
   request.until_failure = program.arguments.has("until-failure");
+  request.ranks = &program.ranks();
+  if (request.ranks->are_several() && program.arguments.has("each-test"))
+    return usage_error("--each-test is for one process; a job of several ranks makes one search");
   const Result<foreign::ProgramCall> call = call_typed(program);
   if (!call) return fail_with(call.error());
+  if (!request.ranks->leads()) {
+    const Result<Exploration> shared = search(program, *call, request);
+    return shared ? int{kAsExpected} : fail_with(shared.error());
+  }
   const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
   if (!schedule_file) return fail_with(schedule_file.error());
   const auto junit_file = file_asked_for(program.arguments, "junit");

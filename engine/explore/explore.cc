@@ -51,7 +51,6 @@ class ExplorationRun {
   Result<Exploration> go(int jobs) {
     result_.run = resolved_;
     result_.strategy = request_.strategy;
-    result_.jobs = jobs;
     Result<Halt> halt = Halt::news;
     while (halt && *halt == Halt::news) {
       parallel_->share_news();
@@ -61,6 +60,8 @@ class ExplorationRun {
       halt = search();
     }
     if (!halt) return halt.error();
+    result_.jobs = is_sampling(request_.strategy) ? parallel_->jobs_in_all() : jobs;
+    result_.ranks = request_.ranks == nullptr ? 1 : request_.ranks->size();
     result_.complete = *halt == Halt::exhausted && tally_.left_out == 0;
     result_.interrupted = *halt == Halt::interrupted;
     result_.seconds = std::chrono::duration<double>(clock_.now() - begun_).count();
@@ -68,6 +69,7 @@ class ExplorationRun {
     result_.pruned = tally_.pruned;
     result_.left_out = tally_.left_out;
     result_.interleavings = tally_.interleavings;
+    if (request_.ranks != nullptr && !request_.ranks->leads()) return std::move(result_);
     if (Result<void> minimised = find_fewest_preemptions(); !minimised) return minimised.error();
     if (until_ != kNever) record_until_ = std::max(until_, clock_.now() + kRecordingLeast);
     for (auto& [key, outcome] : tally_.outcomes) {
@@ -266,15 +268,26 @@ double Exploration::share_ending(record::Verdict verdict) const {
   return whole == 0 ? 0 : part / whole;
 }
 
-Result<Exploration> explore(const Explorable& subject, const RunRequest& resolved, const ExploreRequest& request,
+int jobs_by_default(const ExploreRequest& request) {
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return request.ranks == nullptr ? cores : std::max(1, cores / request.ranks->here());
+}
+
+Result<Exploration> explore(const Explorable& subject, const RunRequest& resolved, const ExploreRequest& asked,
                             int jobs, const StopSource* stop, Nanos begun) {
-  Result<std::unique_ptr<ParallelSearch>> parallel = ParallelSearch::open(subject, jobs, stop);
+  ExploreRequest request = asked;
+  if (request.ranks != nullptr && !is_sampling(request.strategy)) {
+    if (!request.ranks->leads()) return Exploration();
+    request.ranks = nullptr;
+  }
+  Result<std::unique_ptr<ParallelSearch>> parallel = ParallelSearch::open(subject, jobs, stop, request.ranks);
   if (!parallel) return parallel.error();
   return ExplorationRun(subject, request, resolved, std::move(*parallel), begun).go(jobs);
 }
 
-Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& request, const StopSource* stop) {
+Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& asked_for, const StopSource* stop) {
   const Nanos begun = RealClock().now();  // a server that has to be started first is part of the budget
+  ExploreRequest request = asked_for;
   RunRequest asked = request.run;
   asked.executor = "coroutines";
   asked.schedule.clear();
@@ -288,6 +301,10 @@ Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& requ
   }
   if (breaks_deadlocks_late(*resolved) && !resolved->deadlock_timeout) resolved->deadlock_timeout = kDeadlockTimeout;
   const bool in_process = knows_footprints(*resolved);
+  if (request.ranks != nullptr && !(in_process && is_sampling(request.strategy))) {
+    if (!request.ranks->leads()) return Exploration();
+    request.ranks = nullptr;
+  }
   std::string why_no_model;
   if (!in_process && request.strategy == Strategy::exhaustive && !request.direct) {
     const ModelChoice choice = model_of(scenario, *resolved);
@@ -298,11 +315,11 @@ Result<Exploration> explore(const Scenario& scenario, const ExploreRequest& requ
     }
     why_no_model = choice.why_not;
   }
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  const int jobs = in_process && is_sampling(request.strategy) ? (request.jobs > 0 ? request.jobs : cores) : 1;
+  const int wanted = request.jobs > 0 ? request.jobs : jobs_by_default(request);
+  const int jobs = in_process && is_sampling(request.strategy) ? wanted : 1;
   const ScenarioExplorable subject(scenario, *resolved, request.run.executor, stop);
   Result<Exploration> explored = explore(subject, *resolved, request, jobs, stop, begun);
-  if (explored) {
+  if (explored && (request.ranks == nullptr || request.ranks->leads())) {
     explored->why_no_model = std::move(why_no_model);
     conclude(scenario, *explored, request.bodies_have_code);
   }

@@ -12,6 +12,7 @@
 
 #include "engine/explore/model/difference.h"
 #include "engine/explore/search/search.h"
+#include "engine/ranks/ranks.h"
 #include "engine/record/lock_order.h"
 #include "engine/record/run.h"
 #include "engine/record/state_graph.h"
@@ -30,9 +31,13 @@ struct ExploreRequest {
   bool direct = false;
   std::uint64_t most_runs = 10'000'000;        ///< budget; with a model: of the runs on the database
   Nanos most_time = std::chrono::seconds(60);  ///< budget, of real time
-  /// Threads that draw samples side by side in this process; 0: as many as there are cores. What they find is the same
-  /// whatever their number, unless the time is up before they are done. Other searches are one thread's.
+  /// Threads that draw samples side by side in this process; 0: as many as there are cores for each rank on this host.
+  /// What they find is the same whatever their number, unless the time is up before they are done. Other searches are
+  /// one thread's.
   int jobs = 0;
+  /// The processes of the job that this is one of, each of which makes the same request; nullptr: no job. They share
+  /// samples in this process as jobs do. Rank 0 does what cannot be shared, and has the result; it outlives the search.
+  Ranks* ranks = nullptr;
   bool until_failure = false;  ///< ends with the first run that ends badly
   /// For everything bad that was found, looks for the schedule with the fewest preemptions: in this process, for as
   /// long again as the search has taken or for `preemptions_least`, whichever is more, within the budget.
@@ -70,7 +75,8 @@ struct Disagreement {
 struct Exploration {
   RunRequest run;  ///< the coordinates
   Strategy strategy = Strategy::exhaustive;
-  int jobs = 1;
+  int jobs = 1;                ///< of all ranks together
+  int ranks = 1;               ///< that took part
   bool complete = false;       ///< every interleaving is accounted for
   bool interrupted = false;    ///< by ^C
   std::uint64_t runs = 0;      ///< run to their ends: one for each class when exhaustive
@@ -107,6 +113,9 @@ struct Exploration {
 /// The strategies' names: "exhaustive", "unreduced", "bounded", "walk", "pct", "pos".
 std::string_view name_of(Strategy strategy) noexcept;
 std::optional<Strategy> strategy_named(std::string_view name) noexcept;
+
+/// How many threads draw samples where ExploreRequest::jobs leaves it open.
+int jobs_by_default(const ExploreRequest& request);
 
 /// Searches until everything has been seen, the budget is spent, or `stop`. Fault::invalid: the scenario cannot run
 /// there, or it did not do the same after the same choices (with the first difference). Fault::unavailable and other
