@@ -287,12 +287,18 @@ Result<std::optional<Baseline>> baseline_asked_for(const Arguments& arguments, c
 }
 
 int compare_strategies(Program& program) {
+  Ranks& ranks = program.ranks();
   std::string error;
   const Scenario* const scenario = workload_named(program.arguments.value("NAME"), error);
   if (scenario == nullptr) return usage_error(error);
   load::CompareRequest request;
   if (error = read_request(program.arguments, *scenario, request); !error.empty()) return usage_error(error);
+  request.round.ranks = &ranks;
   if (Result<load::CompareRequest> known = resolve(*scenario, request); !known) return fail_with(known.error());
+  if (!ranks.leads()) {
+    const Result<load::Compared> shared = load::compare(*scenario, request, &program.stop, {});
+    return shared ? int{kAsExpected} : fail_with(shared.error());
+  }
   const Result<std::optional<Baseline>> baseline = baseline_asked_for(program.arguments, *scenario);
   if (!baseline) return fail_with(baseline.error());
   HistoryFiles files(program.arguments.value("history-out"), program.arguments.value("history-format", "edn") == "json"

@@ -8,6 +8,7 @@
 #include "engine/base/suggest.h"
 #include "engine/load/history_probe.h"
 #include "engine/load/thread_limit.h"
+#include "engine/store/joins.h"
 
 namespace lockstep::load {
 namespace {
@@ -83,6 +84,27 @@ Result<std::vector<Strategy>> strategies_of(const Scenario& scenario, const Comp
     all.push_back(std::move(*one));
   }
   return all;
+}
+
+/// What the ranks of a job cannot do together; empty: they can.
+std::string not_for_ranks(const Scenario& scenario, const CompareRequest& request) {
+  const Ranks* const ranks = request.round.ranks;
+  if (ranks == nullptr || !ranks->are_several()) return {};
+  const BackendKind& kind = *backend_named(request.round.store);
+  const auto& own = kind.traits.own_options;
+  if (std::find(own.begin(), own.end(), kJoinsOption) == own.end()) {
+    return fmt::format("a load of {} ranks needs a store that all of them reach, with --dsn; {} is in one process",
+                       ranks->size(), request.round.store);
+  }
+  if (!kind.is_server_named(request.round.dsn.of(kind))) {
+    return fmt::format("a load of {} ranks needs one server for all of them: --dsn names it", ranks->size());
+  }
+  if (scenario.make_world() != nullptr)
+    return fmt::format("the sessions of {} share objects of one process, which ranks cannot", scenario.name);
+  const auto fewest = std::min_element(request.sessions.begin(), request.sessions.end());
+  if (*fewest < ranks->size())
+    return fmt::format("{} ranks need at least as many sessions; --sessions {} is fewer", ranks->size(), *fewest);
+  return {};
 }
 
 /// One group for each combination, with a row for each strategy.
@@ -260,8 +282,14 @@ class Sweep {
         Result<RoundResult> result = run_round(scenario_, round_of(request_, row, round), stop_);
         if (!result) {
           // Finished rounds are kept. Without any, the result is the reason.
-          if (done_ == 0 || !is_environment(result.fault())) return result.error();
-          row.rounds.push_back({.note = "the store failed: " + result.error().message});
+          const bool was_told = result.fault() == Fault::cancelled;
+          if (done_ == 0 || !(is_environment(result.fault()) || was_told)) return result.error();
+          const bool is_alone = request_.round.ranks == nullptr || request_.round.ranks->lost().empty();
+          row.rounds.push_back({.note = (is_alone && !was_told ? "the store failed: " : "") + result.error().message});
+          if (was_told) {
+            compared.comparison.ending = record::Ending::interrupted;
+            return {};
+          }
           compared.comparison.ending = record::Ending::unavailable;
           return {};
         }
@@ -274,7 +302,10 @@ class Sweep {
         if (!result->caveat.empty() && std::find(notes.begin(), notes.end(), result->caveat) == notes.end())
           notes.push_back(result->caveat);
         if (result->store_failed) compared.comparison.ending = record::Ending::unavailable;
-        if (stop_ != nullptr && stop_->requested()) compared.comparison.ending = record::Ending::interrupted;
+        const bool is_gone = request_.round.ranks != nullptr && !request_.round.ranks->lost().empty();
+        const bool is_told = result->stopped || (stop_ != nullptr && stop_->requested());
+        // A rank that dies takes the others with it, by the same signal as ^C.
+        if (is_told && !is_gone) compared.comparison.ending = record::Ending::interrupted;
         if (compared.comparison.ending != record::Ending::complete) return {};
       }
     }
@@ -314,6 +345,7 @@ Result<CompareRequest> resolve(const Scenario& scenario, CompareRequest request)
   if (patterns.empty()) return refusal(fmt::format("{} does not run on {} under load", scenario.name, kind->name));
   if (request.strategies.empty()) request.strategies = usual_strategies(scenario, request);
   if (Result<std::vector<Strategy>> known = strategies_of(scenario, request); !known) return known.error();
+  if (std::string wrong = not_for_ranks(scenario, request); !wrong.empty()) return refusal(std::move(wrong));
   for (const std::string& executor : request.executors) {
     if (executor != "threads" && executor != "coroutines")
       return refusal(unknown_name("executor", executor, {"threads", "coroutines"}));
@@ -355,6 +387,7 @@ Result<Compared> compare(const Scenario& scenario, const CompareRequest& asked, 
   compared.comparison = begun(scenario, *request);
   compared.comparison.groups = groups_of(scenario, *request, *strategies);
   if (Result<void> run = Sweep(scenario, *request, stop, progress).run(compared); !run) return run.error();
+  if (request->round.ranks != nullptr && !request->round.ranks->leads()) return compared;
   for (ComparedGroup& group : compared.comparison.groups) rank(group, request->round.shape.seed);
   compared.comparison.verdict = verdict_of(compared.comparison.groups);
   note_rates(compared.comparison);

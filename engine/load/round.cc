@@ -10,8 +10,10 @@
 #include <thread>
 
 #include "engine/executors/offloaded_session.h"
+#include "engine/load/round_pack.h"
 #include "engine/load/session.h"
 #include "engine/load/usage.h"
+#include "engine/store/joins.h"
 
 namespace lockstep::load {
 namespace {
@@ -37,6 +39,18 @@ Result<void> check_room(const BackendKind& kind, Backend& backend, int sessions)
   return backend.room_for(sessions);
 }
 
+/// The sessions of one rank.
+struct Part {
+  int first = 0, count = 0;
+};
+
+Part part_of(const RoundRequest& request) {
+  if (request.ranks == nullptr) return {0, request.sessions};
+  const std::int64_t all = request.sessions, size = request.ranks->size(), rank = request.ranks->rank();
+  const auto begin = static_cast<int>(all * rank / size), end = static_cast<int>(all * (rank + 1) / size);
+  return {begin, end - begin};
+}
+
 /// A store, and the sessions on it. Members are destroyed in reverse order.
 class Round {
  public:
@@ -50,16 +64,24 @@ class Round {
               .pattern = *scenario.pattern_named(request.pattern),
               .choices = choices_,
               .world = scenario.make_world()},
-        latch_(static_cast<std::size_t>(request.sessions)) {}
+        part_(part_of(request)),
+        latch_(static_cast<std::size_t>(part_.count)) {}
 
   ~Round() {
     for (const auto& session : sessions_) session->actor.session.reset();
   }
 
   Result<void> open();
-  RoundResult run();
+  Result<RoundResult> run();
 
  private:
+  bool is_joint() const { return request_.ranks != nullptr && request_.ranks->are_several(); }
+  bool leads() const { return request_.ranks == nullptr || request_.ranks->leads(); }
+  Result<void> open_store(const std::string& place);
+  Result<void> fill_store();
+  Result<std::string> agree(const Result<void>& own, const std::string& word);
+  Result<void> gather(RoundResult& result, Counts& counts);
+  bool has_shared_numbers() const { return choices_.board.newest() > 0; }
   bool on_threads() const { return request_.executor == "threads"; }
   bool offloads_calls() const { return !on_threads() && !backend_->capabilities().nonblocking; }
   Result<void> make_sessions();
@@ -70,7 +92,8 @@ class Round {
   void judge(RoundResult& result, const std::vector<std::int64_t>& versions) const;
   bool wait_until(Nanos moment);
   void add_up(RoundResult& result);
-  void settle(RoundResult& result);
+  Counts close_sessions();
+  void settle(RoundResult& result, const Counts& counts);
 
   const Scenario& scenario_;
   const RoundRequest& request_;
@@ -80,6 +103,7 @@ class Round {
   Choices choices_;
   State given_;  // without the rows of a history
   Plan plan_;
+  const Part part_;
   CompletionLatch latch_;
   std::vector<std::unique_ptr<runtime::Loop>> loops_;
   std::vector<std::unique_ptr<LoadSession>> sessions_;
@@ -87,7 +111,8 @@ class Round {
   std::optional<debugging::RootGroup> shown_;  // the sessions on loops
 };
 
-Result<void> Round::open() {
+/// `place`: what rank 0 has set up; empty: a place of its own.
+Result<void> Round::open_store(const std::string& place) {
   const BackendKind& kind = *backend_named(request_.store);
   BackendOptions options{.protocol = request_.protocol,
                          .dsn = request_.dsn.of(kind),
@@ -95,21 +120,60 @@ Result<void> Round::open() {
                          .blocking = on_threads(),
                          .clock = &clock_};
   plan_.pattern.tune(kind, options);
+  if (!place.empty()) options.own.emplace_back(kJoinsOption, place);
   Result<std::unique_ptr<Backend>> opened = kind.open(options);
   if (!opened) return opened.error();
   backend_ = std::move(*opened);
+  return {};
+}
+
+Result<void> Round::fill_store() {
+  const BackendKind& kind = *backend_named(request_.store);
   if (Result<void> room = check_room(kind, *backend_, request_.sessions); !room) return room;
   given_ = scenario_.rows_of_load(request_.shape);
   State given = given_;
   if (request_.history > Nanos(0)) prepare_history(given);
-  if (Result<void> filled = backend_->set_up(given, plan_.pattern.ddl_on(request_.store, request_.shape)); !filled)
-    return filled;
-  return make_sessions();
+  return backend_->set_up(given, plan_.pattern.ddl_on(request_.store, request_.shape));
+}
+
+Result<void> Round::open() {
+  Result<void> ready;
+  if (leads()) {
+    ready = open_store({});
+    if (ready) ready = fill_store();
+  }
+  if (!is_joint()) return ready ? make_sessions() : ready;
+  const Result<std::string> place = agree(ready, ready && leads() ? place_of(backend_->environment()) : std::string());
+  if (!place) return place.error();
+  if (!leads()) ready = open_store(*place);
+  if (ready) ready = make_sessions();
+  const Result<std::string> all_ready = agree(ready, {});
+  return all_ready ? Result<void>() : Result<void>(all_ready.error());
+}
+
+/// Waits until every rank is as far. Gives rank 0's word, or what is in the way of any of them: the same to all.
+Result<std::string> Round::agree(const Result<void>& own, const std::string& word) {
+  Packer piece;
+  piece.put(own.ok()).put(own ? Fault::internal : own.fault()).put(own ? std::string_view() : own.error().message);
+  const RankAnswer answer = request_.ranks->ask(piece.take(), [&word](const RankPieces& pieces) {
+    for (const auto& each : pieces) {
+      if (each && !Unpacker(*each).get<bool>()) return *each;
+    }
+    return Packer().put(true).put(Fault::internal).put(word).take();
+  });
+  if (!request_.ranks->lost().empty()) return Error{Fault::unavailable, {}, request_.ranks->lost()};
+  if (answer.stopped) return Error{Fault::cancelled, {}, "interrupted"};
+  Unpacker parts(answer.text);
+  const bool is_good = parts.get<bool>();
+  const auto fault = parts.get<Fault>();
+  std::string text = parts.text();
+  if (!is_good) return Error{fault, {}, std::move(text)};
+  return text;
 }
 
 /// Few rows, so that probes meet; more for more sessions, so that these can go on.
 void Round::prepare_history(State& given) {
-  const auto sessions = static_cast<std::uint32_t>(request_.sessions);
+  const auto sessions = static_cast<std::uint32_t>(part_.count);
   ProbeConfig& probe_config = plan_.probe_config;
   probe_config.rows = std::clamp(8 * sessions, kProbeRowsLeast, kProbeRowsMost);
   probe_config.most = std::max<std::size_t>(kProbeRecordsMost / sessions, 16);
@@ -122,7 +186,7 @@ Result<void> Round::make_sessions() {
   if (!on_threads()) {
     for (int i = 0; i < request_.workers; ++i) loops_.push_back(std::make_unique<runtime::Loop>(i));
   }
-  for (int i = 0; i < request_.sessions; ++i) {
+  for (int i = part_.first; i < part_.first + part_.count; ++i) {
     const auto index = static_cast<std::size_t>(i);
     std::unique_ptr<SessionExecutor> executor =
         on_threads() ? make_thread_session_executor(latch_)
@@ -243,13 +307,54 @@ void Round::judge(RoundResult& result, const std::vector<std::int64_t>& versions
   result.proof = anomalies.front().why;
 }
 
-/// Reads the final state and checks the invariants.
-void Round::settle(RoundResult& result) {
+/// Gives what the sessions have counted for the invariants.
+Counts Round::close_sessions() {
   Counts counts;
   for (const auto& session : sessions_) {
     session->actor.session.reset();
     counts += session->context.acknowledged;
   }
+  return counts;
+}
+
+/// Adds up what all ranks have counted, on rank 0. All of them hear how the round ended.
+Result<void> Round::gather(RoundResult& result, Counts& counts) {
+  Packer piece;
+  pack(result, piece.put(has_shared_numbers()));
+  pack(counts, piece);
+  const RankAnswer answer = request_.ranks->ask(piece.take(), [&](const RankPieces& pieces) {
+    bool shared_numbers = has_shared_numbers();
+    for (std::size_t rank = 1; rank < pieces.size(); ++rank) {
+      if (!pieces[rank]) continue;
+      Unpacker from(*pieces[rank]);
+      shared_numbers = from.get<bool>() || shared_numbers;
+      add(result, unpack_round(from));
+      counts += unpack_counts(from);
+    }
+    return Packer().put(shared_numbers).put(result.store_failed).put(result.note).take();
+  });
+  if (const std::string& lost = request_.ranks->lost(); !lost.empty()) {
+    result.store_failed = true;
+    result.note = lost;
+    return {};
+  }
+  Unpacker words(answer.text);
+  if (words.get<bool>()) {
+    return Error{Fault::invalid,
+                 {},
+                 fmt::format("the sessions of {} tell each other what they have inserted, which the ranks of a job "
+                             "cannot",
+                             scenario_.name)};
+  }
+  words.get(result.store_failed);
+  words.get(result.note);
+  result.stopped = answer.stopped;
+  if (result.stopped && result.note.empty()) result.note = "interrupted";
+  return {};
+}
+
+/// Reads the final state and checks the invariants.
+void Round::settle(RoundResult& result, const Counts& counts) {
   if (result.store_failed) return;  // a commit may be in doubt: nothing can be said
   Result<State> state = backend_->final_state();
   if (!state) {
@@ -269,17 +374,22 @@ void Round::settle(RoundResult& result) {
   }
 }
 
-RoundResult Round::run() {
+Result<RoundResult> Round::run() {
   RoundResult result;
   start();
   watch(result);
   add_up(result);
-  settle(result);
+  Counts counts = close_sessions();
+  result.helpers = offloads_calls() ? kCallersMost : 0;
   result.peak_rss_bytes = own_peak_rss_bytes();
+  if (is_joint()) {
+    if (Result<void> gathered = gather(result, counts); !gathered) return gathered.error();
+  }
+  if (leads()) settle(result, counts);
   result.store_version = backend_->capabilities().version;
   result.environment = backend_->environment();
+  if (is_joint()) result.environment.emplace_back("ranks", std::to_string(request_.ranks->size()));
   result.caveat = backend_->capabilities().caveat;
-  result.helpers = offloads_calls() ? kCallersMost : 0;
   return result;
 }
 

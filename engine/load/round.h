@@ -2,6 +2,9 @@
 //
 // Each session has an actor, a clock and counts of its own (session_executor.h); they are added up when the round is
 // over. The store is opened, filled and checked anew for every round, so a round knows nothing of the one before.
+//
+// The ranks of an MPI job make a round together, each with a part of the sessions. Rank 0 opens the store, fills it and
+// checks it, the others join. They start when all are ready, and each measures by its own clock: no two are compared.
 #pragma once
 
 #include <functional>
@@ -11,6 +14,7 @@
 
 #include "engine/actor/run_state.h"
 #include "engine/check/isolation.h"
+#include "engine/ranks/ranks.h"
 #include "engine/record/comparison.h"
 #include "engine/scenario/scenario.h"
 #include "engine/store/backend.h"
@@ -49,6 +53,9 @@ struct RoundRequest {
   Retry retry = Retry::jitter;
   int retries_most = 1000;         ///< of one transaction; then it is counted as given up
   std::uint64_t commits_most = 0;  ///< of each session, which ends then; 0 = when the time is over
+  /// The processes that make the load together, each of which makes the same request: sessions and rate are of all.
+  /// Histories are of rank 0's sessions alone, whose probes nobody else meets. nullptr: this process alone.
+  Ranks* ranks = nullptr;
 };
 
 struct RoundResult {
@@ -70,15 +77,16 @@ struct RoundResult {
   std::string gave_up;         ///< why the first of them was given up
   std::string note;            ///< why the round does not count: interrupted, or the store failed; empty: it does
   bool store_failed = false;
+  bool stopped = false;  ///< a rank of the job was told to stop
   std::string store_version;
   int helpers = 0;  ///< the most threads at once that made the store's blocking calls; 0: no call blocks
   std::vector<std::pair<std::string, std::string>> environment;
   std::string caveat;  ///< of the store (Capabilities::caveat)
 };
 
-/// Runs the round of a pattern that runs under load. Fault::invalid, with both numbers, when there are fewer
-/// connections or descriptors than sessions. Fault::unavailable and other faults of the environment when the store
-/// cannot be opened. A store that fails later gives a result with a note.
+/// Runs the round of a pattern that runs under load; the result of ranks is rank 0's. Fault::invalid, with both
+/// numbers, when there are fewer connections or descriptors than sessions. Fault::unavailable and other faults of the
+/// environment when the store cannot be opened. A store that fails later gives a result with a note.
 Result<RoundResult> run_round(const Scenario& scenario, const RoundRequest& request, const StopSource* stop);
 
 /// What the driver itself costs a transaction, in nanoseconds of CPU: a session whose body does nothing.

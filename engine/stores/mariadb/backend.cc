@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <random>
 
+#include "engine/store/joins.h"
 #include "engine/stores/mariadb/errors.h"
 #include "engine/stores/mariadb/protocol.h"
 #include "engine/stores/mariadb/server.h"
@@ -95,8 +96,15 @@ Result<void> MariadbBackend::open() {
   common_.monitor = std::move(monitor).value();
   if (server_.empty()) server_ = common_.monitor->where();
   if (auto looked = look_at_server(); !looked) return looked;
-  if (server_ != "private") drop_stale_databases();
-  if (auto made = make_database(); !made) return made;
+  for (const auto& [option, value] : options_.own) {
+    if (option == kJoinsOption) database_ = value;
+  }
+  if (!database_.empty()) {
+    if (auto joined = does("use " + database_); !joined) return joined;
+  } else {
+    if (server_ != "private") drop_stale_databases();
+    if (auto made = make_database(); !made) return made;
+  }
   // A limit on waits of less than a second, which the server cannot count, is one on statements.
   const bool is_whole = options_.lock_timeout == kNever || options_.lock_timeout % std::chrono::seconds(1) == Nanos(0);
   common_.limit_is_for_locks = !is_whole && options_.lock_timeout <= options_.statement_timeout;
@@ -357,7 +365,7 @@ BackendKind backend_mariadb() {
                                                          "started and removed",
                                         .fits = is_dsn_of_mariadb,
                                         .without_secrets = dsn_without_secrets},
-                     .own_options = {}},
+                     .own_options = {kJoinsOption}},
           .protocols = maria::protocol_list(),
           .open = open_mariadb,
           .available = is_mariadb_available,

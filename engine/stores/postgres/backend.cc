@@ -17,6 +17,7 @@
 #include <random>
 #include <set>
 
+#include "engine/store/joins.h"
 #include "engine/stores/postgres/cluster.h"
 #include "engine/stores/postgres/isolation.h"
 #include "engine/stores/postgres/log/incident_source.h"
@@ -81,8 +82,8 @@ class PostgresBackend final : public Backend {
   ProtocolTraits traits_;
   std::vector<std::pair<std::string, std::string>> environment_;
   std::string server_;  ///< for environment(): private, or where
-  std::string schema_;
-  std::string token_;  ///< the second half of the advisory lock, as the server's integer
+  std::string schema_;  ///< made here, or joined
+  std::string token_;   ///< the second half of the advisory lock, as the server's integer
   bool has_schema_ = false;
   bool is_used_ = false;  ///< set_up has run
   bool has_ddl_ = false;  ///< with statements of the scenario
@@ -110,6 +111,7 @@ Result<void> PostgresBackend::open() {
   capabilities_.nonblocking = !options_.blocking;
   for (const auto& [option, value] : options_.own) {
     if (option == kBareOption) common_.bare_name = value;
+    if (option == kJoinsOption) schema_ = value;
   }
   if (is_bare()) return open_bare();
   auto monitor = Monitor::open(common_.dsn, options_.connect_timeout);
@@ -120,8 +122,13 @@ Result<void> PostgresBackend::open() {
   // Statements outside sessions must not wait for long.
   const auto prepared = common_.monitor->query("set client_min_messages = error; set lock_timeout = '5s'");
   if (!prepared) return prepared.error();
-  if (server_ != "private") drop_stale_schemas();
-  if (auto made = make_schema(); !made) return made;
+  if (schema_.empty()) {
+    if (server_ != "private") drop_stale_schemas();
+    if (auto made = make_schema(); !made) return made;
+  } else if (auto joined = done(common_.monitor->query(fmt::format("set search_path = {}, public", schema_)));
+             !joined) {
+    return joined;
+  }
   const std::string timeout = milliseconds_text(options_.deadlock_timeout);
   // Only a superuser, or a role that was granted SET on it (PostgreSQL 15), may change it. For others the server's own
   // value holds.
@@ -459,7 +466,7 @@ BackendKind backend_postgres() {
                                                          "one, started and removed",
                                         .fits = is_dsn,
                                         .without_secrets = without_password},
-                     .own_options = {kBareOption}},
+                     .own_options = {kBareOption, kJoinsOption}},
           .protocols = postgres::protocol_list(),
           .open = open_postgres,
           .available = is_available,
