@@ -177,7 +177,8 @@ void CellRunner::run_table(std::vector<Cell>& cells, std::size_t begin, std::siz
   const std::span<const Cell> table(cells.data() + begin, end - begin);
   const bool ran =
       std::any_of(table.begin(), table.end(), [](const Cell& c) { return c.state != Cell::State::waiting; });
-  if (ran && each_table && ranks.leads()) each_table(table);
+  // Of a rank that has died the launcher leaves no time for a table with holes.
+  if (ran && each_table && ranks.leads() && ranks.lost().empty()) each_table(table);
 }
 
 /// Rank 0 gets what the others have run; all hear whether to go on.

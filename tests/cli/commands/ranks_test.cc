@@ -167,16 +167,16 @@ TEST_F(RanksCommand, ASearchBySamplesGivesTheSameForAnyNumberOfRanks) {
   // The third one learns on its way that the queue of a lock matters, and begins again on all ranks. The last one is of
   // a program, whose threads are not there before they run.
   const std::vector<std::vector<std::string>> searches = {
-      {"deadlock/three-cycle", "--strategy", "walk", "--budget", "60000"},
-      {"threads/dining-philosophers", "--strategy", "pct", "--budget", "30000"},
-      {"threads/if-instead-of-while", "--strategy", "pos", "--budget", "30000"},
-      {"--strategy", "walk", "--budget", "3000", "--", LOCKSTEP_CASES, "two-lock"}};
+      {"threads/two-lock", "--strategy", "walk", "--budget", "250000"},  // several rounds of all ranks
+      {"threads/dining-philosophers", "--strategy", "pct", "--budget", "12000"},
+      {"threads/if-instead-of-while", "--strategy", "pos", "--budget", "12000"},
+      {"--strategy", "walk", "--budget", "1500", "--", LOCKSTEP_CASES, "two-lock"}};
   for (std::vector<std::string> words : searches) {
     words.insert(words.begin(), {"explore", "--no-record", "--json", "--seed", "5", "--jobs", "1"});
     const Ended alone = lockstep(words);
     const nlohmann::json expected = result_of(alone);
-    EXPECT_GT(expected["runs"], 2000);
-    for (const int ranks : {1, 2, 3}) {
+    EXPECT_GT(expected["runs"], 1000);
+    for (const int ranks : {2, 3}) {
       const Ended ended = Job(ranks, words).wait();
       EXPECT_EQ(ended.code, alone.code) << words[6] << " on " << ranks << "\n" << ended.err;
       EXPECT_EQ(result_of(ended), expected) << words[6] << " on " << ranks;
@@ -304,7 +304,7 @@ TEST_F(RanksCommand, ALoadOfSeveralRanksIsOneLoad) {
   EXPECT_EQ(ended.code, 0) << ended.err;
   const nlohmann::json result = nlohmann::json::parse(ended.out, nullptr, false);
   ASSERT_FALSE(result.is_discarded()) << ended.out << ended.err;
-  const nlohmann::json& row = result["groups"][0]["strategies"][0];
+  const nlohmann::json& row = result["groups"][0]["rows_of"][0];
   EXPECT_EQ(row["sessions"], 5);
   EXPECT_EQ(row["rounds"].size(), 2u);
   EXPECT_GT(row["committed"], 0);
@@ -313,7 +313,7 @@ TEST_F(RanksCommand, ALoadOfSeveralRanksIsOneLoad) {
   for (const auto& bucket : row["histogram"]) measured += bucket[1].get<std::uint64_t>();
   EXPECT_EQ(row["committed"], measured);
   EXPECT_EQ(row["invariant_broken"], 0);
-  EXPECT_GT(row["on_record"], 0) << "rank 0 has put a history on record";
+  EXPECT_GT(row["history"]["on_record"], 0) << "rank 0 has put a history on record";
 }
 
 }  // namespace
