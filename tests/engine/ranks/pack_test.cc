@@ -10,9 +10,14 @@
 namespace lockstep {
 namespace {
 
+/// Not inlined: g++ 12 takes the short texts in a moved string for its bounds (-Warray-bounds).
+[[gnu::noinline]] std::string taken_from(Packer& packer) { return packer.take(); }
+
 TEST(RankPack, GivesBackWhatWasPut) {
   const std::string text("nul \0 and all", 13);
-  const std::string bytes = Packer().put(std::uint64_t{1} << 60U).put(text).put(-2.5).put(true).put("").take();
+  Packer packer;
+  packer.put(std::uint64_t{1} << 60U).put(text).put(-2.5).put(true).put("");
+  const std::string bytes = taken_from(packer);
   Unpacker from(bytes);
   EXPECT_EQ(from.get<std::uint64_t>(), std::uint64_t{1} << 60U);
   EXPECT_EQ(from.text(), text);
@@ -24,7 +29,9 @@ TEST(RankPack, GivesBackWhatWasPut) {
 }
 
 TEST(RankPack, TellsOfBytesThatAreCutOff) {
-  const std::string bytes = Packer().put("some text").take();
+  Packer packer;
+  packer.put("some text");
+  const std::string bytes = taken_from(packer);
   for (std::size_t size = 0; size < bytes.size(); ++size) {
     const std::vector<char> cut(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
     Unpacker from(std::string_view(cut.data(), cut.size()));
