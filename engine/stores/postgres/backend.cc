@@ -18,11 +18,13 @@
 #include <set>
 
 #include "engine/store/joins.h"
+#include "engine/store/statement_text.h"
 #include "engine/stores/postgres/cluster.h"
 #include "engine/stores/postgres/isolation.h"
 #include "engine/stores/postgres/log/incident_source.h"
 #include "engine/stores/postgres/own_database.h"
 #include "engine/stores/postgres/protocol.h"
+#include "engine/stores/postgres/saved_tables.h"
 #include "engine/stores/postgres/server_binaries.h"
 #include "engine/stores/postgres/session.h"
 
@@ -31,7 +33,13 @@ namespace {
 
 using namespace postgres;
 
-constexpr std::string_view kBareOption = "bare";  // its value: the name of the file, for application_name
+/// How a search restores tables: "rows" (the default), "files" (truncates them each time) or "anew" (makes them anew).
+constexpr std::string_view kTablesOption = "tables";
+constexpr std::string_view kPagesSchema = "lockstep_pages";  // of an extension, on a private server
+constexpr int kPagesLock = 1;                                // beside kLockClass: who makes it
+constexpr int kSavedInVainMost = 4;                          // orders in a row; then only now and then
+constexpr int kSavedAgainAfter = 16;                         // orders
+constexpr std::string_view kBareOption = "bare";             // its value: the name of the file, for application_name
 constexpr int kLockClass = 0x10c57e9;  // of the advisory locks of this program; any number that no other program uses
 constexpr int kStaleSchemasMax = 50;   // dropped at one start
 
@@ -71,6 +79,10 @@ class PostgresBackend final : public Backend {
   Result<void> set_up_bare(std::span<const std::string> ddl);
   void drop_stale_schemas();
   Result<void> make_schema();
+  Result<void> set_up_anew(const State& rows, std::span<const std::string> ddl);
+  bool restore(const State& rows, std::span<const std::string> ddl);
+  void save_tables();
+  std::string pages_schema();
   std::string session_setup(bool may_set_deadlock_timeout) const;
   void note_environment(bool may_set_deadlock_timeout);
 
@@ -87,7 +99,21 @@ class PostgresBackend final : public Backend {
   bool has_schema_ = false;
   bool is_used_ = false;  ///< set_up has run
   bool has_ddl_ = false;  ///< with statements of the scenario
+  State rows_;            ///< of the latest set_up
+  std::vector<std::string> ddl_;
+  bool is_search_ = false;
+  std::optional<std::string> pages_schema_;  ///< of pageinspect; empty: there is none; nullopt: nobody has looked
+  std::unique_ptr<SavedTables> saved_;       ///< nullptr: each order's tables are made anew
+  bool restores_ = true;
+  int saved_in_vain_ = 0;  ///< how often in a row
+  int made_anew_ = 0;      ///< orders since the tables were saved last
 };
+
+std::string value_of(const BackendOptions& options, std::string_view name) {
+  const auto found =
+      std::find_if(options.own.begin(), options.own.end(), [name](const auto& own) { return own.first == name; });
+  return found == options.own.end() ? std::string() : found->second;
+}
 
 Result<void> done(const Result<Table>& result) {
   if (result) return {};
@@ -109,10 +135,9 @@ Result<void> PostgresBackend::open() {
   if (!dsn) return dsn.error();
   common_.dsn = server_dsn_ = std::move(dsn).value();
   capabilities_.nonblocking = !options_.blocking;
-  for (const auto& [option, value] : options_.own) {
-    if (option == kBareOption) common_.bare_name = value;
-    if (option == kJoinsOption) schema_ = value;
-  }
+  common_.bare_name = value_of(options_, kBareOption);
+  restores_ = value_of(options_, kTablesOption) != "anew";
+  if (const std::string joined = value_of(options_, kJoinsOption); !joined.empty()) schema_ = joined;
   if (is_bare()) return open_bare();
   auto monitor = Monitor::open(common_.dsn, options_.connect_timeout);
   if (!monitor) return monitor.error();
@@ -332,18 +357,84 @@ void PostgresBackend::add_rows(const std::map<std::string, int>& actor_of_transa
 
 void PostgresBackend::serve_search() {
   common_.describes_waits = false;
-  // A server that the user runs stays on the processors where the user has put it.
-  if (server_ != "private") return;
-  common_.processor = std::make_unique<server::OneProcessor>();
-  common_.processor->take_in(common_.monitor->pid());
+  is_search_ = true;
+  if (server_ == "private") {
+    common_.processor = std::make_unique<server::OneProcessor>();
+    common_.processor->take_in(common_.monitor->pid());
+  }  // a server that the user runs stays on the processors where the user has put it
+  if (has_ddl_) save_tables();
+}
+
+/// The schema of the extension pageinspect on a private server, which is the program's own; empty where there is none.
+std::string PostgresBackend::pages_schema() {
+  if (!pages_schema_) {
+    pages_schema_ = std::string();
+    // Two searches may begin at once.
+    const bool is_there =
+        (server_ == "private" || value_of(options_, kTablesOption) == "rows") &&
+        common_.monitor
+            ->query(fmt::format("select pg_catalog.pg_advisory_xact_lock({}, {}); create schema if not exists {};"
+                                " create extension if not exists pageinspect schema {}",
+                                kLockClass, kPagesLock, kPagesSchema, kPagesSchema))
+            .ok();
+    if (is_there) pages_schema_ = kPagesSchema;
+  }
+  return *pages_schema_;
+}
+
+/// Keeps what the latest set_up has made, unless that was in vain several times: then the orders themselves change
+/// definitions.
+void PostgresBackend::save_tables() {
+  saved_.reset();
+  common_.knows_plain = false;
+  if (!restores_ || !is_search_ || is_bare() || common_.has_seen_layout) return;
+  if (saved_in_vain_ >= kSavedInVainMost && ++made_anew_ < kSavedAgainAfter) return;
+  made_anew_ = 0;
+  const auto is_told_of = [this](bool (*what)(std::string_view)) {
+    return std::any_of(ddl_.begin(), ddl_.end(), what);
+  };
+  if (is_told_of(sees_layout)) {
+    restores_ = false;
+    return;
+  }
+  const bool truncates = value_of(options_, kTablesOption) == "files";
+  saved_ = SavedTables::take(*common_.monitor, schema_, ddl_, truncates ? std::string() : pages_schema(),
+                             truncates ? SavedTables::Means::files : SavedTables::Means::rows);
+  // What cannot be saved now cannot be saved the next time either.
+  restores_ = saved_ != nullptr;
+  common_.knows_plain = saved_ != nullptr && saved_->is_plain() && !is_told_of(touches_session);
+  ++saved_in_vain_;
+}
+
+bool PostgresBackend::restore(const State& rows, std::span<const std::string> ddl) {
+  const bool is_same = rows == rows_ && std::equal(ddl.begin(), ddl.end(), ddl_.begin(), ddl_.end());
+  if (saved_ == nullptr || !is_same || common_.has_seen_layout) return false;
+  if (saved_->restore()) {
+    saved_in_vain_ = 0;
+    return true;
+  }
+  if (!saved_->is_exact()) restores_ = false;
+  return false;
 }
 
 Result<void> PostgresBackend::set_up(const State& rows, std::span<const std::string> ddl) {
   if (is_bare()) return set_up_bare(ddl);
+  if (restore(rows, ddl)) return {};
+  saved_.reset();
+  if (auto made = set_up_anew(rows, ddl); !made) return made;
+  rows_ = rows;
+  ddl_.assign(ddl.begin(), ddl.end());
+  common_.ddl_leaves_traces = std::any_of(ddl.begin(), ddl.end(), leaves_traces);
+  if (has_ddl_) save_tables();
+  return {};
+}
+
+Result<void> PostgresBackend::set_up_anew(const State& rows, std::span<const std::string> ddl) {
   std::string insert;
   if (is_used_ && has_ddl_) {
-    // A statement of the scenario may have made anything in the schema.
-    common_.idle.clear();
+    // A statement of the scenario may have made anything in the schema. A search keeps its connections: the server
+    // plans anew what they have prepared.
+    if (!is_search_) common_.idle.clear();
     auto made = done(common_.monitor->query(
         fmt::format("drop schema if exists {0} cascade; create schema {0}; {1}", schema_, kCreateTable)));
     if (!made) return made;
@@ -466,7 +557,7 @@ BackendKind backend_postgres() {
                                                          "one, started and removed",
                                         .fits = is_dsn,
                                         .without_secrets = without_password},
-                     .own_options = {kBareOption, kJoinsOption}},
+                     .own_options = {kBareOption, kJoinsOption, kTablesOption}},
           .protocols = postgres::protocol_list(),
           .open = open_postgres,
           .available = is_available,

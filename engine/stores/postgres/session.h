@@ -73,6 +73,11 @@ struct Common {
   IdleConnections idle;  ///< of sessions that do not block
   /// What the server shows as the session's application_name.
   std::string application_of(const std::string& session) const;
+  /// Of a search whose schema holds no function and no sequence of the user's: is_plain() tells what leaves a session
+  /// as it was.
+  bool knows_plain = false;
+  bool ddl_leaves_traces = false;                   ///< functions that it has made may do the same: leaves_traces()
+  std::atomic<bool> has_seen_layout = false;        ///< a statement has: sees_layout()
   bool has_limits = false;                          ///< session_setup sets a limit on waits or statements
   bool describes_waits = true;                      ///< for people: what lock, which row
   std::unique_ptr<server::OneProcessor> processor;  ///< nullptr: the machine decides where everybody runs

@@ -28,6 +28,9 @@ class PqSession final : public PostgresSession {
   Arrival arrival() override;
 
  private:
+  /// What makes an idle connection that of the session with this name.
+  std::string setup_of(const std::string& name) const;
+  void note_statement(std::string_view sql);
   bool send(const Call& call);
   bool is_still_there();
   /// Takes what has come; true when the whole answer has.
@@ -38,7 +41,8 @@ class PqSession final : public PostgresSession {
 
   AsyncConnection connection_;
   std::string name_;
-  bool ran_sql_ = false;        // which may have changed settings, taken locks of the session, made temporary tables
+  bool is_changed_ = false;     // SQL may have changed settings, taken locks of the session, made temporary tables
+  bool has_traces_ = false;     // SQL may have left something that kForget does not take away
   ServerAnswer outcome_;        // of the request in flight
   bool waits_ = false;          // a request is in flight
   bool is_whole_ = false;       // its whole answer has come
@@ -54,8 +58,9 @@ PqSession::~PqSession() {
   Connection idle = connection_.release();
   if (idle == nullptr) return;
   // Its locks are given back now, as if the connection had been closed. The portable verbs leave nothing.
-  if (ran_sql_ && !ask(idle.get(), kForget, {}, common_.connect_max)) return;
-  common_.idle.give({std::move(idle), ran_sql_ ? std::string() : name_});
+  if (has_traces_) return;
+  if (is_changed_ && !ask(idle.get(), kForget + setup_of(name_), {}, common_.connect_max)) return;
+  common_.idle.give({std::move(idle), name_});
 }
 
 std::optional<Error> PqSession::open(const std::string& name) {
@@ -66,9 +71,7 @@ std::optional<Error> PqSession::open(const std::string& name) {
     if (!is_still_there()) connection_.close();
   }
   if (connection_.is_open() && ready_for != name) {
-    const std::string setup =
-        common_.session_setup + fmt::format("set application_name = {};", quoted_value(common_.application_of(name)));
-    if (!ask(connection_.get(), setup, {}, common_.connect_max)) connection_.close();  // gone meanwhile
+    if (!ask(connection_.get(), setup_of(name), {}, common_.connect_max)) connection_.close();  // gone meanwhile
   }
   if (!connection_.is_open()) {
     auto connected = connect(common_.dsn, common_.application_of(name), common_.connect_max);
@@ -89,6 +92,16 @@ std::optional<Error> PqSession::open(const std::string& name) {
   attach(::PQbackendPID(connection_.get()), name);
   connection_.keep_notices();
   return std::nullopt;
+}
+
+std::string PqSession::setup_of(const std::string& name) const {
+  return common_.session_setup + fmt::format("set application_name = {};", quoted_value(common_.application_of(name)));
+}
+
+void PqSession::note_statement(std::string_view sql) {
+  is_changed_ = is_changed_ || !common_.knows_plain || !is_plain(sql);
+  has_traces_ = has_traces_ || common_.ddl_leaves_traces || leaves_traces(sql);
+  if (sees_layout(sql)) common_.has_seen_layout = true;
 }
 
 bool PqSession::send(const Call& call) {
@@ -199,7 +212,7 @@ bool PqSession::attempt(Pending& pending, Waiter& /*waiter*/) {
   if (pending.phase == 0) {
     Call call;
     if (finish_early(pending, call)) return true;
-    ran_sql_ = ran_sql_ || pending.request.verb == Verb::execute;
+    if (pending.request.verb == Verb::execute) note_statement(pending.request.key);
     outcome_ = ServerAnswer{};
     keeps_results_ = pending.request.verb == Verb::execute;
     outcome_.sent = pending.request.verb != Verb::commit || is_still_there();

@@ -16,6 +16,10 @@ namespace {
 
 std::vector<std::string> words_of(std::string_view sql) { return first_words(sql, {"--"}); }
 
+bool contains_any(std::string_view sql, std::span<const std::string_view> words) {
+  return std::any_of(words.begin(), words.end(), [sql](std::string_view word) { return contains_text(sql, word); });
+}
+
 /// In the order of the enum below.
 constexpr std::array kPrepared = {
     Prepared{"ls_read", "text", "select v from kv where k = $1", 1},
@@ -94,6 +98,38 @@ bool ends_without_commit(std::string_view sql) {
 
 bool may_lock_session(std::string_view sql) {
   return contains_text(sql, "pg_advisory_lock") || contains_text(sql, "pg_try_advisory_lock");
+}
+
+bool sees_layout(std::string_view sql) {
+  static constexpr std::array<std::string_view, 12> kWords = {
+      "ctid",     "xmin",        "xmax",          "cmin",     "cmax",    "pg_stat",
+      "pg_class", "pg_relation", "pg_table_size", "filenode", "log_cnt", "pg_indexes_size"};
+  return contains_any(sql, kWords);
+}
+
+bool leaves_traces(std::string_view sql) {
+  static constexpr std::array<std::string_view, 15> kWords = {
+      "prepare", "deallocate", "discard",   "set_config", "setseed",    "load ",          "dblink",      "plperl",
+      "pltcl",   "plpython",   "extension", "alter role", "alter user", "alter database", "alter system"};
+  // "set a.b = …", "set local a.b …": a setting of one's own does not go away by RESET.
+  const bool may_be_own_setting = contains_text(sql, "set") && sql.find('.') != std::string_view::npos;
+  return may_be_own_setting || contains_any(sql, kWords);
+}
+
+bool touches_session(std::string_view sql) {
+  static constexpr std::array<std::string_view, 9> kWords = {"set_config", "setseed", "advisory", "nextval", "currval",
+                                                             "lastval",    "setval",  "temp",     "dblink"};
+  return contains_any(sql, kWords);
+}
+
+bool is_plain(std::string_view sql) {
+  static constexpr std::array<std::string_view, 14> kFirst = {"begin",  "start",  "commit", "end",    "rollback",
+                                                              "abort",  "select", "insert", "update", "delete",
+                                                              "values", "table",  "lock",   "with"};
+  const std::vector<std::string> words = words_of(sql);
+  if (words.empty() || std::find(kFirst.begin(), kFirst.end(), words[0]) == kFirst.end()) return false;
+  const bool several = sql.find(';') < sql.find_last_not_of(" \t\n;");
+  return !several && !touches_session(sql);
 }
 
 bool may_set_limit(std::string_view sql) { return contains_text(sql, "_timeout"); }

@@ -45,6 +45,17 @@ enum class TransactionEffect { none, begins, ends };
 bool may_autocommit(std::string_view sql);
 /// It may take a lock that lasts as long as the session.
 bool may_lock_session(std::string_view sql);
+/// It looks at where rows lie, at the numbers of transactions or at statistics: what differs between tables that are
+/// made anew and tables that are restored.
+bool sees_layout(std::string_view sql);
+/// It may leave something in its session that a reset of the session does not take away: prepared statements, settings
+/// of one's own, seeds.
+bool leaves_traces(std::string_view sql);
+/// It names what changes the state of a session: settings, advisory locks, sequences, temporary tables.
+bool touches_session(std::string_view sql);
+/// It is one statement on rows, or of a transaction, and leaves nothing in its session, unless by a function or a
+/// sequence of the user's.
+bool is_plain(std::string_view sql);
 /// It may set a limit after which the server ends a statement or a wait.
 bool may_set_limit(std::string_view sql);
 
