@@ -46,7 +46,7 @@ class IdleConnections {
  public:
   struct Idle {
     Connection connection;
-    std::string ready_for;  ///< the name of the session whose settings it has; empty: it has none yet
+    std::string ready_for;  ///< the name of the session whose settings it has
   };
   /// Best one that is ready for this session. Without a connection: there is none.
   Idle take(const std::string& name) LOCKSTEP_EXCLUDES(mutex_);

@@ -55,6 +55,28 @@ enum Index : std::size_t {
   kScanOnForUpdate,
 };
 
+/// "set a.b = …", "set local a.b …": a setting of one's own does not go away by RESET.
+bool may_set_own(std::string_view sql) {
+  std::string text(sql);
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+  const auto skip = [&text](std::size_t at, std::string_view set) {
+    const std::size_t found = text.find_first_not_of(set, at);
+    return found == std::string::npos ? text.size() : found;
+  };
+  constexpr std::string_view kBlanks = " \t\r\n", kName = "abcdefghijklmnopqrstuvwxyz0123456789_\"";
+  for (std::size_t at = text.find("set"); at != std::string::npos; at = text.find("set", at + 1)) {
+    std::size_t name = skip(at + 3, kBlanks);
+    for (const std::string_view scope : {"session", "local"}) {
+      if (text.compare(name, scope.size(), scope) == 0) name = skip(name + scope.size(), kBlanks);
+    }
+    const std::size_t end = skip(name, kName);
+    if (end < text.size() && text[end] == '.') return true;
+    // What stands behind a comment is not looked at.
+    if (end == name && text.compare(name, 1, "=") != 0) return true;
+  }
+  return false;
+}
+
 using Parameters = std::array<std::optional<std::string>, 3>;
 
 Call prepared_call(Index index, Parameters parameters) { return Call{&kPrepared[index], {}, std::move(parameters)}; }
@@ -111,9 +133,7 @@ bool leaves_traces(std::string_view sql) {
   static constexpr std::array<std::string_view, 15> kWords = {
       "prepare", "deallocate", "discard",   "set_config", "setseed",    "load ",          "dblink",      "plperl",
       "pltcl",   "plpython",   "extension", "alter role", "alter user", "alter database", "alter system"};
-  // "set a.b = …", "set local a.b …": a setting of one's own does not go away by RESET.
-  const bool may_be_own_setting = contains_text(sql, "set") && sql.find('.') != std::string_view::npos;
-  return may_be_own_setting || contains_any(sql, kWords);
+  return contains_any(sql, kWords) || may_set_own(sql);
 }
 
 bool touches_session(std::string_view sql) {
