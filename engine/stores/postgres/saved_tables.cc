@@ -286,17 +286,17 @@ bool SavedTables::prepare_look() {
   return true;
 }
 
-std::optional<SavedTables::Look> SavedTables::look(const std::string& before) const {
+std::optional<SavedTables::TablesSeen> SavedTables::look(const std::string& before) const {
   const auto answer = monitor_.query(before + "execute ls_state");
   if (!answer || answer->size() != 1) return std::nullopt;
   const auto& row = answer->front();
-  Look now{.catalogue = said(row[0]), .storage = said(row[1]), .free = {}};
+  TablesSeen now{.catalogue = said(row[0]), .storage = said(row[1]), .free = {}};
   for (std::size_t i = 2; i < row.size(); ++i) now.free.push_back(number(row[i]));
   return now;
 }
 
 /// The next order finds pages that it does not fill up, as far as the orders until now tell.
-bool SavedTables::has_room(const Look& now) {
+bool SavedTables::has_room(const TablesSeen& now) {
   bool has = true;
   for (std::size_t i = 0; i < pages_.size(); ++i) {
     Page& page = pages_[i];

@@ -70,7 +70,7 @@ class SavedTables {
     int fillfactor = 100;
   };
   /// What ls_state says.
-  struct Look {
+  struct TablesSeen {
     std::string catalogue;  ///< of the definitions: changes with each of them
     std::string storage;    ///< pages of each file, and what the planner believes
     std::vector<std::int64_t> free;
@@ -88,8 +88,8 @@ class SavedTables {
   bool keep_sequences();
   void find_pages();
   bool prepare_look();
-  std::optional<Look> look(const std::string& before) const;
-  bool has_room(const Look& now);
+  std::optional<TablesSeen> look(const std::string& before) const;
+  bool has_room(const TablesSeen& now);
   bool has_the_same_rows() const;
 
   Monitor& monitor_;
@@ -109,7 +109,7 @@ class SavedTables {
   std::string empty_;   // deletes
   std::string truncate_;
   std::string believe_;  // pages and rows of new files
-  Look saved_;
+  TablesSeen saved_;
 };
 
 }  // namespace lockstep::postgres
