@@ -48,7 +48,8 @@ export TERM=dumb LOCKSTEP_RUNS="$work/runs" OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_
 
 # on_all ARGS...: the program on every machine.
 on_all() {
-  "$work/enter" $net.1 mpirun -n "$hosts" --host "$list" --oversubscribe --mca plm_rsh_agent "$work/enter" \
+  # shellcheck disable=SC2016  # expanded in there
+  ip netns exec lockstep1 unshare -u sh -c 'hostname lockstep1; exec "$@"' sh mpirun -n "$hosts" --host "$list" --oversubscribe --mca plm_rsh_agent "$work/enter" \
     --mca btl tcp,self --mca btl_tcp_if_include eth0 --mca oob_tcp_if_include eth0 --mca orte_keep_fqdn_hostnames 1 \
     "$program" "$@"
 }

@@ -32,7 +32,9 @@ constexpr const char* kMpirun = "/usr/bin/mpirun";
 
 std::string text_in(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << file.rdbuf();  // of a process that goes meanwhile, what has come
+  return text.str();
 }
 
 /// The fields of /proc/PID/stat behind the name: state, parent, …
