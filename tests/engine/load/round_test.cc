@@ -83,7 +83,13 @@ TEST(Round, KeepsWhatItAcknowledgesAtEveryProtocolOnBothExecutors) {
   for (const std::string& protocol : backend_named("kv")->protocol_names()) {
     for (const char* executor : {"threads", "coroutines"}) {
       SCOPED_TRACE(protocol + " on " + executor);
-      const auto result = run_round(workload, brief("kv", protocol, executor), nullptr);
+      RoundRequest request = brief("kv", protocol, executor);
+      auto result = run_round(workload, request, nullptr);
+      // On a machine with no processor time to spare nobody may have had a turn in so short a round.
+      for (int longer = 0; result.ok() && result->committed == 0 && longer < 3; ++longer) {
+        request.measured *= 4;
+        result = run_round(workload, request, nullptr);
+      }
       ASSERT_TRUE(result.ok()) << result.error().message;
       EXPECT_GT(result->committed, 0u);
       EXPECT_EQ(result->latency.count(), result->committed);
