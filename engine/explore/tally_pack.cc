@@ -40,14 +40,13 @@ Tally unpack_tally(Unpacker& from) {
 }
 
 void Learnt::add(const Learnt& other) {
-  lock_steps_are_alone = lock_steps_are_alone && other.lock_steps_are_alone;
   for (const std::string& each : other.queues) {
     if (std::find(queues.begin(), queues.end(), each) == queues.end()) queues.push_back(each);
   }
 }
 
 Learnt learnt_by(Footprint& footprint, const ObjectNumbers& numbers) {
-  Learnt learnt{.queues = {}, .lock_steps_are_alone = footprint.lock_steps_are_alone()};
+  Learnt learnt;
   std::vector<ObjectNumbers::Object> objects;
   numbers.copy_to(objects);
   for (const ObjectNumbers::Object& each : objects) {
@@ -58,25 +57,16 @@ Learnt learnt_by(Footprint& footprint, const ObjectNumbers& numbers) {
 
 void teach(const Learnt& learnt, Footprint& footprint) {
   for (const std::string& each : learnt.queues) footprint.queue_matters(each);
-  if (!learnt.lock_steps_are_alone) {
-    // One that has seen such a step: it passed a lock and gave back another one.
-    Footprint example;
-    example.lock("passed", Touch::changes, {.needs_open = true});
-    example.lock("given back", Touch::changes);
-    example.end_step();
-    footprint.learn_from(example);
-  }
   (void)footprint.take_news();
 }
 
 void pack(const Learnt& learnt, Packer& into) {
-  into.put(learnt.lock_steps_are_alone).put(static_cast<std::uint64_t>(learnt.queues.size()));
+  into.put(static_cast<std::uint64_t>(learnt.queues.size()));
   for (const std::string& each : learnt.queues) into.put(each);
 }
 
 Learnt unpack_learnt(Unpacker& from) {
   Learnt learnt;
-  from.get(learnt.lock_steps_are_alone);
   for (auto left = from.get<std::uint64_t>(); left > 0 && from.ok(); --left) learnt.queues.push_back(from.text());
   return learnt;
 }

@@ -17,8 +17,7 @@ Tally unpack_tally(Unpacker& from);
 /// What one has learnt of a subject's steps, in words that mean the same in every process. The numbers of things do
 /// not: each process counts them in the order in which it meets them.
 struct Learnt {
-  std::vector<std::string> queues;   ///< locks whose queue matters (Footprint::queue_matters)
-  bool lock_steps_are_alone = true;  ///< Footprint::lock_steps_are_alone
+  std::vector<std::string> queues;  ///< locks whose queue matters (Footprint::queue_matters)
 
   void add(const Learnt& other);
 };

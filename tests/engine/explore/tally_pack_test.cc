@@ -77,17 +77,7 @@ TEST(TallyPack, WhatOneProcessHasLearntIsTaughtToAnother) {
   EXPECT_TRUE(learns.does_queue_matter("a"));
   EXPECT_FALSE(learns.does_queue_matter("b"));
   EXPECT_FALSE(learns.does_queue_matter("x"));
-  EXPECT_TRUE(learns.lock_steps_are_alone());
   EXPECT_FALSE(learns.take_news()) << "what was taught is no news";
-
-  knows.clear_step();
-  knows.lock("gate", Touch::changes, {.needs_open = true});
-  knows.lock("b", Touch::changes);
-  knows.end_step();
-  ASSERT_FALSE(knows.lock_steps_are_alone());
-  teach(learnt_by(knows, *numbers), learns);
-  EXPECT_FALSE(learns.lock_steps_are_alone());
-  EXPECT_FALSE(learns.take_news());
 }
 
 }  // namespace
