@@ -4,8 +4,8 @@
 // round. The way that leads to the other order is noted at the state before the race. It is left out when another way
 // from there, taken or to be taken, meets the same class (sleep sets and wake-up trees; see search.h and wakeup.h). In
 // its new place the turned step may touch other things than in the run at hand. So it is a guess, which commutes with
-// nothing, unless some run has shown what it touches there (events.h). What sleeps has been explored to its end, so it
-// has shown enough: no run is begun that repeats another one.
+// nothing, unless it is known to pass a plain lock there (events.h). The price: some runs are begun that repeat
+// another.
 //
 // The order is part of the proof: what sleeps at a state has been explored to its end. So there is one search a
 // program, however many processors there are.

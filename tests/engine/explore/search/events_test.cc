@@ -1,4 +1,4 @@
-// events_test.cc: when what a step touched elsewhere is what it touches here.
+// events_test.cc: when a step that passed a plain lock elsewhere passes it here.
 #include "engine/explore/search/events.h"
 
 #include <gtest/gtest.h>
@@ -8,12 +8,13 @@
 namespace lockstep {
 namespace {
 
-/// Runs of steps that change one thing each.
+/// Runs of steps that pass one plain lock each, or change one thing.
 class EventsOfRuns : public testing::Test {
  protected:
   struct Deed {
     int actor;
     const char* thing;
+    bool passes = true;
   };
   /// A run, of which everything is remembered; answers its steps.
   Way run(std::initializer_list<Deed> deeds) {
@@ -21,7 +22,7 @@ class EventsOfRuns : public testing::Test {
     Way steps;
     for (const Deed& deed : deeds) {
       objects_.clear_step();
-      objects_.lock(deed.thing, Touch::changes);
+      objects_.lock(deed.thing, Touch::changes, {.needs_open = deed.passes, .closed_after = deed.passes});
       Step& step = trace_.append();
       step.choice = {.actor = deed.actor};
       step.actors = 1U << static_cast<unsigned>(deed.actor);
@@ -66,6 +67,11 @@ TEST_F(EventsOfRuns, AStepIsNotKnownBehindWhatConflictsWithIt) {
   run({{0, "x"}, {2, "x"}});
   EXPECT_TRUE(told(2, {}, 1).is_guess);
   EXPECT_FALSE(told(1, {}, 1).is_guess);
+}
+
+TEST_F(EventsOfRuns, OnlyStepsThatPassAPlainLockAreTold) {
+  run({{0, "x"}, {1, "x", false}});
+  EXPECT_TRUE(told(1, {}, 1).is_guess);
 }
 
 TEST_F(EventsOfRuns, CausesOfCausesAreCauses) {
