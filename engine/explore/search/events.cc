@@ -29,8 +29,9 @@ void Events::note(const Trace& trace) {
   if (count_ >= kEventsMost || !passes_a_lock_alone(step)) return;
   const int own = trace.own_before(last);
   const std::uint64_t before = own < 0 ? 0 : trace[static_cast<std::size_t>(own)].event;
-  std::vector<Event>& known = events_[key_of_event(before, step.choice)];
-  if (std::any_of(known.begin(), known.end(), [&](const Event& each) { return each.step.event == step.event; })) return;
+  std::vector<PassedLock>& known = events_[key_of_event(before, step.choice)];
+  if (std::any_of(known.begin(), known.end(), [&](const PassedLock& each) { return each.step.event == step.event; }))
+    return;
   ++count_;
   known.push_back({step, {}});
   for (const std::uint32_t cause : trace.adjacent(last)) known.back().causes.push_back(trace[cause].event);
@@ -48,12 +49,12 @@ void Events::tell(const Trace& trace, std::size_t depth, const Footprint& object
   const auto known = events_.find(key_of_event(own == place.rend() ? 0 : (*own)->event, guess.choice));
   if (known == events_.end()) return;
   const auto fitting = std::find_if(known->second.begin(), known->second.end(),
-                                    [&](const Event& each) { return fits(each, place, objects); });
+                                    [&](const PassedLock& each) { return fits(each, place, objects); });
   if (fitting != known->second.end()) guess = fitting->step;
 }
 
 /// True when all causes of the event stand in the place, and nothing else there conflicts with it.
-bool Events::fits(const Event& event, const Place& place, const Footprint& objects) {
+bool Events::fits(const PassedLock& event, const Place& place, const Footprint& objects) {
   const auto stands = [&place](std::uint64_t cause) {
     return std::any_of(place.begin(), place.end(), [cause](const Step* step) { return step->event == cause; });
   };

@@ -28,17 +28,17 @@ class Events {
   void tell(const Trace& trace, std::size_t depth, const Footprint& objects, Way& way) const;
 
  private:
-  struct Event {
+  struct PassedLock {
     Step step;
     std::vector<std::uint64_t> causes;  ///< the latest ones, which nothing that must come before it follows
   };
   /// The steps that stand before the one in question.
   using Place = std::vector<const Step*>;
-  static bool fits(const Event& event, const Place& place, const Footprint& objects);
+  static bool fits(const PassedLock& event, const Place& place, const Footprint& objects);
 
   std::size_t count_ = 0;
   /// By the latest step that ran code of the actor, and the choice.
-  std::unordered_map<std::uint64_t, std::vector<Event>> events_;
+  std::unordered_map<std::uint64_t, std::vector<PassedLock>> events_;
 };
 
 }  // namespace lockstep
