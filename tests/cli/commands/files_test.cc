@@ -62,10 +62,9 @@ TEST_F(Files, RowsAreToldOnlyWhereAStatementHasSome) {
                                  "T1: update t set n = 2\nT1: rollback\nT1: begin\nT1: commit\n");
   const Ended ended = lockstep({"run", file, "--no-record"});
   EXPECT_EQ(ended.code, 0) << ended.err;
-  EXPECT_THAT(ended.out, HasSubstr("update t set n = 2 → 0 rows\n"));
-  EXPECT_THAT(ended.out, HasSubstr("T1 rollback → rolled back\n"));
-  EXPECT_THAT(ended.out, HasSubstr("T1 begin\n"));
-  EXPECT_THAT(ended.out, HasSubstr("T1 commit\n"));
+  EXPECT_THAT(ended.out, HasSubstr("● rollback → rolled back\n"));
+  EXPECT_THAT(ended.out, HasSubstr("● begin\n"));
+  EXPECT_THAT(ended.out, HasSubstr("● commit\n"));
 }
 
 TEST_F(Files, AnAnswerThatIsKeptBeforeTheSemicolonIsToldOf) {
