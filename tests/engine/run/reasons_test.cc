@@ -201,8 +201,8 @@ TEST(Why, NamesWhatWasRefusedWhereItIsMissingAtTheEnd) {
   const record::Run run = must_run(made, {.protocol = "occ"});
   EXPECT_EQ(run.verdict, Verdict::anomaly);
   EXPECT_EQ(run.why,
-            "At the end “both deposits are there” does not hold. T2: commit is refused (validation_failure): commit: A "
-            "has changed since it was read; a retry is safe.");
+            "At the end “both deposits are there” does not hold: A=110. T2: commit is refused (validation_failure): T2 "
+            "gave up: A was changed by another transaction after T2 had read it; a retry is safe.");
 }
 
 TEST(Fix, IsNamedOnlyWhereItMends) {
