@@ -138,10 +138,11 @@ bool Pattern::runs_on(std::string_view store) const {
   const bool on_trial = kind != nullptr && std::any_of(kind->protocols.begin(), kind->protocols.end(),
                                                        [](const ProtocolTraits& each) { return each.on_trial; });
   if (!on_trial || has_ddl()) return false;
+  // A server without SQL has commands of its own; what runs in this process knows the common verbs alone.
   const std::vector<std::string> named = stores();
   return std::any_of(named.begin(), named.end(), [](const std::string& each) {
     const BackendKind* const other = backend_named(each);
-    return other != nullptr && !other->traits.sql;
+    return other != nullptr && !other->traits.sql && other->traits.waits == Waits::in_process;
   });
 }
 
