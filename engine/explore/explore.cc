@@ -134,6 +134,8 @@ class ExplorationRun {
       });
     };
     const Result<Halt> halt = parallel_->first_worker().search(*bounded, found, limits);
+    // Then nothing is known of how few there could be.
+    if (!halt && halt.fault() == Fault::unsupported) return {};
     if (!halt) return halt.error();
     for (const auto& [key, outcome] : found.outcomes) {
       if (result_.complete && !tally_.outcomes.contains(key)) {

@@ -113,6 +113,10 @@ Result<Halt> SearchWorker::search(Search& search, Tally& tally, const Limits& li
 
     explored_->begin(search);
     const Result<void> performed = subject_->perform(*explored_);
+    if (search.relies_on_footprints()) {
+      if (std::string untold = subject_->untold(); !untold.empty())
+        return Error{Fault::unsupported, {}, std::move(untold)};
+    }
     if (subject_->ending() == record::Ending::interrupted) {
       // A run that the budget has cut short says nothing.
       return stop_ != nullptr && stop_->requested() ? Halt::interrupted : Halt::budget;

@@ -50,7 +50,8 @@ class SearchWorker {
                                                     std::shared_ptr<ObjectNumbers> numbers, const StopSource* stop);
 
   /// Runs until there is nothing left or a limit is reached, and adds up what happened. Fault::invalid: the subject
-  /// does not do the same after the same choices (with the first difference); faults of the subject.
+  /// does not do the same after the same choices (with the first difference). Fault::unsupported: the search relies on
+  /// what the steps touch, and not all was told. Faults of the subject.
   Result<Halt> search(Search& search, Tally& tally, const Limits& limits);
 
   Footprint& footprint() noexcept;

@@ -48,6 +48,8 @@ class Subject {
   virtual void find_blocked(Footprint& footprint, std::vector<Step>& blocked) = 0;
 
   // -- after perform() --
+  /// Why not all was told that the steps have touched; empty: all was.
+  virtual std::string untold() const { return {}; }
   virtual record::Ending ending() const noexcept = 0;
   virtual const std::vector<Choice>& taken() const noexcept = 0;
   /// How it ended, at most once. Fills in what a tally needs of the run.

@@ -353,7 +353,7 @@ void Process::begin(const std::vector<Choice>& planned) {
   board.steps = 0;
   board.running = 0;
   board.stack_size = 0;
-  board.before = Touches{};
+  board.before.clear();
   board.crash = CrashRecord{};
   board.waits_outside = board.from_outside = board.at_outside = false;
   board.refusal = Refusal::none;

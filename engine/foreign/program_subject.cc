@@ -186,6 +186,17 @@ Result<void> ProgramSubject::perform(Schedule& schedule) {
   return followed;
 }
 
+std::string ProgramSubject::untold() const {
+  for (std::size_t i = 0; process_ && i < taken_.size(); ++i) {
+    if (!board().step[i].touches.too_many) continue;
+    return fmt::format(
+        "{}: step {}, of {}, touches more than {} things, such as pipes that it closes, so nothing tells what it "
+        "commutes with; --strategy unreduced and --strategy walk do not need to know",
+        name(), i + 1, actors_[static_cast<std::size_t>(taken_[i].actor)], kTouchesMost);
+  }
+  return {};
+}
+
 Result<void> ProgramSubject::follow(Schedule& schedule) {
   const RealClock clock;
   Nanos heard = clock.now();

@@ -37,6 +37,7 @@ class ProgramSubject final : public Subject {
   void give_up_at(Nanos until) override { give_up_at_ = until; }
   Result<void> perform(Schedule& schedule) override;
   void find_blocked(Footprint& footprint, std::vector<Step>& blocked) override;
+  std::string untold() const override;
   record::Ending ending() const noexcept override { return ending_; }
   const std::vector<Choice>& taken() const noexcept override { return taken_; }
   RunEnd judge(record::Run& run) override;

@@ -35,9 +35,7 @@ void add_touches(Footprint& footprint, const Touches& touches) {
     key[sizeof each.object] = static_cast<char>('0' + each.facet);
     footprint.lock(std::string_view(key, sizeof key), touch_of(each), passage_of(each));
   }
-  // Not kEverybody, which says more.
-  const std::uint32_t all = touches.too_many ? lockstep::kEverybody >> 1U : 0;
-  for (std::uint32_t ran = touches.ran | all; ran != 0; ran &= ran - 1) footprint.ran(std::countr_zero(ran));
+  for (std::uint32_t ran = touches.ran; ran != 0; ran &= ran - 1) footprint.ran(std::countr_zero(ran));
 }
 
 void add_blocked(PrimitiveModel& model, int threads, Footprint& footprint, std::vector<Step>& blocked) {

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cassert>
 #include <chrono>
@@ -836,6 +837,26 @@ int two_read_one_byte() {
   return 0;
 }
 
+/// Gives a lock back and closes `count` pipes, all in one step.
+int closes_pipes(std::size_t count) {
+  std::vector<std::array<int, 2>> ends(count);
+  for (auto& each : ends) {
+    if (pipe(each.data()) != 0) return 1;
+  }
+  bool is_refused = false;
+  both(
+      [&] {
+        A.lock();
+        A.unlock();
+        for (const auto& each : ends) close(each[1]);
+      },
+      [&] {
+        is_refused = !A.try_lock();
+        if (!is_refused) A.unlock();
+      });
+  return is_refused ? 3 : 0;
+}
+
 int polls() {
   int ends[2];
   if (pipe(ends) != 0) return 1;
@@ -975,6 +996,7 @@ int main(int count, char** words) {
       {"pipe-deadlock", waits_at_pipe_with_lock},
       {"writes-much", writes_much},
       {"two-readers", two_read_one_byte},
+      {"closes-pipes", [&] { return closes_pipes(std::stoul(words[2])); }},
       {"polls", polls},
       {"reads-outside", reads_from_outside},
       {"accepts", accepts_for_ever},

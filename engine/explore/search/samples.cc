@@ -23,6 +23,7 @@ class Sampling : public Search {
     return true;
   }
   void took(const Footprint&) override {}
+  bool relies_on_footprints() const noexcept override { return false; }
   double end(bool complete, std::span<const Step>) override { return complete ? 1 : 0; }
   bool exhaustive() const noexcept override { return false; }
   const std::string& disagreement() const noexcept override { return none_; }

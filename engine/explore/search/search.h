@@ -75,6 +75,8 @@ class Search {
   virtual double end(bool complete, std::span<const Step> blocked) = 0;
   /// True when, after begin() has answered false, every interleaving has been accounted for.
   virtual bool exhaustive() const noexcept = 0;
+  /// False when it would be as right without what the steps touch.
+  virtual bool relies_on_footprints() const noexcept { return true; }
   /// Not empty when the program could do something else than before after the same choices: the first difference.
   /// Nothing that was found can be trusted then.
   virtual const std::string& disagreement() const noexcept = 0;

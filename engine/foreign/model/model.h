@@ -40,7 +40,7 @@
 namespace lockstep::foreign {
 
 inline constexpr int kThreadsMost = 32;  ///< as many as a search can tell apart (engine/explore/search/search.h)
-inline constexpr int kTouchesMost = 12;  ///< of one step; one with more commutes with nothing
+inline constexpr int kTouchesMost = 64;  ///< of one step
 inline constexpr std::uint32_t kObjectsMost = 8192;  ///< a power of 2
 
 /// In Touches::ran: everything else is over before the step, which has no other place.
@@ -124,10 +124,14 @@ struct Touched {
 /// What a step touches, and whose code it ran beside that of its own thread.
 struct Touches {
   std::uint32_t count = 0;
-  std::uint32_t ran = 0;  ///< a bit each
-  bool too_many = false;  ///< there was no room for all: it commutes with nothing
-  Touched touched[kTouchesMost] = {};
+  std::uint32_t ran = 0;          ///< a bit each
+  bool too_many = false;          ///< there was no room for all
+  Touched touched[kTouchesMost];  ///< the first `count`
 
+  void clear() noexcept {
+    count = ran = 0;
+    too_many = false;
+  }
   void add(const Touched& more) noexcept {
     for (std::uint32_t i = 0; i < count; ++i) {
       Touched& known = touched[i];

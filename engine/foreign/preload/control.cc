@@ -127,7 +127,7 @@ void schedule() noexcept {
     record.times_out = choice % 2 != 0;
     look_ahead_of(thread);
     record.operation = state.operation;
-    record.touches = Touches{};
+    record.touches.clear();
     record.begun = record.ended = 0;
     ++board->steps;
     const std::uint32_t released = model.take(thread, record.times_out, record.touches);

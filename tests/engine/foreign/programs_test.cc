@@ -339,6 +339,23 @@ TEST(Programs, aPipeIsAThingThatThreadsWaitFor) {
   }
 }
 
+/// A step may touch much: what has room is searched, the rest is refused.
+TEST(Programs, aStepThatTouchesMuchIsSearchedOrRefused) {
+  const Result<Exploration> reduced = search({"closes-pipes", "20"}, Strategy::exhaustive);
+  const Result<Exploration> every = search({"closes-pipes", "20"}, Strategy::unreduced);
+  ASSERT_TRUE(reduced.ok() && every.ok());
+  EXPECT_EQ(reduced->interleavings, static_cast<double>(every->runs));
+  EXPECT_THAT(bad_of(*reduced, false), testing::ElementsAre(HasSubstr("exit code 3")));
+  EXPECT_EQ(bad_of(*reduced, false), bad_of(*every, false));
+
+  const Result<Exploration> refused = search({"closes-pipes", "40"}, Strategy::exhaustive);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, HasSubstr("of T1, touches more than 64 things"));
+  const Result<Exploration> one_by_one = search({"closes-pipes", "40"}, Strategy::unreduced);
+  ASSERT_TRUE(one_by_one.ok()) << one_by_one.error().message;
+  EXPECT_EQ(one_by_one->runs, every->runs);
+}
+
 TEST(Programs, whatIsWrittenAndReadArrives) {
   for (const char* const name : {"writes-much", "polls", "accepts", "echo"}) {
     SCOPED_TRACE(name);
