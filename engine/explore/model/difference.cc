@@ -39,7 +39,7 @@ std::string operation_of(const Event& event) {
 }
 
 /// SQLite's word for a lock that was waited for too long is another one than kv's.
-std::string outcome_of(Fault fault) { return std::string(name_of(fault == Fault::busy ? Fault::lock_timeout : fault)); }
+std::string said_of(Fault fault) { return std::string(name_of(fault == Fault::busy ? Fault::lock_timeout : fault)); }
 
 std::vector<Window> windows_of(const record::Run& run) {
   std::vector<Window> windows;
@@ -53,7 +53,7 @@ std::vector<Window> windows_of(const record::Run& run) {
       windows.back().answers[event.actor].push_back({operation_of(event), kSucceeds, event.detail});
     } else if (event.kind == EventKind::fault && !windows.empty()) {
       windows.back().answers[event.actor].push_back(
-          {operation_of(event), event.fault ? outcome_of(*event.fault) : "fails", {}});
+          {operation_of(event), event.fault ? said_of(*event.fault) : "fails", {}});
     }
   }
   return windows;
