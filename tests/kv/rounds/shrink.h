@@ -16,7 +16,12 @@ class Shrinker {
 
   Round shrink(Round round) {
     round_ = std::move(round);
-    while (drop_actors() | drop_operations() | drop_steps() | drop_rows() | simplify()) {
+    for (bool has_changed = true; has_changed;) {
+      has_changed = drop_actors();
+      has_changed |= drop_operations();
+      has_changed |= drop_steps();
+      has_changed |= drop_rows();
+      has_changed |= simplify();
     }
     return round_;
   }
