@@ -264,7 +264,7 @@ class Conducted {
 };
 
 std::unique_ptr<Schedule> order(std::string_view text, bool strict = true) {
-  return std::move(*scripted(text, {"T1", "T2", "T3"}, strict));
+  return *scripted(text, {"T1", "T2", "T3"}, strict);
 }
 
 class ConductorOn : public testing::TestWithParam<std::string> {};

@@ -18,16 +18,16 @@ std::vector<Candidate> candidates(std::vector<bool> enabled) {
 }
 
 TEST(ScriptedSchedule, FollowsTheOrderAndThenTakesTurns) {
-  auto schedule = std::move(*scripted("T2 T2 T1 …", kActors, true));
+  auto schedule = *scripted("T2 T2 T1 …", kActors, true);
   std::vector<int> taken;
   for (int i = 0; i < 6; ++i) taken.push_back(schedule->next(candidates({true, true, true}))->actor);
   EXPECT_EQ(taken, (std::vector<int>{1, 1, 0, 1, 2, 0}));
 }
 
 TEST(ScriptedSchedule, PassesOverWhoeverCannotGoUnlessStrict) {
-  auto lenient = std::move(*scripted("T1 T2", kActors, false));
+  auto lenient = *scripted("T1 T2", kActors, false);
   EXPECT_EQ(lenient->next(candidates({false, true, true}))->actor, 1);
-  auto strict = std::move(*scripted("T1 T2", kActors, true));
+  auto strict = *scripted("T1 T2", kActors, true);
   const Result<Choice> refused = strict->next(candidates({false, true, true}));
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.fault(), Fault::invalid);
@@ -42,13 +42,13 @@ TEST(ScriptedSchedule, NamesThePositionOfAnUnknownActor) {
 }
 
 TEST(ScriptedSchedule, ReadsCommasAndAnyWhiteSpace) {
-  auto schedule = std::move(*scripted(" T3,\tT1\n", kActors, true));
+  auto schedule = *scripted(" T3,\tT1\n", kActors, true);
   EXPECT_EQ(schedule->next(candidates({true, true, true}))->actor, 2);
   EXPECT_EQ(schedule->next(candidates({true, true, true}))->actor, 0);
 }
 
 TEST(ScriptedSchedule, LetsADeadlinePassWhereSomebodyWaitsWithOne) {
-  auto schedule = std::move(*scripted("T1:timeout T2:timeout", kActors, true));
+  auto schedule = *scripted("T1:timeout T2:timeout", kActors, true);
   std::vector<Candidate> list = candidates({false, true, true});
   list[0].may_time_out = true;
   const Result<Choice> next = schedule->next(list);
