@@ -1,13 +1,19 @@
 // check_history.cc: `lockstep check-history`: is this history of another system what its isolation level promises?
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
+#include <set>
 
 #include "cli/args/command_line.h"
 #include "cli/args/exit_code.h"
+#include "cli/args/nonce.h"
+#include "cli/args/output_file.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/program.h"
+#include "cli/text/history_page.h"
 #include "cli/text/history_text.h"
 #include "engine/base/suggest.h"
 #include "engine/histories/file_text.h"
@@ -106,6 +112,75 @@ JudgedFile judged_file(const std::string& path, const JudgeRequest& request) {
   return file;
 }
 
+// ---- pages
+
+/// What was typed, so that it judges `path` again.
+std::string command_for(const Program& program, const std::string& path) {
+  std::string command = "lockstep check-history " + shell_quoted(path);
+  for (const OptionSpec& option : program.command.options) {
+    const std::string& name = option.name;
+    if (name == "report" || name == "out" || name == "json" || !program.arguments.has(name)) continue;
+    command += " --" + name;
+    if (!option.value.empty())
+      command += " " + shell_quoted(fmt::format("{}", fmt::join(program.arguments.all(name), ",")));
+  }
+  return command;
+}
+
+/// Where the pages of the files go.
+class Pages {
+ public:
+  explicit Pages(const Program& program)
+      : program_(program),
+        wanted_(program.arguments.has("report") || program.arguments.has("out")),
+        folder_(program.arguments.value("out")) {}
+
+  bool to_stdout() const noexcept { return wanted_ && folder_ == "-"; }
+  bool failed() const noexcept { return failed_; }
+
+  /// An error for people; empty: pages can be written, or none are wanted.
+  std::string ready() const {
+    if (to_stdout() && program_.arguments.all("FILE").size() > 1) return "--out - writes one page: name one FILE";
+    if (to_stdout() && program_.json) return "--out - and --json both write to standard output";
+    if (!wanted_ || folder_.empty() || to_stdout()) return {};
+    std::error_code error;
+    std::filesystem::create_directories(folder_, error);
+    return error ? fmt::format("--out {}: {}", folder_, error.message()) : std::string();
+  }
+
+  void write(JudgedFile& file) {
+    if (!wanted_ || !file.error.empty()) return;
+    const std::string page = history_page(file, command_for(program_, file.path), chance_letters());
+    if (to_stdout()) return program_.out.write(page);
+    const std::string path = path_for(file.path);
+    OutputFile output(path);
+    if (const Result<void> kept = output.keep(page); !kept) {
+      complain(kept.error().message);
+      failed_ = true;
+      return;
+    }
+    file.page = path;
+  }
+
+ private:
+  /// Beside the history or in the folder, under its name; numbered where two have one name.
+  std::string path_for(const std::string& history) {
+    std::filesystem::path path(history);
+    if (!folder_.empty()) path = std::filesystem::path(folder_) / path.filename();
+    const std::string stem = path.replace_extension().string();
+    std::string name = stem + ".html";
+    for (int number = 2; !taken_.insert(name).second || name == history; ++number)
+      name = fmt::format("{}-{}.html", stem, number);
+    return name;
+  }
+
+  const Program& program_;
+  const bool wanted_;
+  const std::string folder_;
+  std::set<std::string> taken_;
+  bool failed_ = false;
+};
+
 int code_of(const std::vector<JudgedFile>& files) {
   bool broken = false, unknown = false;
   for (const JudgedFile& file : files) {
@@ -119,19 +194,24 @@ int code_of(const std::vector<JudgedFile>& files) {
 int check_histories(Program& program) {
   JudgeRequest request;
   if (const std::string error = read_request(program.arguments, request); !error.empty()) return usage_error(error);
+  Pages pages(program);
+  if (const std::string error = pages.ready(); !error.empty()) return usage_error(error);
+  const bool speaks = !program.json && !pages.to_stdout();
   std::vector<JudgedFile> files;
   for (const std::string& path : program.arguments.all("FILE")) {
     if (program.stopped()) return kInterrupted;
     files.push_back(judged_file(path, request));
     const JudgedFile& file = files.back();
     if (!file.error.empty()) complain(file.error);
-    if (file.error.empty() && !program.json) program.out.write(history_lines(file, program.terminal));
+    if (file.error.empty() && speaks) program.out.write(history_lines(file, program.terminal));
+    pages.write(files.back());
   }
   if (program.json) program.out.write(histories_json(files));
-  if (!program.json && !program.quiet)
+  if (speaks && !program.quiet)
     for (const JudgedFile& file : files)
       if (file.error.empty()) program.out.write(history_text(file, program.terminal));
-  return code_of(files);
+  const int code = code_of(files);
+  return pages.failed() && code == kAsExpected ? int{kInternal} : code;
 }
 
 }  // namespace
@@ -173,9 +253,13 @@ CommandSpec check_history_command() {
                   {"time-limit", "TIME", "of a search for a linear order; default: 60s"},
                   {"total", "N", "bank: what all balances make; default: what the first read gives"},
                   {"allow-negative", "", "bank: balances may be negative"},
+                  {"report", "",
+                   "also a page of each history, beside it: verdict, levels, the anomaly with its proof and picture"},
+                  {"out", "DIR", "the pages are written there; \"-\": standard output", Names::folder},
                   {"json", "", "the verdicts as JSON"}},
       .examples = {{"check-history history.edn --level snapshot-isolation", "Is it snapshot isolation?"},
                    {"check-history store/*/history.edn --all", "Every level, of every run."},
+                   {"check-history history.edn --report", "Also history.html, a page to pass on."},
                    {"check-history etcd.json --model cas-register --time-limit 5m", "Is it linearizable?"}},
       .run = check_histories,
   };

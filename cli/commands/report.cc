@@ -8,9 +8,9 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <random>
 
 #include "cli/args/exit_code.h"
+#include "cli/args/nonce.h"
 #include "cli/args/runs_folder.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/program.h"
@@ -61,11 +61,6 @@ class Draft {
   std::uint64_t bytes_ = 0;
   bool kept_ = false;
 };
-
-std::string chance_letters() {
-  std::random_device device;
-  return fmt::format("{:08x}{:08x}", device(), device());
-}
 
 /// The formats that were asked for, in the order of the list; an error for people, or empty.
 std::string read_formats(const Arguments& arguments, std::vector<const FormatInfo*>& wanted) {

@@ -48,9 +48,11 @@ Object object_of(const JudgedFile& file) {
   for (const check::Claim claim : judged.strongest) object["strongest_holding"].push_back(name_of(claim));
   object["anomalies"] = Object::array();
   for (const check::Anomaly& anomaly : judged.anomalies) object["anomalies"].push_back(object_of(anomaly));
-  object["transactions"] = judged.involved;
+  object["transactions"] = Object::array();
+  for (const histories::InvolvedTransaction& one : judged.involved) object["transactions"].push_back(one.str());
   object["rules"] = judged.rules;
   object["notes"] = judged.notes;
+  if (!file.page.empty()) object["page"] = file.page;
   return object;
 }
 

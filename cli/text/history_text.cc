@@ -53,6 +53,8 @@ void add_picture(std::vector<Line>& lines, const Terminal& terminal, const check
   for (const Line& drawn : wait_picture(waits, terminal, width)) lines.push_back(Line().to(kLabel).add(drawn));
 }
 
+}  // namespace
+
 std::string counts_of(const Judged& judged) {
   const bool transactions = !judged.levels.empty();
   std::string text = counted(judged.operations, transactions ? "transaction" : "operation",
@@ -62,8 +64,6 @@ std::string counts_of(const Judged& judged) {
   if (judged.unknown > 0) text += fmt::format(", {} of unknown outcome", judged.unknown);
   return text;
 }
-
-}  // namespace
 
 std::string history_lines(const JudgedFile& file, const Terminal& terminal) {
   std::string text;
@@ -101,7 +101,8 @@ std::string history_text(const JudgedFile& file, const Terminal& terminal) {
     }
   }
   if (!judged.involved.empty()) lines.emplace_back();
-  for (const std::string& transaction : judged.involved) {
+  for (const histories::InvolvedTransaction& one : judged.involved) {
+    const std::string transaction = one.str();
     const std::size_t name = std::min(transaction.find(' '), transaction.size());
     add(lines, terminal, Style::bold, terminal.clean(transaction.substr(0, name)),
         transaction.substr(std::min(name + 2, transaction.size())));
@@ -110,6 +111,7 @@ std::string history_text(const JudgedFile& file, const Terminal& terminal) {
   for (const std::string& rule : judged.rules) rules += (rules.empty() ? "" : ", ") + rule;
   if (!rules.empty()) add(lines, terminal, Style::dim, "rules", "the order of versions was inferred by: " + rules);
   for (const std::string& note : judged.notes) add(lines, terminal, Style::dim, "note", note);
+  if (!file.page.empty()) add(lines, terminal, Style::dim, "page", file.page);
   return str(lines, terminal);
 }
 

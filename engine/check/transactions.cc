@@ -115,41 +115,41 @@ std::string Transactions::text_of(Element element) const {
   return std::to_string(element);
 }
 
-std::string Transactions::text_of_steps(std::size_t transaction) const {
+std::string Transactions::text_of(const Step& step) const {
   constexpr std::size_t kElementsShown = 6;
+  const std::string key = text_of_key(step.key);
   std::string text;
-  for (const Step& one : steps_of(transaction)) {
-    if (!text.empty()) text += ' ';
-    const std::string key = text_of_key(one.key);
-    switch (one.kind()) {
-      case Deed::read: {
-        const auto list = list_of(one);
-        std::string elements;
-        const std::size_t left_out = list.size() > kElementsShown ? list.size() - kElementsShown : 0;
-        if (left_out > 0) elements = fmt::format("({} more)", left_out);
-        for (std::size_t i = left_out; i < list.size(); ++i)
-          elements += (elements.empty() ? "" : " ") + text_of(list[i]);
-        text += fmt::format("[r {} [{}]]", key, elements);
-        break;
-      }
-      case Deed::absent:
-        text += fmt::format("[r {} nil]", key);
-        break;
-      case Deed::append:
-        text += fmt::format("[append {} {}]", key, text_of(one.what));
-        break;
-      case Deed::erase:
-        text += fmt::format("[erase {} {}]", key, text_of(one.what));
-        break;
-      case Deed::look:
-        text += fmt::format("[r {} {}]", key, text_of(one.what));
-        break;
-      case Deed::write:
-        text += fmt::format("[w {} {}]", key, text_of(one.what));
-        break;
+  switch (step.kind()) {
+    case Deed::read: {
+      const auto list = list_of(step);
+      const std::size_t left_out = list.size() > kElementsShown ? list.size() - kElementsShown : 0;
+      if (left_out > 0) text = fmt::format("({} more)", left_out);
+      for (std::size_t i = left_out; i < list.size(); ++i) text += (text.empty() ? "" : " ") + text_of(list[i]);
+      text = fmt::format("[r {} [{}]]", key, text);
+      break;
     }
-    if (one.undone != 0) text += " (undone)";
+    case Deed::absent:
+      text = fmt::format("[r {} nil]", key);
+      break;
+    case Deed::append:
+      text = fmt::format("[append {} {}]", key, text_of(step.what));
+      break;
+    case Deed::erase:
+      text = fmt::format("[erase {} {}]", key, text_of(step.what));
+      break;
+    case Deed::look:
+      text = fmt::format("[r {} {}]", key, text_of(step.what));
+      break;
+    case Deed::write:
+      text = fmt::format("[w {} {}]", key, text_of(step.what));
+      break;
   }
+  return step.undone != 0 ? text + " (undone)" : text;
+}
+
+std::string Transactions::text_of_steps(std::size_t transaction) const {
+  std::string text;
+  for (const Step& one : steps_of(transaction)) text += (text.empty() ? "" : " ") + text_of(one);
   return text;
 }
 

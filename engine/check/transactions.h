@@ -79,7 +79,9 @@ class Transactions {
   std::string name_of(std::size_t transaction) const;
   std::string text_of_key(std::uint32_t key) const;
   std::string text_of(Element element) const;
-  /// "[append x 1] [r y [1 2]]".
+  /// "[append x 1]", "[r y [1 2]]".
+  std::string text_of(const Step& step) const;
+  /// Those of a transaction, on one line.
   std::string text_of_steps(std::size_t transaction) const;
 
  private:

@@ -140,14 +140,18 @@ class Recogniser {
 
 // ---- transactions
 
-std::string one_line(const Transactions& transactions, std::size_t number) {
+InvolvedTransaction involved_of(const Transactions& transactions, std::size_t number) {
   const Transactions::Item& item = transactions.item(number);
-  std::string text = transactions.name_of(number);
-  if (item.line > 0) text += fmt::format("  line {}", item.line);
-  if (item.process != Transactions::kNoProcess) text += fmt::format("  process {}", item.process);
+  InvolvedTransaction one;
+  one.number = number;
+  one.name = transactions.name_of(number);
+  if (item.line > 0) one.line = std::to_string(item.line);
+  if (item.process != Transactions::kNoProcess) one.process = std::to_string(item.process);
   if (item.end != Transactions::End::committed)
-    text += item.end == Transactions::End::aborted ? "  failed" : "  outcome unknown";
-  return text + "  " + transactions.text_of_steps(number);
+    one.outcome = item.end == Transactions::End::aborted ? "failed" : "outcome unknown";
+  for (const Transactions::Step& step : transactions.steps_of(number))
+    one.operations.push_back(transactions.text_of(step));
+  return one;
 }
 
 void describe(const Findings& findings, const JudgeRequest& request, Judged& judged) {
@@ -173,7 +177,7 @@ void describe(const Findings& findings, const JudgeRequest& request, Judged& jud
       judged.anomalies.push_back(std::move(anomaly));
     }
   }
-  for (const std::size_t number : involved) judged.involved.push_back(one_line(transactions, number));
+  for (const std::size_t number : involved) judged.involved.push_back(involved_of(transactions, number));
 }
 
 Error written_twice(const Findings& findings) {
@@ -276,6 +280,16 @@ const std::vector<HistoryModel>& all_models() {
     return list;
   }();
   return all;
+}
+
+std::string InvolvedTransaction::str() const {
+  std::string text = name;
+  if (!line.empty()) text += "  line " + line;
+  if (!process.empty()) text += "  process " + process;
+  if (!outcome.empty()) text += "  " + outcome;
+  text += ' ';
+  for (const std::string& operation : operations) text += " " + operation;
+  return text;
 }
 
 Judgement Judged::answer() const noexcept {

@@ -49,6 +49,17 @@ struct ClaimVerdict {
   std::string why;  ///< when it is unknown
 };
 
+/// A transaction that an anomaly names.
+struct InvolvedTransaction {
+  std::size_t number = 0;  ///< as in Anomaly::transactions
+  std::string name;
+  std::string line, process, outcome;  ///< empty: not known; of outcome: it committed
+  std::vector<std::string> operations;
+
+  /// "T1  line 1  process 0  [append x 1]".
+  std::string str() const;
+};
+
 struct Judged {
   HistoryModel model = HistoryModel::list_append;
   bool recognised = false;           ///< the model was not named by the caller
@@ -58,8 +69,8 @@ struct Judged {
   std::vector<check::Claim> strongest;  ///< that hold, and are implied by no other
   /// Of the weakest level that is broken, then of each broken claim that was asked for.
   std::vector<Anomaly> anomalies;
-  std::vector<std::string> involved;  ///< the transactions that anomalies name, each on a line
-  std::vector<std::string> rules;     ///< that were used to infer the order of versions
+  std::vector<InvolvedTransaction> involved;  ///< in the order of the file
+  std::vector<std::string> rules;             ///< that were used to infer the order of versions
   std::vector<std::string> notes;
   std::size_t operations = 0, committed = 0, failed = 0, unknown = 0;
 

@@ -423,6 +423,34 @@ def pages(lockstep, folder):
     return made
 
 
+HISTORIES = {
+    "history-skew": ("""{:type :invoke :process 0 :f :txn :value [[:r x nil] [:r y nil] [:append x 1]]}
+{:type :invoke :process 1 :f :txn :value [[:r x nil] [:r y nil] [:append y 1]]}
+{:type :ok :process 0 :f :txn :value [[:r x []] [:r y []] [:append x 1]]}
+{:type :ok :process 1 :f :txn :value [[:r x []] [:r y []] [:append y 1]]}
+{:type :ok :process 2 :f :txn :value [[:r x [1]] [:r y [1]]]}
+""", 1, ["--all"]),
+    "history-unknown": ("{:type :ok :process 0 :f :txn :value [[:append x 1]]}\n", 3, []),
+    "history-linear": ("{:type :ok :process 0 :f :write :value 1}\n{:type :ok :process 0 :f :read :value 2}\n", 1, []),
+    "history-valid": ("""{:type :ok :process 0 :f :txn :value [[:append x 1]]}
+{:type :ok :process 1 :f :txn :value [[:r x [1]]]}
+""", 0, []),
+}
+
+
+def history_pages(lockstep, folder):
+    made = {}
+    for name, (text, code, words) in HISTORIES.items():
+        path = os.path.join(folder, name + ".edn")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        done = subprocess.run([lockstep, "check-history", path, "--report", *words], capture_output=True, text=True, check=False)
+        if done.returncode != code:
+            raise RuntimeError(f"lockstep check-history {path}: exit code {done.returncode}: {done.stderr}")
+        made[name] = "file://" + os.path.join(folder, name + ".html")
+    return made
+
+
 def time_to_open(chromium, driver, path):
     with tempfile.TemporaryDirectory(prefix="lockstep-pages-") as folder:
         browser = Browser(chromium, driver, os.path.join(folder, "profile"))
@@ -447,6 +475,7 @@ def main():
     checks = Checks()
     with tempfile.TemporaryDirectory(prefix="lockstep-pages-") as folder:
         made = pages(sys.argv[1], os.path.join(folder, "runs"))
+        made.update(history_pages(sys.argv[1], folder))
         browser = Browser(chromium, driver, os.path.join(folder, "profile"))
         try:
             for name, url in made.items():

@@ -8,6 +8,7 @@
 #include "engine/record/known_rows.h"
 #include "engine/record/moments.h"
 #include "reports/escape.h"
+#include "reports/history_html.h"
 #include "reports/json_object.h"
 #include "reports/report.h"
 #include "tests/cli/sample_runs.h"
@@ -77,6 +78,26 @@ TEST_F(Hostile, IsTextOnThePage) {
   const std::regex end("</script");
   EXPECT_EQ(std::distance(std::sregex_iterator(page.begin(), page.end(), end), std::sregex_iterator()), 3);
   // Nothing of it became an attribute.
+  EXPECT_THAT(page, Not(HasSubstr(" onerror=alert(2)>\"")));
+}
+
+TEST(HostileHistory, IsTextOnThePage) {
+  JudgedHistory history;
+  history.file = history.model = history.counts = history.command = history.weakest_broken = kHostile;
+  history.asked = {{kHostile, HistoryAnswer::unknown, kHostile}};
+  history.levels = {{kHostile, kHostile, history.asked[0], history.asked[0], history.asked[0]}};
+  history.anomalies = {{kHostile, {kHostile}, {{kHostile, "b", kHostile}, {"b", kHostile, kHostile}}, {kHostile}},
+                       {kHostile, {kHostile, "  " + kHostile}, {}, {}}};
+  history.transactions = {{kHostile, kHostile, kHostile, kHostile, {kHostile}}};
+  history.strongest_holding = history.rules = history.notes = {kHostile};
+  const std::string page = history_page(history, kHostile, "n");
+  EXPECT_THAT(page, HasSubstr("class=\"edge cyc\"")) << "the picture is there";
+  EXPECT_THAT(page, Not(HasSubstr("<script>alert")));
+  EXPECT_THAT(page, Not(HasSubstr("<img")));
+  EXPECT_THAT(page, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(page, Not(HasSubstr("\u202e")));
+  const std::regex end("</script");
+  EXPECT_EQ(std::distance(std::sregex_iterator(page.begin(), page.end(), end), std::sregex_iterator()), 1);
   EXPECT_THAT(page, Not(HasSubstr(" onerror=alert(2)>\"")));
 }
 

@@ -12,6 +12,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::StartsWith;
 
 class CheckHistory : public testing::Test {
@@ -84,6 +85,54 @@ TEST_F(CheckHistory, GivesJson) {
   EXPECT_EQ(skew["anomalies"][0]["name"], "G2-item");
   EXPECT_EQ(skew["anomalies"][0]["cycle"].size(), 2u);
   EXPECT_EQ(json["files"][1]["valid"], "unknown");
+}
+
+std::string content_of(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST_F(CheckHistory, MakesAPageBesideTheHistory) {
+  const std::string skew = write_skew();
+  const Ended ended = lockstep({"check-history", skew, "--report", "--level", "serializable,snapshot-isolation"});
+  EXPECT_EQ(ended.code, 1) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr(folder_.path() + "/skew.html"));
+  const std::string page = content_of(folder_.path() + "/skew.html");
+  EXPECT_THAT(page, AllOf(StartsWith("<!doctype html>"), HasSubstr("✗ 1 of 2 hold, 1 broken"),
+                          HasSubstr("The weakest level that is broken: repeatable-read."),
+                          HasSubstr("The strongest that holds: strong-snapshot-isolation.")));
+  EXPECT_THAT(page,
+              AllOf(HasSubstr("✗ G2-item"), HasSubstr("The cycle of G2-item"), HasSubstr(">rw x</text>"),
+                    HasSubstr("T2 appended 1 to y, of which T1 had read []"), HasSubstr("<code>[append x 1]</code>")));
+  EXPECT_THAT(page, HasSubstr("check-history " + skew + " --level serializable,snapshot-isolation"));
+  EXPECT_THAT(page, Not(HasSubstr("What is not known")));
+}
+
+TEST_F(CheckHistory, SaysOnThePageWhatIsUnknownAndWhichRulesWereUsed) {
+  const Ended unknown = lockstep({"check-history", nothing(), "--out", "-"});
+  EXPECT_EQ(unknown.code, 3);
+  EXPECT_THAT(unknown.out, AllOf(StartsWith("<!doctype html>"), HasSubstr("? serializable: unknown"),
+                                 HasSubstr("What is not known, and why"), HasSubstr("no transaction saw another")));
+  const std::string registers = file("register.edn",
+                                     "{:type :ok :process 0 :f :txn :value [[:w x 1]]}\n"
+                                     "{:type :ok :process 1 :f :txn :value [[:r x 1] [:w x 2]]}\n");
+  const Ended ruled = lockstep({"check-history", registers, "--out", "-"});
+  EXPECT_EQ(ruled.code, 0);
+  EXPECT_THAT(ruled.out, AllOf(HasSubstr("✓ serializable: holds"), HasSubstr("<code>writes-follow-reads</code>")));
+}
+
+TEST_F(CheckHistory, PutsPagesIntoAFolderUnderNamesOfTheirOwn) {
+  const std::string edn = right(), json = file("right.json", R"([{"type":"ok","process":0,"f":"txn",
+"value":[["append","x",1],["r","x",[1]]]}])");
+  const std::string pages = folder_.path() + "/pages";
+  const Ended ended = lockstep({"check-history", edn, json, "--out", pages, "--json"});
+  const auto said = nlohmann::json::parse(ended.out);
+  EXPECT_EQ(said["files"][0]["page"], pages + "/right.html");
+  EXPECT_EQ(said["files"][1]["page"], pages + "/right-2.html");
+  EXPECT_THAT(content_of(pages + "/right-2.html"), HasSubstr(json));
+  EXPECT_EQ(lockstep({"check-history", edn, json, "--out", "-"}).code, 2) << "two pages are not one file";
+  EXPECT_EQ(lockstep({"check-history", edn, "--out", "-", "--json"}).code, 2);
+  EXPECT_EQ(lockstep({"check-history", edn, "--out", edn + "/pages"}).code, 2);
 }
 
 TEST_F(CheckHistory, NamesTheLineOfWhatIsNoHistory) {
