@@ -39,7 +39,7 @@ const Rooms rooms = {
     {"engine/base", {"kv/base"}},
     {"engine/record", {"kv/base"}},
     {"engine/check", {"kv/base"}},
-    {"engine/histories", {"engine/check", "kv/base"}},
+    {"engine/histories", {"engine/check", "engine/record", "kv/base"}},
     {"engine/spec", {"engine/base", "kv/base"}},
     {"engine/ranks", {}},
 

@@ -19,6 +19,7 @@
 #include "cli/commands/own_program.h"
 #include "cli/commands/prediction.h"
 #include "cli/commands/program.h"
+#include "cli/commands/run_history.h"
 #include "cli/commands/schedule_files.h"
 #include "cli/commands/wait_graph.h"
 #include "cli/text/hints.h"
@@ -49,9 +50,10 @@ LaneOptions lane_options(const Program& program) {
   return {.full = program.arguments.has("full"), .sql = program.arguments.has("sql")};
 }
 
-void show(Program& program, const record::Run& run, const std::string& folder, const std::string& path) {
+void show(Program& program, const record::Run& run, const std::string& folder, const std::string& path,
+          const JudgedFile* history) {
   if (program.json) {
-    program.out.write(run_json(run, path));
+    program.out.write(run_json(run, path, history == nullptr ? std::string() : histories_json({*history})));
   } else if (program.quiet) {
     program.out.write(verdict_line(run, program.terminal));
   } else {
@@ -59,6 +61,9 @@ void show(Program& program, const record::Run& run, const std::string& folder, c
     if (!path.empty()) options.hints = hints_for(run, short_id(run.id, folder));
     program.out.write(run_text(run, program.terminal, options));
   }
+  if (history == nullptr || program.json) return;
+  program.out.write((program.quiet ? "" : "\n") + history_lines(*history, program.terminal));
+  if (!program.quiet) program.out.write(history_text(*history, program.terminal));
 }
 
 /// Holds a run of a file against what the file says, and writes what came into the file where that was asked for.
@@ -106,6 +111,8 @@ int run_once(Program& program) {
   if (!graph_file) return fail_with(graph_file.error());
   const auto schedule_file = file_asked_for(program.arguments, "save-schedule");
   if (!schedule_file) return fail_with(schedule_file.error());
+  const auto history_file = file_asked_for(program.arguments, "history");
+  if (!history_file) return fail_with(history_file.error());
 
   if (program.arguments.has("predict") && (program.json || program.quiet))
     return usage_error("--predict asks a person; it does not go with --json or --quiet");
@@ -148,7 +155,12 @@ int run_once(Program& program) {
     score = ask_step_by_step(program, answers, run, lane_options(program));
     if (program.stopped()) code = kInterrupted;
   }
-  show(program, run, folder, path);
+  std::optional<Result<JudgedFile>> history;
+  if (*history_file) history = write_history(run, **history_file);
+  const JudgedFile* const judged = history && *history ? &**history : nullptr;
+  show(program, run, folder, path, judged);
+  if (judged != nullptr && judged->judged.answer() == check::Judgement::broken && code == kAsExpected)
+    code = kNotAsExpected;
   if (program.json || program.quiet) {
     if (!missed.empty()) complain(missed);
   } else if (script != nullptr) {
@@ -172,6 +184,7 @@ int run_once(Program& program) {
     const Result<void> saved = save_schedule(*scenario, run, **schedule_file, request.dsn);
     if (!saved) return fail_with(saved.error());
   }
+  if (history && !*history) return fail_with(history->error());
   return code;
 }
 
@@ -197,6 +210,7 @@ CommandSpec run_command() {
   options.push_back({"no-record", "", "do not save the run"});
   options.push_back(save_schedule_option());
   options.push_back(wait_graph_option());
+  options.push_back(history_option());
   options.push_back({"predict", "",
                      "ask before it is shown: how it will end, then step by step who goes on, who waits, what is read. "
                      "Answers are lines of standard input; q or ^D ends the questions"});

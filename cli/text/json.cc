@@ -70,7 +70,7 @@ Json pattern_of(const Pattern& pattern) {
 
 }  // namespace
 
-std::string run_json(const record::Run& run, const std::string& path) {
+std::string run_json(const record::Run& run, const std::string& path, const std::string& history) {
   Json json = {{"schema", kJsonSchema}};
   json.update(record::json_of(run));
   if (path.empty()) json["id"] = nullptr;
@@ -90,6 +90,7 @@ std::string run_json(const record::Run& run, const std::string& path) {
   }
   if (!figures.empty()) json["figures"] = figures;  // only of runs that have measured something
   if (const Json potential = lock_orders_json(run); !potential.empty()) json["potential_deadlocks"] = potential;
+  if (!history.empty()) json["history"] = Json::parse(history)["files"][0];
   return line(json);
 }
 

@@ -20,7 +20,8 @@ namespace lockstep::cli {
 inline constexpr int kJsonSchema = 1;
 
 /// `path`: of the recording; empty when it was not saved: "id" and "recording" are then null.
-std::string run_json(const record::Run& run, const std::string& path);
+/// `history`: the JSON of one judged history (histories_json()), which becomes "history"; empty: none was written.
+std::string run_json(const record::Run& run, const std::string& path, const std::string& history = {});
 /// `ids`: of the saved shortest runs, in the order of the findings; empty: not saved.
 std::string explore_json(const std::string& scenario, const Exploration& explored, const std::vector<std::string>& ids,
                          bool as_expected);

@@ -1,11 +1,12 @@
 // write.cc: begins and ends of transactions sorted by time, each a map on a line.
 #include "engine/histories/write.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
+#include <string>
 #include <vector>
+
+#include "engine/histories/lines.h"
 
 namespace lockstep::histories {
 namespace {
@@ -22,19 +23,17 @@ struct Moment {
 
 class HistoryWriter {
  public:
-  explicit HistoryWriter(Syntax syntax) : json_(syntax == Syntax::json) {}
+  explicit HistoryWriter(Syntax syntax) : lines_(syntax) {}
 
   void add(const Transaction& transaction, int process, const char* type, bool reads) {
     std::string value;
     for (const Operation& op : transaction.operations) {
-      if (!value.empty()) value += json_ ? "," : " ";
-      value += op.kind == Operation::Kind::append
-                   ? fmt::format(fmt::runtime(json_ ? R"(["append","{}",{}])" : R"([:append "{}" {}])"),
-                                 escaped(op.key), number(op.element))
-                   : fmt::format(fmt::runtime(json_ ? R"(["r","{}",{}])" : R"([:r "{}" {}])"), escaped(op.key),
-                                 reads ? list(op.list) : nil());
+      if (op.kind == Operation::Kind::append)
+        lines_.step(value, "append", lines_.quoted(op.key), std::to_string(number(op.element)));
+      else
+        lines_.step(value, "r", lines_.quoted(op.key), reads ? list(op.list) : lines_.nil());
     }
-    line(process, type, value);
+    lines_.line(process, type, value);
   }
 
   void add_end(const check::History& history, int process) {
@@ -44,20 +43,9 @@ class HistoryWriter {
     add(end, process, "ok", true);
   }
 
-  std::string take() { return json_ ? "[" + text_ + "]\n" : text_ + "\n"; }
+  std::string take() { return lines_.take(); }
 
  private:
-  static std::string escaped(const std::string& key) {
-    std::string text;
-    for (const char c : key) {
-      if (c == '"' || c == '\\') text += '\\';
-      text += c;
-    }
-    return text;
-  }
-
-  const char* nil() const { return json_ ? "null" : "nil"; }
-
   /// What is above all numbers of others, a write that was not kept, is below zero.
   static std::int64_t number(check::Element element) {
     constexpr check::Element kMost = std::uint64_t{1} << 62U;
@@ -67,20 +55,11 @@ class HistoryWriter {
   std::string list(const check::List& elements) const {
     std::string text;
     for (const check::Element element : elements)
-      text += fmt::format("{}{}", text.empty() ? "" : json_ ? "," : " ", number(element));
+      text += (text.empty() ? "" : lines_.between()) + std::to_string(number(element));
     return "[" + text + "]";
   }
 
-  void line(int process, const char* type, const std::string& value) {
-    if (index_ > 0) text_ += json_ ? ",\n" : "\n";
-    text_ += fmt::format(fmt::runtime(json_ ? R"({{"index":{},"type":"{}","process":{},"f":"txn","value":[{}]}})"
-                                            : "{{:index {} :type :{} :process {} :f :txn :value [{}]}}"),
-                         index_++, type, process, value);
-  }
-
-  const bool json_;
-  std::string text_;
-  std::size_t index_ = 0;
+  HistoryLines lines_;
 };
 
 bool is_list_append(const Operation& op) { return op.kind != Operation::Kind::erase && !op.undone; }
