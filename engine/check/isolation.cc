@@ -126,6 +126,7 @@ class ListJudge {
     versions_.push_back({});
     version_at_.resize(list_.size());
     bad_.clear();
+    strays_.clear();
     const bool fixed = transactions_.ended_with(key_);
     for (std::uint32_t i = 0; i < list_.size(); ++i) {
       const std::uint32_t owner = owners_of_key_[i];
@@ -138,6 +139,7 @@ class ListJudge {
       }
       if (const auto wrong = what_is_wrong_with(owner)) {
         bad_.push_back(i);
+        if (owner == kNone) strays_.emplace_back(list_[i], i);
         if (fixed) report_in_list(*wrong, i, fixed);
         continue;
       }
@@ -150,6 +152,11 @@ class ListJudge {
       versions_.back().absent = steps_[owner].kind() == Deed::erase;
       version_at_[i] = static_cast<std::uint32_t>(versions_.size() - 1);
     }
+    // What nobody wrote can stand there twice all the same.
+    std::sort(strays_.begin(), strays_.end());
+    for (std::size_t i = 1; i < strays_.size(); ++i)
+      if (strays_[i].first == strays_[i - 1].first)
+        report_in_list(FaultKind::duplicate_element, strays_[i].second, fixed);
   }
 
   /// False when the step has a place already.
@@ -455,7 +462,8 @@ class ListJudge {
   bool table_is_filled_ = false;
   WriteTable table_;
   std::vector<std::uint32_t> version_at_, bad_, own_, wholes_, unread_;
-  std::vector<Version> versions_;  // the first: before any write
+  std::vector<std::pair<Element, std::uint32_t>> strays_;  // of the list, which nobody wrote, and their places
+  std::vector<Version> versions_;                          // the first: before any write
   std::vector<Element> sorted_;
 };
 

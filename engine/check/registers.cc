@@ -130,7 +130,7 @@ class RegisterJudge {
       }
       if (known != nullptr && known->what != step.what) report(FaultKind::internal, at, own, step.what);
       if (known == nullptr || known->kind() == Deed::look) known = &step;
-      if (const std::uint32_t version = version_read(at, own != kNone); version != kNone) {
+      if (const std::uint32_t version = version_read(at); version != kNone) {
         auto& readers = one.readers[version];
         if (readers.empty() || transaction_of(readers.back()) != step.transaction) readers.push_back(at);
         if (visit.first == kNone) visit.first = version;
@@ -148,9 +148,9 @@ class RegisterJudge {
   }
 
   /// The version that a step read of another transaction; kNone when there is none, or it is no version.
-  std::uint32_t version_read(std::uint32_t at, bool after_own) {
+  std::uint32_t version_read(std::uint32_t at) {
     const Step& step = steps_[at];
-    if (step.what == Transactions::kNil) return after_own ? kNone : kInitial;
+    if (step.what == Transactions::kNil) return kInitial;
     const std::uint32_t writer = table_.find(step.what);
     if (writer == kNone) {
       report(FaultKind::garbage_read, at, kNone, step.what);

@@ -6,10 +6,14 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdlib>
+#include <map>
+#include <optional>
 
 #include "engine/check/isolation.h"
 #include "engine/check/registers.h"
+#include "tests/engine/check/brute_force_weak.h"
 
 namespace lockstep::check::testing {
 namespace {
@@ -59,6 +63,58 @@ void compare(bool lists) {
   EXPECT_GT(broken, rounds / 2);
   EXPECT_LT(unknown, rounds * 2);
 }
+
+/// Nothing where the definition leaves it open.
+std::optional<bool> by_definition(const PlainHistory& history, Claim claim, bool lists) {
+  if (claim.level != Level::read_uncommitted) return is_weak(history, claim.level, claim.ordering, lists);
+  return lists ? is_read_uncommitted(history, claim.ordering) : std::nullopt;
+}
+
+void compare_below_snapshot(bool lists) {
+  const std::uint64_t first = number_of("LOCKSTEP_SEED", 1), rounds = number_of("LOCKSTEP_ROUNDS", 3000);
+  std::map<Level, std::array<std::size_t, 2>> seen;  // broken and held
+  std::size_t unknown = 0, open = 0;
+  for (std::uint64_t seed = first; seed < first + rounds; ++seed) {
+    std::mt19937_64 random(seed);
+    const std::size_t transactions = 2 + random() % 5;
+    const PlainHistory history =
+        seed % 2 == 0 ? random_history(random, transactions, lists) : wild_history(random, transactions, lists);
+    const Transactions numbers = numbers_of(history, lists);
+    const Findings findings = lists ? judge_lists(numbers) : judge_registers(numbers, {});
+    const bool silent = !some_saw_another(history) && each_is_right_alone(history, lists);
+    for (const Ordering ordering : {Ordering::none, Ordering::session, Ordering::real_time}) {
+      for (const Level level :
+           {Level::read_uncommitted, Level::read_committed, Level::read_atomic, Level::repeatable_read}) {
+        const Claim claim{level, ordering};
+        const Judgement answer = findings.answer(claim);
+        const auto told = [&] {
+          return fmt::format("LOCKSTEP_SEED={} {}\n{}", seed, name_of(claim), text_of(numbers));
+        };
+        if (silent && ordering == Ordering::none) {
+          ASSERT_EQ(answer, Judgement::unknown) << told();
+        }
+        const std::optional<bool> right = by_definition(history, claim, lists);
+        if (!right || answer == Judgement::unknown) {
+          ++(right ? unknown : open);
+          continue;
+        }
+        ++seen[level][*right ? 1 : 0];
+        ASSERT_EQ(answer == Judgement::holds, *right) << told();
+      }
+    }
+  }
+  for (const auto& [level, counts] : seen) {
+    EXPECT_GT(counts[0], rounds / 50) << "broken at " << name_of(Claim{level, Ordering::none});
+    EXPECT_GT(counts[1], rounds / 2) << "held at " << name_of(Claim{level, Ordering::none});
+  }
+  EXPECT_EQ(seen.size(), lists ? 4U : 3U);
+  EXPECT_LT(unknown, rounds * 4);
+  fmt::print("seeds {} to {}: {} answers were unknown, {} left open by the definition\n", first, first + rounds - 1,
+             unknown, open);
+}
+
+TEST(BruteForce, JudgesListsBelowSnapshotByTheDefinitions) { compare_below_snapshot(true); }
+TEST(BruteForce, JudgesRegistersBelowSnapshotByTheDefinitions) { compare_below_snapshot(false); }
 
 TEST(BruteForce, JudgesListsByTheDefinitions) { compare(true); }
 TEST(BruteForce, JudgesRegistersByTheDefinitions) { compare(false); }
