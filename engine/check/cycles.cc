@@ -116,10 +116,38 @@ class Graph::Knots {
   void add_out(const Out& out) { outs_.push_back(out); }
   void close() { first_.push_back(static_cast<std::uint32_t>(outs_.size())); }
 
-  Cycles cycles(Rule rule, Ordering ordering, std::size_t most, bool guesses) const {
-    Cycles all;
+  /// Follows edges as far as they go, and back. An edge to a state that is still on the way closes a cycle.
+  bool has_cycle(Rule rule, Ordering ordering, bool guesses) const {
+    enum : char { fresh, on_the_way, done };
     guesses_ = guesses;
-    const std::uint32_t width = rule == Rule::no_two_rw_in_a_row ? 2 : 1;
+    const std::uint32_t width = width_of(rule);
+    std::vector<char> looks(static_cast<std::size_t>(size()) * width, fresh);
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> way;  // states, each with the next of its edges
+    for (std::uint32_t start = 0; start < looks.size(); ++start) {
+      if (looks[start] != fresh) continue;
+      looks[start] = on_the_way;
+      way.emplace_back(start, first_[start / width]);
+      while (!way.empty()) {
+        const std::uint32_t state = way.back().first;
+        if (way.back().second == first_[state / width + 1]) {
+          looks[state] = done;
+          way.pop_back();
+          continue;
+        }
+        const std::uint32_t to = follow(rule, ordering, width, state, outs_[way.back().second++]);
+        if (to == kNone || looks[to] == done) continue;
+        if (looks[to] == on_the_way) return true;
+        looks[to] = on_the_way;
+        way.emplace_back(to, first_[to / width]);
+      }
+    }
+    return false;
+  }
+
+  Cycles cycles(Rule rule, Ordering ordering, std::size_t most) const {
+    Cycles all;
+    guesses_ = false;
+    const std::uint32_t width = width_of(rule);
     part_.assign(static_cast<std::size_t>(size()) * width, 0);
     seen_.assign(part_.size(), 0);
     came_.resize(part_.size());
@@ -147,6 +175,8 @@ class Graph::Knots {
   struct Came {
     std::uint32_t from = 0, out = 0;
   };
+
+  static std::uint32_t width_of(Rule rule) noexcept { return rule == Rule::no_two_rw_in_a_row ? 2 : 1; }
 
   bool allowed(Ordering ordering, Edge edge) const {
     if (edge == Edge::guess) return guesses_;
@@ -251,6 +281,7 @@ struct Graph::Parts {
   std::vector<std::uint32_t> moment_of, first_born, born;
   std::uint32_t moments = 0;
   bool edges = false;
+  bool guesses = false;
   bool sessions = false;
   bool times = false;
   Knots knots;
@@ -365,6 +396,7 @@ void Graph::add(std::uint32_t from, std::uint32_t to, Edge edge, std::uint32_t w
   parts_->added.push_back(one);
   parts_->edges |= edge != Edge::guess && edge != Edge::session;
   parts_->sessions |= edge == Edge::session;
+  parts_->guesses |= edge == Edge::guess;
 }
 
 std::uint32_t Graph::add_node() { return parts_->nodes++; }
@@ -392,9 +424,18 @@ bool Graph::has(Ordering ordering) const noexcept {
   return parts_->sessions || (ordering == Ordering::real_time && parts_->times);
 }
 
-Graph::Cycles Graph::find(Rule rule, Ordering ordering, std::size_t most, bool guesses) const {
+bool Graph::has_guesses() const noexcept { return parts_->guesses; }
+
+bool Graph::has_cycle(Rule rule, Ordering ordering, bool guesses) const {
+  if (parts_->knots.size() == 0) return false;
+  // The knots are those of every edge.
+  if (rule == Rule::any && ordering == Ordering::real_time && (guesses || !parts_->guesses)) return true;
+  return parts_->knots.has_cycle(rule, ordering, guesses);
+}
+
+Graph::Cycles Graph::cycles(Rule rule, Ordering ordering, std::size_t most) const {
   if (parts_->knots.size() == 0) return {};
-  return parts_->knots.cycles(rule, ordering, most, guesses);
+  return parts_->knots.cycles(rule, ordering, most);
 }
 
 std::vector<Graph::Hop> Graph::hops() const {

@@ -61,10 +61,12 @@ class Graph {
   bool has(Ordering ordering) const noexcept;
 
   /// At most `most` cycles that obey `rule` and whose other edges are those of `ordering` (real time has sessions too).
-  Cycles cycles(Rule rule, Ordering ordering, std::size_t most) const { return find(rule, ordering, most, false); }
-  bool has_cycle(Rule rule, Ordering ordering) const { return find(rule, ordering, 0, false).knots > 0; }
+  Cycles cycles(Rule rule, Ordering ordering, std::size_t most) const;
+  /// Ends at the first cycle that it meets; one look at each edge where there is none.
+  bool has_cycle(Rule rule, Ordering ordering) const { return has_cycle(rule, ordering, false); }
   /// The same, guessed edges included. No cycle: the guess is an order that fits.
-  bool has_cycle_with_guesses(Rule rule, Ordering ordering) const { return find(rule, ordering, 0, true).knots > 0; }
+  bool has_cycle_with_guesses(Rule rule, Ordering ordering) const { return has_cycle(rule, ordering, true); }
+  bool has_guesses() const noexcept;
 
   /// The transactions in an order that every edge of what they saw follows; empty when there is a cycle.
   std::vector<std::uint32_t> order(const std::vector<std::int64_t>& by) const;
@@ -72,7 +74,7 @@ class Graph {
   std::vector<Hop> hops() const;
 
  private:
-  Cycles find(Rule rule, Ordering ordering, std::size_t most, bool guesses) const;
+  bool has_cycle(Rule rule, Ordering ordering, bool guesses) const;
 
   class Knots;
   struct Parts;

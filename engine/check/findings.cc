@@ -71,17 +71,23 @@ const Findings::SettledClaim* Findings::settled(Claim claim) const {
 }
 
 bool Findings::has_cycle(Claim claim) const {
-  const Graph::Rule rule = rule_of(claim.level);
-  std::int8_t& known = cycles_[static_cast<std::size_t>(rule) * 3 + static_cast<std::size_t>(claim.ordering)];
-  // A cycle under a rule is one under every rule that forbids more, and with every order that has more edges.
-  for (std::size_t r = 0; known < 0 && r <= static_cast<std::size_t>(rule); ++r)
-    for (std::size_t o = 0; o <= static_cast<std::size_t>(claim.ordering); ++o)
-      if (cycles_[r * 3 + o] == 1) known = 1;
-  for (std::size_t r = static_cast<std::size_t>(rule); known < 0 && r < 4; ++r)
-    for (std::size_t o = static_cast<std::size_t>(claim.ordering); o < 3; ++o)
-      if (cycles_[r * 3 + o] == 0) known = 0;
-  if (known < 0) known = graph.has_cycle(rule, claim.ordering) ? 1 : 0;
-  return known == 1;
+  constexpr int kRules = 4, kOrders = 3;
+  const int rule = static_cast<int>(rule_of(claim.level)), order = static_cast<int>(claim.ordering);
+  const auto known = [this](int r, int o) -> std::int8_t& {
+    return cycles_[static_cast<std::size_t>(r * kOrders + o)];
+  };
+  // A cycle under a rule is one under every rule that forbids more, and with every order that has more edges. So the
+  // strictest question comes first: a "no" answers all others, and a "yes" takes little time.
+  for (int r = kRules - 1; known(rule, order) < 0 && r >= rule; --r) {
+    for (int o = kOrders - 1; known(rule, order) < 0 && o >= order; --o) {
+      if (known(r, o) >= 0) continue;
+      const bool found = graph.has_cycle(static_cast<Graph::Rule>(r), static_cast<Ordering>(o));
+      for (int other = 0; other < kRules; ++other)
+        for (int its = 0; its < kOrders; ++its)
+          if (found ? other >= r && its >= o : other <= r && its <= o) known(other, its) = found ? 1 : 0;
+    }
+  }
+  return known(rule, order) == 1;
 }
 
 Judgement Findings::answer(Claim claim) const {

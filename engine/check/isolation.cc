@@ -429,6 +429,7 @@ class ListJudge {
   /// cycle.
   void settle(Ordering ordering) {
     constexpr auto kRule = Graph::Rule::no_two_rw_in_a_row;
+    if (!findings_.graph.has_guesses()) return;
     const Claim claim{Level::snapshot, ordering};
     if (findings_.graph.has_cycle(kRule, ordering) || !findings_.graph.has_cycle_with_guesses(kRule, ordering)) return;
     std::vector<std::uint32_t> members, bits(transactions_.size(), kNone);

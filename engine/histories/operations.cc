@@ -204,7 +204,7 @@ std::optional<std::string> edn_of_log(std::string_view text) {
     } else if (line.find_first_not_of(" \t\r") != std::string_view::npos && edn.find('{') == std::string::npos) {
       return std::nullopt;
     }
-    edn += '\n';
+    if (end < text.size()) edn += '\n';
   }
   if (edn.find('{') == std::string::npos) return std::nullopt;
   return edn;
