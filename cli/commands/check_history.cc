@@ -5,13 +5,17 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <new>
 #include <set>
+#include <thread>
 
 #include "cli/args/command_line.h"
 #include "cli/args/exit_code.h"
 #include "cli/args/nonce.h"
 #include "cli/args/output_file.h"
+#include "cli/commands/budget.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/in_order.h"
 #include "cli/commands/program.h"
 #include "cli/text/history_page.h"
 #include "cli/text/history_text.h"
@@ -104,11 +108,15 @@ JudgedFile judged_file(const std::string& path, const JudgeRequest& request) {
     file.error = text.error().message;
     return file;
   }
-  Result<histories::Judged> judged = histories::judge_text(text->text(), request);
-  if (judged)
-    file.judged = std::move(*judged);
-  else
-    file.error = path + ":" + judged.error().message;
+  try {
+    Result<histories::Judged> judged = histories::judge_text(text->text(), request);
+    if (judged)
+      file.judged = std::move(*judged);
+    else
+      file.error = path + ":" + judged.error().message;
+  } catch (const std::bad_alloc&) {
+    file.error = path + ": there is not enough memory to judge it";
+  }
   return file;
 }
 
@@ -119,7 +127,7 @@ std::string command_for(const Program& program, const std::string& path) {
   std::string command = "lockstep check-history " + shell_quoted(path);
   for (const OptionSpec& option : program.command.options) {
     const std::string& name = option.name;
-    if (name == "report" || name == "out" || name == "json" || !program.arguments.has(name)) continue;
+    if (name == "report" || name == "out" || name == "json" || name == "jobs" || !program.arguments.has(name)) continue;
     command += " --" + name;
     if (!option.value.empty())
       command += " " + shell_quoted(fmt::format("{}", fmt::join(program.arguments.all(name), ",")));
@@ -197,15 +205,22 @@ int check_histories(Program& program) {
   Pages pages(program);
   if (const std::string error = pages.ready(); !error.empty()) return usage_error(error);
   const bool speaks = !program.json && !pages.to_stdout();
+  int jobs = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  if (const std::string error = read_jobs(program.arguments, jobs); !error.empty()) return usage_error(error);
+  const std::vector<std::string> paths = program.arguments.all("FILE");
   std::vector<JudgedFile> files;
-  for (const std::string& path : program.arguments.all("FILE")) {
-    if (program.stopped()) return kInterrupted;
-    files.push_back(judged_file(path, request));
-    const JudgedFile& file = files.back();
-    if (!file.error.empty()) complain(file.error);
-    if (file.error.empty() && speaks) program.out.write(history_lines(file, program.terminal));
-    pages.write(files.back());
-  }
+  make_in_order<JudgedFile>(
+      paths.size(), static_cast<std::size_t>(jobs),
+      [&](std::size_t i) { return program.stopped() ? JudgedFile() : judged_file(paths[i], request); },
+      [&](std::size_t, JudgedFile file) {
+        if (program.stopped()) return false;
+        if (!file.error.empty()) complain(file.error);
+        if (file.error.empty() && speaks) program.out.write(history_lines(file, program.terminal));
+        pages.write(file);
+        files.push_back(std::move(file));
+        return true;
+      });
+  if (program.stopped() && files.size() < paths.size()) return kInterrupted;
   if (program.json) program.out.write(histories_json(files));
   if (speaks && !program.quiet)
     for (const JudgedFile& file : files)
@@ -256,6 +271,7 @@ CommandSpec check_history_command() {
                   {"report", "",
                    "also a page of each history, beside it: verdict, levels, the anomaly with its proof and picture"},
                   {"out", "DIR", "the pages are written there; \"-\": standard output", Names::folder},
+                  {"jobs", "N", "files that are judged side by side; default: the cores"},
                   {"json", "", "the verdicts as JSON"}},
       .examples = {{"check-history history.edn --level snapshot-isolation", "Is it snapshot isolation?"},
                    {"check-history store/*/history.edn --all", "Every level, of every run."},
