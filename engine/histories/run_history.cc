@@ -247,7 +247,7 @@ class Versions {
       if (!was_gone(write, op)) likely.push_back(write);
     }
     const auto row = given_.find(op.key);
-    const bool initial = op.value == (row == given_.end() ? Value() : Value(row->second));
+    const bool initial = *op.value == (row == given_.end() ? Value() : Value(row->second));
     if (initial) return likely.empty() ? std::optional(Seen{true, {}}) : std::nullopt;
     if (likely.empty()) likely = fitting;
     return likely.size() == 1 ? std::optional(Seen{false, likely.front()}) : std::nullopt;

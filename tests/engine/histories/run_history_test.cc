@@ -89,7 +89,7 @@ TEST(RunHistory, WritesEachAttemptAndTheRowsAtTheEnd) {
             "{:index 0 :type :invoke :process 0 :f :txn :value [[:r \"A\" nil] [:w \"A\" \"90\"]]}\n"
             "{:index 1 :type :invoke :process 1 :f :txn :value [[:r \"A\" nil]]}\n"
             "{:index 2 :type :ok :process 0 :f :txn :value [[:r \"A\" nil] [:w \"A\" \"90\"]]}\n"
-            "{:index 3 :type :fail :process 1 :f :txn :value []}\n"
+            "{:index 3 :type :fail :process 1 :f :txn :value [[:r \"A\" nil]]}\n"
             "{:index 4 :type :invoke :process 3 :f :txn :value [[:r \"A\" nil]]}\n"
             "{:index 5 :type :ok :process 3 :f :txn :value [[:r \"A\" \"90\"]]}\n");
   EXPECT_EQ(history->left_out, 0u);
