@@ -70,9 +70,11 @@ void StoreOperation::tell_notices() {
 
 Facts StoreOperation::facts_asked() const {
   if (session_ == nullptr || pending_.request.verb == Verb::execute) return {};
-  std::string statement = session_->statement_of(pending_.request);
-  if (statement.empty()) return {};
-  return {{"sql", std::move(statement)}};
+  Facts facts;
+  if (std::string statement = session_->statement_of(pending_.request); !statement.empty())
+    facts.emplace_back("sql", std::move(statement));
+  if (pending_.request.limit != SIZE_MAX) facts.emplace_back("limit", std::to_string(pending_.request.limit));
+  return facts;
 }
 
 Facts StoreOperation::facts_answered() const {

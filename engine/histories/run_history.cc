@@ -79,7 +79,9 @@ bool is_select(std::string_view sql) {
 
 class Attempts {
  public:
-  Attempts(const Run& run, const std::set<std::string>& keys) : keys_(keys), open_(run.actors.size()) {
+  /// `limits_are_told`: a request without the fact "limit" had none.
+  Attempts(const Run& run, const std::set<std::string>& keys, bool limits_are_told)
+      : keys_(keys), limits_are_told_(limits_are_told), open_(run.actors.size()) {
     for (const Event& event : run.events) take(event);
   }
 
@@ -175,8 +177,8 @@ class Attempts {
     if (verb == "scan" || verb == "scan_for_update") scan(attempt, asked, event);
   }
 
-  /// The rows that were found, and which were not there between them: a scan is in order, and may have a limit. A long
-  /// answer is not told whole.
+  /// The rows that were found, and which were not there. A scan is in order, so one with a limit says nothing of what
+  /// is behind its last row. A long answer is not told whole.
   void scan(Attempt& attempt, const Event& asked, const Event& event) {
     const std::size_t middle = asked.object.find(", ");
     const std::string& text = event.detail;
@@ -200,18 +202,25 @@ class Attempts {
       found.emplace(one.substr(0, is), one.substr(is + 1));
       at = end + 2;
     }
+    const bool may_end_early = !found.empty() && (!limits_are_told_ || !record::fact_of(asked, "limit").empty());
+    bool ended_early = false;
     for (const std::string& key : keys_) {
       if (key < lower || (upper != "end" && key >= upper)) continue;
       const auto row = found.find(key);
-      if (row == found.end() && !found.empty() && key > found.rbegin()->first) continue;
+      if (row == found.end() && may_end_early && key > found.rbegin()->first) {
+        ended_early = true;
+        continue;
+      }
       attempt.ops.push_back({.key = key,
                              .value = row == found.end() ? Value() : Value(row->second),
                              .asked = asked.seq,
                              .answered = event.seq});
     }
+    if (ended_early) ++left_out;
   }
 
   const std::set<std::string>& keys_;
+  const bool limits_are_told_;
   std::map<std::uint32_t, const Event*> asked_;  // by step
   std::vector<std::optional<std::size_t>> open_;
 };
@@ -470,7 +479,7 @@ Result<RunHistory> history_of(const Run& run, Syntax syntax) {
   const Result<record::Moments> moments = record::moments_of(moments_document->second);
   if (!moments) return moments.error();
   const std::map<std::string, std::string> given(moments->given.begin(), moments->given.end());
-  Attempts attempts(run, keys_of(run, given, known));
+  Attempts attempts(run, keys_of(run, given, known), !known.by_times);
   if (!attempts.refused.empty()) return no_history(attempts.refused);
   if (attempts.all.empty()) return no_history("the run has no transactions");
   add_end(attempts.all, known, run.actors.size());

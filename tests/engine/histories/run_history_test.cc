@@ -133,15 +133,20 @@ TEST(RunHistory, FindsOutWhatAnAddHasMade) {
 }
 
 TEST(RunHistory, KnowsWhichRowsAScanDidNotFind) {
-  Story story(Rows{{"k/1", "a"}, {"k/3", "c"}, {"z", "0"}});
-  story.step(0, "begin").step(0, "scan", "[k/, k0)", "", "k/1=a; k/3=c");
-  story.step(1, "begin").step(1, "insert", "k/2", "b").step(1, "write", "k/4", "d").step(1, "commit");
-  story.step(0, "scan", "[k/, k0)", "", "k/1=a; k/2=b; k/3=c").step(0, "commit");
-  const auto history = story.history();
-  ASSERT_TRUE(history) << history.error().message;
-  EXPECT_EQ(answer(history, Level::snapshot), Judgement::broken) << history->text;
-  EXPECT_THAT(history->text, Not(HasSubstr(":r \"k/4\""))) << "a limit may have kept it out";
-  EXPECT_THAT(history->text, Not(HasSubstr("\"z\"")));
+  for (const bool limited : {false, true}) {
+    Story story(Rows{{"k/1", "a"}, {"k/3", "c"}, {"z", "0"}});
+    story.step(0, "begin").step(0, "scan", "[k/, k0)", "", "k/1=a; k/3=c");
+    if (limited) story.run.events[2].facts = {{"limit", "2"}};
+    story.step(1, "begin").step(1, "insert", "k/2", "b").step(1, "write", "k/4", "d").step(1, "commit");
+    story.step(0, "scan", "[k/, k0)", "", "k/1=a; k/2=b; k/3=c; k/4=d").step(0, "commit");
+    const auto history = story.history();
+    ASSERT_TRUE(history) << history.error().message;
+    EXPECT_EQ(answer(history, Level::snapshot), Judgement::broken) << history->text;
+    EXPECT_THAT(history->text, Not(HasSubstr("\"z\"")));
+    EXPECT_EQ(history->left_out, limited ? 1U : 0U) << "a limit may have kept k/4 out";
+    EXPECT_THAT(history->text,
+                HasSubstr(limited ? R"([:r "k/3" nil] [:r "k/1" nil])" : R"([:r "k/3" nil] [:r "k/4" nil])"));
+  }
 }
 
 TEST(RunHistory, GivesANewProcessAfterAnUnknownOutcome) {
