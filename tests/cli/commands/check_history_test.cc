@@ -135,6 +135,39 @@ TEST_F(CheckHistory, PutsPagesIntoAFolderUnderNamesOfTheirOwn) {
   EXPECT_EQ(lockstep({"check-history", edn, "--out", edn + "/pages"}).code, 2);
 }
 
+TEST_F(CheckHistory, SaysOfARunsHistoryWhatTheRunSaid) {
+  for (const char* const name : {"run.edn", "run.json"}) {
+    const std::string path = folder_.path() + "/" + name;
+    const Ended skew = lockstep(
+        {"run", "isolation/write-skew", "--protocol", "snapshot", "--no-record", "--quiet", "--history", path});
+    EXPECT_EQ(skew.code, 0) << skew.err;
+    EXPECT_THAT(skew.out, HasSubstr(path + "  true  strong-snapshot-isolation\n"));
+    EXPECT_EQ(lockstep({"check-history", path, "--quiet", "--level", "strong-snapshot-isolation"}).out,
+              path + "  true  strong-snapshot-isolation\n");
+    EXPECT_EQ(lockstep({"check-history", path, "--quiet"}).code, 1) << "write skew is not serializable";
+  }
+  const std::string none = folder_.path() + "/none.edn";
+  const Ended locks = lockstep({"run", "threads/two-lock", "--no-record", "--quiet", "--history", none});
+  EXPECT_EQ(locks.code, 2);
+  EXPECT_THAT(locks.err, HasSubstr("no history can be written: the run uses no store"));
+  const auto json = nlohmann::json::parse(
+      lockstep({"run", "money/transfer", "--no-record", "--json", "--history", folder_.path() + "/t.edn"}).out);
+  EXPECT_EQ(json["history"]["claims"][0]["claim"], "strict-serializable");
+  EXPECT_EQ(json["history"]["valid"], true);
+}
+
+TEST_F(CheckHistory, TellsManyFilesInTheirOrder) {
+  std::vector<std::string> words{"check-history", "--quiet", "--jobs", "4"};
+  std::string wanted;
+  for (int i = 0; i < 30; ++i) {
+    const std::string path = i % 3 == 0 ? write_skew() : i % 3 == 1 ? right() : nothing();
+    words.push_back(path);
+    wanted += path + (i % 3 == 0 ? "  false" : i % 3 == 1 ? "  true" : "  unknown") + "  serializable\n";
+  }
+  EXPECT_EQ(lockstep(words).out, wanted);
+  EXPECT_EQ(lockstep({"check-history", right(), "--jobs", "none"}).code, 2);
+}
+
 TEST_F(CheckHistory, NamesTheLineOfWhatIsNoHistory) {
   const std::string bad = file("bad.edn", "{:type :ok :process 0 :f :txn :value [[:append x 1]]}\n{:type :ok :value 7");
   const Ended ended = lockstep({"check-history", right(), bad});
