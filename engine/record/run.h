@@ -50,9 +50,9 @@ struct Event {
   std::optional<Fault> fault = {};  ///< with EventKind::fault and ::finish
   std::string code = {};            ///< SQLSTATE or SQLite code; empty when there is none
   std::vector<int> others = {};     ///< indices into Run::actors
-  /// What belongs to it besides, by name. Of a request "sql": what was sent for a portable verb. Of a wait "lock": the
-  /// server's words for what is awaited. Of a grant or a fault "results": whole, as JSON (results.h). Of a fault or a
-  /// notice what the server said (Error::facts).
+  /// What belongs to it besides, by name. Of a request "sql": what was sent for a portable verb; "limit": of a scan
+  /// that has one. Of a wait "lock": the server's words for what is awaited. Of a grant or a fault "results": whole, as
+  /// JSON (results.h). Of a fault or a notice what the server said (Error::facts).
   Facts facts = {};
 };
 
