@@ -89,8 +89,8 @@ const Rooms rooms = {
     // The doors of the engine lie in engine/ itself: headers that gather what a scenario's author needs.
     {"engine", {"engine/sync"}},
     {"scenarios",
-     {"engine", "engine/actor", "engine/record", "engine/runtime", "engine/scenario", "engine/stores/*", "engine/sync",
-      "engine/task", "kv", "kv/base"}},
+     {"engine", "engine/actor", "engine/record", "engine/runtime", "engine/scenario", "engine/script", "engine/spec",
+      "engine/stores/*", "engine/sync", "engine/task", "kv", "kv/base"}},
     {"reports", {"engine/record", "kv/base"}},
 
     {"cli/args",

@@ -59,13 +59,19 @@ const script::Script* script_of(const Scenario& scenario) {
   for (const auto& each : scripts_read()) {
     if (&each->scenario() == &scenario) return each.get();
   }
-  return nullptr;
+  return scenarios::file_of(scenario);
 }
 
 const Scenario* recorded_scenario(const record::Run& run, std::string& error, std::string& note) {
   if (!run.documents.contains(script::kSourceDocument)) return scenario_named(run.scenario, error);
   const script::Script* const recorded = keep_script(script::Script::recorded_in(run), error);
   if (recorded == nullptr) return nullptr;
+  if (const Scenario* const own = scenarios::find(run.scenario)) {
+    const script::Script* const file = scenarios::file_of(*own);
+    if (file != nullptr && file->file().text == recorded->file().text) return own;
+    note = fmt::format("{} has changed since; the text in the recording is used", run.scenario);
+    return &recorded->scenario();
+  }
   const Result<spec::SpecFile> now = spec::read_file(run.scenario);
   if (!now || now->text != recorded->file().text)
     note = fmt::format("{} {}; the text in the recording is used", run.scenario,

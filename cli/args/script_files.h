@@ -19,14 +19,14 @@ std::vector<std::string> script_files_in(const std::string& folder);
 
 /// The file, read at the first call. nullptr: the complaint is in `error`.
 const script::Script* script_at(const std::string& path, std::string& error);
-/// The file that the scenario is of; nullptr: it is one of the catalogue.
+/// The file that the scenario is of; nullptr: it is written in C++.
 const script::Script* script_of(const Scenario& scenario);
 
 /// The scenario of a recorded run: of the file that the recording holds, else the one of that name. nullptr: the
 /// complaint is in `error`. `note`: set when the file on disk is another one by now.
 const Scenario* recorded_scenario(const record::Run& run, std::string& error, std::string& note);
 
-/// Puts the text and the lines of a file into a run of its scenario; does nothing for one of the catalogue.
+/// Puts the text and the lines of a file into a run of its scenario; does nothing for one written in C++.
 void note_script(const Scenario& scenario, record::Run& run);
 
 }  // namespace lockstep::cli

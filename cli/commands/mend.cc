@@ -135,9 +135,11 @@ std::string text_of(const std::vector<Attempt>& attempts, const std::string& bef
 int mend(Program& program) {
   std::string error;
   const std::string path = program.arguments.value("FILE");
-  if (!is_script_file(path)) return usage_error(fmt::format("{} is no scenario file", path));
-  const script::Script* const script = script_at(path, error);
-  if (script == nullptr) return usage_error(error);
+  const Scenario* const scenario = scenario_named(path, error);
+  if (scenario == nullptr) return usage_error(error);
+  const script::Script* const script = script_of(*scenario);
+  if (script == nullptr)
+    return usage_error(fmt::format("{} is written in C++: only text files can be rewritten", path));
   ExploreRequest request;
   if (error = read_run_options(program.arguments, request.run); !error.empty()) return usage_error(error);
   request.most_time = std::chrono::seconds(10);

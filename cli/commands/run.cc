@@ -107,6 +107,9 @@ int run_once(Program& program) {
   const script::Script* const script = script_of(*scenario);
   if (program.arguments.has("bless") && (script == nullptr || !request.schedule.empty()))
     return usage_error("--bless writes into a text file what came in the file's own order");
+  if (program.arguments.has("bless") && script->file().path != scenario->name)
+    return usage_error(fmt::format("{0} is part of the program; --bless writes into its file: lockstep run {1} --bless",
+                                   scenario->name, script->file().path));
   const auto graph_file = file_asked_for(program.arguments, "graph");
   if (!graph_file) return fail_with(graph_file.error());
   const auto schedule_file = file_asked_for(program.arguments, "save-schedule");

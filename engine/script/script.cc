@@ -239,8 +239,12 @@ Scenario scenario_of(const std::shared_ptr<const spec::SpecFile>& file, const st
       scenario = std::move(scenario).expect(each.store, each.protocol + ": " + each.verdict);
     // Where it runs without being judged. The verdict counts for nothing there.
     const std::string any = pattern.expectations.empty() ? "clean" : pattern.expectations.front().verdict;
-    for (const std::string& store : stores_of(*file, pattern))
-      scenario = std::move(scenario).expect(store, fmt::format("{}: {}", kRunsOnly, any));
+    for (const std::string& store : stores_of(*file, pattern)) {
+      const bool is_judged_everywhere =
+          std::any_of(pattern.expectations.begin(), pattern.expectations.end(),
+                      [&store](const spec::VerdictExpected& e) { return e.store == store && e.protocol == "*"; });
+      if (!is_judged_everywhere) scenario = std::move(scenario).expect(store, fmt::format("{}: {}", kRunsOnly, any));
+    }
     for (const spec::Sentence& why : pattern.whys) scenario = std::move(scenario).why(why.text, why.outcomes);
     if (pattern.fix) scenario = std::move(scenario).fix(pattern.fix->text, pattern.fix->pattern);
     // The latest of a name is the first that the engine finds.

@@ -88,6 +88,25 @@ TEST_F(Files, BlessWritesWhatCame) {
   EXPECT_THAT(of_catalogue.err, HasSubstr("--bless writes into a text file"));
 }
 
+TEST_F(Files, AFileOfTheCatalogueIsPartOfTheProgram) {
+  const Ended shown = lockstep({"show", "deadlock/foreign-key"});
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_THAT(shown.out, HasSubstr("scenarios/deadlock/foreign_key.spec"));
+  EXPECT_THAT(lockstep({"list", "deadlock"}).out, HasSubstr("deadlock/foreign-key"));
+  const Ended blessed = lockstep({"run", "deadlock/foreign-key", "--bless", "--no-record"});
+  EXPECT_EQ(blessed.code, 2);
+  EXPECT_THAT(blessed.err, HasSubstr("lockstep run scenarios/deadlock/foreign_key.spec --bless"));
+  const Ended of_cpp = lockstep({"mend", "deadlock/two-lock"});
+  EXPECT_EQ(of_cpp.code, 2);
+  EXPECT_THAT(of_cpp.err, HasSubstr("is written in C++"));
+}
+
+TEST_F(Files, ASearchHasNoOptionOfFreeRuns) {
+  const Ended ended = lockstep({"explore", "deadlock/two-lock", "--record-every", "4"});
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("no option \"--record-every\" for explore"));
+}
+
 TEST_F(Files, ComplaintsNameTheLine) {
   const std::string file = write("case.spec", "T1: begin\nsetpu { }\n");
   for (const char* const command : {"run", "show", "explore", "debug", "check", "matrix"}) {
