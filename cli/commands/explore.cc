@@ -240,8 +240,9 @@ int explore_scenario(Program& program) {
 
 CommandSpec explore_command() {
   std::vector<OptionSpec> options = run_options();
-  std::erase_if(options,
-                [](const OptionSpec& option) { return option.name == "workers" || option.name == "executor"; });
+  std::erase_if(options, [](const OptionSpec& option) {
+    return option.name == "workers" || option.name == "executor" || option.name == "record-every";
+  });
   for (OptionSpec& option : options) {
     if (option.name == "retries") option.help = "how often a body that gave up is run again; default: 1";
   }
