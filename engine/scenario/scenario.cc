@@ -148,7 +148,7 @@ bool Pattern::runs_on(std::string_view store) const {
 
 bool Pattern::runs_on(const BackendKind& kind, const ProtocolTraits& protocol) const {
   return expected(kind.name, protocol.name) || expected(kind.name, kRunsOnly) ||
-         (protocol.on_trial && runs_on(kind.name));
+         (expectations.empty() && names_store(kind.name)) || (protocol.on_trial && runs_on(kind.name));
 }
 
 std::optional<std::string> Pattern::tuned(std::string_view option) const {
@@ -187,6 +187,12 @@ std::vector<std::string> Pattern::stores() const {
   std::vector<std::string> names;
   for (const Expectation& expectation : expectations) {
     if (std::find(names.begin(), names.end(), expectation.store) == names.end()) names.push_back(expectation.store);
+  }
+  if (!names.empty()) return names;
+  // Nothing is expected anywhere: it runs on the default store, and with statements of its own where they are known.
+  if (!has_ddl()) return {std::string(default_backend().name)};
+  for (const BackendKind& kind : backends()) {
+    if (kind.traits.sql) names.emplace_back(kind.name);
   }
   return names;
 }

@@ -102,6 +102,17 @@ record::Run must_run(const Scenario& scenario, const RunRequest& request, const 
   return result.ok() ? std::move(*result) : record::Run{};
 }
 
+TEST(Run, AScenarioThatNamesNoStoreRunsOnTheDefaultOne) {
+  const Scenario made = scenario("expects nothing").given({{"A", 1}}).pattern("plain", "").actor("T1", loses_ten);
+  const record::Run on_default = must_run(made, {});
+  EXPECT_EQ(on_default.store, default_backend().name);
+  EXPECT_EQ(on_default.verdict, Verdict::clean);
+  EXPECT_FALSE(on_default.expected.has_value());
+  const Result<record::Run> elsewhere = run(made, {.store = "sqlite"});
+  ASSERT_FALSE(elsewhere.ok());
+  EXPECT_THAT(elsewhere.error().message, HasSubstr("it runs on: kv"));
+}
+
 class OnEachExecutor : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Run, OnEachExecutor, testing::Values("threads", "coroutines"));
 
