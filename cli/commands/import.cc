@@ -35,16 +35,25 @@ std::vector<std::string> source_names() {
   return names;
 }
 
-const BackendKind* source_asked_for(const Arguments& arguments, std::string& error) {
+/// Those that may be meant: the one of --store, that of the DSN, else all. Empty: the complaint is in `error`.
+std::vector<const BackendKind*> sources_asked_for(const Arguments& arguments, std::string& error) {
   const std::vector<const BackendKind*> all = sources();
   if (all.empty()) error = "no store of this build has a server that tells of its deadlocks";
-  if (all.empty() || !arguments.has("store")) return all.empty() ? nullptr : all.front();
-  const std::string name = arguments.value("store");
-  const auto found =
-      std::find_if(all.begin(), all.end(), [&name](const BackendKind* kind) { return kind->name == name; });
-  if (found != all.end()) return *found;
-  error = unknown_name("store with a log", name, source_names());
-  return nullptr;
+  if (all.empty()) return all;
+  if (arguments.has("store")) {
+    const std::string name = arguments.value("store");
+    const auto found =
+        std::find_if(all.begin(), all.end(), [&name](const BackendKind* kind) { return kind->name == name; });
+    if (found != all.end()) return {*found};
+    error = unknown_name("store with a log", name, source_names());
+    return {};
+  }
+  if (!arguments.has("dsn")) return all;
+  const Dsns dsns = arguments.all("dsn");
+  for (const BackendKind* const kind : all) {
+    if (!dsns.of(*kind).empty()) return {kind};
+  }
+  return all;
 }
 
 /// "2 of 3: 2026-11-30 09:41:06 UTC, billing and shop".
@@ -55,13 +64,13 @@ std::string line_about(const Incident& incident, std::size_t number) {
                      incident.kind == Incident::Kind::deadlock ? "deadlock" : "wait", fmt::join(names, ", "));
 }
 
-Result<std::vector<Incident>> incidents_of(Program& program, const IncidentSource& source) {
-  const Arguments& arguments = program.arguments;
+/// The logs in one text, read once: standard input can be one of them. Empty with --live.
+Result<std::string> log_asked_for(const Arguments& arguments) {
   const std::vector<std::string> files = arguments.all("LOG");
   if (arguments.has("live")) {
     if (!files.empty()) return Error{Fault::invalid, {}, "--live asks a server; it goes without a log"};
     if (!arguments.has("dsn")) return Error{Fault::invalid, {}, "--live asks the server of --dsn; name it"};
-    return source.now(arguments.value("dsn"));
+    return std::string();
   }
   if (files.empty()) return Error{Fault::invalid, {}, "name the log of a server, or --live with its --dsn"};
   std::string whole;
@@ -71,10 +80,16 @@ Result<std::vector<Incident>> incidents_of(Program& program, const IncidentSourc
     whole += text->text();
     if (!whole.ends_with('\n')) whole += '\n';
   }
-  Result<std::vector<Incident>> found = source.in_log(whole, arguments.value("prefix"), arguments.has("waits"));
-  if (!found)
-    return Error{found.error().fault, {}, fmt::format("{}: {}", fmt::join(files, ", "), found.error().message)};
-  return found;
+  return whole;
+}
+
+Result<std::vector<Incident>> incidents_of(const Arguments& arguments, const IncidentSource& source,
+                                           const std::string& log) {
+  if (arguments.has("live")) return source.now(arguments.value("dsn"));
+  Result<std::vector<Incident>> found = source.in_log(log, arguments.value("prefix"), arguments.has("waits"));
+  if (found.ok()) return found;
+  return Error{
+      found.error().fault, {}, fmt::format("{}: {}", fmt::join(arguments.all("LOG"), ", "), found.error().message)};
 }
 
 /// Which of them is meant; an error for people, or empty.
@@ -96,11 +111,22 @@ std::string choose(const Arguments& arguments, const std::vector<Incident>& inci
 
 int import_incident(Program& program) {
   std::string error;
-  const BackendKind* const kind = source_asked_for(program.arguments, error);
-  if (kind == nullptr) return usage_error(error);
+  const std::vector<const BackendKind*> kinds = sources_asked_for(program.arguments, error);
+  if (kinds.empty()) return usage_error(error);
   const auto file = file_asked_for(program.arguments, "out");
   if (!file) return fail_with(file.error());
-  Result<std::vector<Incident>> incidents = incidents_of(program, *kind->incidents);
+  // Each looks at the text, until one finds something in it; of none the last one's complaint stands.
+  const BackendKind* kind = kinds.back();
+  const Result<std::string> log = log_asked_for(program.arguments);
+  if (!log) return fail_with(log.error());
+  Result<std::vector<Incident>> incidents = incidents_of(program.arguments, *kind->incidents, *log);
+  for (const BackendKind* const other : kinds) {
+    if (other == kind || (incidents.ok() && !incidents->empty())) continue;
+    if (Result<std::vector<Incident>> found = incidents_of(program.arguments, *other->incidents, *log); found.ok()) {
+      incidents = std::move(found);
+      kind = other;
+    }
+  }
   if (!incidents) return fail_with(incidents.error());
   const bool is_live = program.arguments.has("live");
   if (incidents->empty()) {
@@ -135,9 +161,11 @@ int import_incident(Program& program) {
 
 CommandSpec import_command() {
   std::string form_help = "how a line of the log begins";
-  if (const auto all = sources(); !all.empty()) form_help = std::string(all.front()->incidents->form_help);
+  for (const BackendKind* const kind : sources()) {
+    if (!kind->incidents->form_help.empty()) form_help = std::string(kind->incidents->form_help);
+  }
   std::vector<OptionSpec> options = {
-      {"store", "NAME", "whose log it is; default: the first that has one", Names::choices, source_names()},
+      {"store", "NAME", "whose log it is; default: the one that can read it", Names::choices, source_names()},
       {"number", "N", "which one, where there are several"},
       {"waits", "", "also waits for a lock that were no deadlock"},
       {"live", "", "the sessions that wait for a lock now in the database of --dsn, and those that they wait for"},
@@ -162,6 +190,8 @@ CommandSpec import_command() {
       .examples = {{"import postgresql.log --out case.spec", "The deadlock of that log, as a file to run."},
                    {"import postgresql.json --number 2 --dsn postgresql://db1/shop --out case.spec",
                     "The second one, with its tables and rows."},
+                   {"import error.log --number 1 --out case.spec",
+                    "A deadlock that InnoDB has written into MariaDB's log."},
                    {"import --live --dsn postgresql://db1/shop --out now.spec", "The waits in that database now."}},
       .run = import_incident,
   };

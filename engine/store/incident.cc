@@ -59,9 +59,12 @@ std::string setup_of(const Incident& incident) {
     const std::string tables =
         incident.relations.empty() ? "the tables" : fmt::format("{}", fmt::join(incident.relations, ", "));
     out += comment(fmt::format("Put here what makes {} and the rows concerned:", tables));
-    std::string options;
-    for (const std::string& relation : incident.relations) options += " -t " + relation;
-    out += comment(fmt::format("  pg_dump --schema-only --no-owner{}", options));
+    std::string command = incident.dump_command;
+    if (command.empty()) {
+      command = "pg_dump --schema-only --no-owner";
+      for (const std::string& relation : incident.relations) command += " -t " + relation;
+    }
+    out += comment("  " + command);
     return out + "setup {\n}\n";
   }
   for (const std::string& sql : incident.setup) {

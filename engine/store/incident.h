@@ -35,6 +35,8 @@ struct Incident {
   std::vector<std::string> relations;   ///< tables that the statements name
   /// SQL that makes these tables and the rows concerned; empty: not known.
   std::vector<std::string> setup;
+  /// The command that writes the tables' definitions, for people; empty: pg_dump.
+  std::string dump_command = {};
 };
 
 /// Where a store that is a server tells of its incidents. Functions, not null.

@@ -13,6 +13,7 @@
 
 #include "engine/store/joins.h"
 #include "engine/stores/mariadb/errors.h"
+#include "engine/stores/mariadb/incident_source.h"
 #include "engine/stores/mariadb/protocol.h"
 #include "engine/stores/mariadb/server.h"
 #include "engine/stores/mariadb/session.h"
@@ -371,7 +372,7 @@ BackendKind backend_mariadb() {
           .available = is_mariadb_available,
           .run_isolation_spec = nullptr,
           .announcement = announcement_of_mariadb,
-          .incidents = nullptr};
+          .incidents = &mariadb::kIncidentSource};
 }
 
 }  // namespace lockstep

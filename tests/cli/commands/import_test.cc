@@ -47,6 +47,37 @@ TEST(Import, WritesAFileAndSaysWhatIsNext) {
   EXPECT_THAT(text.str(), HasSubstr("# guessed: "));
 }
 
+TEST(Import, FindsOutWhoseLogItIs) {
+  const std::string logs = std::string(LOCKSTEP_SOURCE_DIR) + "/tests/engine/stores/mariadb/logs/";
+  const Ended listed = lockstep({"import", "--help"});
+  if (listed.out.find("mariadb") == std::string::npos) GTEST_SKIP() << "built without MariaDB";
+  const Ended several = lockstep({"import", logs + "deadlocks.log"});
+  EXPECT_EQ(several.code, 2);
+  EXPECT_THAT(several.err, HasSubstr("there are 3; --number says which:"));
+  const Ended one = lockstep({"import", logs + "status.txt"});
+  EXPECT_EQ(one.code, 0) << one.err;
+  EXPECT_THAT(one.out, HasSubstr("expect mariadb *: deadlock\n"));
+  EXPECT_THAT(one.out, HasSubstr("# guessed: it held what thread"));
+}
+
+TEST(Import, ADeadlockOfInnodbIsHadAgain) {
+  if (lockstep({"import", "--help"}).out.find("mariadb") == std::string::npos) GTEST_SKIP() << "built without MariaDB";
+  const ScratchFolder folder;
+  const std::string path = folder.path() + "/case.spec";
+  const std::string logs = std::string(LOCKSTEP_SOURCE_DIR) + "/tests/engine/stores/mariadb/logs/";
+  std::string text = lockstep({"import", logs + "deadlocks.log", "--number", "1"}).out;
+  const std::string place = "setup {\n}";
+  ASSERT_THAT(text, HasSubstr(place));
+  text.replace(text.find(place), place.size(),
+               "setup { create table accounts (id int primary key, balance int not null) engine=innodb;"
+               " insert into accounts values (1, 100), (2, 100); }");
+  std::ofstream(path) << text;
+  const Ended ran = lockstep({"run", path, "--store", "mariadb", "--no-record", "--quiet"});
+  if (ran.code == 3) GTEST_SKIP() << "skipped: no MariaDB server is here: " << ran.err;
+  EXPECT_EQ(ran.code, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("deadlock"));
+}
+
 TEST(Import, RefusesWhatItCannotRead) {
   const ScratchFolder folder;
   EXPECT_THAT(lockstep({"import"}).err, HasSubstr("name the log"));
