@@ -14,11 +14,13 @@
 #include <vector>
 
 #include "cli/args/exit_code.h"
+#include "cli/args/output_file.h"
 #include "cli/args/run_options.h"
 #include "cli/commands/announcement.h"
 #include "cli/text/text.h"
 #include "engine/spec/spec_file.h"
 #include "engine/store/backend.h"
+#include "reports/junit.h"
 
 namespace lockstep::cli {
 namespace {
@@ -227,6 +229,18 @@ std::vector<std::string> expectations(const fs::path& folder, const std::string&
   return texts;
 }
 
+/// A spec of a suite as JUnit has it; `difference`: empty when it came as expected.
+reports::JunitCase junit_case(const std::string& suite, const std::string& name, double seconds,
+                              const std::string& difference) {
+  reports::JunitCase made{.scenario = suite, .name = name, .seconds = seconds};
+  if (difference.empty()) return made;
+  made.status = reports::JunitCase::Status::failed;
+  for (const std::string_view line : lines_of(difference)) made.lines.emplace_back(line);
+  made.message = made.lines.front();
+  made.lines.erase(made.lines.begin());
+  return made;
+}
+
 }  // namespace
 
 bool is_isolation_suite(const std::string& path) {
@@ -241,6 +255,10 @@ bool is_isolation_suite(const std::string& path) {
 int check_isolation_suite(Program& program, const std::string& path) {
   const Prepared ready = prepare(program);
   if (ready.code != kAsExpected) return ready.code;
+  const auto junit = file_asked_for(program.arguments, "junit");
+  if (!junit) return fail_with(junit.error());
+  reports::JunitSuite suite{.name = fmt::format("lockstep.{}.isolation", ready.kind->name)};
+  const std::string class_name = specs_in(path).lexically_normal().string();
   if (!program.quiet) announce_store(ready.request);
   const auto begun = std::chrono::steady_clock::now();
   std::size_t same = 0, differing = 0, left_out = 0;
@@ -250,6 +268,10 @@ int check_isolation_suite(Program& program, const std::string& path) {
     const std::vector<std::string> right = expectations(expected_for(path), name);
     if (right.empty()) {
       ++left_out;
+      suite.cases.push_back({.scenario = class_name,
+                             .name = name,
+                             .status = reports::JunitCase::Status::skipped,
+                             .message = "it has no expected file"});
       continue;
     }
     std::string text;
@@ -264,12 +286,20 @@ int check_isolation_suite(Program& program, const std::string& path) {
     const Glyphs& glyphs = program.terminal.glyphs();
     if (!program.quiet || !good)
       program.out.write(fmt::format(" {} {:<40} {:6.2f} s\n", good ? glyphs.good : glyphs.fault, name, seconds));
-    if (!good) program.out.write(ran ? difference_of(right.front(), text) : ran.error().message + "\n");
+    const std::string difference = good  ? std::string()
+                                   : ran ? difference_of(right.front(), text)
+                                         : ran.error().message + "\n";
+    program.out.write(difference);
+    suite.cases.push_back(junit_case(class_name, name, seconds, difference));
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   program.out.write(fmt::format("{} checked: {} byte for byte as expected, {} not{} · {:.1f} s\n",
                                 counted(same + differing, "spec", "specs"), same, differing,
                                 left_out == 0 ? "" : fmt::format(", {} without an expected file", left_out), seconds));
+  if (*junit) {
+    const Result<void> written = (*junit)->keep(reports::junit_document(suite));
+    if (!written.ok()) return fail_with(written.error());
+  }
   if (program.stopped()) return kInterrupted;
   return differing == 0 ? kAsExpected : kNotAsExpected;
 }

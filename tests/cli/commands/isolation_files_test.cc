@@ -138,6 +138,11 @@ TEST_F(IsolationFiles, AreCheckedAsASuite) {
   std::ofstream(root / "expected/plain.out", std::ios::app) << "more\n";
   const auto [bad, wrong] = check();
   EXPECT_EQ(wrong, 1) << bad;
+  const fs::path junit = root / "check.xml";
+  (void)output_of(fmt::format("LOCKSTEP_DSN={} {} check {} --junit {}", in_quotes(dsn_), LOCKSTEP_PROGRAM,
+                              root.string(), junit.string()));
+  EXPECT_THAT(text_at(junit), HasSubstr("tests=\"2\" failures=\"1\""));
+  EXPECT_THAT(text_at(junit), HasSubstr("differs at line"));
   EXPECT_THAT(bad, HasSubstr("1 byte for byte as expected, 1 not"));
 }
 
