@@ -366,6 +366,12 @@ Task<> sql_body(Context& context, SessionPart part) {
     if (is_news && !unexpected) unexpected = at_line(*part.file, step, context.name, error);
     has_failed = in_transaction;
   }
+  if (session.teardown) {
+    StepAnswer unasked;
+    const Result<void> ended = co_await tried(send(context, session.teardown->text, unasked));
+    const bool goes_on = ended.ok() || is_of_file(ended.fault()) || (is_retry_safe(ended.fault()) && !tries_again);
+    if (!goes_on) co_await fail(ended.error());
+  }
   if (unexpected) co_await fail(*unexpected);
 }
 

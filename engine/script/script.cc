@@ -132,8 +132,23 @@ std::optional<Error> unknown_in(const spec::SpecFile& file) {
   return unknown_protocol_in(file, stores);
 }
 
+/// The pattern of the scenario that follows a permutation: the first is the pattern of the file itself.
+std::string name_of_permutation(const spec::SpecPattern& pattern, std::size_t permutation) {
+  if (permutation == 0) return pattern.name;
+  const std::string word = fmt::format("permutation-{}", permutation + 1);
+  return pattern.name == spec::SpecPattern().name ? word : fmt::format("{}-{}", pattern.name, word);
+}
+
+std::string summary_of_permutation(const spec::SpecPattern& pattern, std::size_t permutation) {
+  if (pattern.permutations.size() < 2) return pattern.summary;
+  std::string text;
+  for (const spec::PermutationStep& step : pattern.permutations[permutation].steps)
+    text += (text.empty() ? "" : " ") + step.step;
+  return text;
+}
+
 /// The order of steps as a schedule. A session with a setup begins with it, before all others.
-std::string schedule_of(const spec::SpecPattern& pattern) {
+std::string schedule_of(const spec::SpecPattern& pattern, std::size_t permutation) {
   std::string text;
   const auto add = [&text](const std::string& name) { text += (text.empty() ? "" : " ") + actor_name(name); };
   for (const spec::SpecSession& session : pattern.sessions) {
@@ -141,7 +156,7 @@ std::string schedule_of(const spec::SpecPattern& pattern) {
   }
   for (const int each : pattern.order) add(pattern.sessions[static_cast<std::size_t>(each)].name);
   if (!pattern.permutations.empty()) {
-    for (const spec::PermutationStep& step : pattern.permutations.front().steps)
+    for (const spec::PermutationStep& step : pattern.permutations[permutation].steps)
       add(pattern.sessions[static_cast<std::size_t>(pattern.step_named(step.step)->first)].name);
   }
   return text;
@@ -211,15 +226,21 @@ Scenario scenario_of(const std::shared_ptr<const spec::SpecFile>& file, const st
   } else {
     scenario = std::move(scenario).given(std::move(rows));
   }
+  // Each permutation is a way of asking of its own, with the same sessions.
+  std::vector<std::pair<std::size_t, std::size_t>> ways;
   for (std::size_t p = 0; p < file->patterns.size(); ++p) {
+    for (std::size_t n = 0; n < std::max<std::size_t>(file->patterns[p].permutations.size(), 1); ++n)
+      ways.emplace_back(p, n);
+  }
+  for (const auto& [p, n] : ways) {
     const spec::SpecPattern& pattern = file->patterns[p];
-    scenario = std::move(scenario).pattern(pattern.name, pattern.summary);
+    scenario = std::move(scenario).pattern(name_of_permutation(pattern, n), summary_of_permutation(pattern, n));
     for (std::size_t s = 0; s < pattern.sessions.size(); ++s) {
       const SessionPart part{.file = file, .pattern = p, .session = s, .sink = sink};
       scenario = std::move(scenario).actor(actor_name(pattern.sessions[s].name),
                                            file->portable ? portable_body : sql_body, part);
     }
-    scenario = std::move(scenario).schedule(schedule_of(pattern));
+    scenario = std::move(scenario).schedule(schedule_of(pattern, n));
     std::vector<std::string> ddl = ddl_of(*file, pattern);
     if (file->is_load()) {
       const SessionPart part{.file = file, .pattern = p, .session = 0, .sink = sink};
@@ -288,6 +309,7 @@ void note_lines(const spec::SpecSession& session, int actor, const std::string& 
   for (const spec::Step& step : session.steps) {
     if (!step.operation || step.operation->verb != spec::PortableVerb::require) lines.push_back(step.line);
   }
+  if (session.teardown) lines.push_back(session.teardown->line);
   std::size_t next = 0;
   for (const record::Event& event : run.events) {
     if (event.actor != actor) continue;
@@ -332,8 +354,13 @@ Result<std::unique_ptr<Script>> Script::recorded_in(const record::Run& run) {
 }
 
 const spec::SpecPattern& Script::pattern_named(std::string_view name) const {
-  const auto found = std::find_if(file_->patterns.begin(), file_->patterns.end(),
-                                  [name](const spec::SpecPattern& each) { return each.name == name; });
+  const auto found =
+      std::find_if(file_->patterns.begin(), file_->patterns.end(), [name](const spec::SpecPattern& each) {
+        for (std::size_t n = 0; n < std::max<std::size_t>(each.permutations.size(), 1); ++n) {
+          if (name_of_permutation(each, n) == name) return true;
+        }
+        return false;
+      });
   LOCKSTEP_CHECK(found != file_->patterns.end(), "{} has no pattern {}", file_->path, name);
   return *found;
 }

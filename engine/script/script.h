@@ -38,6 +38,8 @@ class Script {
   /// Its name is the path of the file.
   const Scenario& scenario() const noexcept { return scenario_; }
   const spec::SpecFile& file() const noexcept { return *file_; }
+  /// The pattern of the file that a pattern of the scenario is of. Each further permutation is a pattern of the
+  /// scenario: "permutation-2" has the sessions of "plain" in its order.
   const spec::SpecPattern& pattern_named(std::string_view name) const;
 
   /// What came in the latest run of the scenario that has been taken down; empty before the first one.
