@@ -175,7 +175,11 @@ int explore_scenario(Program& program) {
   request.run.on_own_code = end_at_own_code(program);
   request.strategy = *strategy_named(program.arguments.value("strategy", "exhaustive"));
   request.direct = program.arguments.has("direct");
-  request.bodies_have_code = script_of(*scenario) == nullptr;
+  const script::Script* const script = script_of(*scenario);
+  request.bodies_have_code = script == nullptr;
+  // A permutation is one order of some steps; a search goes through all of all.
+  const bool has_permutations = script != nullptr && !script->file().patterns.front().permutations.empty();
+  if (has_permutations && request.run.pattern.empty()) request.run.pattern = script::kEveryStep;
   if (error = read_jobs(program.arguments, request.jobs); !error.empty()) return usage_error(error);
   if (program.arguments.has("junit"))
     return usage_error("--junit is for a program behind --; for scenarios: lockstep check");

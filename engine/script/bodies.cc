@@ -343,7 +343,7 @@ Task<> sql_body(Context& context, SessionPart part) {
   }
   bool has_failed = false;  // in the transaction that is open: what comes after it fails for that
   std::optional<Error> unexpected;
-  for (std::size_t i = 0; i < session.steps.size(); ++i) {
+  for (const std::size_t i : part.steps) {
     const spec::Step& step = session.steps[i];
     const std::string sql = with_values(step.text, values);
     StepAnswer& answer = answers.emplace_back();
@@ -380,7 +380,7 @@ Task<> portable_body(Context& context, SessionPart part) {
   Actor& actor = *context.actor;
   std::vector<StepAnswer>& answers = context.world<World>().begin(actor.index, part.sink);
   Values values = names_of(session);
-  for (std::size_t i = 0; i < session.steps.size(); ++i) {
+  for (const std::size_t i : part.steps) {
     const spec::Step& step = session.steps[i];
     const Operation& operation = *step.operation;
     const Result<Texts> texts = texts_of(operation, values);

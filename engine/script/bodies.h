@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "engine/scenario/scenario.h"
 #include "engine/script/answers.h"
@@ -16,6 +17,7 @@ struct SessionPart {
   std::size_t pattern = 0;
   std::size_t session = 0;
   std::shared_ptr<AnswerSink> sink;
+  std::vector<std::size_t> steps = {};  ///< indices of those that it performs, in order
 
   const spec::SpecPattern& its_pattern() const { return file->patterns[pattern]; }
   const spec::SpecSession& its_session() const { return its_pattern().sessions[session]; }

@@ -118,7 +118,7 @@ std::vector<Checked> check(const Script& script, const record::Run& run, const A
   for (std::size_t s = 0; s < pattern.sessions.size(); ++s) {
     const auto own = answers.actors.find(static_cast<int>(s));
     const std::vector<spec::Step>& steps = pattern.sessions[s].steps;
-    for (std::size_t i = 0; i < steps.size(); ++i) {
+    for (const std::size_t i : script.steps_in(run.pattern, s)) {
       const spec::Expected* const expected = expected_at(script.file(), steps[i], run.store, run.protocol);
       if (expected == nullptr) continue;
       Checked checked{.line = expected->lines.front(), .said = said_by(*expected), .came = "the step was not reached"};

@@ -132,19 +132,44 @@ std::optional<Error> unknown_in(const spec::SpecFile& file) {
   return unknown_protocol_in(file, stores);
 }
 
+/// How many patterns of the scenario a pattern of the file is: one for each permutation, and one with every step.
+std::size_t ways_of(const spec::SpecPattern& pattern) {
+  return pattern.permutations.empty() ? 1 : pattern.permutations.size() + 1;
+}
+
+bool has_every_step(const spec::SpecPattern& pattern, std::size_t permutation) {
+  return permutation >= pattern.permutations.size();
+}
+
 /// The pattern of the scenario that follows a permutation: the first is the pattern of the file itself.
 std::string name_of_permutation(const spec::SpecPattern& pattern, std::size_t permutation) {
   if (permutation == 0) return pattern.name;
-  const std::string word = fmt::format("permutation-{}", permutation + 1);
+  const std::string word =
+      has_every_step(pattern, permutation) ? std::string(kEveryStep) : fmt::format("permutation-{}", permutation + 1);
   return pattern.name == spec::SpecPattern().name ? word : fmt::format("{}-{}", pattern.name, word);
 }
 
 std::string summary_of_permutation(const spec::SpecPattern& pattern, std::size_t permutation) {
-  if (pattern.permutations.size() < 2) return pattern.summary;
+  if (pattern.permutations.empty()) return pattern.summary;
+  if (has_every_step(pattern, permutation)) return "every step of each session, in the order of the file";
   std::string text;
   for (const spec::PermutationStep& step : pattern.permutations[permutation].steps)
     text += (text.empty() ? "" : " ") + step.step;
   return text;
+}
+
+/// The steps of a session in a permutation, in its order.
+std::vector<std::size_t> steps_of(const spec::SpecPattern& pattern, std::size_t session, std::size_t permutation) {
+  std::vector<std::size_t> steps;
+  if (has_every_step(pattern, permutation)) {
+    for (std::size_t i = 0; i < pattern.sessions[session].steps.size(); ++i) steps.push_back(i);
+    return steps;
+  }
+  for (const spec::PermutationStep& each : pattern.permutations[permutation].steps) {
+    const auto [of, step] = *pattern.step_named(each.step);
+    if (static_cast<std::size_t>(of) == session) steps.push_back(static_cast<std::size_t>(step));
+  }
+  return steps;
 }
 
 /// The order of steps as a schedule. A session with a setup begins with it, before all others.
@@ -155,7 +180,7 @@ std::string schedule_of(const spec::SpecPattern& pattern, std::size_t permutatio
     if (session.setup) add(session.name);
   }
   for (const int each : pattern.order) add(pattern.sessions[static_cast<std::size_t>(each)].name);
-  if (!pattern.permutations.empty()) {
+  if (!has_every_step(pattern, permutation)) {
     for (const spec::PermutationStep& step : pattern.permutations[permutation].steps)
       add(pattern.sessions[static_cast<std::size_t>(pattern.step_named(step.step)->first)].name);
   }
@@ -229,14 +254,13 @@ Scenario scenario_of(const std::shared_ptr<const spec::SpecFile>& file, const st
   // Each permutation is a way of asking of its own, with the same sessions.
   std::vector<std::pair<std::size_t, std::size_t>> ways;
   for (std::size_t p = 0; p < file->patterns.size(); ++p) {
-    for (std::size_t n = 0; n < std::max<std::size_t>(file->patterns[p].permutations.size(), 1); ++n)
-      ways.emplace_back(p, n);
+    for (std::size_t n = 0; n < ways_of(file->patterns[p]); ++n) ways.emplace_back(p, n);
   }
   for (const auto& [p, n] : ways) {
     const spec::SpecPattern& pattern = file->patterns[p];
     scenario = std::move(scenario).pattern(name_of_permutation(pattern, n), summary_of_permutation(pattern, n));
     for (std::size_t s = 0; s < pattern.sessions.size(); ++s) {
-      const SessionPart part{.file = file, .pattern = p, .session = s, .sink = sink};
+      const SessionPart part{.file = file, .pattern = p, .session = s, .sink = sink, .steps = steps_of(pattern, s, n)};
       scenario = std::move(scenario).actor(actor_name(pattern.sessions[s].name),
                                            file->portable ? portable_body : sql_body, part);
     }
@@ -302,11 +326,12 @@ Scenario scenario_of(const std::shared_ptr<const spec::SpecFile>& file, const st
 
 /// The lines of the operations of one actor, from its events: its steps in their order, from the first one again after
 /// each retry.
-void note_lines(const spec::SpecSession& session, int actor, const std::string& path, const record::Run& run,
-                std::vector<std::string>& sites) {
+void note_lines(const spec::SpecSession& session, const std::vector<std::size_t>& steps, int actor,
+                const std::string& path, const record::Run& run, std::vector<std::string>& sites) {
   std::vector<int> lines;
   if (session.setup) lines.push_back(session.setup->line);
-  for (const spec::Step& step : session.steps) {
+  for (const std::size_t i : steps) {
+    const spec::Step& step = session.steps[i];
     if (!step.operation || step.operation->verb != spec::PortableVerb::require) lines.push_back(step.line);
   }
   if (session.teardown) lines.push_back(session.teardown->line);
@@ -356,13 +381,20 @@ Result<std::unique_ptr<Script>> Script::recorded_in(const record::Run& run) {
 const spec::SpecPattern& Script::pattern_named(std::string_view name) const {
   const auto found =
       std::find_if(file_->patterns.begin(), file_->patterns.end(), [name](const spec::SpecPattern& each) {
-        for (std::size_t n = 0; n < std::max<std::size_t>(each.permutations.size(), 1); ++n) {
+        for (std::size_t n = 0; n < ways_of(each); ++n) {
           if (name_of_permutation(each, n) == name) return true;
         }
         return false;
       });
   LOCKSTEP_CHECK(found != file_->patterns.end(), "{} has no pattern {}", file_->path, name);
   return *found;
+}
+
+std::vector<std::size_t> Script::steps_in(std::string_view pattern, std::size_t session) const {
+  const spec::SpecPattern& found = pattern_named(pattern);
+  std::size_t n = 0;
+  while (name_of_permutation(found, n) != pattern) ++n;
+  return steps_of(found, session, n);
 }
 
 void Script::note_text(record::Run& run) const {
@@ -374,7 +406,7 @@ void Script::note_source(record::Run& run) const {
   std::vector<std::string> sites;
   const spec::SpecPattern& pattern = pattern_named(run.pattern);
   for (std::size_t actor = 0; actor < pattern.sessions.size(); ++actor)
-    note_lines(pattern.sessions[actor], static_cast<int>(actor), file_->path, run, sites);
+    note_lines(pattern.sessions[actor], steps_in(run.pattern, actor), static_cast<int>(actor), file_->path, run, sites);
   if (!sites.empty()) run.documents[record::kSitesDocument] = record::sites_to_json(sites);
 }
 

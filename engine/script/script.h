@@ -38,9 +38,12 @@ class Script {
   /// Its name is the path of the file.
   const Scenario& scenario() const noexcept { return scenario_; }
   const spec::SpecFile& file() const noexcept { return *file_; }
-  /// The pattern of the file that a pattern of the scenario is of. Each further permutation is a pattern of the
-  /// scenario: "permutation-2" has the sessions of "plain" in its order.
+  /// The pattern of the file that a pattern of the scenario is of. Where it has permutations, each is a pattern of the
+  /// scenario: "plain" performs the steps of the first one in its order, "permutation-2" those of the second, and
+  /// kEveryStep every step of each session in the order of the file.
   const spec::SpecPattern& pattern_named(std::string_view name) const;
+  /// Indices of the steps that a session performs in a pattern of the scenario, in order.
+  std::vector<std::size_t> steps_in(std::string_view pattern, std::size_t session) const;
 
   /// What came in the latest run of the scenario that has been taken down; empty before the first one.
   AnswersOfRun latest() const { return sink_->latest(); }
@@ -57,6 +60,9 @@ class Script {
   std::shared_ptr<AnswerSink> sink_;            // likewise
   Scenario scenario_;
 };
+
+/// The pattern of a file with permutations that has every step of each session: what a search goes through.
+inline constexpr const char* kEveryStep = "every-step";
 
 /// One thing that a file says must come, and what came.
 struct Checked {

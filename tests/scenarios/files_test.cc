@@ -247,12 +247,13 @@ TEST(Files, EachPermutationIsAPatternOfItsFile) {
   const auto file = script_of_text(
       "on sqlite\nsetup { create table t (n int); }\n"
       "session s1 step a { insert into t values (1) } step b { select count(*) from t }\n=> 1\n"
-      "session s2 step c { insert into t values (2) }\npermutation a b c\npermutation a c b\npermutation c a b\n");
+      "session s2 step c { insert into t values (2) }\npermutation a b c\npermutation a c b\npermutation b a\n");
   const Scenario& scenario = file->scenario();
-  ASSERT_EQ(scenario.patterns().size(), 3U);
+  ASSERT_EQ(scenario.patterns().size(), 4U);
   EXPECT_EQ(scenario.patterns()[0].name, "plain");
   EXPECT_EQ(scenario.patterns()[2].name, "permutation-3");
-  EXPECT_EQ(scenario.patterns()[2].summary, "c a b");
+  EXPECT_EQ(scenario.patterns()[2].summary, "b a");
+  EXPECT_EQ(scenario.patterns()[3].name, script::kEveryStep);
   EXPECT_EQ(must_run(scenario, {.store = "sqlite"}).schedule, "s1 s1 s2");
   const record::Run second = must_run(scenario, {.store = "sqlite", .pattern = "permutation-2"});
   EXPECT_EQ(second.schedule, "s1 s2 s1");
@@ -261,15 +262,21 @@ TEST(Files, EachPermutationIsAPatternOfItsFile) {
   ASSERT_EQ(checked.size(), 1U);
   EXPECT_FALSE(checked.front().held);
   EXPECT_EQ(checked.front().came, "2");
+  // The steps are those of the permutation, in its order.
+  const record::Run third = must_run(scenario, {.store = "sqlite", .pattern = "permutation-3"});
+  EXPECT_EQ(third.schedule, "s1 s1");
+  EXPECT_EQ(script::check(*file, third, file->latest()).front().came, "0");
+  const record::Run every = must_run(scenario, {.store = "sqlite", .pattern = script::kEveryStep});
+  EXPECT_EQ(every.schedule.size(), std::string("s1 s1 s2").size());
 }
 
 TEST(Files, TheTeardownOfASessionIsItsLastStep) {
   const auto file = script_of_text(
       "on sqlite\nsetup { create table t (n int); }\n"
-      "session s1 setup { begin } step a { insert into t values (1) } step b { select nothing } teardown { commit }\n"
-      "permutation a b\nholds \"it is kept\" { select count(*) = 1 from t }\n");
+      "session s1 setup { begin } step a { insert into t values (1) } teardown { commit }\n"
+      "permutation a\nholds \"it is kept\" { select count(*) = 1 from t }\n");
   const record::Run ran = must_run(file->scenario(), {.store = "sqlite"});
-  EXPECT_EQ(ran.schedule, "s1 s1 s1 s1");
+  EXPECT_EQ(ran.schedule, "s1 s1 s1");
   EXPECT_EQ(ran.verdict, record::Verdict::clean) << ran.summary;
 }
 
