@@ -44,6 +44,7 @@ std::string named(const Event& event) {
   if (event.code.starts_with("SQLITE_")) return event.code.substr(7);
   if (fault == Fault::constraint) return "constraint";
   if (fault == Fault::version_changed) return "zero rows";
+  if (fault == Fault::certification_failure) return "conflict";
   if (!event.code.empty()) return event.code;
   switch (fault) {
     case Fault::serialization_failure:

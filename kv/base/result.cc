@@ -42,6 +42,7 @@ constexpr std::array kFaults = {
     FaultRow{Fault::disk_full, "disk_full", Kind::environment},
     FaultRow{Fault::io, "io", Kind::environment},
     FaultRow{Fault::internal, "internal", Kind::environment},
+    FaultRow{Fault::certification_failure, "certification_failure", Kind::retry_safe},
 };
 
 const FaultRow& row_of(Fault fault) noexcept {

@@ -46,6 +46,8 @@ enum class Fault : std::uint8_t {
   disk_full,        ///< no space left
   io,               ///< any other failure of a file or a socket
   internal,         ///< the store reported something that is not mapped
+  // The transaction was given up by the store, as those at the head.
+  certification_failure,  ///< another node of a cluster was first to change the same (Galera: 1213 without a deadlock)
 };
 
 /// The name used on the command line, in recordings and reports, such as "serialization_failure".

@@ -95,6 +95,7 @@ TEST(Verdict, IsCalledAfterTheFault) {
       {Fault::claim_exceeded, Verdict::avoided},
       {Fault::serialization_failure, Verdict::abort},
       {Fault::validation_failure, Verdict::abort},
+      {Fault::certification_failure, Verdict::abort},
       {Fault::wounded, Verdict::abort},
       {Fault::died, Verdict::abort},
       {Fault::no_wait_conflict, Verdict::abort},
