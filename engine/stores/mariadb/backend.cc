@@ -1,8 +1,9 @@
-// backend.cc: MariaDB as a store: one database of its own for each run, on a server named by a DSN or on a private one.
+// backend.cc: MariaDB as a store: one database of its own for each run, on a server named by a DSN or on a private one;
+// and as a node of a cluster.
 //
 // The database is called lockstep_PID_RANDOM. While the run lives, its monitor connection holds the named lock of the
 // same name. A database whose lock is free was left by a run that died, and the next run drops it.
-#include "engine/store/backend.h"
+#include "engine/stores/mariadb/backend.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -29,9 +30,10 @@ constexpr int kOldestServer = 1006;     // 10.6: the first whose locks are told 
 
 double seconds_of(Nanos span) { return std::chrono::duration<double>(span).count(); }
 
-class MariadbBackend final : public Backend {
+class MariadbBackend final : public maria::MariaNode {
  public:
-  explicit MariadbBackend(const BackendOptions& options) : options_(options) {}
+  explicit MariadbBackend(const BackendOptions& options, maria::MariaMembership membership = {})
+      : options_(options), membership_(std::move(membership)) {}
   ~MariadbBackend() override;
 
   Result<void> open();
@@ -47,8 +49,11 @@ class MariadbBackend final : public Backend {
   Result<void> room_for(int sessions) override;
   std::vector<int> server_processes() override;
   std::vector<std::pair<std::string, std::string>> environment() const override { return environment_; }
+  const std::string& database() const noexcept override { return database_; }
+  void close_idle() override { common_.idle.clear(); }
 
  private:
+  Result<void> choose_protocol();
   Result<void> look_at_server();
   Result<void> make_database();
   void drop_stale_databases();
@@ -57,6 +62,7 @@ class MariadbBackend final : public Backend {
   Result<void> does(const std::string& sql);
 
   const BackendOptions options_;
+  const maria::MariaMembership membership_;
   maria::MariaCommon common_;
   Capabilities capabilities_{.nonblocking = true, .version = {}};
   ProtocolTraits traits_;
@@ -77,13 +83,26 @@ Result<void> MariadbBackend::does(const std::string& sql) {
   return {};
 }
 
-Result<void> MariadbBackend::open() {
+Result<void> MariadbBackend::choose_protocol() {
+  if (membership_.cluster != nullptr) {
+    isolation_ = membership_.isolation;
+    traits_ = membership_.protocol;
+    common_.cluster = membership_.cluster;
+    common_.node = membership_.node;
+    common_.traces = membership_.traces;
+    return {};
+  }
   const auto isolation = maria::isolation_named(options_.protocol);
   if (!isolation) return Error{Fault::invalid, {}, fmt::format("mariadb has no protocol \"{}\"", options_.protocol)};
   isolation_ = *isolation;
   std::vector<ProtocolTraits> all = maria::protocol_list();
   traits_ = std::move(*std::find_if(all.begin(), all.end(),
                                     [this](const ProtocolTraits& each) { return each.name == options_.protocol; }));
+  return {};
+}
+
+Result<void> MariadbBackend::open() {
+  if (auto chosen = choose_protocol(); !chosen) return chosen;
   common_.connect_max = options_.connect_timeout;
   common_.observer = options_.observer;
   if (!maria::is_server_named(options_.dsn)) server_ = "private";
@@ -101,6 +120,9 @@ Result<void> MariadbBackend::open() {
     if (option == kJoinsOption) database_ = value;
   }
   if (!database_.empty()) {
+    if (common_.cluster != nullptr) {
+      if (auto caught_up = does(maria::kCatchUp); !caught_up) return caught_up;
+    }
     if (auto joined = does("use " + database_); !joined) return joined;
   } else {
     if (server_ != "private") drop_stale_databases();
@@ -197,13 +219,13 @@ std::string MariadbBackend::session_setup() const {
   const Nanos statement = common_.limit_is_for_locks ? options_.lock_timeout : options_.statement_timeout;
   return fmt::format(
       "set session sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', autocommit = 1, "
-      "innodb_lock_wait_timeout = {}, lock_wait_timeout = {}, max_statement_time = {}{}; set session transaction "
+      "innodb_lock_wait_timeout = {}, lock_wait_timeout = {}, max_statement_time = {}{}{}; set session transaction "
       "isolation level {}; use {}",
       std::min(seconds, kLongestRowWait), std::min(seconds, kLongestTableWait),
       statement == kNever ? 0.0 : seconds_of(statement),
       checks_snapshots_ ? fmt::format(", innodb_snapshot_isolation = {}", isolation_.checks_snapshot ? "on" : "off")
                         : std::string(),
-      isolation_.level, database_);
+      membership_.settings, isolation_.level, database_);
 }
 
 void MariadbBackend::note_environment() {
@@ -249,12 +271,12 @@ Result<void> MariadbBackend::set_up(const State& rows, std::span<const std::stri
   } else if (is_used_) {
     // Of a row that is deleted the server keeps a mark for a while, which is locked as a row is. Marks of rows that are
     // filled in again are gone at once; with others the next run would differ from the one before.
-    text = common_.may_have_new_rows.load() ? "truncate table kv;" : "delete from kv;";
+    text = common_.traces->may_have_new_rows.load() ? "truncate table kv;" : "delete from kv;";
   }
   is_used_ = true;
   has_ddl_ = !ddl.empty();
-  common_.locks_beyond_rows = false;
-  common_.may_have_new_rows = false;
+  common_.traces->locks_beyond_rows = false;
+  common_.traces->may_have_new_rows = false;
   for (const auto& [key, value] : rows) {
     text += &key == &rows.front().first ? "insert into kv (k, v) values " : ", ";
     text += fmt::format("({}, {})", maria::quoted_value(key), maria::quoted_value(value));
@@ -347,6 +369,13 @@ Result<std::unique_ptr<Backend>> open_mariadb(const BackendOptions& options) {
 }
 
 }  // namespace
+
+Result<std::unique_ptr<maria::MariaNode>> maria::open_node(const BackendOptions& options,
+                                                           maria::MariaMembership membership) {
+  auto backend = std::make_unique<MariadbBackend>(options, std::move(membership));
+  if (auto opened = backend->open(); !opened) return opened.error();
+  return std::unique_ptr<MariaNode>(std::move(backend));
+}
 
 BackendKind backend_mariadb() {
   return {.name = "mariadb",

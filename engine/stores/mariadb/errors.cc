@@ -41,6 +41,8 @@ constexpr std::array kCodes = {
     CodeRow{1021, Fault::disk_full},
     CodeRow{1114, Fault::disk_full},
     CodeRow{1040, Fault::unavailable},  // too many connections
+    CodeRow{kNodeNotReady, Fault::unavailable},
+    CodeRow{kErrorInCommit, Fault::outcome_unknown},
     CodeRow{1053, Fault::unavailable},  // shutdown
     CodeRow{1203, Fault::unavailable},
     CodeRow{1226, Fault::unavailable},
@@ -71,6 +73,8 @@ bool is_given_up_by_server(unsigned code) noexcept {
   return code == kDeadlock || code == kLockWaitTimeout || code == kStatementTime || code == kKilledQuery;
 }
 
-bool ends_transaction(unsigned code) noexcept { return code == kDeadlock || code == kRowChanged; }
+bool ends_transaction(unsigned code) noexcept {
+  return code == kDeadlock || code == kRowChanged || code == kNodeNotReady || code == kErrorInCommit;
+}
 
 }  // namespace lockstep::mariadb

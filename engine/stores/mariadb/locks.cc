@@ -172,7 +172,7 @@ std::vector<Transaction> transactions_in(std::string_view status) {
 
 BrokenDeadlock deadlock_in(std::string_view status) {
   struct Member {
-    std::uint64_t id = 0, thread = 0, waits_for = 0;  // transactions, but for the connection
+    std::uint64_t id = 0, thread = 0, statement = 0, waits_for = 0;  // transactions, but for the middle two
   };
   BrokenDeadlock found;
   const std::size_t begin = status.find("LATEST DETECTED DEADLOCK");
@@ -185,11 +185,17 @@ BrokenDeadlock deadlock_in(std::string_view status) {
     if (line.starts_with("TRANSACTION ")) members.push_back({.id = number_before_comma(line, "TRANSACTION ")});
     if (members.empty()) continue;
     Member& last = members.back();
-    if (line.starts_with("MariaDB thread id ")) last.thread = number_before_comma(line, "thread id ");
+    if (line.starts_with("MariaDB thread id ")) {
+      last.thread = number_before_comma(line, "thread id ");
+      last.statement = number_behind(line, "query id ");
+    }
     if (line.starts_with("*** ")) conflicts = line.starts_with("*** CONFLICTING WITH");
     if (conflicts && last.waits_for == 0) last.waits_for = number_behind(line, " trx id ");
     const std::uint64_t number = number_behind(line, "*** WE ROLL BACK TRANSACTION (", ')');
-    if (number > 0 && number <= members.size()) found.victim = members[number - 1].thread;
+    if (number > 0 && number <= members.size()) {
+      found.victim = members[number - 1].thread;
+      found.victim_statement = members[number - 1].statement;
+    }
   }
   // From the first one along the waits, until the circle closes.
   for (std::uint64_t next = members.empty() ? 0 : members.front().id; found.threads.size() < members.size();) {

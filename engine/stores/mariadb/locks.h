@@ -36,6 +36,7 @@ struct Transaction {
 struct BrokenDeadlock {
   std::vector<std::uint64_t> threads;  ///< each waits for the next, the last for the first
   std::uint64_t victim = 0;
+  std::uint64_t victim_statement = 0;  ///< its number, which no other statement of the server has
 };
 
 std::vector<Transaction> transactions_in(std::string_view status);

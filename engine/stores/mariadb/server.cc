@@ -19,15 +19,12 @@ using server::ServerFolder;
 using server::ServerKind;
 using server::ServerUser;
 
-constexpr std::string_view kSocket = "/s/m";
-constexpr std::string_view kPidFile = "/data/pid";
-
 const ServerKind& server_kind() {
   static const ServerKind kind{.title = "MariaDB",
                                .name = "lockstep-maria",
                                .users = {"mysql", "nobody"},
-                               .socket = kSocket,
-                               .pid_file = kPidFile,
+                               .socket = kSocketInFolder,
+                               .pid_file = kPidFileInFolder,
                                .stop_signal = SIGKILL,
                                .remove_leftovers = [](const std::string&) noexcept {}};
   return kind;
@@ -72,29 +69,10 @@ class Recipe final : public server::ServerRecipe {
   }
 
   std::vector<std::string> arguments(const ServerFolder& folder) const override {
-    std::vector<std::string> arguments = {program_,
-                                          "--no-defaults",
-                                          "--datadir=" + folder.data(),
-                                          "--tmpdir=" + folder.data(),
-                                          fmt::format("--socket={}{}", folder.path(), kSocket),
-                                          fmt::format("--pid-file={}{}", folder.path(), kPidFile)};
-    // Messages in English, from where distributions keep them; without them the server knows only numbers.
-    for (const char* messages : {"/usr/share/mysql/english", "/usr/share/mariadb/english"}) {
-      std::error_code ignored;
-      if (std::filesystem::exists(messages, ignored)) {
-        arguments.push_back(fmt::format("--lc-messages-dir={}", messages));
-        break;
-      }
-    }
-    arguments.insert(arguments.end(), settings().begin(), settings().end());
-    if (durable_ == MariaDurable::no)
-      arguments.insert(arguments.end(), settings_without_disk().begin(), settings_without_disk().end());
-    return arguments;
+    return command_of(program_, folder, durable_);
   }
 
-  std::string dsn(const ServerFolder& folder) const override {
-    return fmt::format("mysql://root@localhost/?socket={}{}", folder.path(), kSocket);
-  }
+  std::string dsn(const ServerFolder& folder) const override { return dsn_of_folder(folder); }
 
   bool accepts(const std::string& dsn) const override {
     const auto parsed = MariaDsn::parse(dsn);
@@ -131,6 +109,31 @@ Result<std::string> find_server_program() {
                {},
                "no MariaDB server on this machine: install one (Debian: apt-get install mariadb-server-core) or name a "
                "running one with --dsn or LOCKSTEP_MARIADB_DSN"};
+}
+
+std::vector<std::string> command_of(const std::string& program, const ServerFolder& folder, MariaDurable durable) {
+  std::vector<std::string> arguments = {program,
+                                        "--no-defaults",
+                                        "--datadir=" + folder.data(),
+                                        "--tmpdir=" + folder.data(),
+                                        fmt::format("--socket={}{}", folder.path(), kSocketInFolder),
+                                        fmt::format("--pid-file={}{}", folder.path(), kPidFileInFolder)};
+  // Messages in English, from where distributions keep them; without them the server knows only numbers.
+  for (const char* messages : {"/usr/share/mysql/english", "/usr/share/mariadb/english"}) {
+    std::error_code ignored;
+    if (std::filesystem::exists(messages, ignored)) {
+      arguments.push_back(fmt::format("--lc-messages-dir={}", messages));
+      break;
+    }
+  }
+  arguments.insert(arguments.end(), settings().begin(), settings().end());
+  if (durable == MariaDurable::no)
+    arguments.insert(arguments.end(), settings_without_disk().begin(), settings_without_disk().end());
+  return arguments;
+}
+
+std::string dsn_of_folder(const ServerFolder& folder) {
+  return fmt::format("mysql://root@localhost/?socket={}{}", folder.path(), kSocketInFolder);
 }
 
 Result<std::unique_ptr<server::PrivateServer>> start_private_server(MariaDurable durable) {

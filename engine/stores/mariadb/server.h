@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/server/private_server.h"
@@ -21,6 +22,15 @@ inline constexpr const char* kDsnVariable = "LOCKSTEP_MARIADB_DSN";
 /// The absolute path of mariadbd. Looks in LOCKSTEP_MARIADB_BIN alone when it is set; else in PATH and where
 /// distributions install it. Fault::unavailable: the message says what to install.
 Result<std::string> find_server_program();
+
+/// The command line of a private server: `program`, and the settings that suit tables of a few rows. The socket and the
+/// file with the process id are where kSocketInFolder and kPidFileInFolder say.
+std::vector<std::string> command_of(const std::string& program, const server::ServerFolder& folder,
+                                    MariaDurable durable);
+inline constexpr std::string_view kSocketInFolder = "/s/m";
+inline constexpr std::string_view kPidFileInFolder = "/data/pid";
+/// How a client names that server.
+std::string dsn_of_folder(const server::ServerFolder& folder);
 
 /// Sweeps stale servers up, then starts a new one (about 0.1 s). Faults as PrivateServer::start(), and of
 /// find_server_program().

@@ -179,8 +179,8 @@ void MariadbSession::note_what_was_asked(const Request& request) {
     ran_sql_ = true;
     may_lock_ = may_lock_ || may_lock_session(request.key);
     if (may_set_limit(request.key)) may_have_limit_ = true;
-    if (may_lock_beyond_rows(request.key)) common_.locks_beyond_rows = true;
-    if (may_insert(request.key)) common_.may_have_new_rows = true;
+    if (may_lock_beyond_rows(request.key)) common_.traces->locks_beyond_rows = true;
+    if (may_insert(request.key)) common_.traces->may_have_new_rows = true;
   }
   request_ = common_.actors.note_request(thread_);
 }
@@ -273,11 +273,16 @@ void MariadbSession::settle(Pending& pending) {
   }
   // Of an upsert 2 says that the row was there. A row whose insert failed or was rolled back leaves nothing.
   if (request.verb == Verb::insert || (request.verb == Verb::write && last.touched != 2))
-    common_.may_have_new_rows = true;
+    common_.traces->may_have_new_rows = true;
   fill_reply(pending.reply, request, std::move(last));
-  if (request.verb != Verb::execute) return;
-  pending.reply.autocommitted = !was_in_transaction && !in_transaction_ && may_autocommit(request.key);
-  pending.reply.rolled_back = was_in_transaction && !in_transaction_ && ends_without_commit(request.key);
+  if (request.verb == Verb::execute) {
+    pending.reply.autocommitted = !was_in_transaction && !in_transaction_ && may_autocommit(request.key);
+    pending.reply.rolled_back = was_in_transaction && !in_transaction_ && ends_without_commit(request.key);
+  }
+  // Under a schedule one step has ended before the next begins, on every node.
+  const bool committed = pending.reply.autocommitted || (was_in_transaction && !in_transaction_ &&
+                                                         request.verb != Verb::abort && !pending.reply.rolled_back);
+  if (committed && is_scheduled_ && common_.cluster != nullptr) common_.cluster->let_others_see(common_.node);
 }
 
 void MariadbSession::settle_failure(Pending& pending, const std::optional<Fault>& cancelled) {
@@ -288,8 +293,6 @@ void MariadbSession::settle_failure(Pending& pending, const std::optional<Fault>
         {.columns = std::move(answer.columns), .rows = std::move(answer.rows), .tag = {}, .error = {}});
   }
   answers_.clear();
-  if (!pending.reply.results.empty())
-    pending.reply.results.push_back({.columns = {}, .rows = {}, .tag = {}, .error = pending.error});
   if (pending.phase == 2) {
     // Asked in vain: the connection has gone meanwhile, and took the transaction with it.
     lost_ = lost_ || connection_.failure().has_value();
@@ -300,13 +303,41 @@ void MariadbSession::settle_failure(Pending& pending, const std::optional<Fault>
   }
   if (!in_transaction_) savepoints_.clear();
   note_whether_quiet();
-  if (failure_number_ == kDeadlock && is_scheduled_ && common_.observer != nullptr) tell_of_deadlock();
+  if (failure_number_ == kDeadlock) settle_deadlock(pending);
+  if (!pending.reply.results.empty())
+    pending.reply.results.push_back({.columns = {}, .rows = {}, .tag = {}, .error = pending.error});
 }
 
 /// The cycle is gone by now. The server keeps the story of the latest one.
-void MariadbSession::tell_of_deadlock() {
+void MariadbSession::settle_deadlock(Pending& pending) {
+  const bool has_listener = is_scheduled_ && common_.observer != nullptr;
+  if (!has_listener && common_.cluster == nullptr) return;
   const BrokenDeadlock told = deadlock_in(common_.monitor->status());
-  if (told.victim != thread_) return;  // of named locks, or of tables: the story is of another one
+  // A story is of this failure once. Without one: a deadlock of named locks, or of tables.
+  const bool is_ours =
+      told.victim == thread_ && common_.deadlock_told.exchange(told.victim_statement) != told.victim_statement;
+  if (is_ours) {
+    if (has_listener) tell_of_deadlock(told);
+  } else if (common_.cluster != nullptr && !in_transaction_) {
+    settle_conflict(pending);
+  }
+}
+
+/// A cluster gives the code of a deadlock to whom a change from another node goes before. That always ends the
+/// transaction, and no cycle of locks is told of it.
+void MariadbSession::settle_conflict(Pending& pending) {
+  if (pending.request.verb == Verb::abort) {
+    pending.error.reset();  // the cluster has done it already
+    return;
+  }
+  const std::string node = fmt::format("n{}", common_.node + 1);
+  const std::string what = fmt::format("on {} a change from another node goes first", node);
+  pending.error = request_error(Fault::certification_failure, failure_->code, pending.request,
+                                fmt::format("{} (the server's words: {})", what, failure_->message));
+  pending.error->facts = {{"primary", what}, {"node", node}, {"server's words", failure_->message}};
+}
+
+void MariadbSession::tell_of_deadlock(const BrokenDeadlock& told) {
   std::vector<int> cycle;
   for (const std::uint64_t thread : told.threads) cycle.push_back(common_.actors.actor_of(thread));
   const bool are_ours = std::none_of(cycle.begin(), cycle.end(), [](int actor) { return actor < 0; });
@@ -338,7 +369,7 @@ std::vector<Blocker> MariadbSession::blockers(const Pending& pending) {
   const Request& request = pending.request;
   const RowWait wait = wait_of(thread_, transactions_in(common_.monitor->status()));
   if (wait.blockers.empty())
-    return common_.locks_beyond_rows.load() ? blockers_beyond_rows(request) : std::vector<Blocker>();
+    return common_.traces->locks_beyond_rows.load() ? blockers_beyond_rows(request) : std::vector<Blocker>();
   const bool has_key = request.verb != Verb::execute && request.verb != Verb::scan_for_update &&
                        request.verb != Verb::scan && !request.key.empty();
   const std::string what = common_.describes_waits ? text_of(wait.lock) : "a lock";

@@ -63,6 +63,21 @@ class IdleMariaConnections {
   std::vector<IdleMariaConnection> idle_ LOCKSTEP_GUARDED_BY(mutex_);
 };
 
+/// What the sessions of a run may leave behind them, on any server. Thread-safe.
+struct MariaTraces {
+  std::atomic<bool> locks_beyond_rows{false};  ///< a statement of the run may have taken one
+  std::atomic<bool> may_have_new_rows{false};  ///< in the table of rows, other than those it was filled with
+};
+
+/// The cluster that a server is a node of. Thread-safe.
+class MariaCluster {
+ public:
+  virtual ~MariaCluster() = default;
+  /// Returns when the other nodes show all that has been committed on this one: a quarter of a millisecond each when
+  /// all is well.
+  virtual void let_others_see(int node) = 0;
+};
+
 /// What the sessions of one backend share. Outlives them; constant after the backend was opened but for the parts that
 /// do their own locking.
 struct MariaCommon {
@@ -78,8 +93,11 @@ struct MariaCommon {
   bool limit_is_for_locks = false;
   bool describes_waits = true;                      ///< for people: what lock, which row
   std::unique_ptr<server::OneProcessor> processor;  ///< nullptr: the machine decides where everybody runs
-  std::atomic<bool> locks_beyond_rows{false};       ///< a statement of the run may have taken one
-  std::atomic<bool> may_have_new_rows{false};       ///< in the table of rows, other than those it was filled with
+  std::shared_ptr<MariaTraces> traces = std::make_shared<MariaTraces>();
+  MariaCluster* cluster = nullptr;  ///< nullptr: the server stands alone
+  int node = 0;                     ///< of the cluster, from 0
+  /// BrokenDeadlock::victim_statement of the latest one that its victim has read of.
+  std::atomic<std::uint64_t> deadlock_told{0};
 };
 
 /// A session on a connection of its own. attempt() belongs to its actor; cancel() and blockers() may come from any
@@ -121,7 +139,9 @@ class MariadbSession final : public Session {
   Error error_of(const Request& request, const std::optional<Fault>& cancelled) const;
   std::optional<Fault> flight_ends() LOCKSTEP_EXCLUDES(mutex_);
   std::vector<Blocker> blockers_beyond_rows(const Request& request) const;
-  void tell_of_deadlock();
+  void settle_deadlock(Pending& pending);
+  void settle_conflict(Pending& pending);
+  void tell_of_deadlock(const BrokenDeadlock& told);
 
   MariaCommon& common_;
   const int actor_;
