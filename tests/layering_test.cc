@@ -52,6 +52,8 @@ const Rooms rooms = {
     {"engine/stores/*",
      {"engine/base", "engine/check", "engine/record", "engine/runtime", "engine/server", "engine/store", "engine/task",
       "kv", "kv/base"}},
+    // A cluster is made of another store's servers.
+    {"engine/stores/galera", {"engine/check", "engine/server", "engine/store", "engine/stores/*", "kv/base"}},
 
     // What actors are, and what they are made to do.
     {"engine/actor", {"engine/base", "engine/record", "engine/store", "engine/task", "kv/base"}},

@@ -35,6 +35,7 @@ TEST(CommandLine, NamesTheServerWithoutItsPassword) {
       {"host=db user=bob password='it\\'s secret' dbname=shop", {"--dsn '", "host=db", "dbname=shop"}},
       {"postgresql://bob:secret@db/shop", {"--dsn '", "host=db", "dbname=shop"}},
       {"mysql://bob:secret@db:3307", {"--dsn ", "mysql://bob@db:3307"}},
+      {"galera://bob:secret@db1:3307,db2", {"--dsn ", "galera://bob@db1:3307,db2"}},
   };
   int shown = 0;
   for (const BackendKind& kind : backends()) {

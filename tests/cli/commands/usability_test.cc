@@ -74,8 +74,8 @@ TEST(Usability, ADsnSpeaksOfTheStoreThatHasAServer) {
   const Ended nobodys = lockstep({"run", "isolation/write-skew", "--no-record", "--dsn", "x"});
   EXPECT_EQ(nobodys.code, 2);
   EXPECT_THAT(nobodys.err,
-              HasSubstr(backend_named("redis") == nullptr ? "--dsn is no DSN of mariadb or postgres"
-                                                          : "--dsn is no DSN of mariadb, postgres or redis"));
+              HasSubstr(backend_named("redis") == nullptr ? "--dsn is no DSN of galera, mariadb or postgres"
+                                                          : "--dsn is no DSN of galera, mariadb, postgres or redis"));
 }
 
 TEST(Usability, ThemesAreListedWhereAScenarioIsAsked) {
