@@ -70,6 +70,18 @@ TEST(VerdictsOnMariadb, AreAsPromised) {
   }
 }
 
+/// One test for all of them too: a cluster is up after some 4 seconds.
+TEST(VerdictsOnGalera, AreAsPromised) {
+  const BackendKind* const kind = backend_named("galera");
+  if (kind == nullptr) GTEST_SKIP() << "skipped: this build does not have the store";
+  if (const auto here = kind->available({}); !here) GTEST_SKIP() << "skipped: " << here.error().message;
+  const std::vector<std::string> names = scenarios_on({"galera"});
+  EXPECT_GE(names.size(), 4U);
+  for (const std::string& name : names) {
+    for (const char* executor : {"coroutines", "threads"}) expect_verdicts(name, executor, "galera");
+  }
+}
+
 TEST(VerdictsOnRedis, AreAsPromised) {
   const BackendKind* const kind = backend_named("redis");
   if (kind == nullptr) GTEST_SKIP() << "skipped: this build does not have the store";
