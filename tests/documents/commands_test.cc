@@ -55,6 +55,7 @@ std::string what_is_missing(const std::string& line) {
   if (says("postgres|SERVER|/tests/isolation") && server().empty()) return "a PostgreSQL server";
   if (says("mariadb") && !has_store("mariadb")) return "a MariaDB server";
   if (says("redis") && !has_store("redis")) return "a Redis server";
+  if (says("galera") && !has_store("galera")) return "a Galera cluster";
   return {};
 }
 
