@@ -247,10 +247,6 @@ expect "and without asking the same program runs" [ "$(calls_of cmake)" = 0 ]
 settings=LOCKSTEP_GALERA=yes
 later && : >"$calls" && start list
 expect "a cluster is of the same part" [ "$(calls_of cmake)" = 0 ]
-rm "$tree/build/release/CMakeCache.txt"
-later && : >"$calls" && start list
-expect "and asks for it" [ "$(calls_of 'cmake.*-DLOCKSTEP_MARIADB=ON')" = 1 ]
-echo LIBMARIADB_FOUND:INTERNAL=1 >"$tree/build/release/CMakeCache.txt"
 
 : >"$calls"
 settings="LOCKSTEP_MARIADB=yes LOCKSTEP_REDIS=yes"

@@ -303,13 +303,13 @@ void MariadbSession::settle_failure(Pending& pending, const std::optional<Fault>
   }
   if (!in_transaction_) savepoints_.clear();
   note_whether_quiet();
-  if (failure_number_ == kDeadlock) settle_deadlock(pending);
+  if (failure_number_ == kDeadlock) settle_deadlock(pending, cancelled);
   if (!pending.reply.results.empty())
     pending.reply.results.push_back({.columns = {}, .rows = {}, .tag = {}, .error = pending.error});
 }
 
 /// The cycle is gone by now. The server keeps the story of the latest one.
-void MariadbSession::settle_deadlock(Pending& pending) {
+void MariadbSession::settle_deadlock(Pending& pending, const std::optional<Fault>& cancelled) {
   const bool has_listener = is_scheduled_ && common_.observer != nullptr;
   if (!has_listener && common_.cluster == nullptr) return;
   const BrokenDeadlock told = deadlock_in(common_.monitor->status());
@@ -319,15 +319,20 @@ void MariadbSession::settle_deadlock(Pending& pending) {
   if (is_ours) {
     if (has_listener) tell_of_deadlock(told);
   } else if (common_.cluster != nullptr && !in_transaction_) {
-    settle_conflict(pending);
+    settle_conflict(pending, cancelled);
   }
 }
 
 /// A cluster gives the code of a deadlock to whom a change from another node goes before. That always ends the
 /// transaction, and no cycle of locks is told of it.
-void MariadbSession::settle_conflict(Pending& pending) {
+void MariadbSession::settle_conflict(Pending& pending, const std::optional<Fault>& cancelled) {
   if (pending.request.verb == Verb::abort) {
     pending.error.reset();  // the cluster has done it already
+    return;
+  }
+  if (cancelled) {
+    // A node answers so to a kill, too.
+    pending.error = request_error(*cancelled, failure_->code, pending.request, failure_->message);
     return;
   }
   const std::string node = fmt::format("n{}", common_.node + 1);

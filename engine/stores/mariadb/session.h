@@ -139,8 +139,8 @@ class MariadbSession final : public Session {
   Error error_of(const Request& request, const std::optional<Fault>& cancelled) const;
   std::optional<Fault> flight_ends() LOCKSTEP_EXCLUDES(mutex_);
   std::vector<Blocker> blockers_beyond_rows(const Request& request) const;
-  void settle_deadlock(Pending& pending);
-  void settle_conflict(Pending& pending);
+  void settle_deadlock(Pending& pending, const std::optional<Fault>& cancelled);
+  void settle_conflict(Pending& pending, const std::optional<Fault>& cancelled);
   void tell_of_deadlock(const BrokenDeadlock& told);
 
   MariaCommon& common_;
