@@ -3,8 +3,14 @@
 #include "engine/store/backend.h"
 
 #include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include "engine/store/joins.h"
@@ -20,6 +26,19 @@ namespace {
 
 using mariadb::MariaDurable;
 using mariadb::MariaNode;
+
+/// All threads of the process are stopped.
+bool stands_still(int process) {
+  std::error_code ignored;
+  for (const auto& thread : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process), ignored)) {
+    std::ifstream file(thread.path() / "stat");
+    std::string line;
+    std::getline(file, line);
+    const std::size_t name_end = line.rfind(')');
+    if (name_end != std::string::npos && line.compare(name_end, 3, ") T") != 0) return false;
+  }
+  return true;
+}
 
 class GaleraBackend final : public Backend, private mariadb::MariaCluster {
  public:
@@ -44,6 +63,8 @@ class GaleraBackend final : public Backend, private mariadb::MariaCluster {
 
  private:
   void let_others_see(int node) override;
+  bool hold_commits() override;
+  void deliver_commits() override;
   Result<void> look_at_node(const std::string& dsn) const;
   Result<void> open_nodes(const std::vector<std::string>& dsns, const GaleraIsolation& isolation);
   void note_environment(const GaleraIsolation& isolation);
@@ -54,7 +75,8 @@ class GaleraBackend final : public Backend, private mariadb::MariaCluster {
   ProtocolTraits traits_;
   std::vector<std::pair<std::string, std::string>> environment_;
   bool is_private_ = false;
-  bool has_ddl_ = false;  ///< set_up has run statements of the scenario
+  std::atomic<int> stopped_{0};                    ///< the process of a node that stands still; 0: none
+  bool has_ddl_ = false;                           ///< set_up has run statements of the scenario
   std::vector<std::unique_ptr<MariaNode>> nodes_;  // the first has the run's database
 };
 
@@ -146,6 +168,7 @@ void GaleraBackend::note_environment(const GaleraIsolation& isolation) {
 }
 
 GaleraBackend::~GaleraBackend() {
+  deliver_commits();
   while (!nodes_.empty()) nodes_.pop_back();  // the one with the database last
 }
 
@@ -154,6 +177,24 @@ void GaleraBackend::let_others_see(int node) {
     // A node that is gone or cut off is told of by its own sessions.
     if (static_cast<int>(i) != node) (void)nodes_[i]->query(mariadb::kCatchUp);
   }
+}
+
+/// No message is delivered before every member of the group has it: while the last node stands still, commits of the
+/// others stay under way. It is thrown out of the group when that lasts for 2 s.
+bool GaleraBackend::hold_commits() {
+  if (!is_private_ || nodes_.size() < kNodes) return false;
+  if (stopped_ != 0) return true;
+  const std::vector<int> processes = nodes_.back()->server_processes();
+  if (processes.empty()) return false;
+  stopped_ = processes.front();
+  ::kill(stopped_, SIGSTOP);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  while (!stands_still(stopped_) && std::chrono::steady_clock::now() < deadline) ::usleep(100);
+  return true;
+}
+
+void GaleraBackend::deliver_commits() {
+  if (const int process = stopped_.exchange(0); process != 0) ::kill(process, SIGCONT);
 }
 
 Result<void> GaleraBackend::all_catch_up() {

@@ -5,12 +5,18 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
 
 #include "engine/store/statement_text.h"
 #include "engine/stores/mariadb/errors.h"
 #include "engine/stores/mariadb/statements.h"
 
 namespace lockstep::mariadb {
+namespace {
+
+constexpr auto kSentMax = std::chrono::seconds(1);
+
+}  // namespace
 
 void MariaActors::add(std::uint64_t thread, int actor) {
   const MutexLock lock(mutex_);
@@ -100,8 +106,9 @@ MariadbSession::~MariadbSession() {
   bool working = false;
   {
     const MutexLock lock(mutex_);
-    working = in_flight_;
+    working = in_flight_ || commit_sent_;
   }
+  if (commit_sent_) common_.cluster->deliver_commits();
   // The server would notice the closed connection only when its statement ends; until then it would hold its locks.
   if (working && !lost_) {
     common_.monitor->kill_connection(thread_);
@@ -146,10 +153,39 @@ bool MariadbSession::finish_early(Pending& pending) {
   if (request.verb == Verb::abort && (lost_ || !in_transaction_)) return true;  // nothing is left to roll back
   if (lost_) {
     pending.error = request_error(Fault::unavailable, "", request, "the connection to MariaDB is lost");
+  } else if (commit_sent_ && request.verb != Verb::commit && request.verb != Verb::abort) {
+    pending.error = request_error(Fault::invalid, "", request, "the commit has been sent; only its answer is left");
   } else {
     pending.error = refusal(request, in_transaction_);
   }
-  return pending.error.has_value();
+  if (pending.error || common_.cluster == nullptr) return pending.error.has_value();
+  if (request.verb == Verb::execute && is_send_of_commit(request.key)) {
+    pending.error = send_commit();
+    return true;
+  }
+  // Whatever commits now would not come to an end else.
+  const bool commits = request.verb == Verb::execute
+                           ? !in_transaction_ || effect_of(request) == MariaEffect::ends
+                           : request.verb == Verb::commit || (request.verb == Verb::abort && commit_sent_);
+  if (commits) common_.cluster->deliver_commits();
+  return false;
+}
+
+std::optional<Error> MariadbSession::send_commit() {
+  const Request request{.verb = Verb::commit};
+  if (!in_transaction_) return request_error(Fault::invalid, "", request, "no transaction is open");
+  if (!common_.cluster->hold_commits()) {
+    return request_error(Fault::unsupported, "", request,
+                         "only in a private cluster can a commit be held while it is under way");
+  }
+  commit_sent_ = true;
+  connection_.send(statement_for(request));
+  const auto deadline = std::chrono::steady_clock::now() + kSentMax;
+  // A commit of nothing is answered at once, and so is one of what the cluster has undone.
+  while (!connection_.move() && common_.monitor->state_of(thread_) != "Waiting for certification") {
+    if (std::chrono::steady_clock::now() > deadline) break;
+  }
+  return std::nullopt;
 }
 
 Result<std::string> MariadbSession::savepoint_statement(const Request& request) {
@@ -201,11 +237,11 @@ bool MariadbSession::attempt(Pending& pending, Waiter& /*waiter*/) {
       pending.error = sql.error();
       return true;
     }
-    note_what_was_asked(request);
+    if (!commit_sent_) note_what_was_asked(request);
     failure_.reset();
     failure_number_ = 0;
     // A connection that was lost earlier is told apart from one that is lost with the commit on its way.
-    sent_ = request.verb != Verb::commit || connection_.is_sound();
+    sent_ = request.verb != Verb::commit || commit_sent_ || connection_.is_sound();
     if (!sent_) {
       failure_ = Error{Fault::unavailable, {}, "the connection to MariaDB is lost"};
       lost_ = true;
@@ -217,7 +253,7 @@ bool MariadbSession::attempt(Pending& pending, Waiter& /*waiter*/) {
       in_flight_ = true;
       cancelled_.reset();
     }
-    connection_.send(std::move(*sql));
+    if (!std::exchange(commit_sent_, false)) connection_.send(std::move(*sql));
     pending.phase = 1;
     waits_ = true;
   }

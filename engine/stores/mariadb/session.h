@@ -76,6 +76,10 @@ class MariaCluster {
   /// Returns when the other nodes show all that has been committed on this one: a quarter of a millisecond each when
   /// all is well.
   virtual void let_others_see(int node) = 0;
+  /// Commits that are sent from now on stay under way, on every node. False: the cluster cannot do that.
+  virtual bool hold_commits() = 0;
+  /// What is held goes on. Does nothing when nothing is.
+  virtual void deliver_commits() = 0;
 };
 
 /// What the sessions of one backend share. Outlives them; constant after the backend was opened but for the parts that
@@ -138,6 +142,8 @@ class MariadbSession final : public Session {
   void note_whether_quiet();
   Error error_of(const Request& request, const std::optional<Fault>& cancelled) const;
   std::optional<Fault> flight_ends() LOCKSTEP_EXCLUDES(mutex_);
+  /// The first of the two steps of a commit: it is on its way to the other nodes, and stays there.
+  std::optional<Error> send_commit();
   std::vector<Blocker> blockers_beyond_rows(const Request& request) const;
   void settle_deadlock(Pending& pending, const std::optional<Fault>& cancelled);
   void settle_conflict(Pending& pending, const std::optional<Fault>& cancelled);
@@ -150,8 +156,9 @@ class MariadbSession final : public Session {
   bool lost_ = false;
   bool sent_ = true;  ///< false: nothing of the request has left this process
   bool in_transaction_ = false;
-  bool may_lock_ = false;  ///< a statement may have taken a lock of the session
-  bool ran_sql_ = false;   ///< which may have changed settings
+  bool commit_sent_ = false;  ///< by a step of its own; its answer is still to be taken
+  bool may_lock_ = false;     ///< a statement may have taken a lock of the session
+  bool ran_sql_ = false;      ///< which may have changed settings
   bool is_scheduled_ = false;
   bool waits_ = false;                                           ///< a request is in flight
   std::atomic<std::uint64_t> request_{0};                        ///< the number of the one in flight (Actors)

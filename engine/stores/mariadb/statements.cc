@@ -103,6 +103,8 @@ bool may_autocommit(std::string_view sql) {
 
 bool ends_without_commit(std::string_view sql) { return begins_with_one_of(sql, {"rollback"}); }
 
+bool is_send_of_commit(std::string_view sql) { return sql == "send commit"; }
+
 bool may_lock_session(std::string_view sql) {
   return contains_text(sql, "get_lock") || contains_text(sql, "lock tables");
 }

@@ -28,6 +28,8 @@ MariaEffect effect_of(const Request& request);
 bool may_autocommit(std::string_view sql);
 /// Of a statement that ends a transaction: it takes back what was done.
 bool ends_without_commit(std::string_view sql);
+/// No statement of the server's: sends the commit of the transaction, whose answer the verb commit then takes.
+bool is_send_of_commit(std::string_view sql);
 /// It may take a lock that lasts as long as the session.
 bool may_lock_session(std::string_view sql);
 /// It may set a limit after which the server ends a statement or a wait.
