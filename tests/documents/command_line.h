@@ -101,7 +101,9 @@ inline void scale_down(CommandLine& command, const std::string& name) {
     command.exit_codes.insert(5);  // the budget was spent
   }
   // A server on a busy machine may not take a branch again: that is said, and docs/limits.md says why.
-  if (name == "explore" && text.find("--direct") != std::string::npos) command.exit_codes.insert(5);
+  const bool is_of_servers =
+      text.find("--direct") != std::string::npos || text.find("--store galera") != std::string::npos;
+  if (name == "explore" && is_of_servers) command.exit_codes.insert(5);
   if (name == "replay") replace(text, "--times [0-9]+", "--times 100");
   // Their figures take up to 20 s. Every command but `run` has them run small.
   replace(text, "^lockstep run runtime/(postgres-sessions|sleepers|threads-vs-coroutines)",

@@ -180,7 +180,7 @@ void GaleraBackend::let_others_see(int node) {
 }
 
 /// No message is delivered before every member of the group has it: while the last node stands still, commits of the
-/// others stay under way. It is thrown out of the group when that lasts for 2 s.
+/// others stay under way. It is thrown out of the group when that lasts for 5 s.
 bool GaleraBackend::hold_commits() {
   if (!is_private_ || nodes_.size() < kNodes) return false;
   if (stopped_ != 0) return true;

@@ -85,8 +85,8 @@ class NodeRecipe final : public server::ServerRecipe {
           // On loopback alone. The limits for a silent node are above what a busy machine takes.
           fmt::format("--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:{};ist.recv_addr=127.0.0.1:{};"
                       "gcache.size=1M;gcache.page_size=1M;pc.recovery=false;socket.ssl=NO;"
-                      "evs.keepalive_period=PT0.5S;evs.suspect_timeout=PT2S;evs.inactive_timeout=PT6S;"
-                      "evs.install_timeout=PT6S",
+                      "evs.keepalive_period=PT0.5S;evs.suspect_timeout=PT5S;evs.inactive_timeout=PT10S;"
+                      "evs.install_timeout=PT10S",
                       plan_.group_ports[number], plan_.transfer_ports[number])}) {
       arguments.push_back(each);
     }

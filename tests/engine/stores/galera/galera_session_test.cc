@@ -74,6 +74,11 @@ class GaleraSession : public testing::Test {
     commit(actor);
     return value;
   }
+  State committed() {
+    auto state = backend_->final_state();
+    EXPECT_TRUE(state) << state.error().message;
+    return state ? std::move(*state) : State{};
+  }
   /// Actors 0 and 1, on two nodes, have written A; that of 0 is committed.
   void let_first_win(std::string_view value = "1") {
     begin(0);
@@ -213,6 +218,82 @@ TEST_F(GaleraSession, DefinitionsEndTheTransactionsOfOtherNodes) {
   write(1, "A", "2");
   does(0, {.verb = Verb::execute, .key = "alter table kv add column w int"});
   EXPECT_EQ(fails(1, {.verb = Verb::commit}).fault, Fault::certification_failure);
+}
+
+TEST_F(GaleraSession, CommitsThatAreUnderWayPassEachOtherByAtSerializable) {
+  LOCKSTEP_OPEN("serializable");
+  for (int round = 0; round < 10; ++round) {
+    ASSERT_TRUE(backend_->set_up({{"A", "on"}, {"B", "on"}}, {}));
+    begin(0);
+    begin(1);
+    EXPECT_EQ(does(0, {.verb = Verb::read, .key = "B"}).value, "on");
+    EXPECT_EQ(does(1, {.verb = Verb::read, .key = "A"}).value, "on");
+    write(0, "A", "off");
+    write(1, "B", "off");
+    for (const int actor : {0, 1}) does(actor, {.verb = Verb::execute, .key = "send commit"});
+    EXPECT_TRUE(session(0).in_transaction());
+    EXPECT_EQ(fails(0, {.verb = Verb::read, .key = "A"}).fault, Fault::invalid) << "only its answer is left";
+    for (const int actor : {1, 0}) commit(actor);
+    EXPECT_EQ(committed(), (State{{"A", "off"}, {"B", "off"}}));
+  }
+}
+
+TEST_F(GaleraSession, OfCommitsOfOneRowThatAreUnderWayOneGoesThrough) {
+  LOCKSTEP_OPEN("repeatable-read");
+  begin(0);
+  begin(1);
+  write(0, "A", "1");
+  write(1, "A", "2");
+  for (const int actor : {0, 1}) does(actor, {.verb = Verb::execute, .key = "send commit"});
+  int refused = 0;
+  for (const int actor : {0, 1}) {
+    const Pending done = run(actor, {.verb = Verb::commit});
+    if (!done.error) continue;
+    ++refused;
+    EXPECT_EQ(done.error->fault, Fault::certification_failure);
+  }
+  EXPECT_EQ(refused, 1);
+}
+
+TEST_F(GaleraSession, CommitThatIsHeldGoesOnWithTheNextOne) {
+  LOCKSTEP_OPEN("repeatable-read");
+  begin(0);
+  write(0, "A", "1");
+  does(0, {.verb = Verb::execute, .key = "send commit"});
+  EXPECT_EQ(read(3, "B"), "200") << "a commit of its own node's";
+  does(1, {.verb = Verb::execute, .key = "update kv set v = '2' where k = 'B'"});
+  commit(0);
+  EXPECT_EQ(committed(), (State{{"A", "1"}, {"B", "2"}}));
+  // A session that goes with its commit on the way leaves nobody standing.
+  begin(0);
+  write(0, "A", "5");
+  does(0, {.verb = Verb::execute, .key = "send commit"});
+  sessions_.front().reset();
+  EXPECT_EQ(read(1, "B"), "2");
+}
+
+TEST_F(GaleraSession, MinorityThatIsCutOffTakesNoStatementsAndComesBack) {
+  LOCKSTEP_OPEN("repeatable-read");
+  const Request look{.verb = Verb::execute, .key = "select v from kv where k = 'A'"};
+  begin(2);
+  write(2, "B", "cut off");
+  does(5, {.verb = Verb::execute, .key = "set global wsrep_provider_options = 'gmcast.isolate = 1'"});
+  EXPECT_TRUE(testing_support::eventually([&] {
+    const Pending done = run(5, look);
+    return done.error && done.error->fault == Fault::unavailable && done.error->code == "1047";
+  })) << "a read, too";
+  EXPECT_THAT(fails(2, {.verb = Verb::commit}).fault, testing::AnyOf(Fault::unavailable, Fault::outcome_unknown));
+  EXPECT_FALSE(session(2).in_transaction());
+  begin(0);
+  write(0, "A", "1");
+  commit(0);
+  EXPECT_EQ(read(1, "A"), "1") << "the majority goes on";
+  does(5, {.verb = Verb::execute, .key = "set global wsrep_provider_options = 'gmcast.isolate = 0'"});
+  EXPECT_TRUE(testing_support::eventually([&] {
+    const Pending done = run(5, look);
+    return !done.error && done.reply.table == Table{{"1"}};
+  })) << "and gets what it has missed";
+  EXPECT_EQ(read(2, "B"), "200") << "what was not acknowledged is not there";
 }
 
 /// What an actor was told of its additions to a row of its own.
