@@ -9,20 +9,17 @@
 namespace lockstep::cli {
 namespace {
 
-/// "all", "all but" one where that is short for many, or their names.
+/// "all", "all but" those that are missing where that is shorter for many, or their names.
 std::string stores_of(const Scenario& scenario) {
   const std::vector<std::string> stores = scenario.stores(), all = store_names();
   if (stores.size() > 1 && stores.size() == all.size()) return "all";
-  constexpr std::size_t kMany = 4;
-  if (stores.size() >= kMany && stores.size() + 1 == all.size()) {
-    const auto other = std::find_if(all.begin(), all.end(), [&stores](const std::string& each) {
-      return std::find(stores.begin(), stores.end(), each) == stores.end();
-    });
-    return "all but " + store_title(*other);
-  }
-  std::string text;
+  std::string text, others = "all but";
   for (const std::string& store : stores) text += (text.empty() ? "" : " ") + store_title(store);
-  return text;
+  for (const std::string& store : all) {
+    if (std::find(stores.begin(), stores.end(), store) == stores.end()) others += " " + store_title(store);
+  }
+  constexpr std::size_t kMany = 4;
+  return stores.size() >= kMany && others.size() < text.size() ? others : text;
 }
 
 }  // namespace

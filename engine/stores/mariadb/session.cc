@@ -323,6 +323,7 @@ void MariadbSession::settle(Pending& pending) {
 
 void MariadbSession::settle_failure(Pending& pending, const std::optional<Fault>& cancelled) {
   const Request& request = pending.request;
+  const bool was_in_transaction = in_transaction_;
   pending.error = error_of(request, cancelled);
   for (MariaAnswer& answer : answers_) {
     pending.reply.results.push_back(
@@ -335,6 +336,13 @@ void MariadbSession::settle_failure(Pending& pending, const std::optional<Fault>
     const auto& asked = connection_.answers();
     in_transaction_ = !lost_ && !asked.empty() && !asked[0].rows.empty() && asked[0].rows[0][0] == "1";
   } else if (lost_ || ends_transaction(failure_number_) || effect_of(request) == MariaEffect::ends) {
+    in_transaction_ = false;
+  }
+  if (failure_number_ == kNodeNotReady && was_in_transaction) {
+    // A node that takes no statements takes no rollback, and would commit the transaction with the next begin once it
+    // is back. It rolls back whose connection goes.
+    connection_.adopt(nullptr);
+    lost_ = true;
     in_transaction_ = false;
   }
   if (!in_transaction_) savepoints_.clear();
