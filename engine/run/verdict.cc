@@ -103,8 +103,8 @@ Verdict verdict_of(const record::Run& run, const Signs& signs) {
   if (!signs.unhandled.empty()) return Verdict::error;
   if (signs.avoided || any_fault(run, {Fault::unsafe_claim, Fault::claim_exceeded})) return Verdict::avoided;
   if (any_fault(run, {Fault::serialization_failure, Fault::validation_failure, Fault::certification_failure,
-                      Fault::wounded, Fault::died, Fault::no_wait_conflict, Fault::busy, Fault::busy_snapshot, Fault::version_changed,
-                      Fault::invalid, Fault::unsupported, Fault::internal})) {
+                      Fault::wounded, Fault::died, Fault::no_wait_conflict, Fault::busy, Fault::busy_snapshot,
+                      Fault::version_changed, Fault::invalid, Fault::unsupported, Fault::internal})) {
     return Verdict::abort;
   }
   return Verdict::clean;
