@@ -3,7 +3,7 @@
 //
 // The schema is called lockstep_PID_RANDOM. While the run lives, its monitor connection holds an advisory lock made
 // from RANDOM. A schema whose lock is free was left by a run that died, and the next run drops it.
-#include "engine/store/backend.h"
+#include "engine/stores/postgres/backend.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -40,8 +40,7 @@ constexpr int kPagesLock = 1;                                // beside kLockClas
 constexpr int kSavedInVainMost = 4;                          // orders in a row; then only now and then
 constexpr int kSavedAgainAfter = 16;                         // orders
 constexpr std::string_view kBareOption = "bare";             // its value: the name of the file, for application_name
-constexpr int kLockClass = 0x10c57e9;  // of the advisory locks of this program; any number that no other program uses
-constexpr int kStaleSchemasMax = 50;   // dropped at one start
+constexpr int kStaleSchemasMax = 50;                         // dropped at one start
 
 /// The server's unit; "0" switches a limit off.
 std::string milliseconds_text(Nanos span) {
@@ -69,8 +68,10 @@ class PostgresBackend final : public Backend {
   Result<void> room_for(int sessions) override;
   std::vector<int> server_processes() override;
   std::vector<std::pair<std::string, std::string>> environment() const override { return environment_; }
+  Common& common() noexcept { return common_; }
 
  private:
+  Result<std::string> choose_server();
   void add_rows(const std::map<std::string, int>& actor_of_transaction, const std::set<std::string>& closed,
                 std::vector<Blocker>& held);
   /// The scenario's SQL stands alone: a database of its own, no table of rows, no settings.
@@ -120,6 +121,14 @@ Result<void> done(const Result<Table>& result) {
   return result.error();
 }
 
+Result<std::string> PostgresBackend::choose_server() {
+  const Durable durable = options_.durable ? Durable::yes : Durable::no;
+  const std::string cluster = value_of(options_, kClusterOption);
+  if (!cluster.empty() || !is_server_named(options_.dsn)) server_ = "private";
+  if (cluster.empty()) return dsn_for(options_.dsn, durable);
+  return private_cluster_dsn(durable, cluster == kSecondCluster ? PrivateCluster::second : PrivateCluster::first);
+}
+
 Result<void> PostgresBackend::open() {
   const auto isolation = isolation_named(options_.protocol);
   if (!isolation) return Error{Fault::invalid, {}, fmt::format("postgres has no protocol \"{}\"", options_.protocol)};
@@ -128,8 +137,7 @@ Result<void> PostgresBackend::open() {
   traits_ = std::move(*std::find_if(all.begin(), all.end(),
                                     [this](const ProtocolTraits& each) { return each.name == options_.protocol; }));
   common_.connect_max = options_.connect_timeout;
-  if (!is_server_named(options_.dsn)) server_ = "private";
-  const auto text = dsn_for(options_.dsn, options_.durable ? Durable::yes : Durable::no);
+  const auto text = choose_server();
   if (!text) return text.error();
   auto dsn = Dsn::parse(*text);
   if (!dsn) return dsn.error();
@@ -539,6 +547,10 @@ Result<std::unique_ptr<Backend>> open_postgres(const BackendOptions& options) {
 }
 
 }  // namespace
+
+postgres::Common& postgres::common_of(Backend& backend) noexcept {
+  return static_cast<PostgresBackend&>(backend).common();
+}
 
 BackendKind backend_postgres() {
   return {.name = "postgres",

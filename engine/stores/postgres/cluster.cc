@@ -109,16 +109,22 @@ class ClusterRecipe final : public server::ServerRecipe {
   const ClusterOptions& options_;
 };
 
-std::atomic<Durable> g_durability{Durable::no};  // of the shared cluster, set before it starts
+std::atomic<Durable> g_durability{Durable::no};  // of the shared clusters, set before they start
+
+Result<std::unique_ptr<server::PrivateServer>> start_shared() {
+  ClusterOptions options;
+  if (g_durability.load() == Durable::yes) options.settings = {"fsync=on", "full_page_writes=on"};
+  return start_private_cluster(options);
+}
 
 /// Made when first used and destroyed by exit().
-server::SharedServer& shared() {
-  static server::SharedServer instance([] {
-    ClusterOptions options;
-    if (g_durability.load() == Durable::yes) options.settings = {"fsync=on", "full_page_writes=on"};
-    return start_private_cluster(options);
-  });
-  return instance;
+server::SharedServer& shared(PrivateCluster which) {
+  if (which == PrivateCluster::second) {
+    static server::SharedServer second(start_shared);
+    return second;
+  }
+  static server::SharedServer first(start_shared);
+  return first;
 }
 
 }  // namespace
@@ -142,15 +148,20 @@ Result<std::string> dsn_for(const std::string& dsn, Durable durable) {
   return dsn.empty() ? std::string(std::getenv(kDsnVariable)) : dsn;
 }
 
-Result<std::string> private_cluster_dsn(Durable durable) {
-  const bool exists = has_private_cluster();
+Result<std::string> private_cluster_dsn(Durable durable, PrivateCluster which) {
+  const bool exists = has_private_cluster() || has_private_cluster(PrivateCluster::second);
   if (exists && g_durability.load() != durable) {
     return Error{Fault::invalid, {}, "the private server has been started already, with another --fsync"};
   }
   g_durability = durable;
-  return shared().dsn();
+  return shared(which).dsn();
 }
-bool has_private_cluster() { return shared().exists(); }
-void end_private_cluster() noexcept { shared().end(); }
+
+bool has_private_cluster(PrivateCluster which) { return shared(which).exists(); }
+
+void end_private_cluster() noexcept {
+  shared(PrivateCluster::first).end();
+  shared(PrivateCluster::second).end();
+}
 
 }  // namespace lockstep::postgres

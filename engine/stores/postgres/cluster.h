@@ -7,6 +7,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,14 +44,17 @@ bool is_server_named(const std::string& dsn);
 /// `dsn`; where it is empty that of the environment, else that of the private cluster, which is started if need be.
 Result<std::string> dsn_for(const std::string& dsn, Durable durable = Durable::no);
 
-/// The DSN of the one private cluster that this process shares (SharedServer). Waits as start_private_cluster().
+/// The private clusters that this process shares: one for a store on one server, both for a store on two.
+enum class PrivateCluster : std::uint8_t { first, second };
+
+/// The DSN of a private cluster that this process shares (SharedServer). Waits as start_private_cluster().
 /// Fault::invalid when it has been started with the other durability.
-Result<std::string> private_cluster_dsn(Durable durable = Durable::no);
+Result<std::string> private_cluster_dsn(Durable durable = Durable::no, PrivateCluster which = PrivateCluster::first);
 
-/// True while this process has its shared cluster.
-bool has_private_cluster();
+/// True while this process has that shared cluster.
+bool has_private_cluster(PrivateCluster which = PrivateCluster::first);
 
-/// Removes the shared cluster now, if there is one. No session may be open on it. Thread-safe.
+/// Removes the shared clusters now, if there are any. No session may be open on them. Thread-safe.
 void end_private_cluster() noexcept;
 
 }  // namespace lockstep::postgres

@@ -122,6 +122,16 @@ ServerWait Monitor::wait_of(int pid, Detail detail) {
   return wait;
 }
 
+std::string Monitor::prepared_before(int pid) {
+  const MutexLock lock(mutex_);
+  const auto found =
+      query_within(fmt::format("select p.gid from pg_catalog.pg_locks l join pg_catalog.pg_prepared_xacts p"
+                               " on p.transaction = l.transactionid where l.pid = {} and not l.granted",
+                               pid),
+                   {}, kLookMax);
+  return found && !found->empty() ? text((*found)[0][0]) : std::string();
+}
+
 bool Monitor::is_blocked_by(int pid, const std::vector<int>& others) {
   const MutexLock lock(mutex_);
   const auto answer = query_within(

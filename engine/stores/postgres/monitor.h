@@ -49,6 +49,10 @@ class Monitor {
   /// 2 s.
   ServerWait wait_of(int pid, Detail detail = Detail::row) LOCKSTEP_EXCLUDES(mutex_);
 
+  /// The name of the prepared transaction that the process waits for; empty when there is none, or the server does not
+  /// answer within 2 s.
+  std::string prepared_before(int pid) LOCKSTEP_EXCLUDES(mutex_);
+
   /// The server's own answer to whether the process waits for one of these, or for a safe snapshot (as its isolation
   /// tests ask it). False also when it does not answer within 2 s.
   bool is_blocked_by(int pid, const std::vector<int>& others) LOCKSTEP_EXCLUDES(mutex_);

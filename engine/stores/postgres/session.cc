@@ -161,7 +161,9 @@ std::vector<Blocker> PostgresSession::blockers(const Pending& pending) {
   for (const int pid : wait.blockers) {
     const bool prepared = pid == 0;
     const std::string text = prepared ? what + " (prepared)" : what;
-    blockers.push_back({.actor = prepared ? -1 : common_.actors.actor_of(pid),
+    const int preparer =
+        prepared && common_.preparer_of ? common_.preparer_of(common_.monitor->prepared_before(pid_)) : -1;
+    blockers.push_back({.actor = prepared ? preparer : common_.actors.actor_of(pid),
                         .object = object,
                         .what = text,
                         .lock = common_.describes_waits ? text : std::string()});

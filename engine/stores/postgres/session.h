@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -76,10 +77,13 @@ struct Common {
   /// Of a search whose schema holds no function and no sequence of the user's: is_plain() tells what leaves a session
   /// as it was.
   bool knows_plain = false;
-  bool ddl_leaves_traces = false;                   ///< functions that it has made may do the same: leaves_traces()
-  std::atomic<bool> has_seen_layout = false;        ///< a statement has: sees_layout()
-  bool has_limits = false;                          ///< session_setup sets a limit on waits or statements
-  bool describes_waits = true;                      ///< for people: what lock, which row
+  bool ddl_leaves_traces = false;             ///< functions that it has made may do the same: leaves_traces()
+  std::atomic<bool> has_seen_layout = false;  ///< a statement has: sees_layout()
+  bool has_limits = false;                    ///< session_setup sets a limit on waits or statements
+  bool describes_waits = true;                ///< for people: what lock, which row
+  /// Of a store on several servers: the actor that made the prepared transaction of that name; -1 for one of somebody
+  /// else. Empty: nobody of the run prepares, or nobody keeps account of it.
+  std::function<int(const std::string&)> preparer_of = {};
   std::unique_ptr<server::OneProcessor> processor;  ///< nullptr: the machine decides where everybody runs
 };
 
