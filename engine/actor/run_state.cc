@@ -173,8 +173,9 @@ WaitGraph RunState::wait_graph(const std::function<const std::vector<Blocker>*(c
   WaitGraph graph;
   for (const auto& actor : actors) {
     actor->while_waiting([&](Operation& operation) {
-      const bool has_deadline = operation.waiting().deadline != kNever;
       const bool store_breaks = operation.cycle_is_broken_by_store();
+      const bool has_deadline =
+          operation.waiting().deadline != kNever || (!store_breaks && operation.has_limit_elsewhere());
       const std::vector<Blocker>* const seen = known ? known(*actor) : nullptr;
       for (Blocker& blocker : seen != nullptr ? std::vector<Blocker>(*seen) : operation.blockers()) {
         graph.add({.from = actor->index,
