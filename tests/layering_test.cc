@@ -21,7 +21,8 @@ namespace fs = std::filesystem;
 using Rooms = std::map<std::string, std::vector<std::string>, std::less<>>;
 
 // Every room, and the rooms that it may include beside itself. A file belongs to the longest room that its path begins
-// with; "*" stands for one folder, which may not include its neighbours: a store knows no other store.
+// with; "*" stands for one folder, which may not include its neighbours: a store knows no other store. A folder that
+// has a line of its own goes by that.
 const Rooms rooms = {
     // The store in this process. Its doors (store.h and what goes with it) lie in kv/ itself, below all that implements
     // them.
@@ -54,6 +55,8 @@ const Rooms rooms = {
       "kv", "kv/base"}},
     // A cluster is made of another store's servers.
     {"engine/stores/galera", {"engine/check", "engine/server", "engine/store", "engine/stores/*", "kv/base"}},
+    // Two of another store's servers.
+    {"engine/stores/postgres-2", {"engine/store", "engine/stores/*", "kv/base"}},
 
     // What actors are, and what they are made to do.
     {"engine/actor", {"engine/base", "engine/record", "engine/store", "engine/task", "kv/base"}},

@@ -64,9 +64,13 @@ std::vector<Literal> literals_of(std::string_view source) {
   return found;
 }
 
-/// "postgres" in "postgres/serializable", and not in "postgres_client".
+/// "postgres" in "postgres/serializable", and not in "postgres_client" nor in "postgres-2", which is another store.
 bool has_word(std::string_view text, std::string_view word) {
-  const auto is_letter = [&text](std::size_t i) {
+  const auto is_digit = [&text](std::size_t i) {
+    return i < text.size() && std::isdigit(static_cast<unsigned char>(text[i])) != 0;
+  };
+  const auto is_letter = [&text, &is_digit](std::size_t i) {
+    if (i < text.size() && text[i] == '-' && is_digit(i + 1)) return true;
     return i < text.size() && (std::isalnum(static_cast<unsigned char>(text[i])) != 0 || text[i] == '_');
   };
   for (std::size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1)) {
@@ -233,6 +237,9 @@ TEST(Names, AreRefusedOutsideTheirFolder) {
   } examples[] = {
       {"engine/run/stage.cc", "postgres", true},
       {"engine/run/stage.cc", "postgres/serializable", true},
+      {"engine/run/stage.cc", "postgres-2", true},
+      {"engine/stores/postgres-2/backend.cc", "postgres-2", false},
+      {"engine/stores/postgres-2/backend.cc", "postgres", true},
       {"engine/run/stage.cc", "on kv alone", true},
       {"engine/run/stage.cc", "kvasir", false},
       {"engine/run/stage.cc", "2pl-detect", true},

@@ -1,4 +1,5 @@
 // usability_test.cc: what people type and expect: help, filters, completion, refusals, widths, predictions, progress.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <pty.h>
 
@@ -65,17 +66,25 @@ TEST(Usability, ADsnSpeaksOfTheStoreThatHasAServer) {
     EXPECT_EQ(wrong.code, 2);
     EXPECT_THAT(wrong.err, HasSubstr(std::string("--dsn names a server, and ") + store + " has none"));
   }
-  if (backend_named("mariadb") == nullptr) return;  // one store with servers: every DSN is meant for it
   for (const char* dsn : {"x", "mysql://bob:secret@db"}) {
     const Ended wrong = lockstep({"run", "isolation/write-skew", "--no-record", "--store", "postgres", "--dsn", dsn});
     EXPECT_NE(wrong.code, 0) << dsn;
     EXPECT_THAT(wrong.err, Not(HasSubstr("secret")));
   }
+  std::vector<std::string> servers;
+  for (const BackendKind& kind : backends()) {
+    if (kind.traits.dsn) servers.emplace_back(kind.name);
+  }
+  ASSERT_GE(servers.size(), 2U);
+  const std::string last = servers.back();
+  servers.pop_back();
   const Ended nobodys = lockstep({"run", "isolation/write-skew", "--no-record", "--dsn", "x"});
   EXPECT_EQ(nobodys.code, 2);
-  EXPECT_THAT(nobodys.err,
-              HasSubstr(backend_named("redis") == nullptr ? "--dsn is no DSN of galera, mariadb or postgres"
-                                                          : "--dsn is no DSN of galera, mariadb, postgres or redis"));
+  EXPECT_THAT(nobodys.err, HasSubstr(fmt::format("--dsn is no DSN of {} or {}", fmt::join(servers, ", "), last)));
+  const Ended alone =
+      lockstep({"run", "distributed/crosswise", "--no-record", "--store", "postgres-2", "--dsn", "host=a"});
+  EXPECT_EQ(alone.code, 2);
+  EXPECT_THAT(alone.err, HasSubstr("--dsn is no DSN of postgres-2"));
 }
 
 TEST(Usability, ThemesAreListedWhereAScenarioIsAsked) {

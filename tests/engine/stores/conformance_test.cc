@@ -322,6 +322,7 @@ TEST_P(Verbs, KnowWhetherATransactionIsOpen) {
 
 TEST_P(Verbs, ExecuteIsForStoresWithSql) {
   LOCKSTEP_SKIP_WITHOUT_STORE();
+  if (rows_are_spread()) GTEST_SKIP() << "a statement sees the rows of one server (pair_session_test.cc)";
   const Request select{.verb = Verb::execute, .key = "SELECT k, v FROM kv WHERE k = 'A'"};
   if (!backend_named(GetParam().backend)->traits.sql) {
     EXPECT_EQ(fails(0, select), Fault::unsupported);

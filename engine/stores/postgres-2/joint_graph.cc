@@ -1,0 +1,186 @@
+// joint_graph.cc: see joint_graph.h.
+#include "engine/stores/postgres-2/joint_graph.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdlib>
+#include <deque>
+#include <mutex>
+#include <set>
+
+namespace lockstep::postgres_2 {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Nanos kPeriodMost = 10ms;
+constexpr Nanos kPeriodLeast = 500us;
+/// The same requests are looked at again after this: what held one up may have begun to wait itself.
+constexpr Nanos kLookAgain = 25ms;
+
+/// The shortest way from `from` back to it, as indices of edges; empty when there is none.
+std::vector<std::size_t> way_back(std::span<const JointEdge> edges, std::size_t first) {
+  const int start = edges[first].from;
+  std::map<int, std::size_t> came_by{{edges[first].to, first}};
+  std::deque<int> open{edges[first].to};
+  while (!open.empty()) {
+    const int at = open.front();
+    open.pop_front();
+    if (at == start) break;
+    for (std::size_t i = 0; i < edges.size(); ++i) {
+      if (edges[i].from == at && came_by.emplace(edges[i].to, i).second) open.push_back(edges[i].to);
+    }
+  }
+  std::vector<std::size_t> way;
+  if (!came_by.contains(start)) return way;
+  for (int at = start;;) {
+    const std::size_t edge = came_by.at(at);
+    way.push_back(edge);
+    if (edge == first) break;
+    at = edges[edge].from;
+  }
+  std::reverse(way.begin(), way.end());
+  return way;
+}
+
+}  // namespace
+
+std::vector<JointEdge> cycle_over_servers(std::span<const JointEdge> edges) {
+  std::vector<JointEdge> best;
+  for (std::size_t first = 0; first < edges.size(); ++first) {
+    std::vector<JointEdge> cycle;
+    for (const std::size_t edge : way_back(edges, first)) cycle.push_back(edges[edge]);
+    const bool is_on_both = std::any_of(
+        cycle.begin(), cycle.end(), [&cycle](const JointEdge& each) { return each.server != cycle.front().server; });
+    if (is_on_both && (best.empty() || cycle.size() < best.size())) best = std::move(cycle);
+  }
+  const auto smallest = std::min_element(best.begin(), best.end(),
+                                         [](const JointEdge& a, const JointEdge& b) { return a.from < b.from; });
+  std::rotate(best.begin(), smallest, best.end());
+  return best;
+}
+
+std::vector<JointEdge> edges_on(postgres::Common& common, std::size_t server, std::span<const int> pids) {
+  std::vector<JointEdge> edges;
+  if (pids.empty()) return edges;
+  const auto waits =
+      common.monitor->query(fmt::format("select w, pg_catalog.unnest(pg_catalog.pg_blocking_pids(w)) from"
+                                        " pg_catalog.unnest('{{{}}}'::int[]) w",
+                                        fmt::join(pids, ",")));
+  if (!waits) return edges;
+  for (const auto& row : *waits) {
+    const int from = common.actors.actor_of(std::atoi(row[0].value_or("").c_str()));
+    const int to = common.actors.actor_of(std::atoi(row[1].value_or("").c_str()));
+    if (from >= 0 && to >= 0 && from != to) edges.push_back({.from = from, .to = to, .server = server});
+  }
+  return edges;
+}
+
+bool is_on_cycle_of(postgres::Common& common, std::size_t server, int actor) {
+  const std::vector<JointEdge> edges = edges_on(common, server, common.actors.pids());
+  for (std::size_t i = 0; i < edges.size(); ++i) {
+    if (edges[i].from == actor && !way_back(edges, i).empty()) return true;
+  }
+  return false;
+}
+
+std::string text_of(std::span<const JointEdge> cycle, const std::map<int, std::string>& names) {
+  const auto name_of = [&names](int actor) {
+    const auto found = names.find(actor);
+    return found == names.end() ? fmt::format("session {}", actor) : found->second;
+  };
+  std::string text;
+  for (const JointEdge& edge : cycle) {
+    text += fmt::format("{}{} waits for {} on server {}", text.empty() ? "" : ", ", name_of(edge.from),
+                        name_of(edge.to), edge.server + 1);
+  }
+  return text;
+}
+
+JointDetector::JointDetector(std::vector<postgres::Common*> servers, Nanos deadlock_timeout)
+    : servers_(std::move(servers)),
+      deadlock_timeout_(deadlock_timeout),
+      thread_([this](const std::stop_token& stop) { watch(stop); }) {}
+
+JointDetector::~JointDetector() {
+  thread_.request_stop();
+  thread_.join();
+}
+
+void JointDetector::add(int actor, const std::string& name, JointMember& member) {
+  const MutexLock lock(mutex_);
+  members_[actor] = {name, &member};
+}
+
+void JointDetector::remove(const JointMember& member) {
+  const MutexLock lock(mutex_);
+  std::erase_if(members_, [&member](const auto& each) { return each.second.member == &member; });
+}
+
+void JointDetector::watch(const std::stop_token& stop) {
+  const Nanos period = std::clamp(deadlock_timeout_ / 5, kPeriodLeast, kPeriodMost);
+  std::mutex mutex;
+  std::condition_variable_any ended;
+  std::unique_lock lock(mutex);
+  while (!stop.stop_requested()) {
+    (void)ended.wait_for(lock, stop, period, [] { return false; });
+    if (!stop.stop_requested()) look();
+  }
+}
+
+JointDetector::Flights JointDetector::flights_older_than(Nanos age) {
+  const Nanos begun_before = RealClock().now() - age;
+  Flights flights;
+  for (const auto& [actor, known] : members_) {
+    const auto flight = known.member->flight();
+    if (flight && flight->since <= begun_before) flights.emplace(actor, *flight);
+  }
+  return flights;
+}
+
+/// The waits of those requests, as each server tells them now.
+std::vector<JointEdge> JointDetector::edges_of(const Flights& flights) {
+  std::vector<JointEdge> edges;
+  for (std::size_t server = 0; server < servers_.size(); ++server) {
+    std::vector<int> pids;
+    for (const int pid : servers_[server]->actors.pids()) {
+      const auto flight = flights.find(servers_[server]->actors.actor_of(pid));
+      if (flight != flights.end() && flight->second.server == server) pids.push_back(pid);
+    }
+    const std::vector<JointEdge> here = edges_on(*servers_[server], server, pids);
+    edges.insert(edges.end(), here.begin(), here.end());
+  }
+  return edges;
+}
+
+void JointDetector::look() {
+  const MutexLock lock(mutex_);
+  const Flights before = flights_older_than(deadlock_timeout_);
+  if (before.size() < 2) return;
+  std::map<int, std::uint64_t> numbers;
+  std::set<std::size_t> on;
+  for (const auto& [actor, flight] : before) {
+    numbers[actor] = flight.number;
+    on.insert(flight.server);
+  }
+  const Nanos now = RealClock().now();
+  if (on.size() < 2 || (numbers == looked_at_ && now - looked_ < kLookAgain)) return;
+  looked_at_ = std::move(numbers);
+  looked_ = now;
+  const std::vector<JointEdge> cycle = cycle_over_servers(edges_of(before));
+  if (cycle.empty()) return;
+  int victim = cycle.front().from;
+  for (const JointEdge& edge : cycle) {
+    const auto still = members_.at(edge.from).member->flight();
+    if (!still || still->number != before.at(edge.from).number) return;  // it has moved: no cycle has stood
+    if (before.at(edge.from).since > before.at(victim).since) victim = edge.from;
+  }
+  std::map<int, std::string> names;
+  for (const auto& [actor, known] : members_) names[actor] = known.name;
+  broken_.fetch_add(1, std::memory_order_relaxed);
+  members_.at(victim).member->give_up(before.at(victim), text_of(cycle, names));
+}
+
+}  // namespace lockstep::postgres_2
