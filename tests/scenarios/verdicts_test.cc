@@ -82,6 +82,17 @@ TEST(VerdictsOnGalera, AreAsPromised) {
   }
 }
 
+TEST(VerdictsOnTwoPostgres, AreAsPromised) {
+  const BackendKind* const kind = backend_named("postgres-2");
+  ASSERT_NE(kind, nullptr);
+  if (const auto here = kind->available({}); !here) GTEST_SKIP() << "skipped: " << here.error().message;
+  const std::vector<std::string> names = scenarios_on({"postgres-2"});
+  EXPECT_GE(names.size(), 4U);
+  for (const std::string& name : names) {
+    for (const char* executor : {"coroutines", "threads"}) expect_verdicts(name, executor, "postgres-2");
+  }
+}
+
 TEST(VerdictsOnRedis, AreAsPromised) {
   const BackendKind* const kind = backend_named("redis");
   if (kind == nullptr) GTEST_SKIP() << "skipped: this build does not have the store";
