@@ -47,6 +47,7 @@ Scenario deadlock_two_lock() {
       .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean, ssi: deadlock")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "*: deadlock")
+      .expect("postgres-2", "*: deadlock")
       .expect("mariadb", "*: deadlock")
       .why("T1 takes A then B; T2 takes B then A. Each holds what the other one needs, so neither can ever go on.")
       .fix("one order for all locks makes the cycle impossible", "ordered")
@@ -58,6 +59,7 @@ Scenario deadlock_two_lock() {
       .expect("kv", "2pl-no-wait: abort, occ: abort, snapshot: abort, 2pl-wait-die: abort, ssi: abort, *: clean")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "read-committed: clean, *: abort")
+      .expect("postgres-2", "read-committed: clean, *: abort")
       .expect("mariadb", "*: clean")
       .why("Whoever has A gets B too, and the other one waits for A with empty hands: a wait, but no cycle.")
 

@@ -78,6 +78,7 @@ Scenario money_transfer() {
       .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean, ssi: deadlock")
       .expect("sqlite", "*: clean")
       .expect("postgres", "*: deadlock")
+      .expect("postgres-2", "*: deadlock")
       .expect("mariadb", "*: deadlock")
       .why("T1 has alice and wants bob, T2 has bob and wants alice: each holds the row that the other one needs.")
       .fix("touch the accounts in one order", "ordered")
@@ -90,6 +91,7 @@ Scenario money_transfer() {
       .expect("kv", "2pl-no-wait: abort, occ: abort, snapshot: abort, 2pl-wait-die: abort, ssi: abort, *: clean")
       .expect("sqlite", "*: clean")
       .expect("postgres", "read-committed: clean, *: abort")
+      .expect("postgres-2", "read-committed: clean, *: abort")
       .expect("mariadb", "*: clean")
       .why("Both start with alice: the second one waits there, holding nothing that the first one needs.")
 
@@ -103,6 +105,7 @@ Scenario money_transfer() {
       .expect("kv", "2pl-wait-die: abort, 2pl-wound-wait: abort, serial: clean, ssi: abort")
       .expect("sqlite", "deferred-wal: abort, deferred: abort, *: clean")
       .expect("postgres", "read-committed: anomaly, *: abort")
+      .expect("postgres-2", "read-committed: anomaly, *: abort")
       .expect("mariadb", "snapshot: abort, serializable: deadlock, *: anomaly")
       .why("Bob pays Carol out of the balance that he had before Alice's payment came: that payment is gone.")
       .fix("touch the accounts in one order, a statement each", "ordered")

@@ -156,6 +156,7 @@ Result<void> PairBackend::open() {
   common_.commits_in_turn = option(kCommitOption) == kInTurn;
   for (std::size_t server = 0; server < two::kServers; ++server) {
     common_.servers[server] = &common_of(server);
+    common_of(server).session_setup += two::foreign_session_setup();
     common_of(server).preparer_of = [this](const std::string& global) {
       const auto name = two::name_within(common_.run, global);
       return name ? common_.preparers.actor_of(*name) : -1;
@@ -223,6 +224,12 @@ Result<void> PairBackend::set_up(const State& rows, std::span<const std::string>
     const MutexLock lock(mutex_);
     names_.clear();
   }
+  common_.has_foreign_tables = std::any_of(ddl.begin(), ddl.end(), two::links_servers);
+  std::array<two::OtherServer, two::kServers> others;
+  for (std::size_t server = 0; server < two::kServers; ++server) {
+    const std::size_t other = 1 - server;
+    others[server] = two::other_server(common_of(other).dsn, place_of(servers_[other]->environment()));
+  }
   for (std::size_t server = 0; server < two::kServers; ++server) {
     State here;
     for (const auto& row : rows) {
@@ -231,7 +238,7 @@ Result<void> PairBackend::set_up(const State& rows, std::span<const std::string>
     std::vector<std::string> statements;
     for (const std::string& statement : ddl) {
       if (two::server_named_in(statement).value_or(server) == server) {
-        statements.emplace_back(two::without_server(statement));
+        statements.push_back(two::filled_in(two::without_server(statement), others[server]));
       }
     }
     // With statements of a scenario the schema is made anew, and the log with it.

@@ -45,6 +45,14 @@ std::vector<std::size_t> way_back(std::span<const JointEdge> edges, std::size_t 
   return way;
 }
 
+/// The actor that a process of a server works for: by itself, or for a process of the other server. -1: nobody's.
+int actor_behind(std::span<postgres::Common* const> servers, std::size_t server, const std::optional<std::string>& pid,
+                 const std::optional<std::string>& application) {
+  const int actor = servers[server]->actors.actor_of(std::atoi(pid.value_or("").c_str()));
+  if (actor >= 0 || !application || !application->starts_with(kForeignSession)) return actor;
+  return servers[1 - server]->actors.actor_of(std::atoi(application->c_str() + kForeignSession.size()));
+}
+
 }  // namespace
 
 std::vector<JointEdge> cycle_over_servers(std::span<const JointEdge> edges) {
@@ -62,28 +70,56 @@ std::vector<JointEdge> cycle_over_servers(std::span<const JointEdge> edges) {
   return best;
 }
 
-std::vector<JointEdge> edges_on(postgres::Common& common, std::size_t server, std::span<const int> pids) {
+std::string foreign_session_setup() {
+  return fmt::format(" set postgres_fdw.application_name = '{}%p';", kForeignSession);
+}
+
+std::vector<JointEdge> edges_on(std::span<postgres::Common* const> servers, std::size_t server,
+                                std::span<const int> pids) {
+  const auto waits = servers[server]->monitor->query(
+      fmt::format("select w.pid, w.application_name, b.pid, a.application_name from pg_catalog.pg_stat_activity w"
+                  " cross join pg_catalog.unnest(pg_catalog.pg_blocking_pids(w.pid)) b (pid)"
+                  " left join pg_catalog.pg_stat_activity a on a.pid = b.pid"
+                  " where w.pid = any ('{{{}}}'::int[]) or w.application_name like '{}%'",
+                  fmt::join(pids, ","), kForeignSession));
   std::vector<JointEdge> edges;
-  if (pids.empty()) return edges;
-  const auto waits =
-      common.monitor->query(fmt::format("select w, pg_catalog.unnest(pg_catalog.pg_blocking_pids(w)) from"
-                                        " pg_catalog.unnest('{{{}}}'::int[]) w",
-                                        fmt::join(pids, ",")));
   if (!waits) return edges;
   for (const auto& row : *waits) {
-    const int from = common.actors.actor_of(std::atoi(row[0].value_or("").c_str()));
-    const int to = common.actors.actor_of(std::atoi(row[1].value_or("").c_str()));
+    const int from = actor_behind(servers, server, row[0], row[1]), to = actor_behind(servers, server, row[2], row[3]);
     if (from >= 0 && to >= 0 && from != to) edges.push_back({.from = from, .to = to, .server = server});
   }
   return edges;
 }
 
-bool is_on_cycle_of(postgres::Common& common, std::size_t server, int actor) {
-  const std::vector<JointEdge> edges = edges_on(common, server, common.actors.pids());
+bool is_on_cycle_of(std::span<postgres::Common* const> servers, std::size_t server, int actor) {
+  const std::vector<JointEdge> edges = edges_on(servers, server, servers[server]->actors.pids());
   for (std::size_t i = 0; i < edges.size(); ++i) {
     if (edges[i].from == actor && !way_back(edges, i).empty()) return true;
   }
   return false;
+}
+
+std::vector<Blocker> blockers_through(std::span<postgres::Common* const> servers, std::size_t server, int pid) {
+  const std::size_t other = 1 - server;
+  std::vector<Blocker> blockers;
+  const auto waits = servers[other]->monitor->query(
+      fmt::format("select w.pid, b.pid, a.application_name from pg_catalog.pg_stat_activity w"
+                  " cross join pg_catalog.unnest(pg_catalog.pg_blocking_pids(w.pid)) b (pid)"
+                  " left join pg_catalog.pg_stat_activity a on a.pid = b.pid where w.application_name = '{}{}'",
+                  kForeignSession, pid));
+  if (!waits || waits->empty()) return blockers;
+  const postgres::ServerWait wait =
+      servers[other]->monitor->wait_of(std::atoi((*waits)[0][0].value_or("").c_str()), postgres::Monitor::Detail::row);
+  const std::string row_text =
+      wait.row.empty() ? std::string("a row") : fmt::format("row {} of {}", wait.row, wait.relation);
+  for (const auto& row : *waits) {
+    const std::string what = at_server(row_text + " through a foreign table", other);
+    blockers.push_back({.actor = actor_behind(servers, other, row[1], row[2]),
+                        .object = wait.object.empty() ? std::string("a row") : wait.object,
+                        .what = what,
+                        .lock = what});
+  }
+  return blockers;
 }
 
 std::string text_of(std::span<const JointEdge> cycle, const std::map<int, std::string>& names) {
@@ -149,8 +185,9 @@ std::vector<JointEdge> JointDetector::edges_of(const Flights& flights) {
       const auto flight = flights.find(servers_[server]->actors.actor_of(pid));
       if (flight != flights.end() && flight->second.server == server) pids.push_back(pid);
     }
-    const std::vector<JointEdge> here = edges_on(*servers_[server], server, pids);
-    edges.insert(edges.end(), here.begin(), here.end());
+    for (const JointEdge& edge : edges_on(servers_, server, pids)) {
+      if (flights.contains(edge.from)) edges.push_back(edge);
+    }
   }
   return edges;
 }

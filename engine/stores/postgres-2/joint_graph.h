@@ -29,10 +29,19 @@ struct JointEdge {
 /// is none. A cycle on one server alone is left to that server.
 std::vector<JointEdge> cycle_over_servers(std::span<const JointEdge> edges);
 
-/// The waits of those processes of one server, between actors of the run, as the server tells them now.
-std::vector<JointEdge> edges_on(postgres::Common& common, std::size_t server, std::span<const int> pids);
+/// A session that a server has opened on the other one, through a foreign table, bears the process that it works for:
+/// what the sessions of a run set for that (postgres_fdw.application_name; %p is known from PostgreSQL 15 on).
+inline constexpr std::string_view kForeignSession = "lockstep via ";
+std::string foreign_session_setup();
+
+/// The waits between actors of the run on one of the servers, as it tells them now: those of the processes `pids`, and
+/// those of sessions that the other server has opened there.
+std::vector<JointEdge> edges_on(std::span<postgres::Common* const> servers, std::size_t server,
+                                std::span<const int> pids);
 /// The actor's wait closes a cycle on that server alone, or stands in one: the server breaks it.
-bool is_on_cycle_of(postgres::Common& common, std::size_t server, int actor);
+bool is_on_cycle_of(std::span<postgres::Common* const> servers, std::size_t server, int actor);
+/// Whom a process of a server waits for on the other one, through a foreign table.
+std::vector<Blocker> blockers_through(std::span<postgres::Common* const> servers, std::size_t server, int pid);
 
 /// "T1 waits for T2 on server 2, T2 waits for T1 on server 1". `names`: of the actors, by index.
 std::string text_of(std::span<const JointEdge> cycle, const std::map<int, std::string>& names);

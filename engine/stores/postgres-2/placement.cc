@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "engine/store/statement_text.h"
-#include "engine/stores/postgres/connection.h"
 
 namespace lockstep::postgres_2 {
 namespace {
@@ -52,6 +51,32 @@ std::string_view without_server(std::string_view sql) noexcept {
   return sql;
 }
 
+OtherServer other_server(const postgres::Dsn& dsn, std::string schema) {
+  OtherServer other{.server = {}, .user = {}, .schema = std::move(schema)};
+  const auto add = [](std::string& list, std::string_view name, std::string_view value) {
+    list += fmt::format("{}{} {}", list.empty() ? "" : ", ", name, postgres::quoted_value(value));
+  };
+  for (const auto& [name, value] : dsn.settings()) {
+    if (name == "host" || name == "hostaddr" || name == "port" || name == "dbname") add(other.server, name, value);
+    if (name == "user" || name == "password") add(other.user, name, value);
+  }
+  return other;
+}
+
+std::string filled_in(std::string_view sql, const OtherServer& other) {
+  std::string text(sql);
+  const std::pair<std::string_view, const std::string*> places[] = {
+      {"$other_server", &other.server}, {"$other_user", &other.user}, {"$other_schema", &other.schema}};
+  for (const auto& [place, value] : places) {
+    for (std::size_t at = text.find(place); at != std::string::npos; at = text.find(place, at + value->size())) {
+      text.replace(at, place.size(), *value);
+    }
+  }
+  return text;
+}
+
+bool links_servers(std::string_view sql) { return contains_text(sql, "foreign table"); }
+
 std::string at_server(std::string_view text, std::size_t server) {
   return fmt::format("{}, on server {}", text, server + 1);
 }
@@ -59,13 +84,13 @@ std::string at_server(std::string_view text, std::size_t server) {
 std::optional<PreparedName> prepared_named_in(std::string_view sql) {
   const std::vector<std::string> words = first_words(sql, {"--"});
   if (words.size() < 2) return std::nullopt;
-  PreparedName::Deed deed{};
+  PreparedName::PrepareDeed deed{};
   if (words[0] == "prepare" && words[1] == "transaction") {
-    deed = PreparedName::Deed::prepares;
+    deed = PreparedName::PrepareDeed::prepares;
   } else if (words[0] == "commit" && words[1] == "prepared") {
-    deed = PreparedName::Deed::commits;
+    deed = PreparedName::PrepareDeed::commits;
   } else if (words[0] == "rollback" && words[1] == "prepared") {
-    deed = PreparedName::Deed::rolls_back;
+    deed = PreparedName::PrepareDeed::rolls_back;
   } else {
     return std::nullopt;
   }
@@ -74,10 +99,10 @@ std::optional<PreparedName> prepared_named_in(std::string_view sql) {
   return PreparedName{.deed = deed, .name = std::move(*name)};
 }
 
-std::string statement_on(PreparedName::Deed deed, std::string_view run, std::string_view name) {
-  const std::string_view verb = deed == PreparedName::Deed::prepares  ? "prepare transaction"
-                                : deed == PreparedName::Deed::commits ? "commit prepared"
-                                                                      : "rollback prepared";
+std::string statement_on(PreparedName::PrepareDeed deed, std::string_view run, std::string_view name) {
+  const std::string_view verb = deed == PreparedName::PrepareDeed::prepares  ? "prepare transaction"
+                                : deed == PreparedName::PrepareDeed::commits ? "commit prepared"
+                                                                             : "rollback prepared";
   const std::string global = run.empty() ? std::string(name) : fmt::format("{}/{}", run, name);
   return fmt::format("{} {}", verb, literal_of(global));
 }

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/stores/postgres/connection.h"
+
 namespace lockstep::postgres_2 {
 
 inline constexpr std::size_t kServers = 2;
@@ -23,13 +25,24 @@ std::optional<std::size_t> server_named_in(std::string_view sql) noexcept;
 /// The text without the server's name.
 std::string_view without_server(std::string_view sql) noexcept;
 
+/// How a statement of a set-up on one server speaks of the other one: what stands in the place of "$other_server" (the
+/// options of a foreign server), "$other_user" (those of a user mapping) and "$other_schema".
+struct OtherServer {
+  std::string server, user, schema;
+};
+/// Of the server of this DSN, whose run has that schema.
+OtherServer other_server(const postgres::Dsn& dsn, std::string schema);
+std::string filled_in(std::string_view sql, const OtherServer& other);
+/// The statement is about foreign tables.
+bool links_servers(std::string_view sql);
+
 /// "A, on server 2": for people.
 std::string at_server(std::string_view text, std::size_t server);
 
 /// A statement that speaks of a prepared transaction, and of which.
 struct PreparedName {
-  enum class Deed : unsigned char { prepares, commits, rolls_back };
-  Deed deed = Deed::prepares;
+  enum class PrepareDeed : unsigned char { prepares, commits, rolls_back };
+  PrepareDeed deed = PrepareDeed::prepares;
   std::string name;  ///< as it was written
 };
 /// nullopt: it is another statement.
@@ -37,7 +50,7 @@ std::optional<PreparedName> prepared_named_in(std::string_view sql);
 
 /// The statement for a prepared transaction of that name. Names are known to the whole server, so that of the run
 /// stands before them: "RUN/NAME".
-std::string statement_on(PreparedName::Deed deed, std::string_view run, std::string_view name);
+std::string statement_on(PreparedName::PrepareDeed deed, std::string_view run, std::string_view name);
 /// The name as a literal of SQL.
 std::string literal_of(std::string_view name);
 /// The name without that of the run; nullopt: it belongs to somebody else.

@@ -48,6 +48,9 @@ int Preparers::actor_of(const std::string& name) const {
 PairSession::PairSession(PairCommon& common, int actor, const std::string& name,
                          std::array<std::unique_ptr<Session>, kServers> sessions)
     : common_(common), actor_(actor), name_(name), sessions_(std::move(sessions)) {
+  for (std::size_t server = 0; server < kServers; ++server) {
+    pids_[server] = dynamic_cast<postgres::PostgresSession&>(*sessions_[server]).server_pid();
+  }
   if (common_.detector != nullptr) common_.detector->add(actor, name, *this);
 }
 
@@ -65,22 +68,23 @@ bool PairSession::holds_beyond_transaction() const noexcept {
 
 std::string PairSession::next_name() const { return fmt::format("{}-{}", name_, commits_ + 1); }
 
-PairSession::Part PairSession::part_for(std::size_t server, PreparedName::Deed deed, std::string_view name) const {
-  const Role role = deed == PreparedName::Deed::prepares  ? Role::prepare
-                    : deed == PreparedName::Deed::commits ? Role::resolve
-                                                          : Role::undo;
+PairSession::ServerPart PairSession::part_for(std::size_t server, PreparedName::PrepareDeed deed,
+                                              std::string_view name) const {
+  const Role role = deed == PreparedName::PrepareDeed::prepares  ? Role::prepare
+                    : deed == PreparedName::PrepareDeed::commits ? Role::resolve
+                                                                 : Role::undo;
   return {.server = server, .role = role, .text = statement_on(deed, common_.run, name)};
 }
 
 /// The branch that the next part needs, unless it is there.
-void PairSession::plan_branch(std::vector<Part>& parts, std::size_t server) const {
+void PairSession::plan_branch(std::vector<ServerPart>& parts, std::size_t server) const {
   if (branches_[server] == Branch::none && !is_open(server)) {
     parts.push_back({.server = server, .role = Role::begin, .verb = Verb::begin});
   }
 }
 
-std::vector<PairSession::Part> PairSession::plan_commit() const {
-  std::vector<Part> parts;
+std::vector<PairSession::ServerPart> PairSession::plan_commit() const {
+  std::vector<ServerPart> parts;
   std::vector<std::size_t> open;
   for (std::size_t server = 0; server < kServers; ++server) {
     if (is_open(server)) open.push_back(server);
@@ -96,14 +100,14 @@ std::vector<PairSession::Part> PairSession::plan_commit() const {
     return parts;
   }
   const std::string name = next_name();
-  for (const std::size_t server : open) parts.push_back(part_for(server, PreparedName::Deed::prepares, name));
+  for (const std::size_t server : open) parts.push_back(part_for(server, PreparedName::PrepareDeed::prepares, name));
   parts.push_back({.server = 0, .role = Role::decide, .text = decision_statement(name)});
-  for (const std::size_t server : open) parts.push_back(part_for(server, PreparedName::Deed::commits, name));
+  for (const std::size_t server : open) parts.push_back(part_for(server, PreparedName::PrepareDeed::commits, name));
   return parts;
 }
 
-std::vector<PairSession::Part> PairSession::plan_execute(const Request& request) const {
-  std::vector<Part> parts;
+std::vector<PairSession::ServerPart> PairSession::plan_execute(const Request& request) const {
+  std::vector<ServerPart> parts;
   const std::size_t server = server_named_in(request.key).value_or(0);
   std::string text(without_server(request.key));
   if (const auto prepared = prepared_named_in(text)) text = statement_on(prepared->deed, common_.run, prepared->name);
@@ -112,8 +116,8 @@ std::vector<PairSession::Part> PairSession::plan_execute(const Request& request)
   return parts;
 }
 
-std::vector<PairSession::Part> PairSession::plan(const Request& request) const {
-  std::vector<Part> parts;
+std::vector<PairSession::ServerPart> PairSession::plan(const Request& request) const {
+  std::vector<ServerPart> parts;
   switch (request.verb) {
     case Verb::begin:
       break;
@@ -153,7 +157,7 @@ std::string PairSession::statement_of(const Request& request) const {
     return fmt::format("begin isolation level {}, on each server with its first request", common_.isolation);
   }
   std::string text;
-  for (const Part& part : plan(request)) {
+  for (const ServerPart& part : plan(request)) {
     Request one = request;
     one.verb = part.verb;
     // Without the name of the run, which is another one each time.
@@ -207,10 +211,14 @@ std::vector<Blocker> PairSession::blockers(const Pending& pending) {
   }
   if (!flight) return {};
   std::vector<Blocker> blockers = sessions_[flight->server]->blockers(pending);
+  if (blockers.empty() && common_.has_foreign_tables) {
+    blockers = blockers_through(common_.servers, flight->server, pids_[flight->server]);
+    return blockers;
+  }
   // Without a detector of ours the engine takes every cycle for one that lasts (PairBackend::open()). One that a server
   // is about to break by itself is no wait for anybody.
   const bool is_alone = common_.detector == nullptr && !blockers.empty();
-  if (is_alone && is_on_cycle_of(*common_.servers[flight->server], flight->server, actor_)) return {};
+  if (is_alone && is_on_cycle_of(common_.servers, flight->server, actor_)) return {};
   for (Blocker& blocker : blockers) {
     blocker.what = at_server(blocker.what, flight->server);
     if (!blocker.lock.empty()) blocker.lock = at_server(blocker.lock, flight->server);
@@ -234,7 +242,7 @@ bool PairSession::finish_early(Pending& pending) const {
   return false;
 }
 
-void PairSession::start(const Part& part, const Request& request) {
+void PairSession::start(const ServerPart& part, const Request& request) {
   inner_ = Pending{};
   inner_.request = request;
   inner_.request.verb = part.verb;
@@ -261,7 +269,7 @@ bool PairSession::attempt(Pending& pending, Waiter& waiter) {
   }
   for (; next_ < parts_.size();) {
     // A part may be replaced by what its end asks for.
-    const Part part = parts_[next_];
+    const ServerPart part = parts_[next_];
     if (!is_on_way_) start(parts_[next_], pending.request);
     const bool finished = sessions_[part.server]->attempt(inner_, waiter);
     std::move(inner_.notices.begin(), inner_.notices.end(), std::back_inserter(pending.notices));
@@ -280,7 +288,7 @@ bool PairSession::attempt(Pending& pending, Waiter& waiter) {
 }
 
 /// The error of the part for people: the request, the server and, of the victim of a cycle over both, the cycle.
-Error PairSession::error_at(const Part& part, const Request& request) {
+Error PairSession::error_at(const ServerPart& part, const Request& request) {
   Error error = *inner_.error;
   const MutexLock lock(mutex_);
   if (error.fault == Fault::deadlock && !cycle_.empty()) {
@@ -292,7 +300,7 @@ Error PairSession::error_at(const Part& part, const Request& request) {
   return error;
 }
 
-void PairSession::took(const Part& part, Pending& pending) {
+void PairSession::took(const ServerPart& part, Pending& pending) {
   const bool is_rolled_back = part.role == Role::prepare && inner_.reply.rolled_back;
   if (inner_.error || is_rolled_back) {
     failed(part, pending);
@@ -315,7 +323,7 @@ void PairSession::took(const Part& part, Pending& pending) {
   failed(part, pending);
 }
 
-void PairSession::took_request(const Part& part, Pending& pending) {
+void PairSession::took_request(const ServerPart& part, Pending& pending) {
   note_branches(part, pending.request, false);
   if (part.role == Role::begin) return;
   doomed_[part.server].reset();
@@ -330,7 +338,7 @@ void PairSession::took_request(const Part& part, Pending& pending) {
   std::move(inner_.reply.table.begin(), inner_.reply.table.end(), std::back_inserter(pending.reply.table));
 }
 
-void PairSession::took_of_commit(const Part& part, Pending& pending) {
+void PairSession::took_of_commit(const ServerPart& part, Pending& pending) {
   switch (part.role) {
     case Role::prepare:
       prepared_[part.server] = true;
@@ -354,14 +362,14 @@ void PairSession::undo_after(std::size_t failed) {
   parts_.resize(next_);
   for (std::size_t server = 0; server < kServers; ++server) {
     if (prepared_[server]) {
-      parts_.push_back(part_for(server, PreparedName::Deed::rolls_back, name_of_commit_));
+      parts_.push_back(part_for(server, PreparedName::PrepareDeed::rolls_back, name_of_commit_));
     } else if (server != failed && is_open(server)) {
       parts_.push_back({.server = server, .role = Role::undo, .verb = Verb::abort});
     }
   }
 }
 
-void PairSession::failed_to_commit(const Part& part, Pending& pending) {
+void PairSession::failed_to_commit(const ServerPart& part, Pending& pending) {
   const Request& request = pending.request;
   switch (part.role) {
     case Role::prepare: {
@@ -409,7 +417,7 @@ void PairSession::failed_to_commit(const Part& part, Pending& pending) {
   }
 }
 
-void PairSession::failed(const Part& part, Pending& pending) {
+void PairSession::failed(const ServerPart& part, Pending& pending) {
   if (pending.request.verb == Verb::commit) {
     failed_to_commit(part, pending);
     return;
@@ -425,7 +433,7 @@ void PairSession::failed(const Part& part, Pending& pending) {
 }
 
 /// What the end of a part says of the branch on its server.
-void PairSession::note_branches(const Part& part, const Request& request, bool failed) {
+void PairSession::note_branches(const ServerPart& part, const Request& request, bool failed) {
   Branch& branch = branches_[part.server];
   const bool was_open = branch == Branch::open;
   if (is_open(part.server)) {
@@ -437,7 +445,7 @@ void PairSession::note_branches(const Part& part, const Request& request, bool f
   if (!failed) {
     if (const auto prepared = prepared_named_in(part.text)) {
       const std::string name = name_within(common_.run, prepared->name).value_or(prepared->name);
-      if (prepared->deed == PreparedName::Deed::prepares && !inner_.reply.rolled_back) {
+      if (prepared->deed == PreparedName::PrepareDeed::prepares && !inner_.reply.rolled_back) {
         common_.preparers.prepared(name, actor_);
       }
     }

@@ -47,6 +47,7 @@ struct PairCommon {
   std::string isolation;         ///< "repeatable read"
   bool commits_in_turn = false;  ///< COMMIT on one server, then on the other: no two-phase commit
   std::array<postgres::Common*, kServers> servers{};
+  bool has_foreign_tables = false;          ///< a statement of the latest set-up has linked the servers
   std::unique_ptr<JointDetector> detector;  ///< nullptr: nobody looks at both servers
   Preparers preparers;
   std::atomic<std::uint64_t> flights{0};  // relaxed: numbers that differ
@@ -85,7 +86,7 @@ class PairSession final : public Session, public JointMember {
   };
   /// What the end of a part means for the request.
   enum class Role : unsigned char { begin, request, commit, prepare, decide, resolve, undo };
-  struct Part {
+  struct ServerPart {
     std::size_t server = 0;
     Role role = Role::request;
     Verb verb = Verb::execute;
@@ -94,26 +95,26 @@ class PairSession final : public Session, public JointMember {
 
   bool finish_early(Pending& pending) const;
   /// The parts of the request as things stand, in order.
-  std::vector<Part> plan(const Request& request) const;
-  void plan_branch(std::vector<Part>& parts, std::size_t server) const;
-  std::vector<Part> plan_commit() const;
-  std::vector<Part> plan_execute(const Request& request) const;
-  Part part_for(std::size_t server, PreparedName::Deed deed, std::string_view name) const;
+  std::vector<ServerPart> plan(const Request& request) const;
+  void plan_branch(std::vector<ServerPart>& parts, std::size_t server) const;
+  std::vector<ServerPart> plan_commit() const;
+  std::vector<ServerPart> plan_execute(const Request& request) const;
+  ServerPart part_for(std::size_t server, PreparedName::PrepareDeed deed, std::string_view name) const;
   std::string next_name() const;
   bool is_open(std::size_t server) const noexcept { return sessions_[server]->in_transaction(); }
 
-  void start(const Part& part, const Request& request);
+  void start(const ServerPart& part, const Request& request);
   void take_off(std::size_t server) LOCKSTEP_EXCLUDES(mutex_);
   void land() LOCKSTEP_EXCLUDES(mutex_);
   /// Takes in how the part has ended. After a failure the request ends with pending.error, or goes on with other parts.
-  void took(const Part& part, Pending& pending);
-  void took_request(const Part& part, Pending& pending);
-  void took_of_commit(const Part& part, Pending& pending);
-  void failed(const Part& part, Pending& pending);
-  void failed_to_commit(const Part& part, Pending& pending);
-  Error error_at(const Part& part, const Request& request);
+  void took(const ServerPart& part, Pending& pending);
+  void took_request(const ServerPart& part, Pending& pending);
+  void took_of_commit(const ServerPart& part, Pending& pending);
+  void failed(const ServerPart& part, Pending& pending);
+  void failed_to_commit(const ServerPart& part, Pending& pending);
+  Error error_at(const ServerPart& part, const Request& request);
   void undo_after(std::size_t failed);
-  void note_branches(const Part& part, const Request& request, bool failed);
+  void note_branches(const ServerPart& part, const Request& request, bool failed);
   void end_transaction() noexcept;
   void finish(Pending& pending);
 
@@ -121,6 +122,7 @@ class PairSession final : public Session, public JointMember {
   const int actor_;
   const std::string name_;
   const std::array<std::unique_ptr<Session>, kServers> sessions_;
+  std::array<int, kServers> pids_{};  // of the server's processes; constant after construction
 
   bool is_open_ = false;                               // between begin and commit or abort
   std::array<Branch, kServers> branches_{};            // none outside a transaction
@@ -128,7 +130,7 @@ class PairSession final : public Session, public JointMember {
   std::uint64_t commits_ = 0;                          // two-phase ones, for names
 
   // The request in hand.
-  std::vector<Part> parts_;
+  std::vector<ServerPart> parts_;
   std::size_t next_ = 0;    // of parts_
   bool is_on_way_ = false;  // the part next_
   Pending inner_;

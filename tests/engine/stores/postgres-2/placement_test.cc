@@ -24,12 +24,12 @@ TEST(Placement, OfAStatementIsNamedBeforeIt) {
 TEST(Placement, PreparedTransactionsBearTheNameOfTheRun) {
   const auto named = prepared_named_in("PREPARE TRANSACTION 'it''s'");
   ASSERT_TRUE(named);
-  EXPECT_EQ(named->deed, PreparedName::Deed::prepares);
+  EXPECT_EQ(named->deed, PreparedName::PrepareDeed::prepares);
   EXPECT_EQ(named->name, "it's");
   EXPECT_EQ(statement_on(named->deed, "lockstep_1_0123abcd", named->name),
             "prepare transaction E'lockstep_1_0123abcd/it''s'");
-  EXPECT_EQ(prepared_named_in("commit prepared 'x'")->deed, PreparedName::Deed::commits);
-  EXPECT_EQ(prepared_named_in("rollback  prepared 'x'")->deed, PreparedName::Deed::rolls_back);
+  EXPECT_EQ(prepared_named_in("commit prepared 'x'")->deed, PreparedName::PrepareDeed::commits);
+  EXPECT_EQ(prepared_named_in("rollback  prepared 'x'")->deed, PreparedName::PrepareDeed::rolls_back);
   for (const char* other : {"prepare x as select 'a'", "commit", "rollback to savepoint s", "select 'prepared'"}) {
     EXPECT_FALSE(prepared_named_in(other)) << other;
   }
@@ -48,6 +48,18 @@ TEST(Placement, TwoDsnsStandOnBothSidesOfASemicolon) {
   for (const char* none : {"", ";", "host=a", "host=a;", ";host=b", "host=a;nonsense"}) {
     EXPECT_FALSE(two_dsns_in(none)) << none;
   }
+}
+
+TEST(Placement, StatementsOfASetUpSpeakOfTheOtherServer) {
+  const auto dsn = postgres::Dsn::parse("host=/tmp/s port=5432 user=bob dbname=shop password=x application_name=y");
+  ASSERT_TRUE(dsn.ok());
+  const OtherServer other = other_server(*dsn, "lockstep_1_0123abcd");
+  EXPECT_EQ(filled_in("options ($other_server)", other), "options (host E'/tmp/s', port E'5432', dbname E'shop')");
+  EXPECT_EQ(filled_in("options ($other_user)", other), "options (user E'bob', password E'x')");
+  EXPECT_EQ(filled_in("'$other_schema' '$other_schema'", other), "'lockstep_1_0123abcd' 'lockstep_1_0123abcd'");
+  EXPECT_EQ(filled_in("select 1", other), "select 1");
+  EXPECT_TRUE(links_servers("CREATE FOREIGN TABLE far (k text) server other"));
+  EXPECT_FALSE(links_servers("create table far (k text)"));
 }
 
 }  // namespace
