@@ -4,6 +4,7 @@
 // waits on the other one is a chain of one link on each: no server sees a cycle. Here the links are joined by session.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <optional>

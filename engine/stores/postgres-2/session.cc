@@ -375,6 +375,8 @@ void PairSession::failed_to_commit(const ServerPart& part, Pending& pending) {
     case Role::prepare: {
       if (inner_.error) {
         commit_failed_ = error_at(part, request);
+        // Whatever has become of the vote: without a decision in the log nothing commits.
+        if (commit_failed_->fault == Fault::outcome_unknown) commit_failed_->fault = Fault::unavailable;
       } else {
         commit_failed_ =
             request_error(Fault::invalid, "25P02", request,
