@@ -54,7 +54,7 @@ TEST(Placement, StatementsOfASetUpSpeakOfTheOtherServer) {
   const auto dsn = postgres::Dsn::parse("host=/tmp/s port=5432 user=bob dbname=shop password=x application_name=y");
   ASSERT_TRUE(dsn.ok());
   const OtherServer other = other_server(*dsn, "lockstep_1_0123abcd");
-  EXPECT_EQ(filled_in("options ($other_server)", other), "options (host E'/tmp/s', port E'5432', dbname E'shop')");
+  EXPECT_EQ(filled_in("options ($other_server)", other), "options (dbname E'shop', host E'/tmp/s', port E'5432')");
   EXPECT_EQ(filled_in("options ($other_user)", other), "options (user E'bob', password E'x')");
   EXPECT_EQ(filled_in("'$other_schema' '$other_schema'", other), "'lockstep_1_0123abcd' 'lockstep_1_0123abcd'");
   EXPECT_EQ(filled_in("select 1", other), "select 1");
