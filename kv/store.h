@@ -91,7 +91,7 @@ std::string_view name_of(VictimPolicy policy) noexcept;
 
 /// What has happened in a store since it was opened.
 struct Counters {
-  static constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::internal) + 1;
+  static constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::certification_failure) + 1;
   std::uint64_t begun = 0;
   std::uint64_t committed = 0;
   std::uint64_t aborted = 0;                      ///< by their callers
