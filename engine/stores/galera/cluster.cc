@@ -153,7 +153,7 @@ Result<void> draw(ClusterPlan& plan) {
 /// Of this process: made when first used and destroyed by exit().
 struct SharedCluster {
   Mutex mutex;
-  std::unique_ptr<PrivateCluster> cluster LOCKSTEP_GUARDED_BY(mutex);
+  std::unique_ptr<PrivateNodes> cluster LOCKSTEP_GUARDED_BY(mutex);
   MariaDurable durable LOCKSTEP_GUARDED_BY(mutex) = MariaDurable::no;
 };
 
@@ -179,7 +179,7 @@ Result<std::string> find_provider() {
                "running cluster with --dsn or LOCKSTEP_GALERA_DSN"};
 }
 
-Result<std::unique_ptr<PrivateCluster>> PrivateCluster::start(MariaDurable durable) {
+Result<std::unique_ptr<PrivateNodes>> PrivateNodes::start(MariaDurable durable) {
   const auto provider = find_provider();
   if (!provider) return provider.error();
   const auto program = mariadb::find_server_program();
@@ -188,7 +188,7 @@ Result<std::unique_ptr<PrivateCluster>> PrivateCluster::start(MariaDurable durab
   Error failure;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (auto drawn = draw(plan); !drawn) return drawn.error();
-    auto cluster = std::make_unique<PrivateCluster>();
+    auto cluster = std::make_unique<PrivateNodes>();
     for (int number = 0; number < kNodes; ++number) {
       NodeRecipe recipe(plan, number);
       auto node = server::PrivateServer::start(recipe, std::chrono::seconds(30));
@@ -204,13 +204,13 @@ Result<std::unique_ptr<PrivateCluster>> PrivateCluster::start(MariaDurable durab
   return failure;
 }
 
-std::vector<std::string> PrivateCluster::dsns() const {
+std::vector<std::string> PrivateNodes::dsns() const {
   std::vector<std::string> dsns;
   for (const auto& node : nodes_) dsns.push_back(node->dsn());
   return dsns;
 }
 
-bool PrivateCluster::alive() noexcept {
+bool PrivateNodes::alive() noexcept {
   return std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return node->alive(); });
 }
 
@@ -230,7 +230,7 @@ Result<std::vector<std::string>> nodes_for(const std::string& dsn, MariaDurable 
     return Error{Fault::invalid, {}, "the private cluster has been started already, with another --fsync"};
   }
   shared.cluster.reset();
-  auto started = PrivateCluster::start(durable);
+  auto started = PrivateNodes::start(durable);
   if (!started) return started.error();
   shared.cluster = std::move(started).value();
   shared.durable = durable;

@@ -23,11 +23,11 @@ inline constexpr const char* kDsnVariable = "LOCKSTEP_GALERA_DSN";
 Result<std::string> find_provider();
 
 /// Its nodes, and their folders. Removed by the destructor (a tenth of a second). Not thread-safe.
-class PrivateCluster {
+class PrivateNodes {
  public:
   /// Sweeps stale nodes up, then starts new ones, one after the other (3 to 4 s, most of it timers of the group's).
   /// Faults as PrivateServer::start(), of find_provider(), and of mariadb::find_server_program().
-  static Result<std::unique_ptr<PrivateCluster>> start(mariadb::MariaDurable durable);
+  static Result<std::unique_ptr<PrivateNodes>> start(mariadb::MariaDurable durable);
 
   /// One for each node, in their order.
   std::vector<std::string> dsns() const;

@@ -38,7 +38,7 @@ struct OwnerOfCluster {
     if (pid == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       ::close(ends[0]);
-      auto started = PrivateCluster::start(mariadb::MariaDurable::no);
+      auto started = PrivateNodes::start(mariadb::MariaDurable::no);
       std::string text;
       for (int i = 0; started && i < kNodes; ++i) {
         server::PrivateServer& node = (*started)->node(i);
@@ -86,7 +86,7 @@ TEST(GaleraCluster, EndsWhenItsOwnerIsKilled) {
 TEST(GaleraCluster, SaysWhatToInstall) {
   ::setenv("LOCKSTEP_GALERA_PROVIDER", "/nowhere/libgalera_smm.so", 1);
   const auto found = find_provider();
-  const auto started = PrivateCluster::start(mariadb::MariaDurable::no);
+  const auto started = PrivateNodes::start(mariadb::MariaDurable::no);
   ::unsetenv("LOCKSTEP_GALERA_PROVIDER");
   ASSERT_FALSE(found);
   EXPECT_EQ(found.fault(), Fault::unavailable);
