@@ -52,6 +52,8 @@ class Reader {
     const fs::path logs = fs::path(LOCKSTEP_SOURCE_DIR) / "tests/engine/stores/postgres/logs";
     fs::copy_file(logs / "deadlocks.json", folder_ / "postgresql.json");
     fs::copy_file(logs / "deadlock.log", folder_ / "postgresql.log");
+    fs::copy_file(fs::path(LOCKSTEP_SOURCE_DIR) / "tests/engine/stores/mariadb/logs/deadlocks.log",
+                  folder_ / "error.log");
     const fs::path files = fs::path(LOCKSTEP_SOURCE_DIR) / "scenarios/files";
     fs::copy_file(files / "last_cup.spec", folder_ / "my-case.spec");
     fs::create_directories(folder_ / "scenarios");
