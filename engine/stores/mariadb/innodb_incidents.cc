@@ -287,27 +287,24 @@ std::string table_in(std::string_view line) {
   return name;
 }
 
-/// The value of the first column: a number where four or eight bytes have their highest bit turned over, as InnoDB
-/// stores whole numbers with a sign; else its text; else its bytes.
+/// The value of the first column: its text where every byte is a letter or the like, else a number of four or eight
+/// bytes, else its bytes. InnoDB stores whole numbers with the highest bit turned over.
 std::string value_of_field(std::string_view line) {
   const std::string hex = after(line, "hex ", ";");
   if (hex.empty()) return {};
-  const bool is_number = (hex.size() == 8 || hex.size() == 16) && (hex[0] == '8' || hex[0] == '7');
-  std::uint64_t bits = 0;
-  const bool is_read = std::from_chars(hex.data(), hex.data() + hex.size(), bits, 16).ec == std::errc();
-  if (is_number && is_read) {
-    const std::uint64_t top = std::uint64_t{1} << (hex.size() * 4 - 1);
-    if ((bits & top) != 0) return std::to_string(bits - top);
-    return fmt::format("-{}", top - bits);
-  }
   std::string text;
   for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
     unsigned byte = 0;
     (void)std::from_chars(hex.data() + i, hex.data() + i + 2, byte, 16);
-    if (byte < 0x20 || byte > 0x7e) return "0x" + hex;
-    text += static_cast<char>(byte);
+    if (byte >= 0x20 && byte <= 0x7e) text += static_cast<char>(byte);
   }
-  return text;
+  if (2 * text.size() == hex.size()) return text;
+  const bool is_number = (hex.size() == 8 || hex.size() == 16) && (hex[0] == '8' || hex[0] == '7');
+  std::uint64_t bits = 0;
+  const bool is_read = std::from_chars(hex.data(), hex.data() + hex.size(), bits, 16).ec == std::errc();
+  if (!is_number || !is_read) return "0x" + hex;
+  const std::uint64_t top = std::uint64_t{1} << (hex.size() * 4 - 1);
+  return (bits & top) != 0 ? std::to_string(bits - top) : fmt::format("-{}", top - bits);
 }
 
 /// One deadlock while it is read.

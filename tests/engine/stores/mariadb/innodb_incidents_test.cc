@@ -48,6 +48,26 @@ TEST(InnodbIncidents, AreReadFromTheErrorLog) {
             "transaction 10 waits for X lock, index PRIMARY of accounts, row 2, where 11 has an exclusive lock");
 }
 
+/// Of the row that is waited for, with another key in its place.
+std::string word_for_key(const std::string& hex) {
+  std::string text = innodb_text("deadlocks.log");
+  const std::string was = "hex 80000002;";
+  for (std::size_t at = text.find(was); at != std::string::npos; at = text.find(was, at + 1))
+    text.replace(at, was.size(), "hex " + hex + ";");
+  const std::string words = innodb_incidents_of(text).at(0).words.at(0), before = ", row ";
+  const std::size_t from = words.find(before) + before.size();
+  return words.substr(from, words.find(", where") - from);
+}
+
+TEST(InnodbIncidents, TellNumbersFromTexts) {
+  EXPECT_EQ(word_for_key("80000002"), "2");
+  EXPECT_EQ(word_for_key("7ffffffe"), "-2");
+  EXPECT_EQ(word_for_key("800000000000002a"), "42");
+  EXPECT_EQ(word_for_key("746f6e79"), "tony");
+  EXPECT_EQ(word_for_key("61"), "a");
+  EXPECT_EQ(word_for_key("610a"), "0x610a");
+}
+
 TEST(InnodbIncidents, GuessTheLookBeforeAnInsertAndTheSharedLock) {
   const std::vector<Incident> incidents = innodb_incidents_of(innodb_text("deadlocks.log"));
   ASSERT_THAT(incidents, SizeIs(3));
