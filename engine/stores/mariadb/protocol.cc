@@ -7,15 +7,6 @@
 namespace lockstep::mariadb {
 namespace {
 
-struct LevelRow {
-  std::string_view name;
-  MariaIsolation isolation;
-  std::string_view summary;
-  check::Level promised;
-  bool reads_snapshot;
-  HoldsUntilEnd holds;
-};
-
 constexpr LevelRow kProtocols[] = {
     // Its writes go to the newest rows, whatever the snapshot shows: so no level above this one is promised.
     {"repeatable-read",
@@ -50,6 +41,8 @@ constexpr LevelRow kProtocols[] = {
      HoldsUntilEnd::reads_and_writes},
 };
 
+}  // namespace
+
 ProtocolTraits traits_of(const LevelRow& row) {
   return {.name = std::string(row.name),
           .summary = std::string(row.summary),
@@ -62,8 +55,6 @@ ProtocolTraits traits_of(const LevelRow& row) {
           .model = std::nullopt,
           .on_trial = true};
 }
-
-}  // namespace
 
 std::vector<ProtocolTraits> protocol_list() {
   std::vector<ProtocolTraits> list;

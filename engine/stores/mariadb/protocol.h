@@ -15,6 +15,19 @@ struct MariaIsolation {
   bool checks_snapshot;    ///< innodb_snapshot_isolation
 };
 
+/// A protocol in a table of them.
+struct LevelRow {
+  std::string_view name;
+  MariaIsolation isolation;
+  std::string_view summary;
+  check::Level promised;
+  bool reads_snapshot;
+  HoldsUntilEnd holds;
+};
+
+/// What is the same for every level of InnoDB, with what the row says.
+ProtocolTraits traits_of(const LevelRow& row);
+
 /// What every protocol is; the first is the default.
 std::vector<ProtocolTraits> protocol_list();
 
