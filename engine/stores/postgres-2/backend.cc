@@ -73,10 +73,10 @@ class PairBackend final : public Backend {
   Result<void> resolve_left_over();
   void note_environment();
   std::string option(std::string_view name) const;
-  postgres::Common& common_of(std::size_t server) { return postgres::common_of(*servers_[server]); }
+  postgres::Common& common_of(std::size_t server) { return servers_[server]->common(); }
 
   const BackendOptions options_;
-  std::array<std::unique_ptr<Backend>, two::kServers> servers_;
+  std::array<std::unique_ptr<postgres::PostgresServer>, two::kServers> servers_;
   two::PairCommon common_;  // its detector ends before the servers do
   Capabilities capabilities_{.nonblocking = true, .version = {}};
   ProtocolTraits traits_;
@@ -146,7 +146,7 @@ Result<void> PairBackend::open() {
     if (auto recovered = recover_dead_runs(*servers); !recovered) return recovered;
   }
   for (std::size_t server = 0; server < two::kServers; ++server) {
-    auto opened = backend_postgres().open((*servers)[server]);
+    auto opened = postgres::open_server((*servers)[server]);
     if (!opened) return opened.error();
     servers_[server] = std::move(opened).value();
   }
@@ -252,9 +252,9 @@ Result<void> PairBackend::set_up(const State& rows, std::span<const std::string>
 }
 
 Result<std::unique_ptr<Session>> PairBackend::open_session(int actor, const std::string& name) {
-  std::array<std::unique_ptr<Session>, two::kServers> sessions;
+  std::array<std::unique_ptr<postgres::PostgresSession>, two::kServers> sessions;
   for (std::size_t server = 0; server < two::kServers; ++server) {
-    auto opened = servers_[server]->open_session(actor, name);
+    auto opened = servers_[server]->open_branch(actor, name);
     if (!opened) return opened.error();
     sessions[server] = std::move(opened).value();
   }

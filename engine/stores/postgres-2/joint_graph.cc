@@ -17,7 +17,8 @@ using namespace std::chrono_literals;
 
 constexpr Nanos kPeriodMost = 10ms;
 constexpr Nanos kPeriodLeast = 500us;
-/// The same requests are looked at again after this: what held one up may have begun to wait itself.
+/// The servers are asked again after this time, even when the same requests wait: an actor that held one of them up may
+/// itself wait by now.
 constexpr Nanos kLookAgain = 25ms;
 
 /// The shortest way from `from` back to it, as indices of edges; empty when there is none.

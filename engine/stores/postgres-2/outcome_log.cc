@@ -69,8 +69,8 @@ Result<std::vector<ResolvedTransaction>> resolve_prepared(std::span<Monitor* con
         decided = std::move(found).value();
       }
       const bool commits = decided->contains(*name);
-      const auto deed = commits ? PreparedName::PrepareDeed::commits : PreparedName::PrepareDeed::rolls_back;
-      const auto ended = monitors[server]->query(statement_on(deed, run, *name));
+      const auto action = commits ? PreparedName::Action::commits : PreparedName::Action::rolls_back;
+      const auto ended = monitors[server]->query(statement_on(action, run, *name));
       if (!ended && ended.error().code != "42704") return ended.error();  // 42704: somebody has ended it meanwhile
       resolved.push_back({.name = *name, .server = server, .committed = commits});
     }

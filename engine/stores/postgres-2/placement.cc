@@ -84,25 +84,25 @@ std::string at_server(std::string_view text, std::size_t server) {
 std::optional<PreparedName> prepared_named_in(std::string_view sql) {
   const std::vector<std::string> words = first_words(sql, {"--"});
   if (words.size() < 2) return std::nullopt;
-  PreparedName::PrepareDeed deed{};
+  PreparedName::Action action{};
   if (words[0] == "prepare" && words[1] == "transaction") {
-    deed = PreparedName::PrepareDeed::prepares;
+    action = PreparedName::Action::prepares;
   } else if (words[0] == "commit" && words[1] == "prepared") {
-    deed = PreparedName::PrepareDeed::commits;
+    action = PreparedName::Action::commits;
   } else if (words[0] == "rollback" && words[1] == "prepared") {
-    deed = PreparedName::PrepareDeed::rolls_back;
+    action = PreparedName::Action::rolls_back;
   } else {
     return std::nullopt;
   }
   auto name = first_literal(sql);
   if (!name) return std::nullopt;
-  return PreparedName{.deed = deed, .name = std::move(*name)};
+  return PreparedName{.action = action, .name = std::move(*name)};
 }
 
-std::string statement_on(PreparedName::PrepareDeed deed, std::string_view run, std::string_view name) {
-  const std::string_view verb = deed == PreparedName::PrepareDeed::prepares  ? "prepare transaction"
-                                : deed == PreparedName::PrepareDeed::commits ? "commit prepared"
-                                                                             : "rollback prepared";
+std::string statement_on(PreparedName::Action action, std::string_view run, std::string_view name) {
+  const std::string_view verb = action == PreparedName::Action::prepares  ? "prepare transaction"
+                                : action == PreparedName::Action::commits ? "commit prepared"
+                                                                          : "rollback prepared";
   const std::string global = run.empty() ? std::string(name) : fmt::format("{}/{}", run, name);
   return fmt::format("{} {}", verb, literal_of(global));
 }

@@ -41,8 +41,8 @@ std::string at_server(std::string_view text, std::size_t server);
 
 /// A statement that speaks of a prepared transaction, and of which.
 struct PreparedName {
-  enum class PrepareDeed : unsigned char { prepares, commits, rolls_back };
-  PrepareDeed deed = PrepareDeed::prepares;
+  enum class Action : unsigned char { prepares, commits, rolls_back };
+  Action action = Action::prepares;
   std::string name;  ///< as it was written
 };
 /// nullopt: it is another statement.
@@ -50,7 +50,7 @@ std::optional<PreparedName> prepared_named_in(std::string_view sql);
 
 /// The statement for a prepared transaction of that name. Names are known to the whole server, so that of the run
 /// stands before them: "RUN/NAME".
-std::string statement_on(PreparedName::PrepareDeed deed, std::string_view run, std::string_view name);
+std::string statement_on(PreparedName::Action action, std::string_view run, std::string_view name);
 /// The name as a literal of SQL.
 std::string literal_of(std::string_view name);
 /// The name without that of the run; nullopt: it belongs to somebody else.

@@ -46,10 +46,10 @@ int Preparers::actor_of(const std::string& name) const {
 }
 
 PairSession::PairSession(PairCommon& common, int actor, const std::string& name,
-                         std::array<std::unique_ptr<Session>, kServers> sessions)
+                         std::array<std::unique_ptr<postgres::PostgresSession>, kServers> sessions)
     : common_(common), actor_(actor), name_(name), sessions_(std::move(sessions)) {
   for (std::size_t server = 0; server < kServers; ++server) {
-    pids_[server] = dynamic_cast<postgres::PostgresSession&>(*sessions_[server]).server_pid();
+    pids_[server] = sessions_[server]->server_pid();
   }
   if (common_.detector != nullptr) common_.detector->add(actor, name, *this);
 }
@@ -68,12 +68,12 @@ bool PairSession::holds_beyond_transaction() const noexcept {
 
 std::string PairSession::next_name() const { return fmt::format("{}-{}", name_, commits_ + 1); }
 
-PairSession::ServerPart PairSession::part_for(std::size_t server, PreparedName::PrepareDeed deed,
+PairSession::ServerPart PairSession::part_for(std::size_t server, PreparedName::Action action,
                                               std::string_view name) const {
-  const Role role = deed == PreparedName::PrepareDeed::prepares  ? Role::prepare
-                    : deed == PreparedName::PrepareDeed::commits ? Role::resolve
-                                                                 : Role::undo;
-  return {.server = server, .role = role, .text = statement_on(deed, common_.run, name)};
+  const Role role = action == PreparedName::Action::prepares  ? Role::prepare
+                    : action == PreparedName::Action::commits ? Role::resolve
+                                                              : Role::undo;
+  return {.server = server, .role = role, .text = statement_on(action, common_.run, name)};
 }
 
 /// The branch that the next part needs, unless it is there.
@@ -100,9 +100,9 @@ std::vector<PairSession::ServerPart> PairSession::plan_commit() const {
     return parts;
   }
   const std::string name = next_name();
-  for (const std::size_t server : open) parts.push_back(part_for(server, PreparedName::PrepareDeed::prepares, name));
+  for (const std::size_t server : open) parts.push_back(part_for(server, PreparedName::Action::prepares, name));
   parts.push_back({.server = 0, .role = Role::decide, .text = decision_statement(name)});
-  for (const std::size_t server : open) parts.push_back(part_for(server, PreparedName::PrepareDeed::commits, name));
+  for (const std::size_t server : open) parts.push_back(part_for(server, PreparedName::Action::commits, name));
   return parts;
 }
 
@@ -110,7 +110,7 @@ std::vector<PairSession::ServerPart> PairSession::plan_execute(const Request& re
   std::vector<ServerPart> parts;
   const std::size_t server = server_named_in(request.key).value_or(0);
   std::string text(without_server(request.key));
-  if (const auto prepared = prepared_named_in(text)) text = statement_on(prepared->deed, common_.run, prepared->name);
+  if (const auto prepared = prepared_named_in(text)) text = statement_on(prepared->action, common_.run, prepared->name);
   if (is_open_ && !is_of_transactions(text)) plan_branch(parts, server);
   parts.push_back({.server = server, .text = std::move(text)});
   return parts;
@@ -163,7 +163,7 @@ std::string PairSession::statement_of(const Request& request) const {
     // Without the name of the run, which is another one each time.
     std::string sent = part.verb == Verb::execute ? part.text : sessions_[part.server]->statement_of(one);
     if (const auto named = part.verb == Verb::execute ? prepared_named_in(sent) : std::nullopt) {
-      sent = statement_on(named->deed, {}, name_within(common_.run, named->name).value_or(named->name));
+      sent = statement_on(named->action, {}, name_within(common_.run, named->name).value_or(named->name));
     }
     text += fmt::format("{}@{} {}", text.empty() ? "" : "; ", part.server + 1, sent);
   }
@@ -362,7 +362,7 @@ void PairSession::undo_after(std::size_t failed) {
   parts_.resize(next_);
   for (std::size_t server = 0; server < kServers; ++server) {
     if (prepared_[server]) {
-      parts_.push_back(part_for(server, PreparedName::PrepareDeed::rolls_back, name_of_commit_));
+      parts_.push_back(part_for(server, PreparedName::Action::rolls_back, name_of_commit_));
     } else if (server != failed && is_open(server)) {
       parts_.push_back({.server = server, .role = Role::undo, .verb = Verb::abort});
     }
@@ -447,7 +447,7 @@ void PairSession::note_branches(const ServerPart& part, const Request& request, 
   if (!failed) {
     if (const auto prepared = prepared_named_in(part.text)) {
       const std::string name = name_within(common_.run, prepared->name).value_or(prepared->name);
-      if (prepared->deed == PreparedName::PrepareDeed::prepares && !inner_.reply.rolled_back) {
+      if (prepared->action == PreparedName::Action::prepares && !inner_.reply.rolled_back) {
         common_.preparers.prepared(name, actor_);
       }
     }

@@ -58,9 +58,9 @@ struct PairCommon {
 class PairSession final : public Session, public JointMember {
  public:
   /// `name`: no other session of the run so far has it, so that no two transactions are prepared under one name.
-  /// `sessions`: one that does not block on each server, in order.
+  /// `sessions`: one on each server, in order.
   PairSession(PairCommon& common, int actor, const std::string& name,
-              std::array<std::unique_ptr<Session>, kServers> sessions);
+              std::array<std::unique_ptr<postgres::PostgresSession>, kServers> sessions);
   ~PairSession() override;
   PairSession(const PairSession&) = delete;
   PairSession& operator=(const PairSession&) = delete;
@@ -99,7 +99,7 @@ class PairSession final : public Session, public JointMember {
   void plan_branch(std::vector<ServerPart>& parts, std::size_t server) const;
   std::vector<ServerPart> plan_commit() const;
   std::vector<ServerPart> plan_execute(const Request& request) const;
-  ServerPart part_for(std::size_t server, PreparedName::PrepareDeed deed, std::string_view name) const;
+  ServerPart part_for(std::size_t server, PreparedName::Action action, std::string_view name) const;
   std::string next_name() const;
   bool is_open(std::size_t server) const noexcept { return sessions_[server]->in_transaction(); }
 
@@ -121,7 +121,7 @@ class PairSession final : public Session, public JointMember {
   PairCommon& common_;
   const int actor_;
   const std::string name_;
-  const std::array<std::unique_ptr<Session>, kServers> sessions_;
+  const std::array<std::unique_ptr<postgres::PostgresSession>, kServers> sessions_;
   std::array<int, kServers> pids_{};  // of the server's processes; constant after construction
 
   bool is_open_ = false;                               // between begin and commit or abort

@@ -48,7 +48,7 @@ std::string milliseconds_text(Nanos span) {
   return std::to_string(std::max<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(span).count(), 1));
 }
 
-class PostgresBackend final : public Backend {
+class PostgresBackend final : public PostgresServer {
  public:
   explicit PostgresBackend(const BackendOptions& options) : options_(options) {}
   ~PostgresBackend() override;
@@ -68,7 +68,10 @@ class PostgresBackend final : public Backend {
   Result<void> room_for(int sessions) override;
   std::vector<int> server_processes() override;
   std::vector<std::pair<std::string, std::string>> environment() const override { return environment_; }
-  Common& common() noexcept { return common_; }
+  Common& common() noexcept override { return common_; }
+  Result<std::unique_ptr<PostgresSession>> open_branch(int actor, const std::string& name) override {
+    return open_nonblocking_session(common_, actor, name);
+  }
 
  private:
   Result<std::string> choose_server();
@@ -467,8 +470,10 @@ Result<void> PostgresBackend::set_up_anew(const State& rows, std::span<const std
 }
 
 Result<std::unique_ptr<Session>> PostgresBackend::open_session(int actor, const std::string& name) {
-  return options_.blocking ? open_blocking_session(common_, actor, name)
-                           : open_nonblocking_session(common_, actor, name);
+  if (options_.blocking) return open_blocking_session(common_, actor, name);
+  auto session = open_branch(actor, name);
+  if (!session) return session.error();
+  return std::unique_ptr<Session>(std::move(session).value());
 }
 
 Result<State> PostgresBackend::final_state() {
@@ -541,15 +546,17 @@ std::string announcement(const std::string& dsn) {
 }
 
 Result<std::unique_ptr<Backend>> open_postgres(const BackendOptions& options) {
-  auto backend = std::make_unique<PostgresBackend>(options);
-  if (auto opened = backend->open(); !opened) return opened.error();
-  return std::unique_ptr<Backend>(std::move(backend));
+  auto server = open_server(options);
+  if (!server) return server.error();
+  return std::unique_ptr<Backend>(std::move(server).value());
 }
 
 }  // namespace
 
-postgres::Common& postgres::common_of(Backend& backend) noexcept {
-  return static_cast<PostgresBackend&>(backend).common();
+Result<std::unique_ptr<PostgresServer>> postgres::open_server(const BackendOptions& options) {
+  auto backend = std::make_unique<PostgresBackend>(options);
+  if (auto opened = backend->open(); !opened) return opened.error();
+  return std::unique_ptr<PostgresServer>(std::move(backend));
 }
 
 BackendKind backend_postgres() {

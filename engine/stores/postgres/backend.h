@@ -1,6 +1,8 @@
 // backend.h: what a store on several servers takes from the store on one: each of its servers is a store like this one.
 #pragma once
 
+#include <memory>
+#include <string>
 #include <string_view>
 
 #include "engine/store/backend.h"
@@ -20,8 +22,17 @@ inline constexpr std::string_view kFirstCluster = "first", kSecondCluster = "sec
 /// the name of a run's schema.
 inline constexpr int kLockClass = 0x10c57e9;
 
-/// What the sessions of a backend share that backend_postgres() has opened. Lives as long as the backend.
-Common& common_of(Backend& backend) noexcept;
+/// A backend for one of the servers.
+class PostgresServer : public Backend {
+ public:
+  /// What its sessions share. Lives as long as the backend.
+  virtual Common& common() noexcept = 0;
+  /// A session that does not block. Faults as open_session().
+  virtual Result<std::unique_ptr<PostgresSession>> open_branch(int actor, const std::string& name) = 0;
+};
+
+/// Faults as those of the store postgres.
+Result<std::unique_ptr<PostgresServer>> open_server(const BackendOptions& options);
 
 }  // namespace postgres
 }  // namespace lockstep

@@ -168,7 +168,7 @@ Common* common_of(Session* session) noexcept;
 
 /// A session whose attempt() never blocks (libpq). `common` must outlive it. Waits for connecting at most
 /// common.connect_max; faults of connect() and of the SETs.
-Result<std::unique_ptr<Session>> open_nonblocking_session(Common& common, int actor, const std::string& name);
+Result<std::unique_ptr<PostgresSession>> open_nonblocking_session(Common& common, int actor, const std::string& name);
 
 /// A session whose attempt() blocks until the server has answered (libpqxx).
 Result<std::unique_ptr<Session>> open_blocking_session(Common& common, int actor, const std::string& name);

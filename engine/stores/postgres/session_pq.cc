@@ -243,10 +243,10 @@ bool PqSession::attempt(Pending& pending, Waiter& /*waiter*/) {
 
 }  // namespace
 
-Result<std::unique_ptr<Session>> open_nonblocking_session(Common& common, int actor, const std::string& name) {
+Result<std::unique_ptr<PostgresSession>> open_nonblocking_session(Common& common, int actor, const std::string& name) {
   auto session = std::make_unique<PqSession>(common, actor);
   if (auto failed = session->open(name)) return *std::move(failed);
-  return std::unique_ptr<Session>(std::move(session));
+  return std::unique_ptr<PostgresSession>(std::move(session));
 }
 
 }  // namespace lockstep::postgres

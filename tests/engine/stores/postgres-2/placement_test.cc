@@ -24,12 +24,12 @@ TEST(Placement, OfAStatementIsNamedBeforeIt) {
 TEST(Placement, PreparedTransactionsBearTheNameOfTheRun) {
   const auto named = prepared_named_in("PREPARE TRANSACTION 'it''s'");
   ASSERT_TRUE(named);
-  EXPECT_EQ(named->deed, PreparedName::PrepareDeed::prepares);
+  EXPECT_EQ(named->action, PreparedName::Action::prepares);
   EXPECT_EQ(named->name, "it's");
-  EXPECT_EQ(statement_on(named->deed, "lockstep_1_0123abcd", named->name),
+  EXPECT_EQ(statement_on(named->action, "lockstep_1_0123abcd", named->name),
             "prepare transaction E'lockstep_1_0123abcd/it''s'");
-  EXPECT_EQ(prepared_named_in("commit prepared 'x'")->deed, PreparedName::PrepareDeed::commits);
-  EXPECT_EQ(prepared_named_in("rollback  prepared 'x'")->deed, PreparedName::PrepareDeed::rolls_back);
+  EXPECT_EQ(prepared_named_in("commit prepared 'x'")->action, PreparedName::Action::commits);
+  EXPECT_EQ(prepared_named_in("rollback  prepared 'x'")->action, PreparedName::Action::rolls_back);
   for (const char* other : {"prepare x as select 'a'", "commit", "rollback to savepoint s", "select 'prepared'"}) {
     EXPECT_FALSE(prepared_named_in(other)) << other;
   }
