@@ -97,7 +97,8 @@ Result<void> GaleraBackend::open() {
   return {};
 }
 
-/// Of a node that is not with the majority every other question would fail too, and say less.
+/// Asks a node first whether it is with the majority. If it is not, it would refuse every later statement, and would
+/// not say why.
 Result<void> GaleraBackend::look_at_node(const std::string& dsn) const {
   const auto parsed = mariadb::MariaDsn::parse(dsn);
   if (!parsed) return parsed.error();
@@ -136,7 +137,7 @@ Result<void> GaleraBackend::open_nodes(const std::vector<std::string>& dsns, con
                                         .traces = traces};
     auto node = mariadb::open_node(options, std::move(membership));
     if (!node) return node.error();
-    // Named locks are of one node. Whoever asks on another one shall find that the database has an owner.
+    // The database's owner is told by a named lock, which is known on its own node alone. So each node gets one.
     if (!is_private_ && !nodes_.empty()) {
       const std::string lock = mariadb::quoted_value(nodes_.front()->database());
       if (auto locked = (*node)->query(fmt::format("do get_lock({}, 5)", lock)); !locked) return locked.error();
@@ -153,8 +154,7 @@ void GaleraBackend::note_environment(const GaleraIsolation& isolation) {
   if (is_private_ && !options_.durable) {
     capabilities_.caveat =
         "the private nodes share this machine and do not write to the disk: a commit waits for the group alone "
-        "(--fsync "
-        "on makes them durable)";
+        "(--fsync on makes them durable)";
   }
   environment_ = nodes_.front()->environment();
   for (auto& [name, value] : environment_) {

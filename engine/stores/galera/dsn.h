@@ -14,7 +14,7 @@ namespace lockstep::galera {
 /// message, since it may hold a password.
 Result<std::vector<std::string>> dsns_of_nodes(const std::string& text);
 
-/// The same text without what is secret; empty when it is none.
+/// The DSN without its password; empty when `text` is no DSN of a cluster.
 std::string without_password(const std::string& text);
 
 }  // namespace lockstep::galera

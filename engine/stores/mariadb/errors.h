@@ -17,8 +17,8 @@ inline constexpr unsigned kDeadlock = 1213;
 inline constexpr unsigned kRowChanged = 1020;
 inline constexpr unsigned kKilledQuery = 1317;
 inline constexpr unsigned kStatementTime = 1969;
-inline constexpr unsigned kNodeNotReady = 1047;   // of a cluster: the node is not with the majority, or not in step
-inline constexpr unsigned kErrorInCommit = 1180;  // of a cluster: the majority was lost under way
+inline constexpr unsigned kNodeNotReady = 1047;   // a node of a cluster is cut off from the majority, or not in step
+inline constexpr unsigned kErrorInCommit = 1180;  // a node lost the majority while its commit was under way
 
 /// The fault for a code. Unknown codes of the server are Fault::invalid: nearly all say that the request is wrong.
 Fault fault_of(unsigned code) noexcept;

@@ -1,5 +1,5 @@
-// incident_source.cc: asks a server who waits for whom (information_schema.innodb_lock_waits), and for the tables and
-// rows that statements name.
+// incident_source.cc: two questions to a server. Who waits for whom is in information_schema.innodb_lock_waits; the
+// tables and rows are those that the statements of a deadlock name.
 #include "engine/stores/mariadb/incident_source.h"
 
 #include <fmt/format.h>

@@ -367,8 +367,8 @@ void MariadbSession::settle_deadlock(Pending& pending, const std::optional<Fault
   }
 }
 
-/// A cluster gives the code of a deadlock to whom a change from another node goes before. That always ends the
-/// transaction, and no cycle of locks is told of it.
+/// Tells a conflict of nodes from a deadlock. A cluster gives both the same code, 1213. A conflict always ends the
+/// transaction, and InnoDB's report of the latest deadlock has nothing of it.
 void MariadbSession::settle_conflict(Pending& pending, const std::optional<Fault>& cancelled) {
   if (pending.request.verb == Verb::abort) {
     pending.error.reset();  // the cluster has done it already
