@@ -9,7 +9,9 @@ namespace lockstep::cli {
 void announce_store(const RunRequest& request) {
   const BackendKind* const kind = backend_named(request.store);
   if (kind == nullptr) return;
-  if (const std::string text = kind->announcement(request.dsn.of(*kind)); !text.empty()) complain(text);
+  const std::string dsn = request.dsn.of(*kind);
+  if (!kind->available(dsn)) return;  // the run says why
+  if (const std::string text = kind->announcement(dsn); !text.empty()) complain(text);
 }
 
 }  // namespace lockstep::cli

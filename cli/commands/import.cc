@@ -115,19 +115,25 @@ int import_incident(Program& program) {
   if (kinds.empty()) return usage_error(error);
   const auto file = file_asked_for(program.arguments, "out");
   if (!file) return fail_with(file.error());
-  // Each looks at the text, until one finds something in it; of none the last one's complaint stands.
+  // Each looks at the text, until one finds something in it. Where none can read it, each says why.
   const BackendKind* kind = kinds.back();
   const Result<std::string> log = log_asked_for(program.arguments);
   if (!log) return fail_with(log.error());
   Result<std::vector<Incident>> incidents = incidents_of(program.arguments, *kind->incidents, *log);
+  std::vector<std::string> complaints;
   for (const BackendKind* const other : kinds) {
     if (other == kind || (incidents.ok() && !incidents->empty())) continue;
     if (Result<std::vector<Incident>> found = incidents_of(program.arguments, *other->incidents, *log); found.ok()) {
       incidents = std::move(found);
       kind = other;
+    } else {
+      complaints.push_back(found.error().message);
     }
   }
-  if (!incidents) return fail_with(incidents.error());
+  if (!incidents) {
+    for (const std::string& each : complaints) complain(each);
+    return fail_with(incidents.error());
+  }
   const bool is_live = program.arguments.has("live");
   if (incidents->empty()) {
     complain(is_live                          ? "nobody waits for a lock in that database now"

@@ -28,8 +28,9 @@ namespace {
 namespace fs = std::filesystem;
 
 std::optional<std::string> text_of_file(const fs::path& path) {
+  std::error_code none;
   std::ifstream file(path, std::ios::binary);
-  if (!file) return std::nullopt;
+  if (!file || fs::is_directory(path, none)) return std::nullopt;
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 

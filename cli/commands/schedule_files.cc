@@ -41,6 +41,9 @@ Result<std::string> read_schedule(const std::string& path) {
   if (const auto size = std::filesystem::file_size(path, none); !none && size > kBytesMost) {
     return Error{Fault::invalid, {}, fmt::format("{} is no schedule file: it has {} bytes", path, size)};
   }
+  if (std::filesystem::is_directory(path, none)) {
+    return Error{Fault::invalid, {}, fmt::format("{} is a folder, and neither a run nor a schedule file", path)};
+  }
   std::ifstream file(path, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(file), {}};
   if (!file.is_open() || file.bad()) return cannot(Fault::invalid, "read", path);

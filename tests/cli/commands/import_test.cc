@@ -12,6 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::StartsWith;
 
 std::string log_path(const char* name) {
@@ -88,6 +89,16 @@ TEST(Import, RefusesWhatItCannotRead) {
   const Ended nothing = lockstep({"import", empty});
   EXPECT_EQ(nothing.code, 2);
   EXPECT_THAT(nothing.err, HasSubstr("empty.log: the log is empty"));
+  const std::string other = folder.path() + "/other.log";
+  std::ofstream(other) << "root:x:0:0\n";
+  const Ended nobodys = lockstep({"import", other});
+  EXPECT_EQ(nobodys.code, 2);
+  for (const BackendKind& kind : backends()) {
+    if (kind.incidents == nullptr) continue;
+    const Ended of_one = lockstep({"import", other, "--store", std::string(kind.name)});
+    EXPECT_THAT(of_one.err, Not(IsEmpty()));
+    EXPECT_THAT(nobodys.err, HasSubstr(of_one.err)) << "each says why";
+  }
   const std::string quiet = folder.path() + "/quiet.log";
   std::ofstream(quiet) << "2026-11-30 10:00:00 UTC [11] LOG:  checkpoint starting: time\n";
   const Ended none = lockstep({"import", quiet});

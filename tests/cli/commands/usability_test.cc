@@ -186,6 +186,16 @@ TEST(Usability, ADamagedFileIsSaidInOurOwnWords) {
     EXPECT_THAT(ended.err, Not(HasSubstr("parse_error")));
     EXPECT_THAT(ended.err, Not(HasSubstr("type must be")));
   }
+  const Ended ended = lockstep({"replay", folder.path()});
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("is a folder, and neither a run nor a schedule file"));
+}
+
+TEST(Usability, AServerThatCannotStartIsNotAnnounced) {
+  const Ended ended = lockstep({"run", "distributed/crosswise", "--store", "postgres-2", "--no-record"},
+                               {{"LOCKSTEP_PG_BIN", "/nowhere"}});
+  EXPECT_EQ(ended.code, 3);
+  EXPECT_THAT(ended.err, AllOf(HasSubstr("/nowhere"), Not(HasSubstr("starting"))));
 }
 
 /// What is there to be copied (a command, a path) may be longer.
